@@ -1,0 +1,122 @@
+"""The values that travel from a file to a hit, all frozen.
+
+Boxes are `(x0, y0, x1, y1)` as fractions 0..1 of the page or picture, origin top left.
+Page numbers start at 1; `None` means a file without pages, such as a photograph.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Box = tuple[float, float, float, float]
+Kind = Literal["image", "page", "text", "table", "figure"]
+Channel = Literal["clip", "text", "bm25"]
+
+KINDS: tuple[Kind, ...] = ("image", "page", "text", "table", "figure")
+CHANNELS: tuple[Channel, ...] = ("clip", "text", "bm25")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """One file on disk at the moment it was looked at."""
+
+    path: Path  # absolute
+    size_bytes: int
+    modified_ns: int
+    content_hash: str  # SHA-256 of the bytes, hex
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of words as it stands on a page; `box` is None where the format has no geometry."""
+
+    text: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """One piece of a document in reading order, as a reader found it."""
+
+    kind: Literal["heading", "text", "table", "figure"]
+    text: str  # a table is Markdown; a figure's text is the words inside it
+    page: int | None = None
+    lines: tuple[Line, ...] = ()
+    box: Box | None = None
+    level: int = 0  # headings: 1 is the highest
+    caption: str = ""  # tables and figures
+    image: Path | None = None  # figures: the pixels, in the reading's spool folder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page or picture frame; `image` is its picture in the reading's spool folder."""
+
+    number: int | None
+    image: Path | None
+    width: int  # of `image` in pixels, 0 without one
+    height: int
+    read_by_ocr: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """Everything one reader got out of one file.
+
+    A picture file is a reading with `is_picture`, one page numbered None (or one per TIFF frame,
+    numbered from 1) and the words OCR found in it, if any, as text blocks.
+    """
+
+    is_picture: bool
+    title: str
+    pages: tuple[Page, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)  # author, date, subject, from, to …
+    notes: tuple[str, ...] = ()  # what was left out and why, one sentence each
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """One row of the store: the smallest thing that can be found and cited."""
+
+    content_hash: str
+    path: str  # absolute; where the file lay when it was indexed
+    kind: Kind
+    ordinal: int  # counts within (file, kind), from 0
+    page: int | None = None
+    box: Box | None = None
+    lines: tuple[Line, ...] = ()
+    text: str = ""
+    title: str = ""
+    heading: str = ""
+    image: str = ""  # the chunk's picture, relative to the library folder; "" without one
+
+    @property
+    def id(self) -> str:
+        """Deterministic, so that writing the same chunk again replaces it (32 hex digits)."""
+        return hashlib.sha256(f"{self.content_hash}\0{self.kind}\0{self.ordinal}".encode()).hexdigest()[:32]
+
+    @property
+    def searchable_text(self) -> str:
+        """What the text embedder and BM25 see: the words with the title and heading they stand under."""
+        header = " › ".join(part for part in (self.title, self.heading) if part)
+        return f"{header}\n{self.text}".strip() if self.text else header
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelRank:
+    """Where one channel put a hit: rank from 1, and the channel's own score (not comparable across channels)."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """A chunk that a search found, with its fused score and its place in every channel that saw it."""
+
+    chunk: Chunk
+    score: float
+    channels: Mapping[Channel, ChannelRank]

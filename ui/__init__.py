@@ -1,0 +1,1 @@
+"""The faces: `cli` (terminal), `app` (browser). `engine` builds everything from settings; nothing else does."""
