@@ -1,0 +1,67 @@
+# Llavero: `make help` explains each command.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LIBRARY ?= demo-library
+PORT ?= 8501
+
+# Two threads that spin while they wait for each other make small models several times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
+export TOKENIZERS_PARALLELISM ?= false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup kit demo test check e2e bench lock clean docs
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv from the lock, with everything the other commands need
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 13) else f"Llavero needs Python 3.11 or 3.12; {sys.executable} is {v[0]}.{v[1]}. Name another one: make setup PYTHON=python3.12")'
+	@echo "Making $(VENV) from requirements.lock (about 3 minutes after the download of 3 GB)" >&2
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m venv --without-pip $(VENV)
+	@if [ -x $(BIN)/pip ]; then pip="$(BIN)/python -m pip"; \
+	 elif $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	 else echo "This Python has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
+	 $$pip install --quiet --require-hashes -r requirements.lock 2>.venv/install.log || { cat .venv/install.log >&2; exit 1; }; \
+	 $$pip install --quiet --no-deps --no-build-isolation --no-index -e . 2>>.venv/install.log || { cat .venv/install.log >&2; exit 1; }
+	@touch $(STAMP)
+
+kit: setup ## Install the pocket kit (weights, 200 MB, once; kept in the user's cache)
+	@$(BIN)/llavero kit install pocket
+
+demo: kit ## Index the sample collection and open the page on http://127.0.0.1:8501
+	@$(BIN)/llavero index examples/sample --library $(LIBRARY)
+	@$(BIN)/llavero ui --library $(LIBRARY) --port $(PORT)
+
+test: kit ## Run the tests (add ARGS="-m slow" for the long ones)
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Format, lint, types, the direction of imports, and that the documented --help is current
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python docs/make_cli_reference.py --check
+
+docs: setup ## Write docs/CLI.md again from the commands' own --help
+	@$(BIN)/python docs/make_cli_reference.py
+
+e2e: kit ## Drive the page in a real browser (Chromium; installed with apt where that is allowed)
+	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	 { echo "Chromium is missing and cannot be installed here: apt install chromium" >&2; exit 1; }
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m e2e $(ARGS)
+
+bench: kit ## Run the benchmarks; numbers go to stdout, docs/LOG.md keeps the ones that decided something
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: setup ## Resolve pyproject.toml again into requirements.lock (needs the network)
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal -p 3.11 --generate-hashes --no-annotate --no-header --upgrade -q -o requirements.lock
+
+clean: ## Remove everything that make can make again (not your libraries, not the kit's cache)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
