@@ -20,7 +20,7 @@ _TEXT_WIDTH = 160
 
 def printable(text: str) -> str:
     """Without control characters other than newline and tab (terminal escape sequences start with one)."""
-    return "".join(c for c in text if c in "\n\t" or (c.isprintable() or not c.isascii()) and c not in _C1_AND_BIDI)
+    return "".join(c for c in text if c in "\n\t" or ((c.isprintable() or not c.isascii()) and c not in _C1_AND_BIDI))
 
 
 _C1_AND_BIDI = frozenset(chr(c) for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
