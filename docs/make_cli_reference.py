@@ -1,35 +1,34 @@
 """Write docs/CLI.md from the commands' own --help; with --check, fail when the page is not current."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import click
-import typer.main
-
-from ui.cli import app
+from typing import Any
 
 PAGE = Path(__file__).with_name("CLI.md")
-WIDTH = 100
+os.environ.update(COLUMNS="100", NO_COLOR="1")  # before typer reads them: the page must not depend on a terminal
 
 
-def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command, click.Context]]:
-    """The command and all below it, depth first, each with its full name."""
-    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
-    yield name, command, context
-    if isinstance(command, click.Group):
-        for child_name in command.list_commands(context):
-            child = command.get_command(context, child_name)
-            assert child is not None
-            yield from commands(child, f"{name} {child_name}")
+def command_lines(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command below `command`, itself first."""
+    yield words
+    for name, child in getattr(command, "commands", {}).items():
+        yield from command_lines(child, (*words, name))
 
 
 def reference() -> str:
     """The whole page."""
+    import typer.main
+    from typer.testing import CliRunner
+
+    from ui.cli import app
+
     parts = ["# The `llavero` command\n\nWritten by `make docs` from the commands' own help; do not edit.\n"]
-    for name, command, context in commands(typer.main.get_command(app), "llavero"):
-        help_text = command.get_help(context)
-        parts.append(f"## `{name}`\n\n```\n{help_text.rstrip()}\n```\n")
+    for words in command_lines(typer.main.get_command(app)):
+        result = CliRunner().invoke(app, [*words, "--help"], prog_name="llavero")
+        assert result.exit_code == 0, result.output
+        parts.append(f"## `{' '.join(('llavero', *words))}`\n\n```\n{result.output.strip()}\n```\n")
     return "\n".join(parts)
 
 

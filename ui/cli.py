@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui import terminal
+from ui import documents, terminal
 
 if TYPE_CHECKING:
     from indexing.records import Kind
@@ -27,24 +27,26 @@ app = typer.Typer(
     help="Ask questions about image collections and scanned documents; answers come with sources you can check.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-kit_app = typer.Typer(no_args_is_help=True, help="Named, pinned sets of weights: list, install, path, verify.")
+kit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Named, pinned sets of weights.")
 app.add_typer(kit_app, name="kit")
 
 LibraryOption = Annotated[
     Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.", show_default=True)
 ]
 KitOption = Annotated[
-    str, typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights; by default the library's own, or pocket.")
+    str,
+    typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights; by default the library's own, or pocket."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits.")]
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="FIELD=VALUE", help="Only rows with this path, folder, name, extension, title or page."),
+    typer.Option("--where", metavar="FIELD=VALUE", help="Only this path, folder, name, extension, title or page."),
 ]
 KindOption = Annotated[
     list[str] | None, typer.Option("--kind", help="Only image, page, text, table or figure; may be repeated.")
@@ -131,7 +133,7 @@ def index(
         )
     line.close()
     if json:
-        terminal.say_json(terminal.report_document(report))
+        terminal.say_json(documents.report_document(report))
     else:
         for text in terminal.report_lines(report):
             terminal.say(text)
@@ -141,7 +143,7 @@ def index(
 @app.command()
 def search(
     query: Annotated[str, typer.Argument(help="Words to search for.")] = "",
-    image: Annotated[Path | None, typer.Option("--image", help="A picture to search by; with words, both count.")] = None,
+    image: Annotated[Path | None, typer.Option("--image", help="A picture to search by; both count.")] = None,
     k: CountOption = 8,
     kind: KindOption = None,
     where: WhereOption = None,
@@ -159,7 +161,7 @@ def search(
         picture = bench.open_picture(image) if image else None
         retrieval = bench.search(SearchRequest(text=query, image=picture, k=k, filter=chosen))
     if json:
-        terminal.say_json(terminal.retrieval_document(retrieval))
+        terminal.say_json(documents.retrieval_document(retrieval))
         return
     for number, hit in enumerate(retrieval.hits, start=1):
         terminal.say(terminal.hit_line(number, hit))
@@ -180,7 +182,7 @@ def ask(
     generator: GeneratorOption = "",
     model: ModelOption = "",
     device: DeviceOption = "",
-    show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Print what the model was given, on stderr.")] = False,
+    show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Print the model's input on stderr.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Ask one question; the answer names its sources."""
@@ -194,7 +196,7 @@ def ask(
             terminal.tell(f"--- {turn.role}" + (f" ({len(turn.images)} pictures)" if turn.images else ""))
             terminal.tell(turn.text)
     if json:
-        terminal.say_json(terminal.answer_document(answer))
+        terminal.say_json(documents.answer_document(answer))
 
 
 @app.command()
@@ -225,7 +227,7 @@ def list_files(
     with _workbench(_settings(library)) as bench:
         entries = [entry for entry in bench.files() if not failed or entry.state == "failed"]
     if json:
-        terminal.say_json({"files": [terminal.file_document(entry) for entry in entries]})
+        terminal.say_json({"files": [documents.file_document(entry) for entry in entries]})
         return
     for entry in entries:
         terminal.say(terminal.file_line(entry))
@@ -252,7 +254,7 @@ def remove(
 def stats(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:
     """Count what the library holds, in the store itself."""
     with _workbench(_settings(library)) as bench:
-        document = terminal.stats_document(bench.stats())
+        document = documents.stats_document(bench.stats())
     if json:
         terminal.say_json(document)
         return
@@ -295,7 +297,7 @@ def doctor(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -
 def ui(
     library: LibraryOption = DEFAULT_LIBRARY,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The page's port.")] = 8501,
-    address: Annotated[str, typer.Option(help="Where to listen; other machines reach the page if you change this.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Where to listen; not only for this machine.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     generator: GeneratorOption = "",
     model: ModelOption = "",
@@ -314,7 +316,7 @@ def kit_list(json: JsonOption = False) -> None:
     """The kits, what they hold, and which are installed."""
     from llava_model.kits import available
 
-    kits = [terminal.kit_document(kit) for kit in available()]
+    kits = [documents.kit_document(kit) for kit in available()]
     if json:
         terminal.say_json({"kits": kits})
         return

@@ -10,9 +10,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ui.faults import sentences
+
 if TYPE_CHECKING:
-    from indexing.pipeline import IndexReport, Progress
+    from collections.abc import Iterable
+
+    from indexing.pipeline import FileEntry, IndexReport, Progress
     from indexing.records import Hit
+    from llava_model.kits import InstallProgress
+    from rag.answer import Answer, Event
+    from rag.citations import Citation
 
 _PLAIN_LINE_EVERY_SECONDS = 5.0
 _TEXT_WIDTH = 160
@@ -132,3 +139,79 @@ def report_lines(report: "IndexReport") -> list[str]:
     ]
     lines += [f"failed: {failure.path}: {failure.reason}" for failure in report.failures]
     return lines
+
+
+def show_answer(events: "Iterable[Event]", *, stream: bool) -> "Answer":
+    """Print an answer as it comes (with `stream`), then its sources; return it whole."""
+    from rag.answer import Answer, Retrieved, Token
+
+    for event in events:
+        if isinstance(event, Retrieved):
+            for note in event.retrieval.notes:
+                tell(note)
+        elif isinstance(event, Token):
+            if stream:
+                print(printable(event.text), end="", flush=True)
+        else:
+            assert isinstance(event, Answer)
+            if stream:
+                _show_sources(event)
+            return event
+    raise AssertionError("an answer's events end with the answer")
+
+
+def _show_sources(answer: "Answer") -> None:
+    print()
+    for citation in answer.citations:
+        say(citation_line(citation))
+    seconds = answer.milliseconds["total"] / 1000
+    tell(f"({answer.model or 'no model asked'}, {seconds:.1f} s)")
+
+
+def citation_line(citation: "Citation") -> str:
+    """`[1] /docs/manual.pdf, page 3 ✓ “Descale every 200 cups.”`."""
+    mark = "✓" if citation.verified else "? not verified"
+    return f"  [{citation.marker}] {location(citation.path, citation.page)} {mark} “{shorten(citation.quote)}”"
+
+
+def read_question() -> str:
+    """The next question, or "" when the person is done."""
+    try:
+        return input("\n? " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return ""
+
+
+def file_line(entry: "FileEntry") -> str:
+    """State, size, chunks, path, and the reason of a failure."""
+    line = f"{entry.state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {entry.path}"
+    return f"{line}\n         {entry.reason}" if entry.reason else line
+
+
+def plain(value: object) -> str:
+    """A value of a result table in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def kit_progress_line(progress: "InstallProgress") -> str:
+    """`vision: downloading 8.1 MB of 17.4 MB · 2.1 MB/s · 4 s left`."""
+    parts = [f"{progress.component}: {progress.step}"]
+    if progress.total_bytes:
+        parts[0] += f" {size(progress.done_bytes)} of {size(progress.total_bytes)}"
+    if progress.bytes_per_second:
+        parts.append(f"{size(progress.bytes_per_second)}/s")
+        if progress.total_bytes:
+            parts.append(f"{duration((progress.total_bytes - progress.done_bytes) / progress.bytes_per_second)} left")
+    return " · ".join(parts)
+
+
+def tell_fault(fault: BaseException) -> None:
+    """What happened in one line, and below it what to do."""
+    message, *notes = sentences(fault)
+    tell(f"llavero: {message}")
+    for note in notes:
+        tell(f"  {note}")
