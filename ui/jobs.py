@@ -1,0 +1,178 @@
+"""Indexing in the background: one run at a time, in one thread of the server, watched by every session.
+
+A job is handed in, waits, runs, and ends as done, stopped or failed. Sessions read frozen views of it, so a
+page switch, a closed tab or a second user changes nothing about the run itself.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ui.faults import expected_faults, sentences
+
+if TYPE_CHECKING:
+    from indexing.pipeline import IndexReport, Progress
+
+JobState = Literal["waiting", "running", "stopping", "done", "stopped", "failed"]
+RunIndex = Callable[
+    [Sequence[Path], Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
+]  # (paths, on_progress, cancelled) → report
+KEPT_FINISHED = 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A job as it stood when somebody looked."""
+
+    number: int
+    names: tuple[str, ...]
+    state: JobState
+    owner: str  # the session that handed it in
+    progress: "Progress | None" = None
+    report: "IndexReport | None" = None
+    problem: tuple[str, ...] = ()  # what happened, then what to do
+    ended_at: float | None = None  # seconds since the epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueView:
+    """Everything handed in: the running job, those that wait in their order, the last ones that ended."""
+
+    running: JobView | None
+    waiting: tuple[JobView, ...]
+    finished: tuple[JobView, ...]  # newest first
+    epoch: int  # another number whenever a job was handed in, started or ended
+
+    @property
+    def busy(self) -> bool:
+        """Something runs or waits."""
+        return self.running is not None or bool(self.waiting)
+
+
+@dataclass(kw_only=True)
+class _Job:
+    number: int
+    paths: tuple[Path, ...]
+    owner: str
+    state: JobState = "waiting"
+    progress: "Progress | None" = None
+    report: "IndexReport | None" = None
+    problem: tuple[str, ...] = ()
+    ended_at: float | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def view(self) -> JobView:
+        return JobView(
+            number=self.number,
+            names=tuple(path.name for path in self.paths),
+            state=self.state,
+            owner=self.owner,
+            progress=self.progress,
+            report=self.report,
+            problem=self.problem,
+            ended_at=self.ended_at,
+        )
+
+
+class IndexingQueue:
+    """Runs `run_index` for one job after the other; safe to call from any thread."""
+
+    def __init__(self, run_index: RunIndex) -> None:
+        self._run_index = run_index
+        self._changed = threading.Condition()
+        self._waiting: list[_Job] = []
+        self._running: _Job | None = None
+        self._finished: list[_Job] = []
+        self._epoch = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="llavero-indexing", daemon=True)
+        self._thread.start()
+
+    def submit(self, paths: Sequence[Path], *, owner: str = "") -> int:
+        """Queue files or folders; returns the job's number."""
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the indexing queue is closed")
+            self._epoch += 1
+            job = _Job(number=self._epoch, paths=tuple(paths), owner=owner)
+            self._waiting.append(job)
+            self._changed.notify_all()
+            return job.number
+
+    def cancel(self, number: int) -> None:
+        """Stop a job. What it has indexed stays; one that has not begun leaves the queue."""
+        with self._changed:
+            if self._running is not None and self._running.number == number:
+                self._running.cancel.set()
+                self._running.state = "stopping"
+            for job in [job for job in self._waiting if job.number == number]:
+                self._waiting.remove(job)
+                self._end(job, "stopped")
+
+    def view(self) -> QueueView:
+        """A consistent picture of all jobs."""
+        with self._changed:
+            return QueueView(
+                running=self._running.view() if self._running else None,
+                waiting=tuple(job.view() for job in self._waiting),
+                finished=tuple(job.view() for job in reversed(self._finished)),
+                epoch=self._epoch,
+            )
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Block until nothing runs or waits; False when the time is over first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and self._running is None, timeout_seconds)
+
+    def close(self, timeout_seconds: float = 20.0) -> None:
+        """Stop the running job at its next file, forget the waiting ones, end the thread."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            if self._running is not None:
+                self._running.cancel.set()
+            self._changed.notify_all()
+        self._thread.join(timeout_seconds)
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            state, problem = self._ended(job)
+            with self._changed:
+                job.problem = problem
+                self._running = None
+                self._end(job, state)
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._waiting))
+            if self._closed:
+                return None
+            self._running = self._waiting.pop(0)
+            self._running.state = "running"
+            self._epoch += 1
+            return self._running
+
+    def _ended(self, job: _Job) -> tuple[JobState, tuple[str, ...]]:
+        def on_progress(progress: "Progress") -> None:
+            job.progress = progress
+
+        try:
+            job.report = self._run_index(job.paths, on_progress, job.cancel.is_set)
+        except Exception as error:
+            if isinstance(error, expected_faults()):
+                return "failed", tuple(sentences(error))
+            _log.exception("indexing job %d failed", job.number)
+            return "failed", ("Indexing met an unexpected error.", "The server's log has the details.")
+        return ("stopped" if job.cancel.is_set() else "done"), ()
+
+    def _end(self, job: _Job, state: JobState) -> None:
+        job.state = state
+        job.ended_at = time.time()
+        self._finished = [*self._finished, job][-KEPT_FINISHED:]
+        self._epoch += 1
+        self._changed.notify_all()

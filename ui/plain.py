@@ -1,0 +1,104 @@
+"""The only place where text from files, users and models becomes HTML for the page.
+
+Streamlit's Markdown fetches pictures, follows links, and knows formulas, icons and colours, so nothing that
+came from outside is ever given to `st.markdown`, `st.caption`, a label or an alert. It goes through here:
+every character is escaped, and the tags that remain are ours.
+"""
+
+import html
+import re
+from collections.abc import Collection, Sequence
+
+_MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
+_NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(.*)$")
+_HEADING = re.compile(r"^\s*#{1,6}\s+(.*)$")
+_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_CODE = re.compile(r"`([^`\n]+)`")
+_HIDDEN = frozenset((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF, *range(0x80, 0xA0)))
+
+
+def visible(text: str) -> str:
+    """Without control characters and without the marks that turn the reading direction around."""
+    kept = (c if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127) else " " for c in text)
+    return "".join(c for c in kept if ord(c) not in _HIDDEN and not 0xD800 <= ord(c) <= 0xDFFF)
+
+
+def escaped(text: str) -> str:
+    """`<b> & "x"` → `&lt;b&gt; &amp; &quot;x&quot;`; safe between tags and inside a quoted attribute."""
+    return html.escape(visible(text), quote=True)
+
+
+def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
+    """One element around untrusted text: `tag("span", "a<b", "name")` → `<span class="name">a&lt;b</span>`."""
+    attributes = f' class="{css_class}"' if css_class else ""
+    attributes += f' title="{escaped(title)}"' if title else ""
+    return f"<{name}{attributes}>{escaped(text)}</{name}>"
+
+
+def wrap(name: str, parts: Sequence[str], css_class: str = "") -> str:
+    """One element around parts that are HTML already, made by this module."""
+    attributes = f' class="{css_class}"' if css_class else ""
+    return f"<{name}{attributes}>{''.join(parts)}</{name}>"
+
+
+def badge(number: int) -> str:
+    """The number of a source, the same in the answer and on its card."""
+    return f'<span class="marker">{number}</span>'
+
+
+def paragraphs(text: str, css_class: str = "") -> str:
+    """Untrusted text with its line breaks, nothing interpreted."""
+    return tag("div", text.strip(), f"{css_class} words".strip())
+
+
+def answer(text: str, markers: Collection[int] = ()) -> str:
+    """A model's answer: paragraphs, lists, bold and code are shown as such, everything else as it is written.
+
+    `[2]` becomes a badge if 2 is in `markers`, the numbers that really stand for a source.
+    """
+    return wrap("div", _blocks(text, markers), "answer")
+
+
+def _blocks(text: str, markers: Collection[int]) -> list[str]:
+    out: list[str] = []
+    open_list = ""
+    paragraph: list[str] = []
+
+    def flush() -> None:
+        if paragraph:
+            out.append(f"<p>{'<br>'.join(paragraph)}</p>")
+            paragraph.clear()
+
+    for line in visible(text).strip().split("\n"):
+        item, numbered = _BULLET.match(line), _NUMBERED.match(line)
+        wanted = "ul" if item else "ol" if numbered else ""
+        if wanted or not line.strip():
+            flush()
+        if open_list and wanted != open_list:
+            out.append(f"</{open_list}>")
+            open_list = ""
+        if wanted and not open_list:
+            out.append(f"<{wanted}>")
+            open_list = wanted
+        if item or numbered:
+            words = (item or numbered).group(1)  # type: ignore[union-attr]  # one of the two matched
+            out.append(f"<li>{_inline(words, markers)}</li>")
+        elif heading := _HEADING.match(line):
+            flush()
+            out.append(f"<p><strong>{_inline(heading.group(1), markers)}</strong></p>")
+        elif line.strip():
+            paragraph.append(_inline(line, markers))
+    flush()
+    return [*out, f"</{open_list}>"] if open_list else out
+
+
+def _inline(line: str, markers: Collection[int]) -> str:
+    line = html.escape(line, quote=True)
+    line = _BOLD.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", line))
+    return _MARKER.sub(lambda match: _badges(match, markers), line)
+
+
+def _badges(match: re.Match[str], markers: Collection[int]) -> str:
+    numbers = [int(number) for number in re.split(r"[,;]", match.group(1))]
+    return "".join(map(badge, numbers)) if all(number in markers for number in numbers) else match.group(0)

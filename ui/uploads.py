@@ -1,0 +1,120 @@
+"""What a browser sends: files for the library, kept under `<library>/uploads/`, and pictures for one question.
+
+UploadRefusedError   the file is too large, empty, or not a picture; the message says which
+"""
+
+import io
+import os
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FOLDER = "uploads"
+MAX_NAME_BYTES = 120
+MAX_PICTURE_PIXELS = 80_000_000
+QUESTION_PICTURE_SIDE = 1536
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+)
+
+
+class UploadRefusedError(Exception):
+    """One uploaded file cannot be taken; the message is one line for a person."""
+
+
+def safe_name(original: str) -> str:
+    """A file name that reads like the original and can do no harm: `../../a:b.pdf` → `a_b.pdf`.
+
+    No folders, control or direction characters, no leading dot, nothing that Windows refuses, at most
+    120 bytes of UTF-8 with the extension kept; never empty.
+    """
+    name = unicodedata.normalize("NFC", original.encode("utf-8", "replace").decode("utf-8"))
+    name = re.split(r"[/\\]", name)[-1]
+    name = "".join(c for c in name if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp"))
+    name = re.sub(r'[<>:"|?*]', "_", name)
+    name = re.sub(r"\s+", " ", name).strip(" .")
+    suffix = PurePosixPath(name).suffix if len(PurePosixPath(name).suffix.encode()) <= 16 else ""
+    stem = name[: len(name) - len(suffix)] if suffix else name
+    if stem.split(".")[0].strip().lower() in _RESERVED:
+        stem = f"_{stem}"
+    stem = stem.encode()[: MAX_NAME_BYTES - len(suffix.encode())].decode(errors="ignore").rstrip(" .")
+    return f"{stem or 'upload'}{suffix}"
+
+
+def save(library: Path, original: str, content: bytes, *, max_bytes: int) -> Path:
+    """Write an upload into the library's own folder and return where it lies.
+
+    The same name with the same bytes is not written twice; with other bytes it becomes `name (2).pdf`.
+    """
+    if not content:
+        raise UploadRefusedError(f"'{original}' is empty")
+    if len(content) > max_bytes:
+        raise UploadRefusedError(
+            f"'{original}' has {len(content) / 1e6:.0f} MB, more than the {max_bytes / 1e6:.0f} MB allowed here"
+        )
+    folder = library / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    name = safe_name(original)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    for number in range(1, 10_000):
+        target = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+        if _holds(target, content) or _written(target, content):
+            return target
+    raise UploadRefusedError(f"'{original}': there are 10,000 files of that name already")
+
+
+def is_upload(library: Path, path: Path) -> bool:
+    """Whether the file is a copy that an upload made, which the library may delete."""
+    folder = (library / FOLDER).resolve()
+    return path.parent.resolve() == folder and path.is_file() and not path.is_symlink()
+
+
+def question_picture(name: str, content: bytes) -> "Image.Image":
+    """A picture that belongs to one question: decoded in memory, upright, RGB, at most 1536 pixels long."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise UploadRefusedError(
+                    f"'{name}' has {image.width * image.height / 1e6:.0f} megapixels, "
+                    f"more than the {MAX_PICTURE_PIXELS / 1e6:.0f} allowed"
+                )
+            image.draft("RGB", (QUESTION_PICTURE_SIDE, QUESTION_PICTURE_SIDE))
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((QUESTION_PICTURE_SIDE, QUESTION_PICTURE_SIDE))
+            rgba = upright.convert("RGBA")
+            ground = Image.new("RGBA", rgba.size, "white")
+            return Image.alpha_composite(ground, rgba).convert("RGB")
+    except UploadRefusedError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UploadRefusedError(f"'{name}' is not a picture that can be read") from error
+
+
+def _holds(target: Path, content: bytes) -> bool:
+    return (
+        target.is_file()
+        and not target.is_symlink()
+        and target.stat().st_size == len(content)
+        and target.read_bytes() == content
+    )
+
+
+def _written(target: Path, content: bytes) -> bool:
+    """False if the name is taken. O_EXCL also refuses a link that somebody laid there."""
+    try:
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+    return True
