@@ -103,6 +103,6 @@ class UnreadablePictureError(LlavaError):
 class PictureTooLargeError(UnreadablePictureError):
     """The header announces more pixels than the limit; nothing was decoded."""
 
-    def __init__(self, name: str, *, width: int, height: int, max_pixels: int) -> None:
-        super().__init__(name, f"{width}×{height} = {width * height} pixels, the limit is {max_pixels}")
-        self.width, self.height, self.max_pixels = width, height, max_pixels
+    def __init__(self, name: str, found: str, max_pixels: int) -> None:
+        super().__init__(name, f"{found} pixels, the limit is {max_pixels}")
+        self.found, self.max_pixels = found, max_pixels
