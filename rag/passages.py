@@ -1,0 +1,228 @@
+"""A chunk → the sentences, rows and lines in it, and which of them speak to a question.
+
+A passage is what a person would quote: a sentence of prose, one row of a table, one row of a receipt
+(OCR finds `TOTAL` and `9.00` as two lines; side by side they are one row). It knows the lines it came from, hence
+the boxes to mark on the page. Small models answer well from a handful of the right passages and badly from
+everything, so the prompt is made of passages and the citations quote them.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from indexing.records import Box, Chunk, Line
+from rag.terms import content_terms, fold, is_date, is_number, near, sentences
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """One quotable piece of a chunk. `quote` is as it stands in the source, `text` is how a model reads it."""
+
+    quote: str
+    text: str
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where it stands on its page; empty where the format has no geometry."""
+        return tuple(line.box for line in self.lines if line.box is not None)
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """Its content words, numbers and dates."""
+        return _terms(self.text)
+
+
+@lru_cache(maxsize=8192)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(content_terms(text))
+
+
+@lru_cache(maxsize=512)
+def passages(chunk: Chunk) -> tuple[Passage, ...]:
+    """Every passage of the chunk in reading order; none is empty."""
+    if chunk.kind == "table" or _looks_like_table(chunk.text):
+        return _table_rows(chunk)
+    located = _locate(chunk.text, chunk.lines)
+    found = []
+    for start, end in sentences(chunk.text):
+        quote = chunk.text[start:end].strip()
+        lines = tuple(line for line, (begin, stop) in located if begin < end and start < stop)
+        found.append(Passage(quote=quote, text=" ".join(quote.split()), lines=lines))
+    return tuple(_joined_rows(found))
+
+
+def _locate(text: str, lines: Sequence[Line]) -> list[tuple[Line, tuple[int, int]]]:
+    """Where each line stands in the chunk's text; lines whose words were changed on the way are left out."""
+    located = []
+    position = 0
+    for line in lines:
+        words = line.text.strip()
+        start = text.find(words, position) if words else -1
+        if start >= 0:
+            position = start + len(words)
+            located.append((line, (start, position)))
+    return located
+
+
+def _joined_rows(found: Sequence[Passage]) -> list[Passage]:
+    """Put neighbours side by side on the page into one row."""
+    rows: list[Passage] = []
+    for passage in found:
+        if rows and _same_row(rows[-1], passage):
+            last = rows[-1]
+            rows[-1] = Passage(
+                quote=f"{last.quote} {passage.quote}",
+                text=f"{last.text} {passage.text}",
+                lines=(*last.lines, *passage.lines),
+            )
+        else:
+            rows.append(passage)
+    return rows
+
+
+def _same_row(left: Passage, right: Passage) -> bool:
+    if not left.boxes or not right.boxes or left.lines[-1] is right.lines[0]:
+        return False
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = left.boxes[-1], right.boxes[0]
+    overlap = min(y1, v1) - max(y0, v0)
+    return len(right.lines) == 1 and u0 > x0 and u1 > x1 and overlap > 0.5 * min(y1 - y0, v1 - v0)
+
+
+_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
+
+
+def _looks_like_table(text: str) -> bool:
+    return any(_RULE.match(line) and "|" in line for line in text.splitlines()[:4])
+
+
+def _table_rows(chunk: Chunk) -> tuple[Passage, ...]:
+    """Each row with its column names spelled out: `Aurora 500: Price 329 EUR, Weight 6.1 kg`."""
+    written = [line for line in chunk.text.splitlines() if line.strip()]
+    rule = next((i for i, line in enumerate(written) if _RULE.match(line)), None)
+    header = _cells(written[rule - 1]) if rule else []
+    found = []
+    for i, line in enumerate(written):
+        if rule is not None and i in (rule - 1, rule):
+            continue
+        text = _spelled_out(header, _cells(line)) if rule is not None and i > rule and "|" in line else line
+        if any(sign.isalnum() for sign in text):
+            found.append(Passage(quote=line.strip(), text=text.strip(), lines=_lines_of_row(_cells(line), chunk.lines)))
+    return tuple(found)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", row.strip().strip("|"))]
+
+
+def _spelled_out(header: Sequence[str], cells: Sequence[str]) -> str:
+    named = [
+        f"{header[i]} {cell}".strip() if i < len(header) else cell for i, cell in enumerate(cells) if i and cell
+    ]
+    return f"{cells[0]}: {', '.join(named)}" if cells[0] and named else ", ".join([*cells[:1], *named]).strip(", ")
+
+
+def _lines_of_row(cells: Sequence[str], lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines that hold a row's words: those beside the line that holds most of them."""
+    wanted = {fold(cell) for cell in cells if cell}
+    if not wanted or not lines:
+        return ()
+    row = fold(" ".join(cells))
+    held = [line for line in lines if fold(line.text.strip()) in wanted or fold(line.text.strip()) in row]
+    whole = [line for line in held if len(line.text) >= 0.8 * len(row)]
+    if whole:
+        return (whole[0],)
+    first = next((line for line in held if line.box is not None and fold(line.text.strip()) == fold(cells[0])), None)
+    if first is None or first.box is None:
+        return tuple(held[: len(cells)])
+    top, bottom = first.box[1], first.box[3]
+    return tuple(
+        line
+        for line in held
+        if line.box is not None and min(bottom, line.box[3]) - max(top, line.box[1]) > 0.5 * (bottom - top)
+    )
+
+
+_WANTS_DATE = re.compile(r"\b(when|date|day|year|month|deadline|until|since|opened|founded|issued|due)\b", re.I)
+_WANTS_NUMBER = re.compile(
+    r"\b(how (many|much|big|long|often|heavy|old|high|tall|wide|far|fast|large|hot|loud)|what (percentage|share)|"
+    r"number|total|price|cost|fee|weight|amount|sum|temperature|capacity|size|percent|code|phone|telephone|time)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """A passage of one hit with its score for a question; `hit` and `place` are positions from 0."""
+
+    hit: int
+    place: int
+    score: float
+    passage: Passage
+
+
+def rank(question: str, chunks: Sequence[Chunk]) -> list[Scored]:
+    """Every passage of the chunks (best chunk first), best passage first.
+
+    A passage scores the share of the question's words it holds, by rarity among all the passages here; words
+    that its chunk's title holds are given. What the question asks for (a number, a date) adds, a later chunk
+    and a place far down subtract a little.
+    """
+    wanted = content_terms(question)
+    everything = [(h, p, passage) for h, chunk in enumerate(chunks) for p, passage in enumerate(passages(chunk))]
+    counts = Counter(term for _, _, passage in everything for term in passage.terms & set(wanted))
+    weights = {term: math.log1p(len(everything) / (1 + counts[term])) for term in wanted}
+    total = sum(weights.values()) or 1.0
+    scored = []
+    for h, p, passage in everything:
+        given = _terms(f"{chunks[h].title} {chunks[h].heading}")
+        held = sum(w * _held(term, passage.terms, given) for term, w in weights.items()) / total
+        score = held + _affinity(question, passage) - 0.04 * h - 0.002 * min(p, 20)
+        scored.append(Scored(hit=h, place=p, score=score, passage=passage))
+    return sorted(scored, key=lambda each: (-each.score, each.hit, each.place))
+
+
+def _held(term: str, terms: frozenset[str], given: frozenset[str]) -> float:
+    if term in terms:
+        return 1.0
+    if near(term, terms):
+        return 0.7
+    return 0.3 if term in given else 0.0
+
+
+def _affinity(question: str, passage: Passage) -> float:
+    asked = set(content_terms(question))
+    new = passage.terms - asked
+    if _WANTS_DATE.search(question):
+        return 0.2 if any(is_date(term) for term in new) else 0.1 if any(_is_year(term) for term in new) else 0.0
+    if _WANTS_NUMBER.search(question):
+        return 0.12 if any(is_number(term) and not is_date(term) for term in new) else 0.0
+    return 0.0
+
+
+def _is_year(term: str) -> bool:
+    return len(term) == 4 and term.isdigit() and 1000 <= int(term) <= 2199
+
+
+def keep(scored: Sequence[Scored], chunks: Sequence[Chunk], *, share: float, most: int) -> list[Scored]:
+    """The passages within `share` of the best score, at most `most`, each with the next one if it only announces it."""
+    if not scored:
+        return []
+    floor = share * scored[0].score
+    chosen = [each for each in scored if each.score >= floor and each.score > 0][:most] or [scored[0]]
+    have = {(each.hit, each.place) for each in chosen}
+    for each in list(chosen):
+        following = passages(chunks[each.hit])[each.place + 1 : each.place + 2]
+        announces = each.passage.text.rstrip().endswith(":") or len(each.passage.terms) <= 1
+        if following and announces and (each.hit, each.place + 1) not in have:
+            chosen.append(replace(each, place=each.place + 1, passage=following[0]))
+            have.add((each.hit, each.place + 1))
+    return chosen
+
+
+def in_reading_order(chosen: Iterable[Scored]) -> list[Scored]:
+    """By chunk, then by place in the chunk."""
+    return sorted(chosen, key=lambda each: (each.hit, each.place))

@@ -1,0 +1,157 @@
+"""A question → the chunks that may answer it.
+
+embed → search every channel the store has → fuse by rank → rerank by coverage → one place per page →
+judge what is relevant → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from indexing.embedding.protocol import Embedder
+from indexing.filters import Filter
+from indexing.records import Channel, Hit
+from indexing.store import Store
+from rag.errors import EmptyQuestionError, NoChannelError
+from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.relevance import Verdict, judge
+from rag.rerank import rerank
+from rag.settings import RagSettings
+from rag.terms import with_date_writings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """What is looked for: words, a picture, or both; `k` hits at most."""
+
+    text: str = ""
+    image: Image.Image | None = None
+    k: int = 8
+    filter: Filter = field(default_factory=Filter)
+
+    def __post_init__(self) -> None:
+        if not self.text.strip() and self.image is None:
+            raise EmptyQuestionError
+        if self.k < 1:
+            raise ValueError(f"k is {self.k}, it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """What a search found. `relevant` holds one word per hit; `verdict` says whether anything answers, and why."""
+
+    request: SearchRequest
+    hits: tuple[Hit, ...]
+    verdict: Verdict
+    milliseconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def relevant(self) -> tuple[bool, ...]:
+        """For each hit, whether it counts as an answer."""
+        return tuple(probability >= self.verdict.threshold for probability in self.verdict.probabilities)
+
+    @property
+    def answers(self) -> tuple[Hit, ...]:
+        """The relevant hits alone, best first; empty means: nothing relevant here."""
+        return tuple(hit for hit, relevant in zip(self.hits, self.relevant, strict=True) if relevant)
+
+
+class Retriever:
+    """Searches one library. Stateless between calls; as safe to share between threads as its store and embedder."""
+
+    def __init__(self, store: Store, embedder: Embedder, settings: RagSettings | None = None) -> None:
+        self.store, self.embedder = store, embedder
+        self.settings = settings or RagSettings()
+
+    def search(self, request: SearchRequest) -> Retrieval:
+        """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
+        clock = _Clock()
+        choice = self.settings.retrieval
+        rankings = self._rankings(request, clock)
+        with clock.step("fuse"):
+            hits = fuse(rankings, constant=choice.rank_constant)
+            hits = rerank(request.text, hits, share=choice.coverage_weight)
+            hits = spread_files(merge_pages(hits), per_file=choice.per_file)
+        with clock.step("relevance"):
+            verdict = judge(request.text, hits, rankings, self.settings.relevance)
+        return Retrieval(
+            request=request,
+            hits=tuple(hits[: request.k]),
+            verdict=verdict.first(request.k),
+            milliseconds=clock.milliseconds,
+            notes=self._notes(request),
+        )
+
+    def _rankings(self, request: SearchRequest, clock: "_Clock") -> list[Ranking]:
+        wanted = self._wanted(request)
+        if not wanted:
+            needs = ("clip",) if not request.text.strip() else ("clip", "text", "bm25")
+            raise NoChannelError(needs, tuple(self.store.channels))
+        rankings: list[Ranking] = []
+        for channel, weight, query in wanted:
+            if isinstance(query, str) and channel == "bm25":
+                with clock.step("bm25"):
+                    found = self.store.search_words(
+                        with_date_writings(query), limit=self.settings.retrieval.depth, filter=request.filter
+                    )
+            else:
+                with clock.step("embed"):
+                    vector = self._vector(channel, query)
+                with clock.step(channel):
+                    found = self.store.search_vector(
+                        channel, vector, limit=self.settings.retrieval.depth, filter=request.filter
+                    )
+            rankings.append(Ranking(channel=channel, weight=weight, found=found))
+        return rankings
+
+    def _wanted(self, request: SearchRequest) -> list[tuple[Channel, float, str | Image.Image]]:
+        """Channel, weight and query of every search to make."""
+        words, choice = request.text.strip(), self.settings.retrieval
+        wanted: list[tuple[Channel, float, str | Image.Image]] = []
+        if words:
+            wanted += [(c, choice.weights.get(c, 0.0), words) for c in self.store.channels]
+        if request.image is not None and "clip" in self.store.channels:
+            wanted.append(("clip", choice.picture_weight, request.image))
+        return [(channel, weight, query) for channel, weight, query in wanted if weight > 0]
+
+    def _vector(self, channel: Channel, query: str | Image.Image) -> npt.NDArray[np.float32]:
+        if isinstance(query, Image.Image):
+            pixels = self.embedder.preprocess.crop(query.convert("RGB"))
+            return self.embedder.embed_images(pixels[np.newaxis]).vectors_BD[0]
+        if channel == "clip":
+            return self.embedder.embed_image_queries([query])[0]
+        return self.embedder.embed_questions([query])[0]
+
+    def _notes(self, request: SearchRequest) -> tuple[str, ...]:
+        missing = [c for c in self.settings.retrieval.weights if c not in self.store.channels]
+        notes = [f"This store has no '{channel}' channel; the search went without it." for channel in missing]
+        if request.image is not None and "clip" not in self.store.channels:
+            notes.append("The picture had no say: this store cannot search by picture.")
+        return tuple(notes)
+
+
+class _Clock:
+    """Adds up the time of each named step."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps[name] = self._steps.get(name, 0.0) + (time.perf_counter() - start) * 1000
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        total = (time.perf_counter() - self._start) * 1000
+        return {**{name: round(spent, 3) for name, spent in self._steps.items()}, "total": round(total, 3)}

@@ -1,0 +1,187 @@
+"""Every choice of this package, where it is made once, with its bounds and where its value comes from.
+
+RagSettings = RetrievalSettings + RelevanceSettings + PromptSettings + AnswerSettings (+ GeneratorSettings)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from indexing.records import CHANNELS, Channel
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}, it must lie between {low} and {high}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetrievalSettings:
+    """How the channels are searched and fused."""
+
+    weights: Mapping[Channel, float] = field(
+        default_factory=lambda: MappingProxyType({"clip": 0.3, "text": 1.0, "bm25": 1.0})
+    )
+    """Say of each channel in the fusion; 0 leaves it out."""
+
+    picture_weight: float = 1.0
+    """Say of the picture given with a question, beside its words' channels."""
+
+    rank_constant: float = 20.0
+    """The k of reciprocal-rank fusion, 1 / (k + rank): small trusts first places, large spreads trust."""
+
+    depth: int = 40
+    """How many chunks each channel may name."""
+
+    coverage_weight: float = 0.5
+    """Share of the reranker (how much of the question's words, numbers and dates a chunk holds); 0 leaves it out."""
+
+    per_file: int = 4
+    """Chunks of one file before the next file's chunks come first; what is over waits at the end, nothing is lost."""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.weights) - set(CHANNELS)
+        if unknown:
+            raise ValueError(f"unknown channels {sorted(unknown)} in weights; there are {', '.join(CHANNELS)}")
+        for channel, weight in self.weights.items():
+            _within(f"weight of {channel}", weight, 0.0, 100.0)
+        _within("picture_weight", self.picture_weight, 0.0, 100.0)
+        _within("rank_constant", self.rank_constant, 0.0, 10_000.0)
+        _within("depth", self.depth, 1, 1000)
+        _within("coverage_weight", self.coverage_weight, 0.0, 1.0)
+        _within("per_file", self.per_file, 1, 1000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelevanceSettings:
+    """When a hit counts as an answer to the question, and when nothing does."""
+
+    bias: float = -4.0
+    """Log-odds that a chunk answers when no evidence speaks for it."""
+
+    coverage: float = 5.0
+    """Log-odds for a chunk that holds all of the question's content words, by their rarity."""
+
+    cosine: float = 5.0
+    """Log-odds for a text cosine of 1."""
+
+    margin: float = 0.5
+    """Log-odds for each deviation that the chunk's picture stands above the other pictures."""
+
+    threshold: float = 0.5
+    """Probability from which a hit counts as relevant."""
+
+    def __post_init__(self) -> None:
+        _within("threshold", self.threshold, 0.0, 1.0)
+        for name in ("bias", "coverage", "cosine", "margin"):
+            _within(name, getattr(self, name), -50.0, 50.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptSettings:
+    """How much evidence a model gets to read, and in which words it is asked."""
+
+    style: str = "short"
+    """`short`: few words and worked examples, for models under a billion parameters; `full`: rules and fences."""
+
+    evidence_tokens: int = 220
+    """Most tokens of evidence, pictures counted. Two CPU cores read about 300 tokens a second of a 135M model."""
+
+    max_evidence: int = 3
+    """Most chunks shown to the model."""
+
+    max_pictures: int = 1
+    """Most evidence pictures shown to a model that sees."""
+
+    history_tokens: int = 120
+    """Most tokens of earlier turns; the oldest are left out first."""
+
+    def __post_init__(self) -> None:
+        if self.style not in ("short", "full"):
+            raise ValueError(f"style is '{self.style}', it must be short or full")
+        _within("evidence_tokens", self.evidence_tokens, 16, 1_000_000)
+        _within("max_evidence", self.max_evidence, 1, 100)
+        _within("max_pictures", self.max_pictures, 0, 100)
+        _within("history_tokens", self.history_tokens, 0, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerSettings:
+    """How long the model may write and when its claims count as supported."""
+
+    max_new_tokens: int = 96
+    """Most tokens of an answer."""
+
+    verified_share: float = 0.99
+    """Share of a sentence's content words that its quote must hold to be verified; its numbers must all be there."""
+
+    attributed_share: float = 0.75
+    """Share from which a sentence without a marker is given the marker of the one evidence that holds it."""
+
+    def __post_init__(self) -> None:
+        _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
+        _within("verified_share", self.verified_share, 0.5, 1.0)
+        _within("attributed_share", self.attributed_share, 0.5, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorSettings:
+    """An OpenAI-compatible server that answers instead of the model in process."""
+
+    url: str
+    """Its base address, with /v1 where it has one."""
+
+    model: str
+    """The model's name there."""
+
+    api_key_env: str = ""
+    """Environment variable that holds the key; "" sends none."""
+
+    timeout_seconds: float = 120.0
+    """How long to wait for the connection and for each piece of the answer."""
+
+    sees_images: bool = False
+    """Whether pictures are sent along."""
+
+    context_tokens: int = 8192
+    """How much the model can read and write, by its card."""
+
+    image_tokens: int = 800
+    """What one picture is counted as; servers differ, this is LLaVA-1.5's 576 with room."""
+
+    temperature: float = 0.0
+    """0 always takes the likeliest word."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"generator url is '{self.url}', it must look like http://host:port/v1")
+        if parts.username or parts.password:
+            raise ValueError("the generator url carries a password; name a variable with api_key_env instead")
+        if not self.model:
+            raise ValueError(f"no model is named for the generator at {self.url}")
+        _within("timeout_seconds", self.timeout_seconds, 0.01, 86_400.0)
+        _within("context_tokens", self.context_tokens, 256, 100_000_000)
+        _within("image_tokens", self.image_tokens, 0, 1_000_000)
+        _within("temperature", self.temperature, 0.0, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RagSettings:
+    """All of it. The defaults suit the pocket kit on two CPU cores."""
+
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    """The channels and their fusion."""
+
+    relevance: RelevanceSettings = field(default_factory=RelevanceSettings)
+    """When nothing in the library answers."""
+
+    prompt: PromptSettings = field(default_factory=PromptSettings)
+    """What the model reads."""
+
+    answer: AnswerSettings = field(default_factory=AnswerSettings)
+    """What it may write, and what is believed of it."""
+
+    generator: GeneratorSettings | None = None
+    """None: the model in process."""
