@@ -1,0 +1,154 @@
+"""Which files lie under the given paths, and what could not be looked at. Nothing is opened but folders.
+
+Folders are walked in the order of their names, so that every run sees the same files in the same order.
+Left out without a word: hidden files and folders, the library's own folder, sockets and other things that are no
+files. A link is followed; a folder that was already walked (a link in a circle) is not walked again.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexing.records import SourceFile
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A file as its folder lists it."""
+
+    path: str  # absolute; links are not resolved
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Something that could not be indexed, and why, in one sentence for a person."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unwalked(Failure):
+    """A path that could not be looked into: nothing is known about what lies below it."""
+
+
+def absolute(path: str | Path) -> str:
+    """The path from the root, without `.` and `..`, links left as they are."""
+    return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links, Path.absolute keeps '..'
+
+
+def discover(paths: Sequence[str | Path], *, skip: Iterable[str | Path] = ()) -> Iterator[Seen | Failure]:
+    """Every file under the paths, each once, streaming; `skip` names folders to leave out (the library)."""
+    walk = _Walk({os.path.realpath(each) for each in skip})
+    for path in dict.fromkeys(absolute(each) for each in paths):
+        yield from walk.start(path)
+
+
+def count_files(paths: Sequence[str | Path], *, skip: Iterable[str | Path] = ()) -> int:
+    """How many files `discover` is going to yield, for the estimate of the time left."""
+    return sum(isinstance(each, Seen) for each in discover(paths, skip=skip))
+
+
+def content_hash(path: str | Path) -> str:
+    """SHA-256 of the file's bytes, hex, read in pieces."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb", buffering=0) as file:
+        while piece := file.read(_CHUNK_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def source_of(seen: Seen) -> SourceFile:
+    """The file with the hash of its bytes; raises OSError when it cannot be read or is gone."""
+    return SourceFile(
+        path=Path(seen.path),
+        size_bytes=seen.size_bytes,
+        modified_ns=seen.modified_ns,
+        content_hash=content_hash(seen.path),
+    )
+
+
+def reason_of(error: OSError) -> str:
+    """An operating system's refusal as half a sentence."""
+    match error:
+        case FileNotFoundError():
+            return "it vanished while it was being indexed"
+        case PermissionError():
+            return "permission denied"
+        case _:
+            return (error.strerror or str(error)).lower()
+
+
+class _Walk:
+    def __init__(self, skip: set[str]) -> None:
+        self._skip = skip
+        self._folders: set[tuple[int, int]] = set()
+        self._files: set[str] = set()
+
+    def start(self, path: str) -> Iterator[Seen | Failure]:
+        """What the person named is looked at even when it is hidden."""
+        try:
+            status = os.stat(path)  # noqa: PTH116  # as below: strings, a million times
+        except FileNotFoundError:
+            yield Unwalked(path=printable(path), reason="there is no such file or folder")
+        except OSError as error:
+            yield Unwalked(path=printable(path), reason=reason_of(error))
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._folder(path, status)
+            elif stat.S_ISREG(status.st_mode):
+                yield from self._file(path, status)
+            else:
+                yield Failure(path=printable(path), reason="it is neither a file nor a folder")
+
+    def _folder(self, path: str, status: os.stat_result) -> Iterator[Seen | Failure]:
+        pending = [(path, status)]
+        while pending:
+            folder, status = pending.pop()
+            identity = (status.st_dev, status.st_ino)
+            if identity in self._folders or os.path.realpath(folder) in self._skip:
+                continue
+            self._folders.add(identity)
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                yield Unwalked(path=printable(folder), reason=f"the folder cannot be read: {reason_of(error)}")
+                continue
+            below: list[tuple[str, os.stat_result]] = []
+            for entry in listed:
+                if entry.name.startswith("."):
+                    continue
+                try:
+                    found = entry.stat()
+                except OSError as error:
+                    dangling = isinstance(error, FileNotFoundError) and entry.is_symlink()
+                    reason = "a link that leads nowhere" if dangling else reason_of(error)
+                    yield Failure(path=printable(entry.path), reason=reason)
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    below.append((entry.path, found))
+                elif stat.S_ISREG(found.st_mode):
+                    yield from self._file(entry.path, found)
+            pending += reversed(below)
+
+    def _file(self, path: str, status: os.stat_result) -> Iterator[Seen | Failure]:
+        if path in self._files:
+            return
+        self._files.add(path)
+        if printable(path) != path:
+            yield Failure(path=printable(path), reason="its name is not valid UTF-8: rename it")
+            return
+        yield Seen(path=path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+
+
+def printable(path: str) -> str:
+    """A path that can be shown and stored: bytes of its name that are no UTF-8 are written as \\xNN."""
+    return os.fsencode(path).decode(errors="backslashreplace")
