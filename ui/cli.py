@@ -305,7 +305,7 @@ def ui(
     device: DeviceOption = "",
 ) -> None:
     """Open the page: chat, search, library and upload."""
-    from ui.launch import serve_page
+    from ui.serve import serve_page
 
     settings = _settings(library, kit=kit, device=device, generator_url=generator, generator_model=model)
     raise typer.Exit(serve_page(settings, port=port, address=address, open_browser=browser, on_ready=terminal.tell))
@@ -336,11 +336,11 @@ def kit_install(
     """Download, verify and convert a kit's weights; goes on where an earlier try stopped."""
     from llava_model.kits import find, install
 
-    line = terminal.ProgressLine()
-    folder = install(
-        find(name), source=source, offline=offline, on_progress=lambda p: line.show(terminal.kit_progress_line(p))
-    )
-    line.close()
+    line = terminal.KitProgressLines()
+    try:
+        folder = install(find(name), source=source, offline=offline, on_progress=line.show)
+    finally:
+        line.close()
     terminal.say(str(folder))
 
 
@@ -350,7 +350,8 @@ def kit_path(name: Annotated[str, typer.Argument(help="The kit's name.")]) -> No
     from llava_model.kits import find
 
     kit = find(name)
-    kit.require_installed()
+    for component in kit.components:
+        kit.path(component.name)  # says what to do where it is missing
     terminal.say(str(kit.folder))
 
 
@@ -361,7 +362,7 @@ def kit_verify(name: Annotated[str, typer.Argument(help="The kit's name.")]) -> 
 
     damaged = verify(find(name))
     for file in damaged:
-        terminal.say(f"damaged: {file}")
+        terminal.say(f"{file.component}: {file.path} {file.reason}")
     if damaged:
         terminal.tell(f"Install it again: llavero kit install {name}")
         raise typer.Exit(NOT_MET)

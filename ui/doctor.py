@@ -89,9 +89,9 @@ def _kits(settings: Settings) -> Iterator[Finding]:
     for kit in available():
         damaged = verify(kit) if kit.is_installed() else ()
         if damaged:
-            names = ", ".join(str(file) for file in damaged)
+            names = ", ".join(f"{file.path} {file.reason}" for file in damaged)
             advice = f"llavero kit install {kit.name}"
-            yield Finding(name=f"kit {kit.name}", state="wrong", message=f"damaged: {names}", advice=advice)
+            yield Finding(name=f"kit {kit.name}", state="wrong", message=names, advice=advice)
         elif kit.is_installed():
             yield Finding(name=f"kit {kit.name}", state="fine", message=f"installed in {kit.folder}")
         elif kit.name == wanted:

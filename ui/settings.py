@@ -7,14 +7,21 @@ The parts own their settings (`indexing.settings`, `rag.settings`); this module 
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from indexing.settings import IndexingSettings
-from rag.settings import GeneratorSettings, RagSettings
+from rag.settings import (
+    AnswerSettings,
+    GeneratorSettings,
+    PromptSettings,
+    RagSettings,
+    RelevanceSettings,
+    RetrievalSettings,
+)
 
 Section = TypeVar("Section")
 
@@ -41,47 +48,53 @@ class Settings:
     milvus_token: str = field(default="", repr=False)
     """user:password for that server; best given as LLAVERO_MILVUS_TOKEN."""
     indexing: IndexingSettings = field(default_factory=IndexingSettings)
+    """How files are read and cut; section [indexing]."""
     rag: RagSettings = field(default_factory=RagSettings)
-    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
+    """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [generator]."""
 
     @classmethod
     def load(cls, library: Path, *, environ: Mapping[str, str] = os.environ, **changes: Any) -> "Settings":
         """Read the library's file and the environment, then apply `changes` (from the command line).
 
         `generator_url` and `generator_model` in `changes` override the file's [generator] section.
+        Raises SettingsError, naming the file and the key, for what is unknown or out of bounds.
         """
         library = library.expanduser().absolute()
+        where = str(library / FILE_NAME)
         table = _read(library / FILE_NAME)
-        generator_changes = {
-            name.removeprefix("generator_"): changes.pop(name)
-            for name in ("generator_url", "generator_model")
-            if name in changes
-        }
-        for name, variable in _ENVIRONMENT.items():
-            if environ.get(variable):
-                table[name] = environ[variable]
+        table |= {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
         table |= changes
-        sections = {
-            "indexing": _section(IndexingSettings, table.pop("indexing", {}), library, "indexing"),
-            "rag": _section(RagSettings, table.pop("rag", {}), library, "rag"),
-            "generator": replace(
-                _section(GeneratorSettings, table.pop("generator", {}), library, "generator"), **generator_changes
-            ),
-        }
-        known = {f.name for f in fields(cls)} - {"library", *sections}
+        generator = dict(table.pop("generator", {}))
+        generator |= {key: table.pop(f"generator_{key}") for key in ("url", "model") if f"generator_{key}" in table}
+        large = bool(generator) or table.get("kit", DEFAULT_KIT) != DEFAULT_KIT
+        prompt = (FULL_PROMPT if large else {}) | dict(table.pop("prompt", {}))
+        rag = RagSettings(
+            retrieval=_section(RetrievalSettings, table.pop("retrieval", {}), where, "retrieval"),
+            relevance=_section(RelevanceSettings, table.pop("relevance", {}), where, "relevance"),
+            prompt=_section(PromptSettings, prompt, where, "prompt"),
+            answer=_section(AnswerSettings, table.pop("answer", {}), where, "answer"),
+            generator=_section(GeneratorSettings, generator, where, "generator") if generator else None,
+        )
+        indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
         table.pop("library", None)  # the library's own identity, owned by indexing.library
-        _refuse_unknown(set(table) - known, known, library, "")
-        wrong = [name for name, value in table.items() if not isinstance(value, str)]
-        if wrong:
-            raise SettingsError(f"{library / FILE_NAME}: '{wrong[0]}' must be a text in quotes")
-        return cls(library=library, **table, **sections)
+        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag"}
+        _refuse_unknown(set(table) - known, known, where)
+        for name, value in table.items():
+            if not isinstance(value, str):
+                raise SettingsError(f"{where}: '{name}' must be a text in quotes")
+        return cls(library=library, indexing=indexing, rag=rag, **table)
 
+
+FULL_PROMPT = {"style": "full", "evidence_tokens": 2000, "max_evidence": 8, "max_pictures": 2, "history_tokens": 800}
+"""What a model of half a billion parameters and more can read; the defaults suit the pocket kit's 135M."""
 
 _ENVIRONMENT = {
     "kit": "LLAVERO_KIT",
     "device": "LLAVERO_DEVICE",
     "milvus_uri": "LLAVERO_MILVUS_URI",
     "milvus_token": "LLAVERO_MILVUS_TOKEN",
+    "generator_url": "LLAVERO_GENERATOR_URL",
+    "generator_model": "LLAVERO_GENERATOR_MODEL",
 }
 
 
@@ -94,21 +107,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def _section(kind: type[Section], table: object, library: Path, name: str) -> Section:
+def _section(kind: type[Section], table: object, where: str, name: str) -> Section:
     if not isinstance(table, dict):
-        raise SettingsError(f"{library / FILE_NAME}: [{name}] must be a section, not a single value")
+        raise SettingsError(f"{where}: [{name}] must be a section, not a single value")
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # every section is a dataclass
-    _refuse_unknown(set(table) - known, known, library, f"[{name}] ")
+    _refuse_unknown(set(table) - known, known, f"{where}: [{name}]")
     try:
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise SettingsError(f"{library / FILE_NAME}: [{name}] {key}: {first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{where}: [{name}] {key}: {message}".replace(" : ", ": ")) from error
 
 
-def _refuse_unknown(unknown: set[str], known: set[str], library: Path, where: str) -> None:
+def _refuse_unknown(unknown: set[str], known: set[str], where: str) -> None:
     if unknown:
-        fault = SettingsError(f"{library / FILE_NAME}: {where}'{min(unknown)}' is not a setting")
+        fault = SettingsError(f"{where}: '{min(unknown)}' is not a setting")
         fault.add_note(f"Settings there: {', '.join(sorted(known))}")
         raise fault

@@ -197,16 +197,36 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def kit_progress_line(progress: "InstallProgress") -> str:
-    """`vision: downloading 8.1 MB of 17.4 MB · 2.1 MB/s · 4 s left`."""
-    parts = [f"{progress.component}: {progress.step}"]
-    if progress.total_bytes:
-        parts[0] += f" {size(progress.done_bytes)} of {size(progress.total_bytes)}"
-    if progress.bytes_per_second:
-        parts.append(f"{size(progress.bytes_per_second)}/s")
+class KitProgressLines:
+    """An installation as a line per step: `vision: download 8.1 MB of 17.4 MB · 2.1 MB/s · 4 s left`."""
+
+    def __init__(self) -> None:
+        self._line = ProgressLine()
+        self._step: tuple[str, str] = ("", "")
+        self._began = (0.0, 0)
+
+    def show(self, progress: "InstallProgress") -> None:
+        """Draw one event; a new step starts a new line."""
+        now = time.monotonic()
+        step = (progress.component, progress.step)
+        new = step != self._step
+        if new:
+            self._line.close()
+            self._step, self._began = step, (now, progress.done_bytes)
+        text = f"{progress.component}: {progress.step}"
         if progress.total_bytes:
-            parts.append(f"{duration((progress.total_bytes - progress.done_bytes) / progress.bytes_per_second)} left")
-    return " · ".join(parts)
+            text += f" {size(progress.done_bytes)} of {size(progress.total_bytes)}"
+        if progress.message:
+            text += f" · {progress.message}"
+        seconds, done = now - self._began[0], progress.done_bytes - self._began[1]
+        if seconds > 1 and done > 0:
+            rate = done / seconds
+            text += f" · {size(rate)}/s · {duration((progress.total_bytes - progress.done_bytes) / rate)} left"
+        self._line.show(text, final=new and progress.step == "done")
+
+    def close(self) -> None:
+        """End the line."""
+        self._line.close()
 
 
 def tell_fault(fault: BaseException) -> None:
