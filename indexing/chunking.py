@@ -1,0 +1,332 @@
+"""From a reading to chunks; pure functions.
+
+A text chunk has about 200 words, stays under one heading and on one page, and ends at the end of a
+sentence where one is near. A table is one chunk (in pieces with its header repeated when it is very
+long), a figure is one chunk with its caption, and every page that has an image is a chunk of its own,
+so that the picture of a page can be found. Every word of the reading is in exactly one text, table or
+figure chunk (a piece's repeated table header aside).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from indexing.embedding.protocol import Label
+from indexing.records import Block, Box, Chunk, Kind, Line, Page, Reading, SourceFile
+
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+_HYPHENATED = re.compile(r"[^\W\d_]{2}[-\u2010\u00ad]$")
+_PAGE_WORDS = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkSettings:
+    """How long chunks are."""
+
+    words: int = 200
+    """A text chunk is closed at the first sentence end after this many words …"""
+    most_words: int = 260
+    """… and wherever it is after this many."""
+    table_characters: int = 8_000
+    """A longer table is split by rows, its header repeated."""
+    text_bytes: int = 60_000
+    """No chunk's text is longer in UTF-8; a longer one is split."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.words <= self.most_words:
+            raise ValueError(f"words must be in 1..most_words ({self.most_words}), is {self.words}")
+        if self.table_characters < 100 or self.text_bytes < 400:
+            raise ValueError("table_characters must be at least 100 and text_bytes at least 400")
+
+
+def chunks(reading: Reading, *, source: SourceFile, image_folder: str, settings: ChunkSettings) -> tuple[Chunk, ...]:
+    """All rows of one file. `image_folder` is where its pictures lie, relative to the library."""
+    return _Chunker(reading, source, image_folder, settings).all()
+
+
+def with_labels(chunk: Chunk, labels: Sequence[Label], *, least: float = 0.1, most: int = 5) -> Chunk:
+    """The chunk with what its picture shows appended as words; doubtful labels are left out."""
+    words = ", ".join(label.text for label in labels[:most] if label.probability >= least)
+    if not words:
+        return chunk
+    return replace(chunk, text=f"{chunk.text}\n{words}".strip())
+
+
+class _Chunker:
+    def __init__(self, reading: Reading, source: SourceFile, folder: str, settings: ChunkSettings) -> None:
+        self._reading = reading
+        self._source = source
+        self._folder = folder
+        self._settings = settings
+        self._counts: dict[Kind, int] = {}
+        self._page_images = {page.number: self._image(page) for page in reading.pages}
+
+    def all(self) -> tuple[Chunk, ...]:
+        return (*self._pictures_and_pages(), *self._contents())
+
+    def _pictures_and_pages(self) -> Iterator[Chunk]:
+        for page in self._reading.pages:
+            if page.image is None:
+                continue
+            yield self._chunk(
+                "image" if self._reading.is_picture else "page",
+                text="" if self._reading.is_picture else self._first_words(page),
+                page=page.number,
+                box=(0.0, 0.0, 1.0, 1.0),
+            )
+
+    def _first_words(self, page: Page) -> str:
+        words: list[str] = []
+        for block in self._reading.blocks:
+            if block.page == page.number and len(words) < _PAGE_WORDS:
+                words.extend(block.text.split()[: _PAGE_WORDS - len(words)])
+        return _cut(" ".join(words), self._settings.text_bytes)
+
+    def _contents(self) -> Iterator[Chunk]:
+        heading, run = _Headings(), list[Block]()
+        for block in self._reading.blocks:
+            flows = block.kind == "text" and (not run or run[-1].page == block.page)
+            if not flows and run:
+                yield from self._texts(run, heading.path)
+                run = []
+            if block.kind == "heading":
+                # the heading's own words open the text under it, so that they are found and cited
+                heading.enter(block)
+                run = [block]
+            elif block.kind == "text":
+                run.append(block)
+            elif block.kind == "table":
+                yield from self._table(block, heading.path)
+            else:
+                yield from self._figure(block, heading.path)
+        if run:
+            yield from self._texts(run, heading.path)
+
+    def _texts(self, blocks: Sequence[Block], heading: str) -> Iterator[Chunk]:
+        for rows in _packed(_rows(blocks), self._settings):
+            lines = tuple(row.line for row in rows)
+            boxes = [line.box for line in lines if line.box is not None]
+            yield self._chunk(
+                "text",
+                text=_text_of(rows),
+                page=blocks[0].page,
+                box=_around(boxes),
+                lines=lines if boxes else (),
+                heading=heading,
+            )
+
+    def _table(self, block: Block, heading: str) -> Iterator[Chunk]:
+        for piece in _table_pieces(block.text, block.caption, self._settings):
+            yield self._chunk("table", text=piece, page=block.page, box=block.box, lines=block.lines, heading=heading)
+
+    def _figure(self, block: Block, heading: str) -> Iterator[Chunk]:
+        text = "\n".join(part for part in (block.caption, block.text) if part)
+        image = f"{self._folder}/{block.image.name}" if block.image else None
+        for piece in _pieces(text, self._settings.text_bytes) or [""]:
+            yield self._chunk("figure", text=piece, page=block.page, box=block.box, heading=heading, image=image)
+
+    def _chunk(
+        self,
+        kind: Kind,
+        *,
+        text: str,
+        page: int | None,
+        box: Box | None = None,
+        lines: tuple[Line, ...] = (),
+        heading: str = "",
+        image: str | None = None,
+    ) -> Chunk:
+        ordinal = self._counts.get(kind, 0)
+        self._counts[kind] = ordinal + 1
+        return Chunk(
+            content_hash=self._source.content_hash,
+            path=str(self._source.path),
+            kind=kind,
+            ordinal=ordinal,
+            page=page,
+            box=box,
+            lines=lines,
+            text=text,
+            title=_cut(self._reading.title, 1_000),
+            heading=_cut(heading, 1_000),
+            image=self._page_images.get(page, "") if image is None else image,
+        )
+
+    def _image(self, page: Page) -> str:
+        return f"{self._folder}/{page.image.name}" if page.image else ""
+
+
+class _Headings:
+    """The path of headings above the current block: entering one leaves its peers and their children."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[int, str]] = []
+
+    def enter(self, block: Block) -> None:
+        level = max(1, block.level)
+        self._open = [each for each in self._open if each[0] < level]
+        self._open.append((level, " ".join(block.text.split())))
+
+    @property
+    def path(self) -> str:
+        return " › ".join(text for _, text in self._open if text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """A line on its way into a chunk."""
+
+    line: Line
+    ends_paragraph: bool
+    wrapped: bool  # prose that goes on in the next line; else the line break means something
+
+    @property
+    def words(self) -> int:
+        return len(self.line.text.split())
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.line.text.encode()) + 1
+
+
+def join_lines(lines: Sequence[str]) -> str:
+    """Wrapped prose as one text: a word that is hyphenated at the end of a line is put together again.
+
+    >>> join_lines(["The retrie-", "val of well-", "Known facts"])
+    'The retrieval of well- Known facts'
+    """
+    text = ""
+    for line in (line.strip() for line in lines):
+        if _HYPHENATED.search(text) and line[:1].islower():
+            text = text[:-1] + line
+        elif line:
+            text = f"{text} {line}" if text else line
+    return text
+
+
+def _rows(blocks: Sequence[Block]) -> list[_Row]:
+    rows: list[_Row] = []
+    for block in blocks:
+        lines = [line for line in block.lines if line.text.strip()]
+        wrapped = bool(lines) and "\n" not in block.text
+        if not lines:
+            texts = [text for text in block.text.split("\n") if text.strip()]
+            lines = [Line(text=text, box=block.box) for text in texts]
+        last = len(lines) - 1
+        rows.extend(
+            _Row(line=line, ends_paragraph=index == last, wrapped=wrapped and index < last)
+            for index, line in enumerate(lines)
+        )
+    return rows
+
+
+def _text_of(rows: Sequence[_Row]) -> str:
+    paragraphs: list[list[str]] = [[]]
+    for row in rows:
+        paragraphs[-1].append(row.line.text)
+        if not row.wrapped:
+            paragraphs.append([])
+    return "\n".join(join_lines(lines) for lines in paragraphs if lines)
+
+
+def _packed(rows: Sequence[_Row], settings: ChunkSettings) -> Iterator[list[_Row]]:
+    """Groups of about `words` words and less than `text_bytes` bytes; nothing changes its order."""
+    group: list[_Row] = []
+    words = size = 0
+    for row in _short_rows(rows, settings):
+        over = words + row.words > settings.most_words or size + row.size_bytes > settings.text_bytes
+        if group and over:
+            yield group
+            group, words, size = [], 0, 0
+        group.append(row)
+        words, size = words + row.words, size + row.size_bytes
+        if words >= settings.words and (row.ends_paragraph or _SENTENCE_END.search(row.line.text.strip())):
+            yield group
+            group, words, size = [], 0, 0
+    if group:
+        yield group
+
+
+def _short_rows(rows: Sequence[_Row], settings: ChunkSettings) -> Iterator[_Row]:
+    """A whole paragraph can be one line: cut what is too long at sentence ends, else between words."""
+    for row in rows:
+        if row.words <= settings.words and row.size_bytes <= settings.text_bytes:
+            yield row
+            continue
+        parts = _sentences(row.line.text, settings)
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            yield _Row(
+                line=replace(row.line, text=part),
+                ends_paragraph=last and row.ends_paragraph,
+                wrapped=row.wrapped if last else True,
+            )
+
+
+def _sentences(text: str, settings: ChunkSettings) -> list[str]:
+    parts: list[str] = []
+    current: list[str] = []
+    for word in (part for whole in text.split() for part in _pieces(whole, settings.text_bytes - 1)):
+        if current and len(" ".join([*current, word]).encode()) >= settings.text_bytes:
+            parts.append(" ".join(current))
+            current = []
+        current.append(word)
+        if len(current) >= settings.words or _SENTENCE_END.search(word):
+            parts.append(" ".join(current))
+            current = []
+    return [*parts, " ".join(current)] if current else parts
+
+
+def _table_pieces(markdown: str, caption: str, settings: ChunkSettings) -> list[str]:
+    whole = f"{caption}\n{markdown}".strip()
+    limit = min(settings.table_characters, settings.text_bytes // 4)
+    if len(whole) <= settings.table_characters and len(whole.encode()) <= settings.text_bytes:
+        return [whole]
+    rows = markdown.split("\n")
+    has_header = len(rows) > 2 and set(rows[1]) <= set("|-: ")
+    header = rows[:2] if has_header else []
+    opening = _cut("\n".join([*([caption] if caption else []), *header]), limit)
+    if len(opening) < len("\n".join([*([caption] if caption else []), *header])):
+        return _pieces(whole, settings.text_bytes)  # a header longer than a piece cannot be repeated
+    pieces: list[str] = []
+    current = opening
+    filled = False
+    for row in rows[len(header) :]:
+        for part in _pieces(row, limit):
+            if filled and len(current) + len(part) + 1 > limit:
+                pieces.append(current)
+                current, filled = opening, False
+            current = f"{current}\n{part}" if current else part
+            filled = True
+    return [*pieces, current] if filled else pieces
+
+
+def _pieces(text: str, most_bytes: int) -> list[str]:
+    """The text in pieces of at most so many UTF-8 bytes, cut at white space where there is any."""
+    pieces: list[str] = []
+    while len(text.encode()) > most_bytes:
+        head = _cut(text, most_bytes)
+        space = max(head.rfind(" "), head.rfind("\n"))
+        if space > 0:
+            pieces.append(head[:space])
+            text = text[space + 1 :]
+        else:
+            pieces.append(head)
+            text = text[len(head) :]
+    return [*pieces, text] if text else pieces
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= most_bytes else encoded[:most_bytes].decode("utf-8", "ignore")
+
+
+def _around(boxes: Sequence[Box]) -> Box | None:
+    if not boxes:
+        return None
+    return (
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    )

@@ -1,0 +1,187 @@
+"""Words and their places in a picture, read by RapidOCR (its models lie inside its wheel).
+
+A page that lies on its side or stands on its head is turned first: boxes belong to the upright page,
+which is also the one that readers keep. Pieces that stand side by side become one line (`TOTAL` with
+its amount), except across the gutter of a page with columns of prose.
+
+Legend: H W pixels, C colours (RGB); a quad is four corners (x, y) in pixels, clockwise from top left.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from indexing.readers.layout import Piece, paragraphs, reading_order
+from indexing.records import Block, Line
+
+Pixels = npt.NDArray[np.uint8]
+Quad = npt.NDArray[np.float32]
+Turn = Literal[0, 90, 180, 270]
+
+_SIDE = 1280
+"""Longer side for the detector. On 10 of the receipts: 960 finds 87.6 % of the words in 0.17 s of CPU,
+1280 88.7 % in 0.26 s, 1600 88.6 % in 0.41 s; the wheel's own setting 89.0 % in 0.59 s."""
+_LEAST_SCORE = 0.5
+_SAMPLES = 5
+_MOST_PIECES = 3_000
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What is written on a page, in reading order."""
+
+    lines: tuple[Line, ...]
+    """All lines, boxes as fractions of the upright page."""
+    groups: tuple[tuple[Line, ...], ...]
+    """The same lines, gathered into paragraphs or blocks of rows."""
+    turned: Turn
+    """Degrees counter-clockwise that turn the picture upright (as PIL's `rotate` counts)."""
+
+    def blocks(self, *, page: int | None) -> tuple[Block, ...]:
+        """One text block for each group; line breaks are kept, they mean something on a receipt."""
+        return tuple(
+            Block(kind="text", text="\n".join(line.text for line in group), page=page, lines=group)
+            for group in self.groups
+        )
+
+
+def read_words(image_HWC: Pixels) -> Words:
+    """Detect, turn upright if need be, recognise. A picture without words has no lines."""
+    with _lock:
+        quads = _detect(image_HWC)
+        turned: Turn = 0
+        if quads:
+            turned = _turn(image_HWC, quads)
+        if turned:
+            image_HWC = np.ascontiguousarray(np.rot90(image_HWC, turned // 90))
+            quads = _detect(image_HWC)
+        pieces = _recognise(image_HWC, quads)
+    regions = reading_order(pieces)
+    groups = tuple(
+        tuple(Line(text=row.text, box=row.box) for row in group) for region in regions for group in paragraphs(region)
+    )
+    return Words(lines=tuple(line for group in groups for line in group), groups=groups, turned=turned)
+
+
+@cache
+def _engine() -> Any:
+    """One engine for the process, one thread: the pool runs as many workers as there are cores."""
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Det.limit_side_len": _SIDE,
+            "Det.limit_type": "max",
+            # one line at a time: no padding to the longest line, which costs time and words
+            "Rec.rec_batch_num": 1,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _detect(image_HWC: Pixels) -> list[Quad]:
+    """Text lines as quads in pixels of `image_HWC`; small pictures are enlarged for the detector."""
+    height, width = image_HWC.shape[:2]
+    if min(height, width) < 8:
+        return []
+    scale = max(1.0, min(3.0, 640 / max(height, width)))
+    seen = np.ascontiguousarray(image_HWC[:, :, ::-1])
+    if scale > 1:
+        seen = _bytes(cv2.resize(seen, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+    # a letterbox of white: the detector misses lines that touch the border, and very flat pictures
+    border = 16 if width < 8 * height else max(16, round(width * scale / 8))
+    framed = cv2.copyMakeBorder(np.ascontiguousarray(seen), border, border, 16, 16, cv2.BORDER_REPLICATE)
+    engine = _engine()
+    engine._load_det_model()
+    found = engine.text_det(framed)
+    if found.boxes is None:
+        return []
+    offset = np.array([16, border], np.float32)
+    return [
+        np.clip((np.asarray(box, np.float32) - offset) / scale, 0, [width, height]).astype(np.float32)
+        for box in found.boxes[:_MOST_PIECES]
+    ]
+
+
+def _turn(image_HWC: Pixels, quads: Sequence[Quad]) -> Turn:
+    """Which way is up: most lines' long side decides between lying and standing, the recogniser the rest."""
+    sizes = [_size(quad) for quad in quads]
+    telling = [(w, h) for w, h in sizes if max(w, h) > 1.5 * min(w, h)]
+    upright = sum(w for w, h in telling if w > h)
+    lying = sum(h for w, h in telling if h > w)
+    if not telling:
+        return 0
+    longest = sorted(range(len(quads)), key=lambda each: -max(sizes[each]))
+    samples = [each for each in longest if (sizes[each][1] > sizes[each][0]) == (lying > upright)][:_SAMPLES]
+    crops = [_crop(image_HWC, quads[each]) for each in samples]
+    if lying > upright:
+        left, right = ([np.ascontiguousarray(np.rot90(crop, k)) for crop in crops] for k in (1, 3))
+        return 90 if _legibility(left) >= _legibility(right) else 270
+    if not _looks_upside_down(crops):
+        return 0
+    turned = [np.ascontiguousarray(np.rot90(crop, 2)) for crop in crops]
+    return 180 if _legibility(turned) > 1.1 * _legibility(crops) else 0
+
+
+def _looks_upside_down(crops: list[Pixels]) -> bool:
+    """The small direction model's vote; it is wrong now and then, so the recogniser has the last word."""
+    engine = _engine()
+    votes = engine._load_cls_model()([crop.copy() for crop in crops]).cls_res
+    return sum(1 for label, score in votes if label == "180" and score > 0.7) * 2 > len(crops)
+
+
+def _legibility(crops: list[Pixels]) -> float:
+    """Confident characters, summed over the samples."""
+    return sum(len(text.strip()) * score**4 for text, score in _texts(crops))
+
+
+def _recognise(image_HWC: Pixels, quads: Sequence[Quad]) -> list[Piece]:
+    height, width = image_HWC.shape[:2]
+    pieces: list[Piece] = []
+    crops = [_crop(image_HWC, quad) for quad in quads]
+    for quad, (text, score) in zip(quads, _texts(crops), strict=True):
+        if score < _LEAST_SCORE or not text.strip():
+            continue
+        (x0, y0), (x1, y1) = quad.min(axis=0), quad.max(axis=0)
+        box = (float(x0 / width), float(y0 / height), float(x1 / width), float(y1 / height))
+        pieces.append(Piece(text=" ".join(text.split()), box=box, aspect=width / height))
+    return pieces
+
+
+def _texts(crops: list[Pixels]) -> list[tuple[str, float]]:
+    from rapidocr.ch_ppocr_rec import TextRecInput
+
+    if not crops:
+        return []
+    recognised = _engine()._load_rec_model()(TextRecInput(img=crops))
+    return list(zip(recognised.txts, (float(score) for score in recognised.scores), strict=True))
+
+
+def _bytes(values: npt.NDArray[Any]) -> Pixels:
+    return values.astype(np.uint8, copy=False)
+
+
+def _size(quad: Quad) -> tuple[float, float]:
+    width = max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3]))
+    height = max(np.linalg.norm(quad[0] - quad[3]), np.linalg.norm(quad[1] - quad[2]))
+    return float(width), float(height)
+
+
+def _crop(image_HWC: Pixels, quad: Quad) -> Pixels:
+    """The quad cut out and made straight, BGR as the recogniser was trained."""
+    width, height = (max(1, round(side)) for side in _size(quad))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(quad, target)
+    straight = cv2.warpPerspective(
+        image_HWC, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.ascontiguousarray(straight[:, :, ::-1])

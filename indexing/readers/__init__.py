@@ -1,0 +1,47 @@
+"""One file in, one `Reading` out; these modules run inside the worker processes of `sandbox.py`.
+
+content_type.sniff → picture (pixels, and OCR where there is text) · pdf (text layer, tables, figures,
+scans) · office, mail, web (unstructured) → blocks in reading order, pages, notes on what was left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexing.content_type import ContentType
+    from indexing.readers.spool import Spool
+    from indexing.records import Reading
+
+Reader = Callable[[Path, "Spool"], "Reading"]
+
+
+def read(path: Path, spool: "Spool") -> "Reading":
+    """Read one file as what its bytes say it is; raises UnreadableFileError's children."""
+    from indexing.content_type import sniff
+
+    found = sniff(path)
+    reading = reader_for(found.content_type)(path, spool)
+    return replace(reading, notes=(found.note, *reading.notes)) if found.note else reading
+
+
+def reader_for(content_type: "ContentType") -> Reader:
+    """The registry; a reader is imported when the first file of its kind comes."""
+    from indexing.content_type import PICTURES
+
+    if content_type in PICTURES:
+        from indexing.readers.picture import read_picture
+
+        return read_picture
+    if content_type == "pdf":
+        from indexing.readers.pdf import read_pdf
+
+        return read_pdf
+    if content_type == "mail":
+        from indexing.readers.mail import read_mail
+
+        return read_mail
+    from indexing.readers.office import reader_of
+
+    return reader_of(content_type)

@@ -1,0 +1,208 @@
+"""Picture files: decode once, thumbnail, prepared pixels, and the words in it when there are any.
+
+The header is looked at before a pixel is decoded. JPEGs larger than anybody needs are decoded at a
+half, a quarter or an eighth inside the JPEG decoder (libjpeg's scaled DCT), never below twice what the
+embedder, the thumbnail or the text gate takes.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+
+from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError
+from indexing.readers.spool import THUMB_SIDE, Spool
+from indexing.readers.text_gate import GATE_SIDE, has_text
+from indexing.records import Block, Page, Reading
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+OCR_SIDE = 2000
+"""Words are looked for in a picture at most this long; it is also the most that a scan is decoded to."""
+
+# registered by their import: else Pillow would load every plugin it has to find these two
+_ = (TiffImagePlugin, WebPImagePlugin)
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked first, with a message for a person
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def read_picture(path: Path, spool: Spool) -> Reading:
+    """One picture, or the frames of a TIFF as pages; an animation is its first frame."""
+    with _opened(path, spool) as image:
+        frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        if frames > 1:
+            return _read_frames(image, frames, path, spool)
+        upright = decode(image, least_side=_least_side(spool))
+        reread = None if _is_whole(upright, image) else path
+    return _read_one(upright, reread, spool, title=path.stem)
+
+
+def decode(image: Image.Image, *, least_side: int) -> Image.Image:
+    """Pixels as a person sees them: RGB, turned as EXIF says, transparent parts white.
+
+    `least_side` is how short the shorter side of a scaled JPEG decode may become.
+    """
+    with _damage_named():
+        _draft(image, least_side)
+        image.load()
+        return _on_white(ImageOps.exif_transpose(image))
+
+
+def _least_side(spool: Spool) -> int:
+    return max(2 * spool.preprocess.size, 2 * spool.preprocess.resize_to, THUMB_SIDE)
+
+
+def _draft(image: Image.Image, least_side: int) -> None:
+    if image.format not in ("JPEG", "MPO"):
+        return
+    width, height = image.size
+    for scale in (8, 4, 2):
+        if min(width, height) // scale >= least_side and max(width, height) // scale >= GATE_SIDE:
+            image.draft(None, (width // scale, height // scale))
+            return
+
+
+def _is_whole(decoded: Image.Image, image: Image.Image) -> bool:
+    """False when the JPEG decoder has left out detail that OCR could want."""
+    tile_scale = getattr(image, "decoderconfig", ()) or ()
+    return not tile_scale or max(decoded.size) >= OCR_SIDE
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _from_deep(image)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16 bits and more: the range that is used becomes 0..255 (a scanner's 12 bits would be black)."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    low, high = float(values.min()), float(values.max())
+    if image.mode.startswith("I;16") or (image.mode == "I" and high > 255):
+        low, high = 0.0, 65535.0 if high > 4095 else 4095.0
+    scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
+    return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str) -> Reading:
+    if not has_text(gate_view(image)):
+        return _wordless(image, spool, title)
+    from indexing.ocr import read_words
+
+    if reread is not None:
+        with _opened(reread, spool) as again:
+            image = decode(again, least_side=OCR_SIDE // 2)
+    words = read_words(np.asarray(image))
+    if not words.lines:
+        return _wordless(image, spool, title)
+    upright = image.rotate(words.turned, expand=True) if words.turned else image
+    spool.picture(upright)
+    kept = spool.page(upright, 1, prepared=False)
+    width, height = jpeg_size(kept)
+    page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
+    return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None))
+
+
+def _wordless(image: Image.Image, spool: Spool, title: str) -> Reading:
+    thumb = spool.picture(image)
+    width, height = jpeg_size(thumb)
+    return Reading(is_picture=True, title=title, pages=(Page(number=None, image=thumb, width=width, height=height),))
+
+
+def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> Reading:
+    """A TIFF of several pages, such as a fax or a scanner's stack."""
+    from indexing.ocr import read_words
+
+    pages: list[Page] = []
+    blocks: list[Block] = []
+    notes: list[str] = []
+    for index in range(min(frames, spool.limits.max_pages)):
+        try:
+            with _damage_named():
+                image.seek(index)
+                _check_pixels(image, spool)
+            frame = decode(image, least_side=OCR_SIDE)
+        except UnreadableFileError as error:
+            if not pages:
+                raise
+            notes.append(f"frames from {index + 1} on could not be read: {error.reason}")
+            break
+        words = read_words(np.asarray(frame)) if has_text(gate_view(frame)) else None
+        if words is not None and words.turned:
+            frame = frame.rotate(words.turned, expand=True)
+        kept = spool.page(frame, index + 1)
+        if index == 0:
+            spool.thumb(frame)
+        width, height = jpeg_size(kept)
+        found = bool(words and words.lines)
+        pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=found))
+        blocks.extend(words.blocks(page=index + 1) if words else ())
+        spool.page_done()
+    if frames > spool.limits.max_pages:
+        notes.append(f"{frames:,} frames, of which the first {spool.limits.max_pages:,} were read")
+    return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
+
+
+def gate_view(image: Image.Image) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
+    """Grey and at most `GATE_SIDE` long: what the text gate looks at."""
+    longer = max(image.size)
+    grey = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
+    if longer > GATE_SIDE:
+        scale = GATE_SIDE / longer
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return cast("np.ndarray[tuple[int, int], np.dtype[np.uint8]]", grey)
+
+
+def jpeg_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture that we wrote."""
+    with Image.open(path) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: Path, spool: Spool) -> Iterator[Image.Image]:
+    with _damage_named():
+        image = Image.open(path, formats=_FORMATS)
+    with image:
+        _check_pixels(image, spool)
+        yield image
+
+
+def _check_pixels(image: Image.Image, spool: Spool) -> None:
+    pixels, limit = image.width * image.height, spool.limits.max_pixels
+    if pixels > limit:
+        raise FileTooLargeError(
+            f"the picture has {pixels / 1e6:.0f} megapixels ({image.width} × {image.height}), "
+            f"the limit is {limit / 1e6:.0f}"
+        )
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """Pillow's many ways to say that a picture is broken, in one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnreadableFileError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DamagedFileError("the picture is damaged, or of a variant that is not read here") from error
+    except (FileNotFoundError, PermissionError):
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error …
+        raise DamagedFileError(f"the picture is damaged or ends early ({error})") from error

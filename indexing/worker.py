@@ -1,0 +1,154 @@
+"""The process that parses strangers' files: `python -m indexing.worker`, started by `sandbox.py`.
+
+One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, and
+one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout
+is put aside and file descriptor 1 leads to stderr. The process has no network, dies with its parent,
+and imports parsers when the first file asks for them.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from indexing import errors
+from indexing.embedding.protocol import Preprocess
+from indexing.errors import UnreadableFileError
+from indexing.readers.limits import MEGABYTE, ReadLimits
+
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_PR_SET_PDEATHSIG = 1
+_NETWORK_EVENTS = frozenset(
+    {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"}
+    | {"socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request"}
+)
+
+
+def main() -> None:
+    """Serve files until stdin ends."""
+    requests, answers = _take_the_pipes()
+    setup = json.loads(requests.readline())
+    _die_with(int(setup["parent"]))
+    _cut_the_network()
+    limits = ReadLimits.from_json(setup["limits"])
+    _limit_resources(limits)
+    preprocess = Preprocess(**setup["preprocess"])
+    _send(answers, {"ready": True})
+    for line in iter(requests.readline, b""):
+        request = json.loads(line)
+        _send(answers, _answer(request, limits=limits, preprocess=preprocess, answers=answers))
+
+
+def _answer(
+    request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
+) -> dict[str, Any]:
+    from indexing.readers import read
+    from indexing.readers.codec import reading_to_json
+    from indexing.readers.spool import Spool
+
+    pages = 0
+
+    def on_page() -> None:
+        nonlocal pages
+        pages += 1
+        _send(answers, {"page": pages})
+
+    spool = Spool(Path(request["folder"]), preprocess=preprocess, limits=limits, on_page=on_page)
+    try:
+        reading = read(Path(request["path"]), spool)
+        return {"reading": reading_to_json(reading), "pixels": spool.names}
+    except UnreadableFileError as error:
+        return {"error": type(error).__name__, "reason": error.reason}
+    except MemoryError:
+        return {
+            "error": errors.ReaderStoppedError.__name__,
+            "reason": f"reading it takes more than {limits.max_memory_bytes // MEGABYTE} MB of memory",
+        }
+    except RecursionError:
+        return {"error": errors.DamagedFileError.__name__, "reason": "its content is nested too deeply"}
+    except Exception as error:  # noqa: BLE001  # whatever a parser throws is this file's failure, no more
+        return {"error": errors.DamagedFileError.__name__, "reason": _in_words(error)}
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file vanished before it was read"
+    if isinstance(error, PermissionError):
+        return "no permission to read the file"
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"the system could not read it: {error.strerror}"
+    words = " ".join(str(error).split())[:200]
+    return f"the parser gave up: {words or type(error).__name__}"
+
+
+def _take_the_pipes() -> tuple[BinaryIO, BinaryIO]:
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, answers
+
+
+def _send(answers: BinaryIO, message: dict[str, Any]) -> None:
+    try:
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _cut_the_network() -> None:
+    """An empty network namespace where the system allows one; Python's own sockets are refused anyway."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            user, group = os.getuid(), os.getgid()
+            if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0:
+                _keep_identity(user, group)
+    sys.addaudithook(_refuse_network)
+
+
+def _keep_identity(user: int, group: int) -> None:
+    """Map the same ids into the new user namespace, so that files show their owner."""
+    try:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    except OSError:
+        pass  # reading works without it
+
+
+def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
+    if event in _NETWORK_EVENTS:
+        raise PermissionError(f"a reader has no network ({event})")
+
+
+def _limit_resources(limits: ReadLimits) -> None:
+    """Second line of defence behind the parent's watch over resident memory and time."""
+    hard_memory = limits.max_memory_bytes + 2_000 * MEGABYTE
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA, hard_memory),
+        (resource.RLIMIT_FSIZE, limits.max_spool_bytes),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (allowed, hard))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()
