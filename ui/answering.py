@@ -1,0 +1,115 @@
+"""One question on its way to an answer, in a thread of its own.
+
+The page only watches: a click elsewhere, a page switch or a slow model never blocks it, and a stop takes
+effect on the page at once, even while the model has not yet spoken its first word.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ui.faults import expected_faults, sentences
+
+if TYPE_CHECKING:
+    from rag.answer import Answer, Event
+    from rag.retrieve import Retrieval
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerView:
+    """How far the answer was when somebody looked."""
+
+    text: str
+    seconds: float
+    finished: bool
+    stopped: bool
+    retrieval: "Retrieval | None" = None
+    answer: "Answer | None" = None
+    problem: tuple[str, ...] = ()  # what happened, then what to do
+
+
+class RunningAnswer:
+    """Starts at once; `view` may be called from any thread, `stop` as often as one likes."""
+
+    def __init__(self, ask: "Callable[[], Iterator[Event]]") -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._pieces: list[str] = []
+        self._retrieval: Retrieval | None = None
+        self._answer: Answer | None = None
+        self._problem: tuple[str, ...] = ()
+        self._started = time.monotonic()
+        self._seconds: float | None = None
+        threading.Thread(target=self._run, name="llavero-answer", daemon=True).start()
+
+    def view(self) -> AnswerView:
+        """What is known by now."""
+        with self._lock:
+            stopped = self._stop.is_set() and self._answer is None
+            seconds = time.monotonic() - self._started if self._seconds is None else self._seconds
+            return AnswerView(
+                text="".join(self._pieces),
+                seconds=seconds,
+                finished=self._done.is_set() or stopped,
+                stopped=stopped,
+                retrieval=self._retrieval,
+                answer=self._answer,
+                problem=self._problem,
+            )
+
+    def stop(self) -> None:
+        """End it here: the words so far stay, the model is told to stop at its next word."""
+        with self._lock:
+            self._stop.set()
+            if self._seconds is None:
+                self._seconds = time.monotonic() - self._started
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Block until the thread has ended; False when the time is over first."""
+        return self._done.wait(timeout_seconds)
+
+    def _run(self) -> None:
+        try:
+            events = self._ask()
+            try:
+                for event in events:
+                    if self._stop.is_set():
+                        break
+                    self._take(event)
+            finally:
+                close = getattr(events, "close", None)
+                if close is not None:
+                    close()
+        except Exception as error:
+            if not isinstance(error, expected_faults()):
+                _log.exception("a question failed")
+            self._fail(error)
+        finally:
+            with self._lock:
+                if self._seconds is None:
+                    self._seconds = time.monotonic() - self._started
+            self._done.set()
+
+    def _take(self, event: "Event") -> None:
+        from rag.answer import Answer, Retrieved, Token
+
+        with self._lock:
+            if isinstance(event, Retrieved):
+                self._retrieval = event.retrieval
+            elif isinstance(event, Token):
+                self._pieces.append(event.text)
+            elif isinstance(event, Answer):
+                self._answer = event
+
+    def _fail(self, error: Exception) -> None:
+        known = isinstance(error, expected_faults())
+        lines = sentences(error) if known else ["The question met an unexpected error.", "The server's log has the details."]
+        with self._lock:
+            self._problem = tuple(lines)

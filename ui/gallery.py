@@ -1,0 +1,188 @@
+"""Sources as cards: a picture with the cited region marked, where it comes from, what it says.
+
+A card is one button; it opens the source large, with everything known about it and the original file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from indexing.records import Box, Channel, Chunk, Hit
+from ui import draw, plain
+from ui.terminal import shorten
+from ui.uploads import safe_name
+
+if TYPE_CHECKING:
+    from rag.answer import Answer
+    from ui.engine import Workbench
+
+KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
+CHANNEL_WORDS: dict[Channel, str] = {
+    "clip": "what the picture shows",
+    "text": "what the words mean",
+    "bm25": "the words themselves",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One card: a hit, and if the answer cites it, how."""
+
+    hit: Hit
+    number: int | None = None  # its marker in the answer
+    boxes: tuple[Box, ...] = ()
+    quote: str = ""
+    verified: bool | None = None  # whether the quote stands in the source word for word; None: not cited
+
+    @property
+    def chunk(self) -> Chunk:
+        """What was found."""
+        return self.hit.chunk
+
+
+def from_hit(hit: Hit) -> Source:
+    """A hit that nobody cited: its own region is what is marked."""
+    chunk = hit.chunk
+    lines = tuple(line.box for line in chunk.lines if line.box is not None)
+    if chunk.kind in ("image", "page"):
+        return Source(hit=hit)  # all of it was found: nothing to point at
+    return Source(hit=hit, boxes=lines or ((chunk.box,) if chunk.box else ()))
+
+
+def of_answer(answer: "Answer") -> tuple[list[Source], list[Source]]:
+    """The sources an answer cites, by marker, and the other things that were found for it."""
+    cited: list[Source] = []
+    for citation in answer.citations:
+        if 1 <= citation.marker <= len(answer.hits):
+            cited.append(
+                Source(
+                    hit=answer.hits[citation.marker - 1],
+                    number=citation.marker,
+                    boxes=tuple(citation.boxes),
+                    quote=citation.quote,
+                    verified=citation.verified,
+                )
+            )
+    numbers = {source.number for source in cited}
+    others = [from_hit(hit) for place, hit in enumerate(answer.hits, start=1) if place not in numbers]
+    return sorted(cited, key=lambda source: source.number or 0), others
+
+
+def show(bench: "Workbench", sources: Sequence[Source], *, key: str) -> None:
+    """The cards side by side, as many as the width allows."""
+    with st.container(horizontal=True, key=f"gallery-{key}"):
+        for place, source in enumerate(sources):
+            with st.container(key=f"card-{key}-{place}"):
+                _picture(bench, source)
+                st.html(_words(source))
+                what = f"source {source.number}" if source.number else f"find {place + 1}"
+                if st.button(f"Open {what}", key=f"open-{key}-{place}", width="stretch"):
+                    open_source(bench, source)
+
+
+def place_words(chunk: Chunk) -> str:
+    """`page 3 · table`."""
+    where = f"page {chunk.page} · " if chunk.page else ""
+    return where + KIND_WORDS[chunk.kind]
+
+
+def _picture(bench: "Workbench", source: Source) -> None:
+    content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
+    if content is not None:
+        st.image(content, width="stretch", alt=f"{Path(source.chunk.path).name}, {place_words(source.chunk)}")
+    else:
+        st.html(plain.tag("div", shorten(source.quote or source.chunk.text, 260), "leaf"))
+
+
+def _words(source: Source) -> str:
+    name = Path(source.chunk.path).name
+    head = [plain.badge(source.number)] if source.number else []
+    parts = [
+        plain.wrap("div", [*head, plain.tag("span", name, "one-line", title=name)], "head"),
+        plain.tag("div", place_words(source.chunk), "place"),
+    ]
+    if source.quote:
+        parts.append(plain.tag("div", f"“{shorten(source.quote, 220)}”", "quote"))
+    if source.verified is not None:
+        parts.append(_seal(source.verified))
+    return plain.wrap("div", parts, "card")
+
+
+def _seal(verified: bool) -> str:
+    return plain.tag("span", "✓ found in the source", "seal yes") if verified else plain.tag("span", "not verified", "seal no")
+
+
+@st.cache_data(show_spinner=False, max_entries=512)
+def card_jpeg(_bench: "Workbench", _chunk: Chunk, chunk_id: str, boxes: tuple[Box, ...]) -> bytes | None:
+    """The card's picture, drawn once; None where the source has no picture (plain text, spreadsheets)."""
+    image = _bench.picture(_chunk)
+    return None if image is None else draw.jpeg(draw.card(image, boxes))
+
+
+@st.dialog("Source", width="large", icon=":material/find_in_page:")
+def open_source(bench: "Workbench", source: Source) -> None:
+    """The source large: page with the region marked, the quote, why it was found, the original file."""
+    chunk = source.chunk
+    image = bench.picture(chunk)
+    left, right = st.columns([3, 2], gap="medium") if image is not None else (None, st.container())
+    if left is not None and image is not None:
+        left.image(draw.jpeg(draw.marked(image, source.boxes)), width="stretch", alt="The source with its region marked")
+    with right:
+        st.html(_facts(source))
+        if source.quote:
+            st.html(plain.tag("div", source.quote, "quotation") + (_seal(bool(source.verified))))
+        if chunk.text:
+            st.html(plain.tag("div", "The passage", "section") + plain.tag("div", chunk.text, "passage"))
+        if source.hit.channels:
+            with st.expander("Why this was found", icon=":material/conversion_path:"):
+                st.html(_ranks(source.hit))
+        if Path(chunk.path).is_file():
+            download_button(Path(chunk.path), key=f"download-{chunk.id}")
+        else:
+            st.html(plain.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+
+
+def _facts(source: Source) -> str:
+    chunk = source.chunk
+    rows = [("File", Path(chunk.path).name), ("Place", place_words(chunk))]
+    rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
+    rows += [("Heading", chunk.heading)] if chunk.heading else []
+    rows.append(("Folder", str(Path(chunk.path).parent)))
+    return plain.wrap("dl", [plain.tag("dt", name) + plain.tag("dd", value) for name, value in rows], "facts")
+
+
+def _ranks(hit: Hit) -> str:
+    head = plain.wrap("tr", [plain.tag("th", name) for name in ("Compared by", "Rank", "Score")])
+    rows = [
+        plain.wrap(
+            "tr",
+            [
+                plain.tag("td", f"{CHANNEL_WORDS[channel]} ({channel})"),
+                plain.tag("td", str(rank.rank)),
+                plain.tag("td", f"{rank.score:.3f}"),
+            ],
+        )
+        for channel, rank in hit.channels.items()
+    ]
+    return plain.wrap("table", [head, *rows], "ranks") + plain.tag("p", f"together {hit.score:.4f}", "quiet small")
+
+
+def from_chunk(chunk: Chunk) -> Source:
+    """A chunk that nobody searched for, as the library shows it."""
+    return from_hit(Hit(chunk=chunk, score=0.0, channels={}))
+
+
+def download_button(path: Path, *, key: str) -> None:
+    """The original file, read when the button is pressed; always as a download, never shown by the browser."""
+    st.download_button(
+        "Download the original",
+        data=path.read_bytes,
+        file_name=safe_name(path.name),
+        mime="application/octet-stream",
+        icon=":material/download:",
+        on_click="ignore",
+        key=key,
+    )

@@ -1,0 +1,171 @@
+"""Library: every file with its state, what could not be read and why, a file's pages and chunks, removal."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ui import gallery, plain, shared, terminal
+from ui.gallery import KIND_WORDS
+from ui.uploads import is_upload
+
+if TYPE_CHECKING:
+    from indexing.pipeline import FileEntry
+    from indexing.records import Kind
+    from ui.engine import Stats, Workbench
+
+STATES = {"all": "All", "indexed": "Indexed", "failed": "Could not be read"}
+SHOWN_CHUNKS = 48
+SHOWN_FAILURES = 50
+
+
+def draw_page() -> None:
+    """The whole page; called on every run."""
+    bench = shared.workbench()
+    st.html(plain.wrap("div", [plain.tag("h1", "Library"), plain.tag("p", str(bench.library_folder))], "lead"))
+    files = sorted(bench.files(), key=lambda entry: str(entry.path).lower())
+    st.html(_numbers(bench.stats(), files))
+    if done := st.session_state.pop("library-done", ""):
+        shared.notice(done)
+    if not files:
+        shared.notice("This library has no files yet.", "Add some on the page “Add files”, or: llavero index FOLDER")
+        return
+    shown = _narrow(files)
+    chosen = _table(shown)
+    if chosen is not None:
+        _draw_file(bench, chosen)
+    else:
+        st.html(plain.tag("p", "Mark a file in the table to see its pages and passages, or to remove it.", "quiet small"))
+    _draw_failures(shown)
+
+
+def _numbers(stats: "Stats", files: "Sequence[FileEntry]") -> str:
+    """The counts, from the store itself, and the space taken on disk."""
+    failed = sum(entry.state == "failed" for entry in files)
+    numbers = [(f"{stats.files:,}", "files"), (f"{stats.chunks:,}", "passages and pictures")]
+    numbers += [(terminal.size(stats.size_bytes), "on disk")]
+    numbers += [(f"{failed:,}", "could not be read")] if failed else []
+    boxes = [plain.wrap("div", [plain.tag("b", value), plain.tag("span", name)]) for value, name in numbers]
+    kinds = " · ".join(_counted(count, kind) for kind, count in stats.kinds.items() if count)
+    return plain.wrap("div", boxes, "numbers") + plain.tag("p", kinds, "quiet small kinds")
+
+
+def _counted(count: int, kind: "Kind") -> str:
+    words = "text passage" if kind == "text" else KIND_WORDS[kind]
+    return f"{count:,} {words}{'' if count == 1 else 's'}"
+
+
+def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    words = left.text_input("Find a file", placeholder="part of a name or folder", key="library-words")
+    state = right.segmented_control(
+        "State", list(STATES), format_func=STATES.__getitem__, default="all", key="library-state"
+    )
+    return [
+        entry
+        for entry in files
+        if (state in (None, "all") or entry.state == state) and words.strip().lower() in str(entry.path).lower()
+    ]
+
+
+def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
+    """The files as a table; the one whose row is marked. Cells are plain text to the browser."""
+    if not files:
+        shared.notice("No file fits.", "Change the words or the state above.")
+        return None
+    paths = [Path(entry.path) for entry in files]
+    columns: dict[str, list[Any]] = {
+        "File": [plain.visible(path.name) for path in paths],
+        "State": [STATES.get(entry.state, entry.state) for entry in files],
+        "Kind": [entry.kind for entry in files],
+        "Chunks": [entry.chunks for entry in files],
+        "Size": [terminal.size(entry.size_bytes) for entry in files],
+        "Indexed": [_moment(entry.indexed_at) for entry in files],
+        "Folder": [plain.visible(str(path.parent)) for path in paths],
+    }
+    text = st.column_config.TextColumn
+    event: Any = st.dataframe(
+        columns,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=min(420, 35 * (len(files) + 1) + 2),
+        column_config={"File": text(width="medium"), "Folder": text(width="medium")},
+        key="library-table",
+    )
+    rows = event.selection.rows
+    return files[rows[0]] if rows and rows[0] < len(files) else None
+
+
+def _moment(value: Any) -> datetime.datetime | None:
+    """Whatever the ledger keeps, as local time."""
+    if isinstance(value, int | float):
+        return datetime.datetime.fromtimestamp(value).replace(microsecond=0) if value else None
+    if isinstance(value, str):
+        return datetime.datetime.fromisoformat(value).replace(microsecond=0) if value else None
+    return value if isinstance(value, datetime.datetime) else None
+
+
+def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
+    path = Path(entry.path)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.html(plain.tag("strong", path.name), width="content")
+            with st.container(horizontal=True, width="content"):
+                if path.is_file():
+                    gallery.download_button(path, key="library-download")
+                if st.button("Remove …", icon=":material/delete:", key="library-remove"):
+                    confirm_removal(bench, entry)
+        if entry.state == "failed":
+            shared.notice("This file could not be read.", entry.reason, tone="warn")
+            return
+        chunks = bench.chunks(str(path))
+        if not chunks:
+            st.html(plain.tag("p", "Nothing of this file is in the store.", "quiet"))
+        sources = [gallery.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]]
+        gallery.show(bench, sources, key="library")
+        if len(chunks) > SHOWN_CHUNKS:
+            st.html(plain.tag("p", f"The first {SHOWN_CHUNKS} of {len(chunks):,}.", "quiet small"))
+
+
+@st.dialog("Remove from the library?", icon=":material/delete:")
+def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
+    """Asks once more, and says what happens to the file itself."""
+    path = Path(entry.path)
+    uploaded = is_upload(bench.library_folder, path)
+    st.html(plain.tag("p", path.name, "words"))
+    what = f"Its {entry.chunks} passages and pictures can no longer be found. "
+    what += "The uploaded copy is deleted too." if uploaded else "The file itself stays where it is."
+    st.html(plain.tag("p", what, "quiet"))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it", key="keep"):
+            st.rerun()
+        if st.button("Remove", type="primary", key="remove-now"):
+            if _removed(bench, path, uploaded=uploaded):
+                st.session_state["library-done"] = f"{path.name} is no longer in the library."
+                st.rerun()
+
+
+def _removed(bench: "Workbench", path: Path, *, uploaded: bool) -> bool:
+    try:
+        bench.remove(str(path))
+        if uploaded:
+            path.unlink(missing_ok=True)
+    except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
+        shared.fault(error)
+        return False
+    return True
+
+
+def _draw_failures(files: "Sequence[FileEntry]") -> None:
+    failed = [entry for entry in files if entry.state == "failed"]
+    if not failed:
+        return
+    st.html(plain.tag("p", f"Could not be read ({len(failed):,})", "section"))
+    items = [
+        plain.wrap("li", [plain.tag("b", Path(entry.path).name), plain.tag("span", entry.reason)])
+        for entry in failed[:SHOWN_FAILURES]
+    ]
+    st.html(plain.wrap("ul", items, "failures"))

@@ -1,0 +1,120 @@
+"""Add files: what the browser sends is kept in the library's own folder and indexed in the background."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import plain, shared, terminal
+from ui.jobs import JobView, QueueView
+from ui.launch import MAX_UPLOAD_MEGABYTES
+from ui.uploads import FOLDER, UploadRefusedError, save
+
+REDRAW_SECONDS = 1.0
+SHOWN_FINISHED = 5
+
+
+def draw_page() -> None:
+    """The whole page; called on every run."""
+    bench = shared.workbench()
+    lead = "Pictures, PDFs, scans, office files, mail and web pages. They stay on this machine."
+    st.html(plain.wrap("div", [plain.tag("h1", "Add files"), plain.tag("p", lead)], "lead"))
+    with st.form("upload", clear_on_submit=True, border=False):
+        files = st.file_uploader(
+            "Files",
+            accept_multiple_files=True,
+            max_upload_size=MAX_UPLOAD_MEGABYTES,
+            label_visibility="collapsed",
+            key="uploaded",
+        )
+        submitted = st.form_submit_button("Add to the library", type="primary", icon=":material/library_add:")
+    if submitted:
+        take([(file.name, file.getvalue()) for file in files or ()], bench.library_folder)
+    view = shared.queue().view()
+    st.session_state["upload-epoch"] = view.epoch
+    st.fragment(_draw_queue, run_every=REDRAW_SECONDS if view.busy else None)()
+    st.html(
+        plain.tag(
+            "p",
+            f"Uploads are kept in {bench.library_folder / FOLDER}. "
+            "A whole folder is faster from a terminal: llavero index FOLDER (with this page closed).",
+            "quiet small",
+        )
+    )
+
+
+def take(files: list[tuple[str, bytes]], library: Path) -> None:
+    """Save what can be saved, queue it, and say what was refused."""
+    if not files:
+        shared.notice("Choose one or more files first.", tone="warn")
+        return
+    saved: list[Path] = []
+    for name, content in files:
+        try:
+            saved.append(save(library, name, content, max_bytes=MAX_UPLOAD_MEGABYTES * 1_000_000))
+        except UploadRefusedError as error:
+            shared.notice(str(error), tone="warn")
+        except OSError as error:
+            shared.fault(error)
+    if saved:
+        shared.queue().submit(saved, owner=shared.session_name())
+
+
+def _draw_queue() -> None:
+    jobs = shared.queue()
+    view = jobs.view()
+    if view.epoch != st.session_state.get("upload-epoch"):
+        st.rerun()  # a job began or ended: counts elsewhere on the page change too
+    if view.running is not None:
+        _draw_running(view)
+    for place, job in enumerate(view.waiting, start=1):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.html(plain.tag("span", f"Waiting, number {place}: {_names(job)}", "quiet"))
+            _cancel_button(job, "Take back")
+    for job in view.finished[:SHOWN_FINISHED]:
+        _draw_finished(job)
+
+
+def _draw_running(view: QueueView) -> None:
+    job = view.running
+    assert job is not None
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            whose = "" if job.owner == shared.session_name() else " (started by somebody else)"
+            st.html(plain.tag("strong", shared.indexing_headline(view) + whose), width="content")
+            if job.state == "running":
+                _cancel_button(job, "Stop")
+        st.progress(shared.progress_share(view))
+        if job.progress is not None:
+            st.html(plain.tag("span", terminal.index_progress_line(job.progress), "quiet small"))
+
+
+def _cancel_button(job: JobView, words: str) -> None:
+    st.button(
+        words,
+        icon=":material/stop_circle:",
+        type="tertiary",
+        key=f"cancel-{job.number}",
+        on_click=shared.queue().cancel,
+        args=(job.number,),
+    )
+
+
+def _draw_finished(job: JobView) -> None:
+    if job.state == "failed":
+        shared.notice(*job.problem, tone="bad")
+    elif job.report is None:
+        shared.notice(f"Taken back before it began: {_names(job)}")
+    else:
+        report = job.report
+        new = report.added + report.updated
+        headline = "Stopped. " if job.state == "stopped" else ""
+        headline += f"{new} {'file' if new == 1 else 'files'} added" if new else "Nothing new"
+        details = [f"{report.unchanged} were there already"] if report.unchanged else []
+        details += [f"{Path(failure.path).name}: {failure.reason}" for failure in report.failures]
+        took = f"{report.chunks} passages and pictures in {terminal.duration(report.seconds)}"
+        shared.notice(headline, *details, took if new else "", tone="warn" if report.failures else "")
+
+
+def _names(job: JobView) -> str:
+    more = len(job.names) - 3
+    return ", ".join(job.names[:3]) + (f" and {more} more" if more > 0 else "")
