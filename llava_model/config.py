@@ -41,7 +41,7 @@ class LlavaConfig:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "LlavaConfig":
         """The inverse of `to_json`; a key from a newer version is an error, never ignored."""
-        unknown = set(values) - {name for name in cls.__dataclass_fields__}
+        unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
             raise ValueError(f"unknown settings {sorted(unknown)} in a checkpoint; was it made by a newer Llavero?")
         return cls(**values)

@@ -114,10 +114,11 @@ def _kind_of(activation: str, weights: dict[str, torch.Tensor]) -> ProjectorKind
 
 def _language_around(body: nn.Module, head: nn.Module, settings: Any) -> nn.Module:
     """A causal language model made of this body and head; its own are built without memory and thrown away."""
-    from transformers import AutoModelForCausalLM
+    import transformers
 
+    factory: Any = transformers.AutoModelForCausalLM
     with torch.device("meta"):
-        language = AutoModelForCausalLM.from_config(settings)
+        language = factory.from_config(settings)
     setattr(language, language.base_model_prefix, body)
     language.set_output_embeddings(head)
     return cast(nn.Module, language.eval())
@@ -140,7 +141,7 @@ def _foreign_around(model: LlavaModel, tower: TransformersTower, projector: Proj
         dtype=language.dtype,
     )
     with torch.device("meta"):
-        foreign = LlavaForConditionalGeneration(settings)
+        foreign: Any = LlavaForConditionalGeneration(settings)
     foreign.model.vision_tower = tower.network
     foreign.model.language_model = language.base_model
     foreign.lm_head = language.get_output_embeddings()
@@ -181,7 +182,8 @@ def _processor(tower: TransformersTower, tokenizer: Any) -> Any:
     from transformers import LlavaProcessor
 
     settings: Any = tower.network.config
-    return LlavaProcessor(
+    processor: Any = LlavaProcessor
+    return processor(
         image_processor=_image_processor(tower.preprocess),
         tokenizer=tokenizer,
         patch_size=settings.patch_size,
@@ -195,7 +197,11 @@ def _image_processor(preprocess: ImagePreprocess) -> Any:
     from transformers import CLIPImageProcessorPil, LlavaImageProcessorPil, SiglipImageProcessorPil
 
     resample = 2 if preprocess.interpolation == "bilinear" else 3
-    shared = {"image_mean": list(preprocess.mean), "image_std": list(preprocess.deviation), "resample": resample}
+    shared: dict[str, Any] = {
+        "image_mean": list(preprocess.mean),
+        "image_std": list(preprocess.deviation),
+        "resample": resample,
+    }
     side = {"height": preprocess.size, "width": preprocess.size}
     if preprocess.mode == "squash":
         return SiglipImageProcessorPil(size=side, **shared)

@@ -120,8 +120,29 @@ class LlavaModel(nn.Module):
             features_NPV = self.image_features(pixels_NCHW)
         if position_ids_BT is None and attention_mask is not None and attention_mask.dim() == 2:
             position_ids_BT = positions_of(attention_mask)[:, -token_ids_BT.shape[1] :]
+        embedded_BTE = self.embed(token_ids_BT, features_NPV)
+        return self.run(
+            embedded_BTE,
+            attention_mask=attention_mask,
+            position_ids_BT=position_ids_BT,
+            cache=cache,
+            logits_to_keep=logits_to_keep,
+            **language_options,
+        )
+
+    def run(
+        self,
+        embedded_BTE: torch.Tensor,
+        *,
+        attention_mask: torch.Tensor | None = None,
+        position_ids_BT: torch.Tensor | None = None,
+        cache: Any = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **language_options: Any,
+    ) -> LlavaOutput:
+        """The language model alone, on what `embed` made; with a cache it continues behind what that holds."""
         output = self.language(
-            inputs_embeds=self.embed(token_ids_BT, features_NPV),
+            inputs_embeds=embedded_BTE,
             attention_mask=attention_mask,
             position_ids=position_ids_BT,
             past_key_values=cache,

@@ -291,7 +291,7 @@ class TokenizerTemplate:
         ]
         try:
             text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=open_reply)
-        except Exception as error:  # noqa: BLE001  # the template is somebody's program and may raise anything
+        except Exception as error:  # the template is somebody's program and may raise anything
             raise ConversationError(f"the tokenizer's chat template refuses these turns: {error}") from error
         return self._fill(str(text), messages)
 

@@ -87,6 +87,7 @@ class PromptEncoder:
             for number, token in added.items()
             if token.content.strip() and (token.special or _CONTROL.fullmatch(token.content) or token.content in frame)
         }
+        self._frame_ids = {number for number, token in added.items() if token.special and token.content in frame}
         spellings = {*self._controls.values(), *_MARKS.findall(frame), IMAGE_TOKEN}
         self._spelled = re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))))
 
@@ -115,9 +116,13 @@ class PromptEncoder:
         return self.neutralise(part) if isinstance(part, str) else part
 
     def stops(self) -> tuple[frozenset[int], tuple[str, ...]]:
-        """What ends a reply in this template: ids where its end mark is one token, else a string."""
+        """What ends a reply in this template: ids, and a string where its end mark is not one token.
+
+        Every special token that the template itself uses ends a reply too: a model that opens the next turn
+        by itself is done.
+        """
         end = self.template.end.strip() or self.template.end
-        stop_ids = {self.tokenizer.eos_token_id} - {None}
+        stop_ids = {self.tokenizer.eos_token_id, *self._frame_ids} - {None}
         ids = self.tokenizer.encode(end, add_special_tokens=False) if end.strip() else []
         if len(ids) == 1:
             return frozenset(stop_ids | set(ids)), ()

@@ -45,7 +45,7 @@ class VisionTower(nn.Module):
         features_NPV = self.features(pixels_NCHW.to(parameter.device, parameter.dtype))
         if self.pooled_grid is None:
             return features_NPV
-        features_NVGG = features_NPV.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        features_NVGG = features_NPV.transpose(1, 2).reshape(-1, self.width, self.grid, self.grid)
         pooled_NVGG = functional.adaptive_avg_pool2d(features_NVGG, self.pooled_grid)
         return pooled_NVGG.flatten(2).transpose(1, 2)
 
@@ -119,7 +119,7 @@ def _load_transformers(folder: Path, values: dict[str, Any], config: LlavaConfig
     from transformers import CLIPVisionModel, SiglipVisionModel
 
     kind = values.get("model_type")
-    classes = {
+    classes: dict[str, Any] = {
         "clip": CLIPVisionModel,
         "clip_vision_model": CLIPVisionModel,
         "siglip": SiglipVisionModel,

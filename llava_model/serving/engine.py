@@ -1,0 +1,222 @@
+"""The model in this process: turns in, text out as it is written.
+
+load → tokenise (exact count, nothing forged) → prefill (what the last conversation left is reused) → tokens →
+text. One generation at a time; other threads wait for their turn and can still be cancelled.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from llava_model.errors import CheckpointMismatchError, ContextOverflowError, ImagesNotSupportedError
+from llava_model.templates import Message
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from llava_model.model import LlavaModel
+    from llava_model.serving.generate import Key, Prompt
+    from llava_model.tokenize import Encoded, PromptEncoder
+
+_WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What one side says. Pictures stand before the text."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple["Image.Image", ...] = ()
+
+
+def _never() -> bool:
+    return False
+
+
+class Engine:
+    """A loaded model. Thread-safe.
+
+    A stream holds the model until it is used up or closed: close the ones you give up (`contextlib.closing`).
+    """
+
+    def __init__(self, model: "LlavaModel", encoder: "PromptEncoder", *, name: str, context_tokens: int) -> None:
+        from llava_model.serving.generate import Memory
+
+        self.name, self.context_tokens = name, context_tokens
+        self.sees_images = model.tower is not None
+        self._model, self._encoder = model.eval().requires_grad_(False), encoder
+        self._memory = Memory()
+        self._generating, self._tokenising = threading.Lock(), threading.Lock()
+        self._stop_ids, self._stop_texts = encoder.stops()
+        self._stop_ids |= _end_ids(model.language)
+
+    @classmethod
+    def load(
+        cls,
+        language: Path,
+        *,
+        vision: Path | None = None,
+        projector: Path | None = None,
+        adapter: Path | None = None,
+        template: str = "auto",
+        device: str = "auto",
+        dtype: str = "auto",
+        name: str | None = None,
+    ) -> "Engine":
+        """Load from disk only.
+
+        `language`: a causal language model, or a whole LLaVA checkpoint as transformers writes it. `vision`
+        (CLIP, SigLIP or timm) and `projector` go together. `adapter`: LoRA for the language model. `device`:
+        "auto" (CUDA if there is one), "cpu", "cuda". `dtype`: "auto", "float32", "bfloat16", "float16".
+
+        Raises MissingFileError, CheckpointMismatchError, NoChatTemplateError (which names the templates).
+        """
+        from llava_model.serving.attention import use_fast_decoding
+        from llava_model.serving.load import choose_device, choose_dtype, load_model
+        from llava_model.tokenize import PromptEncoder, load_tokenizer
+
+        chosen = choose_device(device)
+        tokenizer = load_tokenizer(language)
+        model = load_model(
+            language,
+            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            vision=vision,
+            projector=projector,
+            adapter=adapter,
+            dtype=choose_dtype(dtype, chosen),
+        ).to(chosen)
+        _check_vocabulary(model, tokenizer)
+        if chosen.type == "cpu":
+            use_fast_decoding(model.language)
+        return cls(
+            model,
+            PromptEncoder(tokenizer, template, tokens_per_image=model.tokens_per_image),
+            name=name or language.name,
+            context_tokens=_context_tokens(model.language, tokenizer),
+        )
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int:
+        """Exactly the prompt's length in tokens, pictures and the template's own marks included."""
+        return len(self._encode(turns).ids)
+
+    def stream(
+        self,
+        turns: Sequence[Turn],
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        cancelled: Callable[[], bool] = _never,
+    ) -> Iterator[str]:
+        """The reply in pieces of text, never half a character; it ends before the first `stop` string.
+
+        Raises ImagesNotSupportedError, ContextOverflowError and ConversationError at once, before any work.
+        """
+        from llava_model.serving.generate import Sampling
+
+        if max_new_tokens < 1 or temperature < 0 or repetition_penalty <= 0:
+            raise ValueError(
+                f"max_new_tokens ({max_new_tokens}) and repetition_penalty ({repetition_penalty}) must be "
+                f"positive, temperature ({temperature}) not negative"
+            )
+        encoded = self._encode(turns)
+        needed = len(encoded.ids) + max_new_tokens
+        if needed > self.context_tokens:
+            raise ContextOverflowError(needed=needed, available=self.context_tokens)
+        prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
+        sampling = Sampling(temperature=temperature, repetition_penalty=repetition_penalty)
+        return self._reply(prompt, max_new_tokens, sampling, (*self._stop_texts, *stop), cancelled)
+
+    def _encode(self, turns: Sequence[Turn]) -> "Encoded":
+        images = sum(len(turn.images) for turn in turns)
+        if images and not self.sees_images:
+            raise ImagesNotSupportedError(self.name, images)
+        messages = [Message.of(turn.role, turn.text, len(turn.images)) for turn in turns]
+        with self._tokenising:
+            return self._encoder.encode(messages, open_reply=True)
+
+    def _prompt(self, encoded: "Encoded", images: Sequence["Image.Image"]) -> "Prompt":
+        from llava_model.serving.generate import Prompt
+
+        tower = self._model.tower
+        if tower is None or not images:
+            return Prompt(ids=encoded.ids, keys=encoded.ids)
+        pixels_NCHW = tower.preprocess.pixels(images)
+        return Prompt(
+            ids=encoded.ids,
+            keys=_keys(encoded.ids, self._model.image_token_id, tower.tokens_per_image, pixels_NCHW),
+            pixels_NCHW=pixels_NCHW,
+        )
+
+    def _reply(
+        self,
+        prompt: "Prompt",
+        max_new_tokens: int,
+        sampling: Any,
+        stops: tuple[str, ...],
+        cancelled: Callable[[], bool],
+    ) -> Iterator[str]:
+        from llava_model.serving.generate import reply_ids
+        from llava_model.serving.text import text_pieces, until_stop, without_leading_space
+
+        while not self._generating.acquire(timeout=_WAIT_SECONDS):
+            if cancelled():
+                return
+        try:
+            ids = reply_ids(
+                self._model,
+                prompt,
+                self._memory,
+                max_new_tokens=max_new_tokens,
+                stop_ids=self._stop_ids,
+                sampling=sampling,
+                cancelled=cancelled,
+            )
+            with closing(ids):
+                pieces = text_pieces(self._encoder.tokenizer, ids)
+                yield from without_leading_space(until_stop(pieces, stops))
+        finally:
+            self._generating.release()
+
+
+def _keys(ids: Sequence[int], image_token_id: int, tokens_per_image: int, pixels_NCHW: "torch.Tensor") -> "list[Key]":
+    """Ids, with each picture's positions named by what it shows."""
+    digests = [hashlib.sha256(pixels.numpy().tobytes()).hexdigest() for pixels in pixels_NCHW]
+    keys: list[Key] = []
+    position = 0
+    for token in ids:
+        if token != image_token_id:
+            keys.append(token)
+            continue
+        keys.append((digests[position // tokens_per_image], position % tokens_per_image))
+        position += 1
+    return keys
+
+
+def _end_ids(language: Any) -> frozenset[int]:
+    """What the model's own generation settings call the end; one id, several, or none."""
+    ends = language.generation_config.eos_token_id
+    return frozenset() if ends is None else frozenset([ends] if isinstance(ends, int) else ends)
+
+
+def _context_tokens(language: Any, tokenizer: Any) -> int:
+    """The smaller of what the model was built for and what its tokenizer says (huge when it says nothing)."""
+    settings = language.config
+    positions = getattr(settings, "max_position_embeddings", None) or getattr(settings, "n_positions", None)
+    return min(int(positions or 2048), int(tokenizer.model_max_length))
+
+
+def _check_vocabulary(model: "LlavaModel", tokenizer: Any) -> None:
+    """Every id that the tokenizer can give needs a row in the table; the image token does not."""
+    language: Any = model.language
+    rows = language.get_input_embeddings().num_embeddings
+    largest = max(number for number in tokenizer.get_vocab().values() if number != model.image_token_id)
+    if largest >= rows:
+        raise CheckpointMismatchError("tokenizer", found=f"ids up to {largest}", wanted=f"at most {rows - 1}")

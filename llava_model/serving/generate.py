@@ -1,0 +1,144 @@
+"""Prompt → the ids of a reply, one at a time, with a key-value cache that outlives the call.
+
+The cache of the last conversation is kept: what the next prompt has in common with it from the start on
+(the system text, earlier turns, pictures) is not read again.
+
+Legend: B batch (1), T tokens, N pictures, P positions per picture, V width of a feature, L vocabulary.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from llava_model.model import LlavaModel
+
+PREFILL_TOKENS = 512
+"""Read at once; between two such stretches a caller may cancel. Smaller ones are not slower here."""
+
+Key = int | tuple[str, int]  # a token id, or (picture's digest, position in it)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What the model is to continue. `keys` tell prompts apart: ids, and pictures by their content."""
+
+    ids: Sequence[int]
+    keys: Sequence[Key]
+    pixels_NCHW: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest token; above, tokens are drawn with probabilities sharpened by 1/temperature."""
+
+    repetition_penalty: float = 1.0
+    """Over 1: tokens that the reply already holds get less likely. The prompt does not count, so that copying
+    from evidence stays free."""
+
+    def choose(self, logits_L: torch.Tensor, reply: Sequence[int]) -> int:
+        """The next token."""
+        scores_L = logits_L.float()
+        if self.repetition_penalty != 1.0 and reply:
+            seen = torch.tensor(sorted(set(reply)), device=scores_L.device)
+            held = scores_L[seen]
+            scores_L = scores_L.index_copy(
+                0, seen, torch.where(held > 0, held / self.repetition_penalty, held * self.repetition_penalty)
+            )
+        if self.temperature == 0:
+            return int(scores_L.argmax())
+        return int(torch.multinomial((scores_L / self.temperature).softmax(-1), 1))
+
+
+@dataclass(kw_only=True, slots=True)
+class Memory:
+    """What the language model has read: one key per position of the cache."""
+
+    cache: Any = None
+    keys: list[Key] = field(default_factory=list)
+
+    def keep_common(self, keys: Sequence[Key]) -> None:
+        """Forget all behind the common beginning with `keys`, and at least their last position."""
+        common = 0
+        for known, wanted in zip(self.keys, keys[:-1], strict=False):
+            if known != wanted:
+                break
+            common += 1
+        if common == 0 or not all(type(layer).__name__ == "DynamicLayer" for layer in self.cache.layers):
+            self.cache, self.keys = None, []  # a sliding window cannot be wound back
+            return
+        self.cache.crop(common - len(self.keys))
+        del self.keys[common:]
+
+
+def reply_ids(
+    model: LlavaModel,
+    prompt: Prompt,
+    memory: Memory,
+    *,
+    max_new_tokens: int,
+    stop_ids: frozenset[int],
+    sampling: Sampling,
+    cancelled: Callable[[], bool],
+) -> Generator[int, None, None]:
+    """The reply, without the token that ended it. `memory` is valid again whenever this is suspended or over."""
+    device = next(model.language.parameters()).device
+    memory.keep_common(prompt.keys)
+    logits_L = _read(model, prompt, memory, device, cancelled)
+    reply: list[int] = []
+    while logits_L is not None and not cancelled():
+        token = sampling.choose(logits_L, reply)
+        if token in stop_ids:
+            return
+        reply.append(token)
+        yield token
+        if len(reply) == max_new_tokens:
+            return
+        logits_L = _advance(model, model.embed(torch.tensor([[token]], device=device)), [token], memory)
+
+
+@torch.inference_mode()
+def _read(
+    model: LlavaModel, prompt: Prompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]
+) -> torch.Tensor | None:
+    """Logits behind the prompt; None if cancelled on the way."""
+    from transformers import DynamicCache
+
+    if memory.cache is None:
+        language: Any = model.language
+        memory.cache = DynamicCache(config=language.config)
+    done = len(memory.keys)
+    keys = prompt.keys[done:]
+    embedded_BTE = model.embed(torch.tensor([prompt.ids[done:]], device=device), _missing_features(model, prompt, keys))
+    logits_L = None
+    for start in range(0, len(keys), PREFILL_TOKENS):
+        if cancelled():
+            return None
+        stretch = slice(start, start + PREFILL_TOKENS)
+        logits_L = _advance(model, embedded_BTE[:, stretch], keys[stretch], memory)
+    return logits_L
+
+
+def _missing_features(model: LlavaModel, prompt: Prompt, keys: Sequence[Key]) -> torch.Tensor | None:
+    """features_NPV of the pictures that are still to be read; a picture is known as a whole or not at all."""
+    if prompt.pixels_NCHW is None:
+        return None
+    pictures = sum(isinstance(key, tuple) for key in keys) // model.tokens_per_image
+    return model.image_features(prompt.pixels_NCHW[-pictures:]) if pictures else None
+
+
+def _advance(model: LlavaModel, embedded_BTE: torch.Tensor, keys: Sequence[Key], memory: Memory) -> torch.Tensor:
+    """Read some positions and note them; → logits_L behind the last.
+
+    Should the pass fail half-way, the memory is left empty, never wrong.
+    """
+    cache, known = memory.cache, memory.keys
+    memory.cache, memory.keys = None, []
+    with torch.inference_mode():
+        logits_L = model.run(embedded_BTE, cache=cache, logits_to_keep=1).logits_BKL[0, -1]
+    memory.cache, memory.keys = cache, [*known, *keys]
+    return logits_L
