@@ -28,6 +28,7 @@ class Preprocess:
     mode: Literal["shortest", "longest", "squash"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     fill: int = 0  # colour of the border in mode "longest"
+    rounding: Literal["torchvision", "nearest"] = "torchvision"  # of sizes and offsets in mode "shortest"
 
     def crop(self, image: Image.Image) -> Pixels:
         """Resize and centre-crop exactly as the model's own preprocessing does."""

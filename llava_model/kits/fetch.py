@@ -114,9 +114,7 @@ def _pip_failure(wanted: PackageSource, log: str) -> Exception:
     )
 
 
-def hub_files(
-    component: Component, downloads: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
-) -> Path:
+def hub_files(component: Component, downloads: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes) -> Path:
     """A folder with the repository's wanted files at the pinned commit, those with a known SHA-256 checked.
 
     `downloads` outlives a failed attempt, so that the next one goes on where this one stopped.

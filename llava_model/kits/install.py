@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from llava_model.kits.convert import convert
-from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, kits_home
+from llava_model.kits.definition import Component, Kit, PackageSource, kits_home
 from llava_model.kits.errors import DiskFullError
 from llava_model.kits.fetch import hub_files, package_archive
 from llava_model.kits.manifest import FILE_NAME, Damage, Manifest, flush
@@ -124,9 +124,7 @@ def _install_component(
     unpacked, finished = partial / "unpacked", partial / "finished"
     finished.mkdir(parents=True)
     if isinstance(component.source, PackageSource):
-        archive = package_archive(
-            component, home / "archives", source=source, offline=offline, on_bytes=on_bytes
-        )
+        archive = package_archive(component, home / "archives", source=source, offline=offline, on_bytes=on_bytes)
         unpacked.mkdir()
         limit_bytes = component.size_bytes * _UNPACKED_LIMIT
         unpack(archive, unpacked, prefix=component.options.get("folder", ""), limit_bytes=limit_bytes)
@@ -140,6 +138,8 @@ def _install_component(
 
 
 def _put_in_place(folder: Path, component: Component, finished: Path) -> None:
+    for path in finished.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors keeps its files to their owner
     Manifest.of(finished, pin=component.pin, source=str(component.source)).write(finished)
     target, old = folder / component.name, folder / f".{component.name}.old"
     shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""A picture of any size → the square of pixels a tower sees. Pillow and numpy alone, for reader workers.
+
+    a photograph, RGB 4000 x 3000  ── shortest, 224 ──►  299 x 224  ── centre crop ──►  uint8 (224, 224, 3)
+
+Bitwise what open_clip's evaluation transform hands to its `ToTensor`: torchvision's Resize and
+CenterCrop in mode "shortest", open_clip's ResizeKeepRatio and CenterCropOrPad in mode "longest".
+"""
+
+import numpy as np
+from PIL import Image
+
+from indexing.embedding.protocol import Pixels, Preprocess
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_MAX_ASPECT = 32  # beyond it, "shortest" would blow a thin strip up to gigabytes before cropping it
+
+
+def crop(preprocess: Preprocess, image: Image.Image) -> Pixels:
+    """uint8 pixels of shape (size, size, 3). The picture is taken upright; modes other than RGB are converted first.
+
+    Converting first is what distinguishes a palette picture here from one given to open_clip as it
+    is: open_clip would resize the palette's indices.
+    """
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    if preprocess.mode == "shortest":
+        rgb = _middle_of_a_strip(rgb)
+    resized = rgb.resize(_resized(preprocess, rgb.size), _FILTERS[preprocess.interpolation])
+    return np.asarray(_centre(preprocess, resized))
+
+
+def _resized(preprocess: Preprocess, size: tuple[int, int]) -> tuple[int, int]:
+    width, height = size
+    target = preprocess.resize_to
+    if preprocess.mode == "squash":
+        return target, target
+    if preprocess.mode == "longest":
+        ratio = max(width, height) / target
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+    longer = target * max(size) / min(size)
+    longer = int(longer) if preprocess.rounding == "torchvision" else round(longer)
+    return (target, longer) if width <= height else (longer, target)
+
+
+def _centre(preprocess: Preprocess, image: Image.Image) -> Image.Image:
+    """Cut what is too long; border what is too short."""
+    size, (width, height) = preprocess.size, image.size
+    if (width, height) == (size, size):
+        return image
+    left, top = _offset(preprocess, width), _offset(preprocess, height)
+    if width >= size and height >= size:
+        return image.crop((left, top, left + size, top + size))
+    canvas = Image.new("RGB", (size, size), (preprocess.fill,) * 3)
+    canvas.paste(image, (left, top))
+    return canvas
+
+
+def _offset(preprocess: Preprocess, length: int) -> int:
+    """Where the crop begins, or (negative lengths over) where the picture lies on its canvas."""
+    spare = length - preprocess.size
+    if spare < 0:
+        return -spare // 2
+    return round(spare / 2) if preprocess.rounding == "torchvision" else spare // 2
+
+
+def _middle_of_a_strip(image: Image.Image) -> Image.Image:
+    """Cut a picture that is more than 32 times as long as it is wide; only its middle square counts anyway."""
+    width, height = image.size
+    longest = min(width, height) * _MAX_ASPECT
+    if max(width, height) <= longest:
+        return image
+    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
+    return image.crop((left, top, width - left, height - top))
