@@ -1,0 +1,53 @@
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui import terminal
+
+
+@given(st.text())
+def test_nothing_that_was_read_moves_the_cursor(text: str) -> None:
+    shown = terminal.printable(text)
+    assert not any(ord(c) < 32 and c not in "\n\t" for c in shown)
+    assert "\x1b" not in shown and "\x7f" not in shown and "\x9b" not in shown and "\u202e" not in shown
+
+
+@pytest.mark.parametrize("text", ["Größe: 12 µm", "日本語", "عربى", "a\tb\nc", "naïve 👩‍🔬"])
+def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
+    assert terminal.printable(text) == text
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7500, "2 h 05 min")])
+def test_durations_read_well(seconds: float, shown: str) -> None:
+    assert terminal.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1400, "1.4 kB"), (2.5e9, "2.5 GB"), (5e12, "5000.0 GB")]
+)
+def test_sizes_read_well(count: float, shown: str) -> None:
+    assert terminal.size(count) == shown
+
+
+def test_progress_on_a_pipe_is_plain_lines_without_carriage_returns() -> None:
+    stream = io.StringIO()
+    line = terminal.ProgressLine(stream)
+    line.show("1 of 2")
+    line.show("2 of 2", final=True)
+    line.close()
+    assert stream.getvalue() == "2 of 2\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_rewrites_its_line_and_leaves_no_rest() -> None:
+    stream = Terminal()
+    line = terminal.ProgressLine(stream)
+    line.show("a long line", final=False)
+    line.show("short", final=True)
+    assert stream.getvalue() == "\ra long line\rshort      \n"
