@@ -87,7 +87,7 @@ class RunningAnswer:
                 close = getattr(events, "close", None)
                 if close is not None:
                     close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a thread has nobody to raise to; the page shows it
             if not isinstance(error, expected_faults()):
                 _log.exception("a question failed")
             self._fail(error)
@@ -110,6 +110,7 @@ class RunningAnswer:
 
     def _fail(self, error: Exception) -> None:
         known = isinstance(error, expected_faults())
-        lines = sentences(error) if known else ["The question met an unexpected error.", "The server's log has the details."]
+        surprise = ["The question met an unexpected error.", "The server's log has the details."]
+        lines = sentences(error) if known else surprise
         with self._lock:
             self._problem = tuple(lines)

@@ -28,7 +28,7 @@ def main() -> None:
     page = st.navigation(list(pages.values()))
     try:
         shared.workbench()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # every refusal is one message on a page that stays usable
         shared.fault(error)
         st.button("Try again", icon=":material/refresh:")
         return
@@ -38,7 +38,7 @@ def main() -> None:
         st.fragment(_draw_state, run_every=REDRAW_BUSY_SECONDS if view.busy else REDRAW_IDLE_SECONDS)()
     try:
         page.run()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # as above
         shared.fault(error)
 
 
@@ -51,7 +51,7 @@ def _draw_state() -> None:
         st.html(plain.tag("span", shared.indexing_headline(view), "small"))
         st.progress(shared.progress_share(view))
     files = shared.workbench().files()
-    indexed = sum(entry.state == "indexed" for entry in files)
+    indexed = sum(entry.chunks > 0 for entry in files)
     failed = sum(entry.state == "failed" for entry in files)
     words = f"{indexed:,} {'file' if indexed == 1 else 'files'} in the library"
     st.html(plain.tag("span", words + (f", {failed:,} could not be read" if failed else ""), "quiet small"))

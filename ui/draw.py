@@ -21,7 +21,7 @@ def sane(boxes: Sequence[Box]) -> tuple[Box, ...]:
     """The boxes that can be drawn: finite, the right way round, cut to the picture, not empty."""
     kept = []
     for box in boxes:
-        if len(box) != 4 or not all(math.isfinite(value) for value in box):
+        if not all(math.isfinite(value) for value in box):
             continue
         x0, y0, x1, y1 = (min(1.0, max(0.0, float(value))) for value in box)
         x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)

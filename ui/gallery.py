@@ -3,22 +3,28 @@
 A card is one button; it opens the source large, with everything known about it and the original file.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
 from ui import draw, plain
+from ui.faults import expected_faults
 from ui.terminal import shorten
 from ui.uploads import safe_name
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from rag.answer import Answer
+    from rag.citations import Citation
     from ui.engine import Workbench
 
+_log = logging.getLogger(__name__)
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
@@ -53,22 +59,27 @@ def from_hit(hit: Hit) -> Source:
 
 
 def of_answer(answer: "Answer") -> tuple[list[Source], list[Source]]:
-    """The sources an answer cites, by marker, and the other things that were found for it."""
-    cited: list[Source] = []
+    """The sources an answer cites, one for each marker, and the other things that were found for it.
+
+    Where several sentences carry one marker, its source shows all their quotes and regions.
+    """
+    by_id = {hit.chunk.id: hit for hit in answer.hits}
+    by_marker: dict[int, list[Citation]] = {}
     for citation in answer.citations:
-        if 1 <= citation.marker <= len(answer.hits):
-            cited.append(
-                Source(
-                    hit=answer.hits[citation.marker - 1],
-                    number=citation.marker,
-                    boxes=tuple(citation.boxes),
-                    quote=citation.quote,
-                    verified=citation.verified,
-                )
-            )
-    numbers = {source.number for source in cited}
-    others = [from_hit(hit) for place, hit in enumerate(answer.hits, start=1) if place not in numbers]
-    return sorted(cited, key=lambda source: source.number or 0), others
+        by_marker.setdefault(citation.marker, []).append(citation)
+    cited = [
+        Source(
+            hit=by_id[citations[0].chunk_id],
+            number=marker,
+            boxes=tuple(dict.fromkeys(box for citation in citations for box in citation.boxes)),
+            quote=" … ".join(dict.fromkeys(citation.quote for citation in citations if citation.quote)),
+            verified=all(citation.verified for citation in citations),
+        )
+        for marker, citations in sorted(by_marker.items())
+        if citations[0].chunk_id in by_id
+    ]
+    shown = {source.chunk.id for source in cited}
+    return cited, [from_hit(hit) for hit in answer.hits if hit.chunk.id not in shown]
 
 
 def show(bench: "Workbench", sources: Sequence[Source], *, key: str) -> None:
@@ -112,37 +123,69 @@ def _words(source: Source) -> str:
 
 
 def _seal(verified: bool) -> str:
-    return plain.tag("span", "✓ found in the source", "seal yes") if verified else plain.tag("span", "not verified", "seal no")
+    words, look = ("✓ found in the source", "yes") if verified else ("not verified", "no")
+    return plain.tag("span", words, f"seal {look}")
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
 def card_jpeg(_bench: "Workbench", _chunk: Chunk, chunk_id: str, boxes: tuple[Box, ...]) -> bytes | None:
     """The card's picture, drawn once; None where the source has no picture (plain text, spreadsheets)."""
-    image = _bench.picture(_chunk)
+    if _chunk.kind == "figure":
+        image, boxes = picture(_bench, _chunk), ()  # a figure's own pixels; its box counts on its page
+    else:
+        image = picture(_bench, _chunk)
     return None if image is None else draw.jpeg(draw.card(image, boxes))
+
+
+def picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
+    """The chunk's picture; None without one, or when the kept file is damaged."""
+    try:
+        return bench.picture(chunk)
+    except expected_faults():
+        _log.warning("the kept picture %s cannot be read", chunk.image)
+        return None
+
+
+def whole_page(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
+    """Where the chunk stands: a figure's page, if the library keeps it; for everything else its own picture."""
+    if chunk.kind == "figure" and chunk.page is not None and chunk.image:
+        page = PurePosixPath(chunk.image).with_name(f"page-{chunk.page:04d}.jpg")
+        return picture(bench, replace(chunk, image=str(page)))
+    return picture(bench, chunk)
 
 
 @st.dialog("Source", width="large", icon=":material/find_in_page:")
 def open_source(bench: "Workbench", source: Source) -> None:
     """The source large: page with the region marked, the quote, why it was found, the original file."""
     chunk = source.chunk
-    image = bench.picture(chunk)
-    left, right = st.columns([3, 2], gap="medium") if image is not None else (None, st.container())
-    if left is not None and image is not None:
-        left.image(draw.jpeg(draw.marked(image, source.boxes)), width="stretch", alt="The source with its region marked")
+    image = whole_page(bench, chunk)
+    if image is not None:
+        left, right = st.columns([3, 2], gap="medium")
+        shown = draw.jpeg(draw.marked(image, source.boxes))
+        left.image(shown, width="stretch", alt="The source with its region marked")
+    else:
+        right = st.container()
     with right:
-        st.html(_facts(source))
-        if source.quote:
-            st.html(plain.tag("div", source.quote, "quotation") + (_seal(bool(source.verified))))
-        if chunk.text:
-            st.html(plain.tag("div", "The passage", "section") + plain.tag("div", chunk.text, "passage"))
-        if source.hit.channels:
-            with st.expander("Why this was found", icon=":material/conversion_path:"):
-                st.html(_ranks(source.hit))
-        if Path(chunk.path).is_file():
-            download_button(Path(chunk.path), key=f"download-{chunk.id}")
-        else:
-            st.html(plain.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+        _draw_details(source)
+
+
+def _draw_details(source: Source) -> None:
+    chunk = source.chunk
+    st.html(_facts(source))
+    if source.quote:
+        st.html(plain.tag("div", source.quote, "quotation") + _seal(bool(source.verified)))
+    if source.verified is False:
+        doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
+        st.html(plain.tag("p", doubt, "quiet small"))
+    if chunk.text:
+        st.html(plain.tag("div", "The passage", "section") + plain.tag("div", chunk.text, "passage"))
+    if source.hit.channels:
+        with st.expander("Why this was found", icon=":material/conversion_path:"):
+            st.html(_ranks(source.hit))
+    if Path(chunk.path).is_file():
+        download_button(Path(chunk.path), key=f"download-{chunk.id}")
+    else:
+        st.html(plain.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
 
 
 def _facts(source: Source) -> str:

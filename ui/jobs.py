@@ -163,7 +163,7 @@ class IndexingQueue:
 
         try:
             job.report = self._run_index(job.paths, on_progress, job.cancel.is_set)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a thread has nobody to raise to; the page shows it
             if isinstance(error, expected_faults()):
                 return "failed", tuple(sentences(error))
             _log.exception("indexing job %d failed", job.number)

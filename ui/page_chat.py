@@ -41,7 +41,7 @@ def draw_page() -> None:
     bench = shared.workbench()
     turns: list[ChatTurn] = st.session_state.setdefault("turns", [])
     files = bench.files()
-    has_files = any(entry.state == "indexed" for entry in files)
+    has_files = any(entry.chunks for entry in files)
     if not turns:
         _draw_welcome(bench, has_files)
     else:
@@ -66,16 +66,7 @@ def draw_page() -> None:
 
 
 def _draw_welcome(bench: "Workbench", has_files: bool) -> None:
-    st.html(
-        plain.wrap(
-            "div",
-            [
-                plain.tag("h1", "Ask your pictures and documents"),
-                plain.tag("p", "Every answer shows where it comes from, so that you can check it."),
-            ],
-            "lead",
-        )
-    )
+    shared.lead("Ask your pictures and documents", "Every answer shows where it comes from, so that you can check it.")
     busy = shared.queue().view().busy
     if not has_files and busy:
         shared.notice("The first files are being read.", "You can ask as soon as they are in the library.")
@@ -161,7 +152,8 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
     st.html(plain.answer(view.text or " ", unfinished=True))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(plain.tag("span", _progress_words(view), "quiet small"), width="content")
-        st.button("Stop", icon=":material/stop_circle:", type="tertiary", key=f"stop-{number}", on_click=turn.running.stop)
+        stop = turn.running.stop
+        st.button("Stop", icon=":material/stop_circle:", type="tertiary", key=f"stop-{number}", on_click=stop)
 
 
 def _progress_words(view: AnswerView) -> str:
@@ -178,7 +170,8 @@ def _progress_words(view: AnswerView) -> str:
 def _warn_about_indexing() -> None:
     headline = shared.indexing_headline(shared.queue().view())
     if headline:
-        shared.notice(f"{headline}.", "Files that are not in the library yet cannot be part of the answer.", tone="warn")
+        consequence = "Files that are not in the library yet cannot be part of the answer."
+        shared.notice(f"{headline}.", consequence, tone="warn")
 
 
 def _draw_finished(bench: "Workbench", view: AnswerView, *, number: int, newest: bool) -> None:

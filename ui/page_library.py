@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from indexing.records import Kind
     from ui.engine import Stats, Workbench
 
-STATES = {"all": "All", "indexed": "Indexed", "failed": "Could not be read"}
+STATES = {"all": "All", "indexed": "Indexed", "failed": "Could not be read", "pending": "To be written again"}
 SHOWN_CHUNKS = 48
 SHOWN_FAILURES = 50
 
@@ -24,11 +24,13 @@ SHOWN_FAILURES = 50
 def draw_page() -> None:
     """The whole page; called on every run."""
     bench = shared.workbench()
-    st.html(plain.wrap("div", [plain.tag("h1", "Library"), plain.tag("p", str(bench.library_folder))], "lead"))
-    files = sorted(bench.files(), key=lambda entry: str(entry.path).lower())
+    shared.lead("Library", str(bench.library_folder))
+    files = sorted(bench.files(), key=lambda entry: entry.path.lower())
     st.html(_numbers(bench.stats(), files))
     if done := st.session_state.pop("library-done", ""):
         shared.notice(done)
+    if (failed := st.session_state.pop("library-fault", None)) is not None:
+        shared.fault(failed)
     if not files:
         shared.notice("This library has no files yet.", "Add some on the page “Add files”, or: llavero index FOLDER")
         return
@@ -37,7 +39,7 @@ def draw_page() -> None:
     if chosen is not None:
         _draw_file(bench, chosen)
     else:
-        st.html(plain.tag("p", "Mark a file in the table to see its pages and passages, or to remove it.", "quiet small"))
+        shared.fine_print("Mark a file in the table to see its pages and passages, or to remove it.")
     _draw_failures(shown)
 
 
@@ -58,15 +60,20 @@ def _counted(count: int, kind: "Kind") -> str:
 
 
 def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
+    states = {entry.state for entry in files}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     words = left.text_input("Find a file", placeholder="part of a name or folder", key="library-words")
     state = right.segmented_control(
-        "State", list(STATES), format_func=STATES.__getitem__, default="all", key="library-state"
+        "State",
+        [state for state in STATES if state == "all" or state in states],
+        format_func=STATES.__getitem__,
+        default="all",
+        key="library-state",
     )
     return [
         entry
         for entry in files
-        if (state in (None, "all") or entry.state == state) and words.strip().lower() in str(entry.path).lower()
+        if (state in (None, "all") or entry.state == state) and words.strip().lower() in entry.path.lower()
     ]
 
 
@@ -99,13 +106,9 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
     return files[rows[0]] if rows and rows[0] < len(files) else None
 
 
-def _moment(value: Any) -> datetime.datetime | None:
-    """Whatever the ledger keeps, as local time."""
-    if isinstance(value, int | float):
-        return datetime.datetime.fromtimestamp(value).replace(microsecond=0) if value else None
-    if isinstance(value, str):
-        return datetime.datetime.fromisoformat(value).replace(microsecond=0) if value else None
-    return value if isinstance(value, datetime.datetime) else None
+def _moment(iso: str) -> datetime.datetime | None:
+    """The ledger's time as the clock on the wall shows it."""
+    return datetime.datetime.fromisoformat(iso).astimezone().replace(tzinfo=None, microsecond=0) if iso else None
 
 
 def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
@@ -116,18 +119,21 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
             with st.container(horizontal=True, width="content"):
                 if path.is_file():
                     gallery.download_button(path, key="library-download")
-                if st.button("Remove …", icon=":material/delete:", key="library-remove"):
+                busy = shared.queue().view().busy
+                hint = "Files are being read; removing has to wait until that is done." if busy else None
+                if st.button("Remove …", icon=":material/delete:", key="library-remove", disabled=busy, help=hint):
                     confirm_removal(bench, entry)
         if entry.state == "failed":
-            shared.notice("This file could not be read.", entry.reason, tone="warn")
-            return
-        chunks = bench.chunks(str(path))
-        if not chunks:
+            kept = "What is shown below is its last version that could be read." if entry.chunks else ""
+            shared.notice("This file could not be read.", entry.reason, kept, tone="warn")
+        for note in entry.notes:
+            shared.fine_print(note)
+        chunks = bench.chunks(entry.path)
+        if not chunks and entry.state != "failed":
             st.html(plain.tag("p", "Nothing of this file is in the store.", "quiet"))
-        sources = [gallery.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]]
-        gallery.show(bench, sources, key="library")
+        gallery.show(bench, [gallery.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]], key="library")
         if len(chunks) > SHOWN_CHUNKS:
-            st.html(plain.tag("p", f"The first {SHOWN_CHUNKS} of {len(chunks):,}.", "quiet small"))
+            shared.fine_print(f"The first {SHOWN_CHUNKS} of {len(chunks):,}.")
 
 
 @st.dialog("Remove from the library?", icon=":material/delete:")
@@ -142,21 +148,20 @@ def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it", key="keep"):
             st.rerun()
-        if st.button("Remove", type="primary", key="remove-now"):
-            if _removed(bench, path, uploaded=uploaded):
-                st.session_state["library-done"] = f"{path.name} is no longer in the library."
-                st.rerun()
+        removal = (bench, path, uploaded)
+        if st.button("Remove", type="primary", key="remove-now", on_click=_remove, args=removal):
+            st.rerun()
 
 
-def _removed(bench: "Workbench", path: Path, *, uploaded: bool) -> bool:
+def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
+    """Runs before the page is drawn again; what came of it is told there."""
     try:
         bench.remove(str(path))
         if uploaded:
             path.unlink(missing_ok=True)
+        st.session_state["library-done"] = f"{path.name} is no longer in the library."
     except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
-        shared.fault(error)
-        return False
-    return True
+        st.session_state["library-fault"] = error
 
 
 def _draw_failures(files: "Sequence[FileEntry]") -> None:

@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from indexing.filters import Filter
     from rag.retrieve import Retrieval
 
+MAX_PICTURE_MEGABYTES = 50
 COUNTS = (8, 16, 32, 64)
 
 
 def draw_page() -> None:
     """The whole page; called on every run."""
     bench = shared.workbench()
-    st.html(plain.wrap("div", [plain.tag("h1", "Search"), plain.tag("p", "By words, by a picture, or by both.")], "lead"))
+    shared.lead("Search", "By words, by a picture, or by both.")
     files = bench.files()
-    if not any(entry.state == "indexed" for entry in files):
+    if not any(entry.chunks for entry in files):
         shared.notice("This library has no files yet.", "Add some on the page “Add files”.")
         return
     words = st.text_input(
@@ -32,10 +33,17 @@ def draw_page() -> None:
         st.button("Search", type="primary", icon=":material/search:")
         picture: Any = st.session_state.get("search-picture")
         with st.popover("Your picture" if picture else "By a picture", icon=":material/image_search:"):
-            picture = st.file_uploader("A picture to look for", type=PICTURE_TYPES, max_upload_size=50, key="search-picture")
+            picture = st.file_uploader(
+                "A picture to look for", type=PICTURE_TYPES, max_upload_size=MAX_PICTURE_MEGABYTES, key="search-picture"
+            )
         chosen = scope.choose(files, key="search")
         count = st.selectbox(
-            "How many", COUNTS, format_func="{} finds".format, width=130, label_visibility="collapsed", key="search-count"
+            "How many",
+            COUNTS,
+            format_func="{} finds".format,
+            width=130,
+            label_visibility="collapsed",
+            key="search-count",
         )
     wanted = (words, picture.file_id if picture else None, count, chosen)
     if (words or picture) and st.session_state.get("search-wanted") != wanted:
@@ -74,7 +82,8 @@ def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
     elif not likely:
         shared.notice(f"Nothing here really fits {asked}.", "What comes nearest is shown below.")
     total = found.milliseconds.get("total", sum(found.milliseconds.values()))
-    words = f"{len(likely)} {'find' if len(likely) == 1 else 'finds'} for {asked}" if likely else f"The nearest to {asked}"
+    counted = f"{len(likely)} {'find' if len(likely) == 1 else 'finds'} for"
+    words = f"{counted if likely else 'The nearest to'} {asked}"
     if found.hits:
         st.html(plain.tag("p", f"{words} · {total:,.0f} ms", "section"))
         gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in likely or others], key="found")
@@ -82,4 +91,4 @@ def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
         with st.expander(f"Less likely ({len(others)})"):
             gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in others], key="less")
     for note in found.notes:
-        st.html(plain.tag("p", note, "quiet small"))
+        shared.fine_print(note)

@@ -16,8 +16,7 @@ SHOWN_FINISHED = 5
 def draw_page() -> None:
     """The whole page; called on every run."""
     bench = shared.workbench()
-    lead = "Pictures, PDFs, scans, office files, mail and web pages. They stay on this machine."
-    st.html(plain.wrap("div", [plain.tag("h1", "Add files"), plain.tag("p", lead)], "lead"))
+    shared.lead("Add files", "Pictures, PDFs, scans, office files, mail, web pages and notes.")
     with st.form("upload", clear_on_submit=True, border=False):
         files = st.file_uploader(
             "Files",
@@ -32,13 +31,9 @@ def draw_page() -> None:
     view = shared.queue().view()
     st.session_state["upload-epoch"] = view.epoch
     st.fragment(_draw_queue, run_every=REDRAW_SECONDS if view.busy else None)()
-    st.html(
-        plain.tag(
-            "p",
-            f"Uploads are kept in {bench.library_folder / FOLDER}. "
-            "A whole folder is faster from a terminal: llavero index FOLDER (with this page closed).",
-            "quiet small",
-        )
+    shared.fine_print(
+        f"Uploads are kept in {bench.library_folder / FOLDER}. "
+        "A whole folder is easier from a terminal, with this page closed: llavero index FOLDER"
     )
 
 

@@ -37,7 +37,7 @@ def choose(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
 
 def places(files: "Sequence[FileEntry]") -> list[str]:
     """The folders that hold indexed files, then the files themselves."""
-    paths = sorted({str(entry.path) for entry in files if entry.state == "indexed"})
+    paths = sorted({entry.path for entry in files if entry.chunks})
     folders = sorted({str(Path(path).parent).rstrip("/") + "/" for path in paths})
     return [*folders, *paths]
 
@@ -46,7 +46,7 @@ def words(chosen: "Filter") -> str:
     """`tables in manual.pdf`; empty when nothing is limited."""
     kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
     place = ", ".join(Path(value).name or value for _, value in chosen.where)
-    return " ".join(part for part in (kinds, f"in {place}" if place else "") if part)
+    return f"{kinds} in {place}" if kinds and place else kinds or place
 
 
 def _where(place: str, files: "Sequence[FileEntry]") -> tuple[tuple[str, str], ...]:

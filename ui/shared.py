@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import streamlit as st
@@ -32,7 +32,7 @@ def open_workbench() -> "Workbench":
     from ui.settings import Settings
 
     asked = {"generator_url": "LLAVERO_GENERATOR_URL", "generator_model": "LLAVERO_GENERATOR_MODEL"}
-    changes = {name: os.environ[variable] for name, variable in asked.items() if os.environ.get(variable)}
+    changes: dict[str, Any] = {name: value for name, variable in asked.items() if (value := os.environ.get(variable))}
     settings = Settings.load(Path(os.environ.get("LLAVERO_LIBRARY", "library")), **changes)
     return Workbench.open(settings, create=True)
 
@@ -66,6 +66,16 @@ def session_name() -> str:
     if "session_name" not in st.session_state:
         st.session_state.session_name = uuid4().hex
     return str(st.session_state.session_name)
+
+
+def lead(title: str, words: str) -> None:
+    """What a page begins with."""
+    st.html(plain.wrap("div", [plain.tag("h1", title), plain.tag("p", words)], "lead"))
+
+
+def fine_print(words: str) -> None:
+    """Something that need not be read."""
+    st.html(plain.tag("p", words, "quiet small"))
 
 
 def notice(headline: str, *details: str, tone: str = "") -> None:

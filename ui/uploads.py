@@ -3,7 +3,6 @@
 UploadRefusedError   the file is too large, empty, or not a picture; the message says which
 """
 
-import io
 import os
 import re
 import unicodedata
@@ -18,9 +17,7 @@ MAX_NAME_BYTES = 120
 MAX_PICTURE_PIXELS = 80_000_000
 QUESTION_PICTURE_SIDE = 1536
 PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
-_RESERVED = frozenset(
-    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
-)
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))})
 
 
 class UploadRefusedError(Exception):
@@ -76,25 +73,15 @@ def is_upload(library: Path, path: Path) -> bool:
 
 def question_picture(name: str, content: bytes) -> "Image.Image":
     """A picture that belongs to one question: decoded in memory, upright, RGB, at most 1536 pixels long."""
-    from PIL import Image, ImageOps
+    from llava_model.errors import LlavaError
+    from llava_model.images import open_picture
 
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MAX_PICTURE_PIXELS:
-                raise UploadRefusedError(
-                    f"'{name}' has {image.width * image.height / 1e6:.0f} megapixels, "
-                    f"more than the {MAX_PICTURE_PIXELS / 1e6:.0f} allowed"
-                )
-            image.draft("RGB", (QUESTION_PICTURE_SIDE, QUESTION_PICTURE_SIDE))
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((QUESTION_PICTURE_SIDE, QUESTION_PICTURE_SIDE))
-            rgba = upright.convert("RGBA")
-            ground = Image.new("RGBA", rgba.size, "white")
-            return Image.alpha_composite(ground, rgba).convert("RGB")
-    except UploadRefusedError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UploadRefusedError(f"'{name}' is not a picture that can be read") from error
+        image = open_picture(content, max_pixels=MAX_PICTURE_PIXELS)
+    except LlavaError as error:
+        raise UploadRefusedError(f"'{name}' cannot be used as a picture: {error}") from error
+    image.thumbnail((QUESTION_PICTURE_SIDE, QUESTION_PICTURE_SIDE))
+    return image
 
 
 def _holds(target: Path, content: bytes) -> bool:

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from indexing.discover import Failure
 from indexing.errors import UnreadableFileError
-from indexing.filters import Filter
+from indexing.filters import EVERYTHING, Filter
+from indexing.progress import IndexReport, Progress
 from indexing.records import ChannelRank, Chunk, Hit, Kind, Line
+from indexing.states import FileEntry
 
 
 def a_page(words: Sequence[str], size: tuple[int, int] = (850, 1100)) -> Image.Image:
@@ -87,9 +90,15 @@ class MemoryWorkbench:
         ]
 
     def ask(
-        self, question: str, images: Any = (), history: Any = (), k: int = 8, filter: Filter = Filter()
+        self,
+        question: str,
+        images: Any = (),
+        history: Any = (),
+        k: int = 8,
+        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
     ) -> Iterator[Any]:
-        from rag.answer import Answer, Citation, Retrieved, Token
+        from rag.answer import Answer, Retrieved, Token
+        from rag.citations import Citation
         from rag.retrieve import SearchRequest
 
         self.asked.append(SimpleNamespace(question=question, images=images, history=history, filter=filter))
@@ -109,6 +118,7 @@ class MemoryWorkbench:
                 Citation(
                     marker=1, path=hit.chunk.path, page=hit.chunk.page, quote=hit.chunk.text.splitlines()[0],
                     boxes=tuple(line.box for line in hit.chunk.lines[:1] if line.box), verified=True,
+                    chunk_id=hit.chunk.id,
                 )
                 for hit in cited
             ),
@@ -126,11 +136,12 @@ class MemoryWorkbench:
 
     def index(
         self, paths: Sequence[Path], on_progress: Callable[[Any], None], cancelled: Callable[[], bool] = lambda: False
-    ) -> Any:
-        added, failures = 0, []
+    ) -> IndexReport:
+        added = 0
+        failures: list[Failure] = []
         for done, path in enumerate(paths):
             on_progress(
-                SimpleNamespace(
+                Progress(
                     done=done, found=len(paths), walked=True, current=path.name, files_per_second=2.0, seconds_left=1.0
                 )
             )
@@ -144,10 +155,10 @@ class MemoryWorkbench:
                 added += 1
             except UnreadableFileError as error:
                 self.failed[str(path)] = error.reason
-                failures.append(SimpleNamespace(path=path, reason=error.reason))
-        return SimpleNamespace(
+                failures.append(Failure(path=str(path), reason=error.reason))
+        return IndexReport(
             added=added, updated=0, unchanged=0, removed=0, failed=len(failures), chunks=added, seconds=0.1,
-            failures=tuple(failures),
+            failures=tuple(failures), cancelled=cancelled(),
         )  # fmt: skip
 
     def _read(self, path: Path) -> None:
@@ -156,16 +167,14 @@ class MemoryWorkbench:
             raise UnreadableFileError("nobody here reads this kind of file")
         self.chunk_list.append(a_chunk(path, content.decode()))
 
-    def files(self) -> tuple[Any, ...]:
+    def files(self) -> tuple[FileEntry, ...]:
         paths = sorted({chunk.path for chunk in self.chunk_list})
-        states = [(path, "indexed", "") for path in paths]
-        states += [(path, "failed", reason) for path, reason in self.failed.items()]
         return tuple(
-            SimpleNamespace(
-                path=Path(path), state=state, reason=reason, kind="text", chunks=len(self.chunks(path)),
-                size_bytes=1234, indexed_at=1_700_000_000.0,
+            FileEntry(
+                path=path, state="failed" if path in self.failed else "indexed", reason=self.failed.get(path, ""),
+                kind="document", chunks=len(self.chunks(path)), size_bytes=1234, indexed_at="2026-03-01T12:00:00+00:00",
             )
-            for path, state, reason in states
+            for path in [*paths, *self.failed]
         )  # fmt: skip
 
     def stats(self) -> Any:

@@ -100,7 +100,7 @@ def test_a_question_picture_is_upright_small_and_on_white() -> None:
 
 
 def test_what_is_no_picture_is_refused_with_its_name() -> None:
-    with pytest.raises(UploadRefusedError, match=r"'a\.png' is not a picture"):
+    with pytest.raises(UploadRefusedError, match=r"'a\.png' cannot be used as a picture"):
         uploads.question_picture("a.png", b"hello")
 
 
