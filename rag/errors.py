@@ -5,6 +5,7 @@ RagError
 ├── NoChannelError              the store has no channel that this question could use
 ├── PromptTooLongError          question and instructions alone do not fit the model's window
 ├── PictureAddressError         a message names a picture by an address that we do not fetch
+├── PictureDataError            the bytes in a message are no picture we can read
 └── GeneratorError              the answering server did not do its part; says where and why
     ├── GeneratorUnreachableError
     ├── GeneratorTimeoutError
@@ -54,6 +55,13 @@ class PictureAddressError(RagError):
         super().__init__(f"a message names a picture by the address '{address[:80]}', which is not fetched")
         self.add_note("Put the picture into the message as a data URL (data:image/png;base64,…).")
         self.address = address
+
+
+class PictureDataError(RagError):
+    """The bytes in a message are no picture that can be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"a picture in a message cannot be read: {reason}")
 
 
 class GeneratorError(RagError):

@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from indexing.records import Box, Chunk, Line
@@ -60,7 +60,7 @@ def _locate(text: str, lines: Sequence[Line]) -> list[tuple[Line, tuple[int, int
     located = []
     position = 0
     for line in lines:
-        words = line.text.strip()
+        words = line.text.strip().rstrip("-\u2010\u00ad")  # the hyphen of a word that went on in the next line
         start = text.find(words, position) if words else -1
         if start >= 0:
             position = start + len(words)
@@ -119,9 +119,7 @@ def _cells(row: str) -> list[str]:
 
 
 def _spelled_out(header: Sequence[str], cells: Sequence[str]) -> str:
-    named = [
-        f"{header[i]} {cell}".strip() if i < len(header) else cell for i, cell in enumerate(cells) if i and cell
-    ]
+    named = [f"{header[i]} {cell}".strip() if i < len(header) else cell for i, cell in enumerate(cells) if i and cell]
     return f"{cells[0]}: {', '.join(named)}" if cells[0] and named else ", ".join([*cells[:1], *named]).strip(", ")
 
 
@@ -155,34 +153,81 @@ _WANTS_NUMBER = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scored:
-    """A passage of one hit with its score for a question; `hit` and `place` are positions from 0."""
+class Chosen:
+    """A passage of one chunk and what it added when it was chosen; `hit` and `place` are positions from 0."""
 
     hit: int
     place: int
-    score: float
+    gain: float
     passage: Passage
 
 
-def rank(question: str, chunks: Sequence[Chunk]) -> list[Scored]:
-    """Every passage of the chunks (best chunk first), best passage first.
+# A word that an earlier choice holds still counts for this much in a later one: a second line with "total" may be
+# the right one, but the line with the company's name should not be followed by more lines with that name.
+_SAID_ALREADY = 0.3
+_FURTHER_DOWN = 0.001
 
-    A passage scores the share of the question's words it holds, by rarity among all the passages here; words
-    that its chunk's title holds are given. What the question asks for (a number, a date) adds, a later chunk
-    and a place far down subtract a little.
+
+def choose(
+    question: str, chunks: Sequence[Chunk], *, most: int, least_gain: float, later_chunk: float = 0.04
+) -> list[Chosen]:
+    """The passages (of the chunks, best chunk first) that together hold most of the question, best first.
+
+    Greedy: each time the passage that adds most. It adds the rarity of the question's words it holds, less where
+    they were held already, and something for what the question asks for: a number, a date. Words of a chunk's
+    title count for little in its passages. Each chunk further down costs `later_chunk`. Ends after `most`
+    passages, or when less than `least_gain` (0..1) is added.
     """
+    rivals = [(h, p, passage) for h, chunk in enumerate(chunks) for p, passage in enumerate(passages(chunk))]
     wanted = content_terms(question)
-    everything = [(h, p, passage) for h, chunk in enumerate(chunks) for p, passage in enumerate(passages(chunk))]
-    counts = Counter(term for _, _, passage in everything for term in passage.terms & set(wanted))
-    weights = {term: math.log1p(len(everything) / (1 + counts[term])) for term in wanted}
-    total = sum(weights.values()) or 1.0
-    scored = []
-    for h, p, passage in everything:
-        given = _terms(f"{chunks[h].title} {chunks[h].heading}")
-        held = sum(w * _held(term, passage.terms, given) for term, w in weights.items()) / total
-        score = held + _affinity(question, passage) - 0.04 * h - 0.002 * min(p, 20)
-        scored.append(Scored(hit=h, place=p, score=score, passage=passage))
-    return sorted(scored, key=lambda each: (-each.score, each.hit, each.place))
+    weights = _weights(wanted, [passage for _, _, passage in rivals])
+    said: dict[str, float] = {}
+    chosen: list[Chosen] = []
+    held = {(h, p): _likenesses(wanted, passage, chunks[h]) for h, p, passage in rivals}
+    bonus = {(h, p): _affinity(question, passage) for h, p, passage in rivals}
+    while rivals and len(chosen) < most:
+        gains = [
+            sum(weights[t] * like * (_SAID_ALREADY if said.get(t, 0) >= like else 1) for t, like in held[h, p].items())
+            + bonus[h, p]
+            - later_chunk * h
+            - _FURTHER_DOWN * min(p, 40)
+            for h, p, _ in rivals
+        ]
+        best = max(range(len(rivals)), key=lambda i: gains[i])
+        if chosen and gains[best] < least_gain:
+            break
+        h, p, passage = rivals.pop(best)
+        chosen.append(Chosen(hit=h, place=p, gain=gains[best], passage=passage))
+        for term, like in held[h, p].items():
+            said[term] = max(said.get(term, 0.0), like)
+    return _with_what_they_announce(chosen, chunks)
+
+
+def _weights(wanted: Sequence[str], among: Sequence[Passage]) -> dict[str, float]:
+    """Rarity of each wanted term among the passages, adding up to 1; terms that none holds have no say."""
+    counts = Counter(term for passage in among for term in passage.terms & set(wanted))
+    raw = {term: math.log1p(len(among) / counts[term]) if counts[term] else 0.0 for term in wanted}
+    total = sum(raw.values()) or 1.0
+    return {term: weight / total for term, weight in raw.items()}
+
+
+def _likenesses(wanted: Sequence[str], passage: Passage, chunk: Chunk) -> dict[str, float]:
+    given = _terms(f"{chunk.title} {chunk.heading}")
+    return {term: like for term in wanted if (like := _held(term, passage.terms, given))}
+
+
+def _with_what_they_announce(chosen: Sequence[Chosen], chunks: Sequence[Chunk]) -> list[Chosen]:
+    """After a passage like `Total:` the next one, which holds what it announces."""
+    have = {(each.hit, each.place) for each in chosen}
+    result: list[Chosen] = []
+    for each in chosen:
+        result.append(each)
+        following = passages(chunks[each.hit])[each.place + 1 : each.place + 2]
+        announces = each.passage.text.rstrip().endswith(":")
+        if following and announces and (each.hit, each.place + 1) not in have:
+            result.append(Chosen(hit=each.hit, place=each.place + 1, gain=each.gain, passage=following[0]))
+            have.add((each.hit, each.place + 1))
+    return result
 
 
 def _held(term: str, terms: frozenset[str], given: frozenset[str]) -> float:
@@ -207,22 +252,19 @@ def _is_year(term: str) -> bool:
     return len(term) == 4 and term.isdigit() and 1000 <= int(term) <= 2199
 
 
-def keep(scored: Sequence[Scored], chunks: Sequence[Chunk], *, share: float, most: int) -> list[Scored]:
-    """The passages within `share` of the best score, at most `most`, each with the next one if it only announces it."""
-    if not scored:
-        return []
-    floor = share * scored[0].score
-    chosen = [each for each in scored if each.score >= floor and each.score > 0][:most] or [scored[0]]
-    have = {(each.hit, each.place) for each in chosen}
-    for each in list(chosen):
-        following = passages(chunks[each.hit])[each.place + 1 : each.place + 2]
-        announces = each.passage.text.rstrip().endswith(":") or len(each.passage.terms) <= 1
-        if following and announces and (each.hit, each.place + 1) not in have:
-            chosen.append(replace(each, place=each.place + 1, passage=following[0]))
-            have.add((each.hit, each.place + 1))
-    return chosen
+def most_telling(question: str, among: Sequence[Passage]) -> int | None:
+    """The place of the passage to quote in answer to the question: one with the number or date that is asked for,
+    if there is any, and among those the one that holds most of the question."""
+    wanted = content_terms(question)
+    weights = _weights(wanted, among)
+
+    def worth(place: int) -> tuple[float, float, int]:
+        held = sum(weights[term] for term in wanted if _held(term, among[place].terms, frozenset()))
+        return (_affinity(question, among[place]) if held else 0.0, held, -place)
+
+    return max(range(len(among)), key=worth, default=None)
 
 
-def in_reading_order(chosen: Iterable[Scored]) -> list[Scored]:
+def in_reading_order(chosen: Iterable[Chosen]) -> list[Chosen]:
     """By chunk, then by place in the chunk."""
     return sorted(chosen, key=lambda each: (each.hit, each.place))

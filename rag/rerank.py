@@ -54,7 +54,6 @@ def rerank(question: str, hits: Sequence[Hit], *, share: float) -> list[Hit]:
         return list(hits)
     weights = rarity(wanted, [hit.chunk for hit in hits])
     scored = [
-        replace(hit, score=(1 - share) * hit.score + share * coverage(weights, chunk_terms(hit.chunk)))
-        for hit in hits
+        replace(hit, score=(1 - share) * hit.score + share * coverage(weights, chunk_terms(hit.chunk))) for hit in hits
     ]
     return sorted(scored, key=lambda hit: (-hit.score, hit.chunk.id))

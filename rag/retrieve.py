@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from indexing.embedding.protocol import Embedder
 from indexing.filters import Filter
 from indexing.records import Channel, Hit
 from indexing.store import Store
+from indexing.store.protocol import Vector
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.fuse import Ranking, fuse, merge_pages, spread_files
 from rag.relevance import Verdict, judge
@@ -120,13 +120,16 @@ class Retriever:
             wanted.append(("clip", choice.picture_weight, request.image))
         return [(channel, weight, query) for channel, weight, query in wanted if weight > 0]
 
-    def _vector(self, channel: Channel, query: str | Image.Image) -> npt.NDArray[np.float32]:
+    def _vector(self, channel: Channel, query: str | Image.Image) -> Vector:
         if isinstance(query, Image.Image):
             pixels = self.embedder.preprocess.crop(query.convert("RGB"))
-            return self.embedder.embed_images(pixels[np.newaxis]).vectors_BD[0]
-        if channel == "clip":
-            return self.embedder.embed_image_queries([query])[0]
-        return self.embedder.embed_questions([query])[0]
+            vectors_BD = self.embedder.embed_images(pixels[np.newaxis]).vectors_BD
+        elif channel == "clip":
+            vectors_BD = self.embedder.embed_image_queries([query])
+        else:
+            vectors_BD = self.embedder.embed_questions([query])
+        vector_D: Vector = vectors_BD[0]
+        return vector_D
 
     def _notes(self, request: SearchRequest) -> tuple[str, ...]:
         missing = [c for c in self.settings.retrieval.weights if c not in self.store.channels]

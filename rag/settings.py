@@ -91,6 +91,15 @@ class PromptSettings:
     max_evidence: int = 3
     """Most chunks shown to the model."""
 
+    max_passages: int = 4
+    """`short`: most sentences, rows and lines shown, of all evidence together."""
+
+    least_gain: float = 0.15
+    """`short`: what a passage must add to be shown, 0..1; others' numbers only confuse a small model."""
+
+    later_chunk: float = 0.25
+    """`short`: what a passage must add more for each chunk that its own stands behind the first."""
+
     max_pictures: int = 1
     """Most evidence pictures shown to a model that sees."""
 
@@ -102,8 +111,17 @@ class PromptSettings:
             raise ValueError(f"style is '{self.style}', it must be short or full")
         _within("evidence_tokens", self.evidence_tokens, 16, 1_000_000)
         _within("max_evidence", self.max_evidence, 1, 100)
+        _within("max_passages", self.max_passages, 1, 1000)
+        _within("least_gain", self.least_gain, 0.0, 1.0)
+        _within("later_chunk", self.later_chunk, 0.0, 10.0)
         _within("max_pictures", self.max_pictures, 0, 100)
         _within("history_tokens", self.history_tokens, 0, 1_000_000)
+
+    @classmethod
+    def for_capable_models(cls, context_tokens: int) -> "PromptSettings":
+        """For models of several billion parameters: more evidence, half of what the model can read."""
+        budget = max(16, min(context_tokens // 2, 6000))
+        return cls(style="full", evidence_tokens=budget, max_evidence=8, max_pictures=3, history_tokens=1000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,38 +11,25 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 # The words that carry no evidence by themselves: English function words and the words questions are made of.
-STOP_WORDS = frozenset(
-    """a about above after again all also am an and any are as at be because been before being below between
+_STOP_WORDS = """
+    a about above after again all also am an and any are as at be because been before being below between
     both but by can cannot could did do does doing done down during each few for from further get give given
     gives had has have having he her here hers him his how however i if in into is it its itself just let list
     many may me might more most much must my no nor not of off on once only or other our out over own per
     please same say says shall she should show shows so some such tell than that the their them then there
     these they this those through to too under until up upon us very was we were what whats when where whether
-    which while who whom whose why will with within without would you your""".split()
-)
+    which while who whom whose why will with within without would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
+_MONTH_NAMES = """
+    january february march april may june july august september october november december
+"""
 _MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january jan",
-            "february feb",
-            "march mar",
-            "april apr",
-            "may",
-            "june jun",
-            "july jul",
-            "august aug",
-            "september sep sept",
-            "october oct",
-            "november nov",
-            "december dec",
-        ),
-        start=1,
-    )
-    for name in names.split()
+    writing: number
+    for number, name in enumerate(_MONTH_NAMES.split(), start=1)
+    for writing in {name, name[:3], "sept" if name == "september" else name}
 }
-_NAMES = ("January February March April May June July August September October November December").split()
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _DATE_ISO = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _DATE_NUMERIC = re.compile(r"(?<!\d)(\d{1,2})\s?[-/.]\s?(\d{1,2})\s?[-/.]\s?(\d{4}|\d{2})(?!\d)")
@@ -78,11 +65,16 @@ def with_date_writings(text: str) -> str:
     """The text with its dates in the writings that documents use, for an engine that compares letters.
 
     >>> with_date_writings("receipt of 5 March 2018")
-    'receipt of 5 March 2018 05/03/2018 2018-03-05 05 Mar 2018 5 March 2018'
+    'receipt of 5 March 2018 05/03/2018 2018-03-05 05 Mar 2018'
     """
     days = [date.fromisoformat(term) for term in dict.fromkeys(terms(text)) if is_date(term)]
-    writings = (f"{d:%d/%m/%Y} {d:%Y-%m-%d} {d:%d} {_NAMES[d.month - 1][:3]} {d:%Y} {d.day} {_NAMES[d.month - 1]} {d:%Y}" for d in days)
+    writings = (f"{day:%d/%m/%Y} {day:%Y-%m-%d} {day:%d} {_month_name(day)} {day:%Y}" for day in days)
     return " ".join([text, *writings])
+
+
+def _month_name(day: date) -> str:
+    """Not `%b`, which follows the machine's language."""
+    return _MONTH_NAMES.split()[day.month - 1][:3].title()
 
 
 def is_number(term: str) -> bool:

@@ -1,0 +1,86 @@
+"""When a small model should stop talking: at the end of its line, in a loop, or when it starts to play the user."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+_PLAYS_ON = re.compile(r"\n\s*(?:question|user|human|evidence)\s*\d*\s*:", re.IGNORECASE)
+_LOOP = re.compile(r"(.{4,120}?)\1{2,}\Z", re.DOTALL)
+_LOOP_WINDOW = 400
+_HELD_BACK = 24  # the longest beginning of a stop that is not shown until it is known to be none
+_REFUSES = re.compile(
+    r"^\W*(?:(?:the answer|this|it|that) is )?(?:not|nothing) (?:in|mentioned in|found in|part of|given in) "
+    r"(?:the |any )?(?:evidence|text|documents?)\b|"
+    r"\bthe (?:evidence|text|documents?) do(?:es)? not (?:hold|contain|say|mention|give|state|provide|answer)\b|"
+    r"\bnot (?:mentioned|stated|given|contained|provided|found) in the (?:evidence|text|documents?)\b",
+    re.IGNORECASE,
+)
+
+
+class Stopper:
+    """Passes a model's words on until it should stop; `notes` says why it was stopped, if it was."""
+
+    def __init__(self, *, one_line: bool) -> None:
+        self._one_line = one_line
+        self.text = ""  # the whole reply, cut where it was stopped; may be shorter than what was shown of a loop
+        self.notes: tuple[str, ...] = ()
+
+    def until_stop(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The words up to the stop; then the model is closed. Leading blank space is left out."""
+        text, shown = "", 0
+        with closing(_Closable(pieces)) as source:
+            for piece in source:
+                text = (text + piece).lstrip() if not text.strip() else text + piece
+                end = self._end(text)
+                if end is not None:
+                    self.text = text[:end].strip()
+                    if text[shown:end]:
+                        yield text[shown:end]
+                    return
+                self.text = text.strip()
+                safe = self._safe(text)
+                if safe > shown:
+                    yield text[shown:safe]
+                    shown = safe
+        if text[shown:].rstrip():
+            yield text[shown:].rstrip()
+
+    def _end(self, text: str) -> int | None:
+        """Where the text must end, if it must."""
+        if self._one_line and "\n" in text:
+            return len(text[: text.index("\n")].rstrip())
+        plays = _PLAYS_ON.search(text)
+        if plays:
+            return plays.start()
+        tail = text[-_LOOP_WINDOW:]
+        loop = _LOOP.search(tail)
+        if loop and any(sign.isalnum() for sign in loop.group(1)):
+            self.notes = ("The model repeated itself and was stopped.",)
+            return len(text) - len(tail) + loop.start() + len(loop.group(1))
+        return None
+
+    def _safe(self, text: str) -> int:
+        """How much may be shown: not a last line that may yet turn out to be a stop."""
+        line = text.rfind("\n")
+        return line if line >= 0 and len(text) - line <= _HELD_BACK else len(text)
+
+
+def refuses(text: str) -> bool:
+    """Whether the answer says, in the words it was asked for or near them, that the evidence does not answer."""
+    return _REFUSES.search(text) is not None
+
+
+class _Closable:
+    """An iterator with a `close` that does nothing where there is nothing to close."""
+
+    def __init__(self, source: Iterator[str]) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[str]:
+        return self._source
+
+    def close(self) -> None:
+        close: Any = getattr(self._source, "close", None)
+        if close is not None:
+            close()
