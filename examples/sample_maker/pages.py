@@ -30,7 +30,8 @@ VISIT_PAGE = """<!doctype html>
 <h2>Opening hours</h2>
 <table>
   <tr><th>Season</th><th>Days</th><th>Galleries</th><th>The Lamp Room (café)</th></tr>
-  <tr><td>April to October</td><td>Monday, Wednesday, Friday to Sunday</td><td>10:00 to 18:00</td><td>09:00 to 18:30</td></tr>
+  <tr><td>April to October</td><td>Monday, Wednesday, Friday to Sunday</td>
+      <td>10:00 to 18:00</td><td>09:00 to 18:30</td></tr>
   <tr><td>April to October</td><td>Thursday, the long evening</td><td>10:00 to 21:00</td><td>09:00 to 21:30</td></tr>
   <tr><td>November to March</td><td>Wednesday to Sunday</td><td>11:00 to 16:00</td><td>10:00 to 16:30</td></tr>
 </table>
