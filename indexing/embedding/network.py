@@ -1,6 +1,7 @@
 """The pocket kit's picture network, prepared for speed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +61,9 @@ def _fold_normalisations(network: Any) -> None:
             convolution = None
 
 
-def normalisation(network: Any, device: str) -> tuple["Tensor", "Tensor"]:
-    """Scale and shift per colour such that `pixels * scale + shift` is `(pixels / 255 - mean) / std`."""
+def scale_and_shift(mean: Sequence[float], std: Sequence[float], device: str) -> tuple["Tensor", "Tensor"]:
+    """Per colour, such that `pixels * scale + shift` is `(pixels / 255 - mean) / std` in one pass."""
     import torch
 
-    mean_C = torch.tensor(network.pretrained_cfg["mean"], device=device)
-    std_C = torch.tensor(network.pretrained_cfg["std"], device=device)
+    mean_C, std_C = torch.tensor(mean, device=device), torch.tensor(std, device=device)
     return 1 / (255 * std_C), -mean_C / std_C

@@ -20,7 +20,7 @@ import numpy as np
 from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.device import pick_device
 from indexing.embedding.errors import WeightsError
-from indexing.embedding.network import load_classifier, normalisation
+from indexing.embedding.network import load_classifier, scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
 from indexing.embedding.text import SentenceEncoder
 
@@ -54,7 +54,8 @@ class PocketEmbedder:
         self._sentences = SentenceEncoder(text, device=self._device)
         self.clip_dimensions = self.text_dimensions = self._sentences.dimensions
         self._network = load_classifier(vision, self._device)
-        self._scale_C, self._shift_C = normalisation(self._network, self._device)
+        colours = self._network.pretrained_cfg
+        self._scale_C, self._shift_C = scale_and_shift(colours["mean"], colours["std"], self._device)
         self._classes, entries = imagenet_classes()
         class_vectors_KD = class_vectors(self._sentences, self._classes, entries)
         self._centre_D = class_vectors_KD.mean(0)
