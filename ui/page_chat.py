@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import gallery, plain, scope, shared, starters
+from ui import gallery, plain, scope, shared, starters, terminal
 from ui.answering import AnswerView, RunningAnswer
 from ui.uploads import PICTURE_TYPES, UploadRefusedError, question_picture
 
@@ -78,7 +78,7 @@ def _draw_welcome(bench: "Workbench", has_files: bool) -> None:
     if not has_files:
         st.page_link(st.session_state.pages["upload"], label="Add files", icon=":material/upload_file:")
         return
-    questions = starters.questions(bench)
+    questions = starters.questions(bench.files())
     if questions:
         st.html(plain.tag("p", "For example", "section"))
     for place, question in enumerate(questions):
@@ -195,23 +195,45 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
         _draw_refusal(bench, answer, others, number=number)
     else:
         st.html(plain.answer(answer.text, {source.number for source in cited if source.number}))
-        if cited:
-            label = "Source" if len(cited) == 1 else "Sources"
-            if newest:
-                st.html(plain.tag("p", label, "section"))
-                gallery.show(bench, cited, key=f"cited-{number}")
-            else:
-                with st.expander(f"{label} ({len(cited)})"):
-                    gallery.show(bench, cited, key=f"cited-{number}")
+        if not any(source.verified for source in cited):
+            _draw_doubt(answer)
+        _draw_cited(bench, cited, number=number, newest=newest)
         if others:
-            with st.expander("Also found" if cited else "Found for this question; the answer names none of it"):
+            with st.expander("Also found" if cited else "Found for this question"):
                 gallery.show(bench, others, key=f"others-{number}")
-    st.html(plain.tag("span", _small_print(answer), "quiet small"))
+    for note in answer.notes:
+        shared.fine_print(note)
+    shared.fine_print(_small_print(answer))
+
+
+def _draw_doubt(answer: "Answer") -> None:
+    """Nothing bears the answer out word for word: say so, and let the nearest source speak for itself."""
+    line = answer.source_line
+    own_words = f"“{line.quote}” ({terminal.location(Path(line.path).name, line.page)})" if line else ""
+    shared.notice(
+        "Check this answer: its words do not stand in the sources like this.",
+        f"What comes nearest says: {own_words}" if own_words else "",
+        tone="warn",
+    )
+
+
+def _draw_cited(bench: "Workbench", cited: list[gallery.Source], *, number: int, newest: bool) -> None:
+    """The newest answer's sources lie open, those of earlier ones are folded."""
+    label = "Source" if len(cited) == 1 else "Sources"
+    if cited and newest:
+        st.html(plain.tag("p", label, "section"))
+        gallery.show(bench, cited, key=f"cited-{number}")
+    elif cited:
+        with st.expander(f"{label} ({len(cited)})"):
+            gallery.show(bench, cited, key=f"cited-{number}")
 
 
 def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[gallery.Source], *, number: int) -> None:
+    from rag.answer import NOTHING_FOUND
+
+    reason = answer.text.removeprefix(NOTHING_FOUND).strip()
     parts = [plain.tag("strong", "Nothing in this library answers that.")]
-    parts.append(plain.tag("p", answer.text))
+    parts += [plain.tag("p", reason)] if reason else []
     st.html(plain.wrap("div", parts, "refused"))
     if others:
         with st.expander("The nearest that was found", icon=":material/troubleshoot:"):
@@ -221,4 +243,6 @@ def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[gallery.Sou
 def _small_print(answer: "Answer") -> str:
     spent = answer.milliseconds
     words = {"retrieve": "found in", "first_token": "first word after", "total": "in all"}
+    if not answer.model:
+        return f"searched in {spent['retrieve']:,.0f} ms; no model was asked"
     return " · ".join([answer.model, *(f"{words[name]} {spent[name]:,.0f} ms" for name in words if name in spent)])

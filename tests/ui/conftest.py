@@ -123,7 +123,9 @@ class MemoryWorkbench:
                 for hit in cited
             ),
             hits=retrieval.hits,
-            model="memory-1",
+            model="" if refused else "memory-1",
+            supported=bool(cited),
+            source_line=None,
             milliseconds={"retrieve": 1.5, "first_token": 3.0, "total": 9.0},
             prompt=(),
         )  # fmt: skip

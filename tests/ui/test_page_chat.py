@@ -79,10 +79,18 @@ def test_a_source_opens_large_with_its_passage_ranks_and_the_original(page: AppT
     assert page.download_button[0].label == "Download the original"
 
 
+def test_an_answer_that_no_source_bears_out_says_so(bench: Any, page: AppTest) -> None:
+    bench.answers = ["The pump needs nine litres."]
+    asked(page, "how much oil")
+    assert "its words do not stand in the sources like this" in shown(page)
+    assert [folded.label for folded in page.expander] == ["Found for this question"]
+
+
 def test_a_question_nothing_answers_says_so_and_keeps_the_nearest_finds_folded(page: AppTest) -> None:
     asked(page, "purple elephants")
     assert "Nothing in this library answers that." in shown(page)
     assert 'class="refused"' in shown(page)
+    assert "no model was asked" in shown(page)
     (folded,) = page.expander
     assert (folded.label, folded.proto.expanded) == ("The nearest that was found", False)
 
