@@ -2,7 +2,8 @@
 
 A tool for whoever changes the collection; nothing else needs it. Office files, mails and pages need only the
 project's own environment. The two PDFs need `reportlab` (tried with 5.1.0), and the papers the Debian packages
-fonts-lato, fonts-courier-prime, fonts-gnutypewriter, fonts-ebgaramond and fonts-dejavu-core. The pictures are
+fonts-lato, fonts-courier-prime, fonts-gnutypewriter, fonts-ebgaramond-extra, fonts-dancingscript and
+fonts-dejavu-core. The pictures are
 cut from unpacked packages, which `sample_maker/pictures.py` names.
 """
 

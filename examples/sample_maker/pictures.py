@@ -55,7 +55,8 @@ class Drawing(Picture):
 
 
 def _photo(name: str, origin: str, shows: str, author: str, licence: str, source: str, **more: object) -> Picture:
-    source = COMMONS + source if "/" not in source and "_" in source else source
+    is_file_name = "/" not in source and source.lower().endswith((".jpg", ".jpeg"))
+    source = COMMONS + source if is_file_name else source
     return Picture(name=name, origin=origin, shows=shows, author=author, licence=licence, source=source, **more)  # type: ignore[arg-type]
 
 
@@ -75,7 +76,7 @@ SKIMAGE = "the docstrings of skimage/data/_fetchers.py"
 
 PHOTOGRAPHS: tuple[Picture, ...] = (
     _photo(
-        "photos/museum/pilot-asleep-at-the-ticket-desk.jpg",
+        "photos/museum/pilot-the-cat-at-the-ticket-desk.jpg",
         "scikit-image/skimage/data/chelsea.png",
         "A tabby cat looking at the camera",
         "Stefan van der Walt",
