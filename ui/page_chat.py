@@ -34,6 +34,7 @@ class ChatTurn:
     picture: "Image.Image | None"
     scope_words: str
     running: RunningAnswer
+    asked_during: str = ""  # how far indexing was when it was asked; "" when nothing was being read
 
 
 def draw_page() -> None:
@@ -124,7 +125,16 @@ def _ask(
     images = (picture,) if picture is not None else ()
     words = question or "What does this picture show?"
     running = RunningAnswer(lambda: bench.ask(words, images=images, history=tuple(history), filter=chosen))
-    turns.append(ChatTurn(question=words, picture=picture, scope_words=scope.words(chosen), running=running))
+    during = shared.indexing_headline(shared.queue().view())
+    turns.append(
+        ChatTurn(
+            question=words,
+            picture=picture,
+            scope_words=scope.words(chosen),
+            running=running,
+            asked_during=during,
+        )
+    )
     st.rerun()
 
 
@@ -137,10 +147,12 @@ def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool)
             st.html(plain.tag("span", f"asked only about {turn.scope_words}", "quiet small"))
     with st.chat_message("assistant", avatar=ASSISTANT_ICON):
         view = turn.running.view()
+        if turn.asked_during:
+            consequence = "Files that were not in the library yet have no part in the answer."
+            shared.notice(f"{turn.asked_during} when this was asked.", consequence, tone="warn")
         if view.finished:
             _draw_finished(bench, view, number=number, newest=newest)
         else:
-            _warn_about_indexing()
             st.fragment(_draw_running, run_every=REDRAW_SECONDS)(turn, number)
 
 
@@ -165,13 +177,6 @@ def _progress_words(view: AnswerView) -> str:
     else:
         doing = "Writing"
     return f"{doing} · {view.seconds:.0f} s"
-
-
-def _warn_about_indexing() -> None:
-    headline = shared.indexing_headline(shared.queue().view())
-    if headline:
-        consequence = "Files that are not in the library yet cannot be part of the answer."
-        shared.notice(f"{headline}.", consequence, tone="warn")
 
 
 def _draw_finished(bench: "Workbench", view: AnswerView, *, number: int, newest: bool) -> None:

@@ -80,7 +80,7 @@ def _draw_running(view: QueueView) -> None:
                 _cancel_button(job, "Stop")
         st.progress(shared.progress_share(view))
         if job.progress is not None:
-            st.html(plain.tag("span", terminal.index_progress_line(job.progress), "quiet small"))
+            shared.fine_print(shared.pace(job.progress))
 
 
 def _cancel_button(job: JobView, words: str) -> None:

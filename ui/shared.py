@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from ui import plain
+from ui import plain, terminal
 from ui.faults import expected_faults, sentences
 from ui.jobs import IndexingQueue, QueueView
 
@@ -97,13 +97,20 @@ def fault(error: Exception) -> None:
 def indexing_headline(view: QueueView) -> str:
     """`Indexing: 12 of 40 files`; empty when nothing runs or waits."""
     if view.running is None:
-        return "Indexing is about to begin" if view.waiting else ""
+        return "Indexing: about to begin" if view.waiting else ""
     progress = view.running.progress
     if view.running.state == "stopping":
-        return "Indexing is stopping"
+        return "Indexing: stopping"
     if progress is None:
-        return "Indexing is starting"
+        return "Indexing: starting"
     return f"Indexing: {progress.done:,} of {progress.found:,}{'' if progress.walked else '+'} files"
+
+
+def pace(progress: "Progress") -> str:
+    """`2.0 files/s · 8 s left · scan.pdf`."""
+    parts = [f"{progress.files_per_second:.1f} files/s"] if progress.files_per_second else []
+    parts += [f"{terminal.duration(progress.seconds_left)} left"] if progress.seconds_left is not None else []
+    return " · ".join([*parts, *([progress.current] if progress.current else [])])
 
 
 def progress_share(view: QueueView) -> float:

@@ -181,8 +181,9 @@ def test_asking_while_files_are_being_read_says_so(bench: Any, page: AppTest) ->
     new.write_text("oil")
     shared.queue().submit([new])
     page.chat_input[0].set_value("how much oil").run()
-    assert "Files that are not in the library yet cannot be part of the answer." in shown(page)
+    assert "when this was asked" in shown(page)
     settled(page)
+    assert "Files that were not in the library yet have no part in the answer." in shown(page)
 
 
 def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
