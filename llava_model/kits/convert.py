@@ -3,38 +3,61 @@
 Which recipe applies stands in the kit file: `options.recipe`.
 """
 
+import contextlib
+import errno
+import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
-from llava_model.kits.definition import Component
+from llava_model.kits.definition import Component, HubSource, kits_home
 from llava_model.kits.errors import ConversionError, MissingExtraError
+from llava_model.kits.fetch import files_in
 
 Recipe = Callable[[Component, Path, Path], None]  # component, unpacked download, empty target folder
 
 
 def convert(component: Component, unpacked: Path, target: Path) -> None:
     """Run the component's recipe. `target` holds the finished folder afterwards."""
-    name = component.options.get("recipe", "copy")
+    from safetensors import SafetensorError
+
+    name = component.options.get("recipe", "as-is")
     if name not in _RECIPES:
         raise ConversionError(component.name, f"there is no recipe '{name}', only {', '.join(_RECIPES)}")
     try:
-        _RECIPES[name](component, unpacked, target)
+        with contextlib.redirect_stderr(io.StringIO()):  # libraries' own progress bars, which cannot all be turned off
+            _RECIPES[name](component, unpacked, target)
     except ImportError as error:
         raise MissingExtraError(error.name or str(error)) from error
+    except SafetensorError as error:
+        if (full := os.strerror(errno.ENOSPC)) in str(error):
+            raise OSError(errno.ENOSPC, full) from error
+        raise ConversionError(component.name, str(error)) from error
 
 
-def _copy(component: Component, unpacked: Path, target: Path) -> None:
-    """As it is: all files, or those that `options.files` names."""
-    names = component.options.get("files") or [
-        path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()
-    ]
-    for name in names:
-        if not (unpacked / name).is_file():
-            raise ConversionError(component.name, f"the download holds no {name}")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(unpacked / name, target / name)
+def _as_is(component: Component, unpacked: Path, target: Path) -> None:
+    """The files that a repository's pin or `options.files` names; without either, all of them."""
+    source = component.source
+    patterns = list(source.files) if isinstance(source, HubSource) else component.options.get("files", ["*"])
+    for pattern in patterns:
+        names = [name for name in files_in(unpacked) if fnmatch(name, pattern)]
+        if not names:
+            raise ConversionError(component.name, f"the download holds no {pattern}")
+        for name in names:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            _place(unpacked / name, target / name)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Without a second copy of gigabytes, if the file is our own download; never a link to a person's file."""
+    if source.is_relative_to(kits_home()) and not source.is_symlink():
+        with contextlib.suppress(OSError):
+            target.hardlink_to(source)
+            return
+    shutil.copyfile(source, target)
 
 
 def _timm_from_efficientnet_pytorch(component: Component, unpacked: Path, target: Path) -> None:
@@ -100,7 +123,7 @@ def _drop_keys(file: Path, *keys: str) -> None:
 
 
 _RECIPES: Mapping[str, Recipe] = {
-    "copy": _copy,
+    "as-is": _as_is,
     "timm-from-efficientnet-pytorch": _timm_from_efficientnet_pytorch,
     "causal-lm-from-gguf": _causal_lm_from_gguf,
 }

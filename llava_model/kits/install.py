@@ -18,7 +18,7 @@ from typing import Literal
 
 from llava_model.kits.convert import convert
 from llava_model.kits.definition import Component, Kit, PackageSource, kits_home
-from llava_model.kits.errors import DiskFullError
+from llava_model.kits.errors import DiskFullError, NotWritableError
 from llava_model.kits.fetch import hub_files, package_archive
 from llava_model.kits.manifest import FILE_NAME, Damage, Manifest, flush
 from llava_model.kits.unpack import unpack
@@ -67,7 +67,7 @@ def install(
             from instead of the network.
     """
     home = kits_home()
-    with _room_errors(home, kit), _one_at_a_time(home, on_progress):
+    with _clear_disk_errors(home, kit), _one_at_a_time(home, on_progress):
         kit.folder.mkdir(parents=True, exist_ok=True)
         for component in kit.components:
             if not _is_complete(kit, component, on_progress):
@@ -120,27 +120,35 @@ def _install_component(
 
     home, partial = kits_home(), kit.folder / f".{component.name}.partial"
     downloads = home / "downloads" / f"{kit.name}-{component.name}"
+    _check_room(home, component.size_bytes + component.installed_bytes)
     shutil.rmtree(partial, ignore_errors=True)
-    unpacked, finished = partial / "unpacked", partial / "finished"
+    finished = partial / "finished"
     finished.mkdir(parents=True)
+    commit = ""
     if isinstance(component.source, PackageSource):
         archive = package_archive(component, home / "archives", source=source, offline=offline, on_bytes=on_bytes)
-        unpacked.mkdir()
-        limit_bytes = component.size_bytes * _UNPACKED_LIMIT
-        unpack(archive, unpacked, prefix=component.options.get("folder", ""), limit_bytes=limit_bytes)
+        unpacked = _unpack(component, archive, partial / "unpacked")
     else:
-        unpacked = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
+        unpacked, commit = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
     on_progress(InstallProgress(component=component.name, step="convert"))
     convert(component, unpacked, finished)
-    _put_in_place(kit.folder, component, finished)
+    _put_in_place(kit.folder, component, finished, commit)
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(downloads, ignore_errors=True)
 
 
-def _put_in_place(folder: Path, component: Component, finished: Path) -> None:
+def _unpack(component: Component, archive: Path, folder: Path) -> Path:
+    folder.mkdir()
+    prefix = component.options.get("folder", "")
+    unpack(archive, folder, prefix=prefix, limit_bytes=component.size_bytes * _UNPACKED_LIMIT)
+    return folder
+
+
+def _put_in_place(folder: Path, component: Component, finished: Path, commit: str) -> None:
+    """The manifest is written last, and the finished folder appears under its name in one step."""
     for path in finished.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors keeps its files to their owner
-    Manifest.of(finished, pin=component.pin, source=str(component.source)).write(finished)
+    Manifest.of(finished, pin=component.pin, source=str(component.source), commit=commit).write(finished)
     target, old = folder / component.name, folder / f".{component.name}.old"
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -150,17 +158,25 @@ def _put_in_place(folder: Path, component: Component, finished: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _check_room(home: Path, needed_bytes: int) -> None:
+    free_bytes = shutil.disk_usage(home).free
+    if free_bytes < needed_bytes:
+        raise DiskFullError(home, needed_bytes, free_bytes)
+
+
 @contextmanager
-def _room_errors(home: Path, kit: Kit) -> Iterator[None]:
-    """Say "the disk is full" once and clearly, whichever of the many writers found out."""
-    needed = sum(component.size_bytes + component.installed_bytes for component in kit.components)
+def _clear_disk_errors(home: Path, kit: Kit) -> Iterator[None]:
+    """Say once and clearly what is wrong with the disk, whichever of the many writers found out."""
+    needed_bytes = sum(component.size_bytes + component.installed_bytes for component in kit.components)
     try:
         home.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise DiskFullError(home, needed, shutil.disk_usage(home).free) from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(home, needed_bytes, shutil.disk_usage(home).free) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise NotWritableError(home, error.strerror or str(error)) from error
+        raise
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class Manifest:
 
     pin: str
     source: str  # for people: package==version, or repository@commit
+    commit: str  # of the repository the files are from; "" for packages and local folders
     files: Mapping[str, FileRecord]
 
     @classmethod
@@ -41,12 +42,12 @@ class Manifest:
         try:
             content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
             files = {path: FileRecord(**record) for path, record in content["files"].items()}
-            return cls(pin=content["pin"], source=content["source"], files=files)
+            return cls(pin=content["pin"], source=content["source"], commit=content.get("commit", ""), files=files)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     @classmethod
-    def of(cls, folder: Path, *, pin: str, source: str) -> "Manifest":
+    def of(cls, folder: Path, *, pin: str, source: str, commit: str = "") -> "Manifest":
         """Hash what lies in `folder` now, and push it to the disk."""
         files = {}
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME):
@@ -54,7 +55,7 @@ class Manifest:
             files[path.relative_to(folder).as_posix()] = FileRecord(
                 size_bytes=path.stat().st_size, sha256=sha256_of(path)
             )
-        return cls(pin=pin, source=source, files=files)
+        return cls(pin=pin, source=source, commit=commit, files=files)
 
     def write(self, folder: Path) -> None:
         """Appears whole or not at all, also when the power goes."""
