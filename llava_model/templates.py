@@ -310,7 +310,7 @@ class TokenizerTemplate:
         position = 0
         for match, message in zip(_SLOT.finditer(text), messages, strict=True):
             pieces += self._frames(text[position : match.start()])
-            parts = message.parts if match[1] and match[3] else trimmed(message.parts)
+            parts = trimmed(message.parts, left=not match[1], right=not match[3])
             if self._as_list:  # the template has already written the pictures
                 parts = trimmed(tuple(part for part in parts if part is not Slot.IMAGE))
             replied = message.role == "assistant"
@@ -386,15 +386,15 @@ def _piece(part: Part) -> Piece:
     return _frame(part.text) if isinstance(part, Frame) else Piece(text=part.value, source="image")
 
 
-def trimmed(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Without white space at both ends of the turn; pictures count as text."""
+def trimmed(parts: tuple[Part, ...], *, left: bool = True, right: bool = True) -> tuple[Part, ...]:
+    """Without white space at the ends of the turn; pictures count as text."""
     kept = list(parts)
-    while kept and isinstance(kept[0], str):
+    while left and kept and isinstance(kept[0], str):
         kept[0] = kept[0].lstrip()
         if kept[0]:
             break
         kept.pop(0)
-    while kept and isinstance(kept[-1], str):
+    while right and kept and isinstance(kept[-1], str):
         kept[-1] = kept[-1].rstrip()
         if kept[-1]:
             break

@@ -131,30 +131,28 @@ class PromptEncoder:
     def _tokenise(self, pieces: list[Piece]) -> tuple[list[int], list[Span]]:
         """Encode, and break open special tokens that grew out of content until none is left.
 
-        Changes `pieces` in place. A place that was broken once and is still special gets the next breaker.
+        Changes `pieces` in place. Where the first breaker stands already and did not help, the next goes in.
         """
-        attempts: dict[int, int] = {}
         while True:
             encoding = self.tokenizer(
                 "".join(piece.text for piece in pieces), add_special_tokens=False, return_offsets_mapping=True
             )
             ids, spans = list(encoding["input_ids"]), list(encoding["offset_mapping"])
-            guilty = next(self._intruders(ids, spans, pieces), None)
+            guilty = self._intruder(ids, spans, pieces)
             if guilty is None:
                 return ids, spans
-            number, offset = guilty
-            attempt = attempts[number] = attempts.get(number, -1) + 1
+            number, start, end = guilty
             text = pieces[number].text
-            if attempt > len(text):
+            breaker = next((breaker for breaker in BREAKERS if breaker not in text[max(start, 0) : end]), None)
+            if breaker is None:
                 raise TokenizerError(f"this tokenizer makes a special token out of ordinary text: {text[:80]!r}")
-            breaker = BREAKERS[min(attempt // 2, len(BREAKERS) - 1)]
-            pieces[number] = replace(pieces[number], text=text[:offset] + breaker + text[offset:])
+            inside = max(start + 1, 0)
+            pieces[number] = replace(pieces[number], text=text[:inside] + breaker + text[inside:])
 
-    def _intruders(
+    def _intruder(
         self, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece]
-    ) -> Iterator[tuple[int, int]]:
-        """(piece, offset in it) of each special token that has a letter in content."""
-        borders = list(_borders(pieces))
+    ) -> tuple[int, int, int] | None:
+        """The first special token with a letter in content: (piece, start, end), counted from the piece's start."""
         text = "".join(piece.text for piece in pieces)
         for token, (start, end) in zip(ids, spans, strict=True):
             if token not in self._controls:
@@ -164,11 +162,10 @@ class PromptEncoder:
                 continue  # a character that this tokenizer does not know
             start += len(spelled) - len(spelled.lstrip())  # a token may swallow the white space beside it
             end = start + len(spelled.strip())
-            for number, (first, behind) in enumerate(borders):
-                overlaps = max(first, start) < min(behind, end)
-                if overlaps and pieces[number].source == "content":
-                    yield number, max(start + 1, first) - first
-                    break
+            for number, (first, behind) in enumerate(_borders(pieces)):
+                if pieces[number].source == "content" and max(first, start) < min(behind, end):
+                    return number, start - first, end - first
+        return None
 
     def _expanded(
         self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece], images: int
