@@ -34,11 +34,6 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unwalked(Failure):
-    """A path that could not be looked into: nothing is known about what lies below it."""
-
-
 def absolute(path: str | Path) -> str:
     """The path from the root, without `.` and `..`, links left as they are."""
     return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links, Path.absolute keeps '..'
@@ -97,9 +92,9 @@ class _Walk:
         try:
             status = os.stat(path)  # noqa: PTH116  # as below: strings, a million times
         except FileNotFoundError:
-            yield Unwalked(path=printable(path), reason="there is no such file or folder")
+            yield Failure(path=printable(path), reason="there is no such file or folder")
         except OSError as error:
-            yield Unwalked(path=printable(path), reason=reason_of(error))
+            yield Failure(path=printable(path), reason=reason_of(error))
         else:
             if stat.S_ISDIR(status.st_mode):
                 yield from self._folder(path, status)
@@ -120,7 +115,7 @@ class _Walk:
                 with os.scandir(folder) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
-                yield Unwalked(path=printable(folder), reason=f"the folder cannot be read: {reason_of(error)}")
+                yield Failure(path=printable(folder), reason=f"the folder cannot be read: {reason_of(error)}")
                 continue
             below: list[tuple[str, os.stat_result]] = []
             for entry in listed:

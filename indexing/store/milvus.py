@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MAX_LIMIT = 16_384  # Milvus's own bound for one search
 _SLICE_ROWS = 4_000
+_ID = re.compile(r"[0-9a-f]{32}")
 _DENSE: tuple[Channel, ...] = ("clip", "text")
 
 
@@ -85,13 +86,13 @@ class MilvusStore:
 
     def delete(self, ids: Sequence[str]) -> None:  # noqa: D102
         with asking("delete from", self._collection):
-            for batch in batches(ids):
+            for batch in batches(_sound(ids)):
                 self._client.delete(self._collection, ids=batch, timeout=self._timeout)
 
     def move(self, ids: Sequence[str], path: str) -> None:  # noqa: D102
         columns = columns_of_path(path)
         with asking("write", self._collection):
-            for batch in batches(ids, 500):
+            for batch in batches(_sound(ids), 500):
                 entities = self._client.get(self._collection, batch, output_fields=["*"], timeout=self._timeout)
                 moved = [{**entity, **columns} for entity in entities]
                 if moved:
@@ -126,7 +127,7 @@ class MilvusStore:
     def get(self, ids: Sequence[str]) -> list[Chunk]:  # noqa: D102
         found: dict[str, Chunk] = {}
         with asking("read", self._collection):
-            for batch in batches(ids):
+            for batch in batches(_sound(ids)):
                 for entity in self._client.get(
                     self._collection, batch, output_fields=CHUNK_FIELDS, timeout=self._timeout
                 ):
@@ -257,6 +258,11 @@ class MilvusStore:
                     timeout=self._timeout,
                 )
                 self._rarity = Rarity.of(entity["bm25"] for entity in sample)
+
+
+def _sound(ids: Sequence[str]) -> Iterator[str]:
+    """Ids that can be ids: pymilvus quotes them as they are, and `') or (id != '` would be a filter."""
+    return (each for each in ids if _ID.fullmatch(each))
 
 
 def _id_slices(rows: int) -> Iterator[str]:

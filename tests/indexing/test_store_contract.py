@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,16 @@ def test_deleted_rows_are_gone_from_every_channel(store: Store) -> None:
     assert set(ordinals(store.search_words("all", limit=9))) == {0, 2}
 
 
+@pytest.mark.parametrize("text", ["') or (id != '", "x", "", "' or id != '"])
+def test_a_text_that_is_no_id_names_no_row(store: Store, text: str) -> None:
+    row = Row(chunk=chunk(0), clip=unit(1))
+    store.upsert([row])
+    assert store.get([text]) == []
+    store.delete([text])
+    store.move([text], "/elsewhere")
+    assert store.get([row.chunk.id]) == [row.chunk]
+
+
 def test_limits_from_nothing_to_more_than_there_is(store: Store) -> None:
     store.upsert([Row(chunk=chunk(i, text="all"), clip=unit(1, i)) for i in range(4)])
     store.ready()
@@ -129,7 +140,7 @@ def test_words_rank_a_row_that_has_more_of_the_rare_ones_first(store: Store) -> 
     store.ready()
     found = store.search_words("invoice INV-2041", limit=9)
     assert ordinals(found)[:2] == [0, 1]
-    assert all(a[1] >= b[1] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] >= b[1] for a, b in pairwise(found))
     assert all(score > 0 for _, score in found)
 
 
@@ -215,9 +226,9 @@ def test_reading_all_rows_in_slices_misses_and_doubles_none(store: Store, monkey
 
 
 def test_a_vector_of_another_width_is_refused_with_both_numbers(store: Store) -> None:
-    with pytest.raises(DimensionMismatchError, match="8-d.*5-d"):
+    with pytest.raises(DimensionMismatchError, match=r"8-d.*5-d"):
         store.upsert([Row(chunk=chunk(0), clip=unit(1, width=5))])
-    with pytest.raises(DimensionMismatchError, match="8-d.*5-d"):
+    with pytest.raises(DimensionMismatchError, match=r"8-d.*5-d"):
         store.search_vector("clip", unit(1, width=5), limit=1)
 
 

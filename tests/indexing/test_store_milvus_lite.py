@@ -86,7 +86,7 @@ def test_a_damaged_store_is_one_sentence_without_a_traceback(tmp_path: Path, cap
     store.close()
     for file in (tmp_path / "milvus.db").rglob("schema.json*"):
         file.write_text("{")
-    with pytest.raises(StoreError, match="schema.json' is not valid JSON"):
+    with pytest.raises(StoreError, match=r"schema\.json' is not valid JSON"):
         open_store(tmp_path)
     assert "Traceback" not in capfd.readouterr().err
 

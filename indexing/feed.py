@@ -1,0 +1,237 @@
+"""What comes to the pipeline, from a thread of its own: files are looked up and read while others are embedded.
+
+discover → what the ledger knows already → readers → a bounded queue of `Unchanged | Refused | Known | Read`.
+The thread asks the ledger and never writes to it.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+from indexing.discover import Failure, Seen, discover, reason_of, source_of
+from indexing.errors import UnreadableFileError
+from indexing.ledger import Ledger
+from indexing.readers.limits import MEGABYTE
+from indexing.records import SourceFile
+from indexing.sandbox import ReadResult
+from indexing.states import FileRecord
+
+
+class FileReader(Protocol):
+    """What the pipeline wants of `sandbox.ReaderPool`."""
+
+    def read(self, sources: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, ReadResult | UnreadableFileError]]:
+        """Files with their outcomes, in the order in which they finish; pulls lazily."""
+
+
+ReaderFactory = Callable[[], AbstractContextManager[FileReader]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unchanged:
+    """The library has it already. `seen` is given where only its time of change is new."""
+
+    path: str
+    touched: Seen | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """It cannot be indexed. `seen` is given where the ledger shall remember it."""
+
+    path: str
+    reason: str
+    seen: Seen | None = None
+    seen_hash: str = ""
+    retry: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """New to the library as a path, but its bytes are not: a copy, or a file that was moved."""
+
+    seen: Seen
+    content_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """A file as a reader returned it."""
+
+    seen: Seen
+    source: SourceFile
+    result: ReadResult
+
+
+Event = Unchanged | Refused | Known | Read
+
+
+class Feed:
+    """Iterate `events()` in one thread; `stop_intake` ends it early and politely, `close` at once."""
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        skip: Sequence[Path],
+        ledger: Ledger,
+        readers: ReaderFactory,
+        max_file_bytes: int,
+        retry_failed: bool,
+        capacity: int,
+    ) -> None:
+        self._paths, self._skip, self._ledger, self._readers = paths, skip, ledger, readers
+        self._max_file_bytes, self._retry_failed = max_file_bytes, retry_failed
+        self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(capacity)
+        self._no_more, self._closed = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: dict[str, list[Seen]] = {}  # hash → other paths with the same bytes, met meanwhile
+        self._seen: dict[str, Seen] = {}
+        self._reader: FileReader | None = None
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to walk and read."""
+        self._thread.start()
+
+    def next(self, timeout_seconds: float) -> Event | None:
+        """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""
+        event = self._queue.get(timeout=timeout_seconds)
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+    def finished(self, content_hash: str) -> list[Seen]:
+        """The content is in the library, or has failed. Returns the other paths with the same bytes."""
+        with self._lock:
+            return self._under_way.pop(content_hash, [])
+
+    def stop_intake(self) -> None:
+        """Take no further files; what is being read still comes."""
+        self._no_more.set()
+
+    def close(self) -> None:
+        """Stop at once, killing what is being read, and wait for the thread."""
+        self._no_more.set()
+        self._closed.set()
+        cancel = getattr(self._reader, "cancel", None)
+        if cancel is not None and self._thread.is_alive():
+            cancel()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._read_all()
+            self._put(None)
+        except _ClosedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  # handed to the thread that iterates
+            with suppress(_ClosedError):
+                self._put(error)
+
+    def _read_all(self) -> None:
+        sources = self._sources()
+        first = next(sources, None)  # without a file to read, no reader is made
+        if first is None:
+            return
+        with self._readers() as reader:
+            self._reader = reader
+            outcomes = reader.read(chain([first], sources))
+            for source, outcome in outcomes:
+                self._put(self._event(source, outcome))
+
+    def _put(self, event: Event | BaseException | None) -> None:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(event, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+        raise _ClosedError
+
+    def _sources(self) -> Iterator[SourceFile]:
+        for seen in discover(self._paths, skip=self._skip):
+            if self._no_more.is_set():
+                return
+            if isinstance(seen, Failure):
+                self._put(Refused(path=seen.path, reason=seen.reason))
+                continue
+            event = self._look_up(seen)
+            if isinstance(event, SourceFile):
+                yield event
+            elif event is not None:
+                self._put(event)
+
+    def _look_up(self, seen: Seen) -> SourceFile | Event | None:
+        """The file to be read, or why it need not be; None where another path with the same bytes is under way."""
+        record = self._ledger.file(seen.path)
+        if record is not None and record.is_same(seen):
+            settled = self._settled(record)
+            if settled is not None:
+                return settled
+        if seen.size_bytes > self._max_file_bytes:
+            size, limit = seen.size_bytes // MEGABYTE, self._max_file_bytes // MEGABYTE
+            return Refused(path=seen.path, reason=f"the file is {size:,} MB, the limit is {limit:,} MB", seen=seen)
+        try:
+            source = source_of(seen)
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            return Refused(path=seen.path, reason=reason_of(error), seen=None if gone else seen, retry=True)
+        if record is not None and record.seen_hash == source.content_hash:
+            settled = self._settled(record, touched=seen)
+            if settled is not None:
+                return settled
+        return self._take(seen, source)
+
+    def _settled(self, record: FileRecord, *, touched: Seen | None = None) -> Unchanged | Refused | None:
+        """What the last run found out about these bytes, where it still holds."""
+        if not self._ledger.is_current(record):
+            return None
+        if record.reason and not record.retry and not self._retry_failed:
+            return Refused(path=record.path, reason=record.reason, seen=touched, seen_hash=record.seen_hash)
+        if not record.reason and record.content is not None:
+            return Unchanged(path=record.path, touched=touched)
+        return None
+
+    def _take(self, seen: Seen, source: SourceFile) -> SourceFile | Known | None:
+        with self._lock:
+            others = self._under_way.get(source.content_hash)
+            if others is not None:
+                others.append(seen)
+                return None
+            if self._ledger.content(source.content_hash) is not None:
+                return Known(seen=seen, content_hash=source.content_hash)
+            self._under_way[source.content_hash] = []
+            self._seen[seen.path] = seen
+            return source
+
+    def _event(self, source: SourceFile, outcome: ReadResult | UnreadableFileError) -> Event:
+        seen = self._seen.pop(str(source.path))
+        changed = _changed(seen)
+        if changed:
+            return Refused(path=seen.path, reason=changed, seen_hash=source.content_hash)
+        if isinstance(outcome, UnreadableFileError):
+            return Refused(path=seen.path, reason=outcome.reason, seen=seen, seen_hash=source.content_hash)
+        return Read(seen=seen, source=source, result=outcome)
+
+
+class _ClosedError(Exception):
+    """Nobody takes events any more."""
+
+
+def _changed(seen: Seen) -> str:
+    """Why what was read is not what was hashed; "" when nothing happened meanwhile."""
+    try:
+        status = os.stat(seen.path)  # noqa: PTH116  # a string from the walk
+    except OSError as error:
+        return reason_of(error)
+    if (status.st_size, status.st_mtime_ns) != (seen.size_bytes, seen.modified_ns):
+        return "it changed while it was being read; the next run takes it"
+    return ""

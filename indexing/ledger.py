@@ -1,0 +1,288 @@
+"""What became of every file: SQLite beside the store, the reason why a run that was killed can go on.
+
+Two tables. `files` says what was seen at a path, `contents` what was made of some bytes; two paths with the same
+bytes share one content, whose rows are in the store once. A content is
+
+    writing   rows are on their way into the store; after a crash they are taken out again
+    indexed   all rows and pictures are in place
+    removing  nothing points here any more; rows are on their way out
+
+and every change of state is one transaction. Row ids follow from the hash and the number of chunks of each kind, so
+the ledger knows them all without listing them.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, cast
+
+from indexing.discover import Seen
+from indexing.errors import IndexingError
+from indexing.states import Content, FileEntry, FileRecord, content_from, entry_from, file_record
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE contents (
+    hash TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('writing', 'indexed', 'removing')),
+    shown_path TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    chunks TEXT NOT NULL,
+    format INTEGER NOT NULL,
+    notes TEXT NOT NULL DEFAULT '[]',
+    seconds REAL NOT NULL DEFAULT 0,
+    indexed_at TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE files (
+    path TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    seen_hash TEXT NOT NULL,
+    content TEXT REFERENCES contents (hash),
+    reason TEXT NOT NULL DEFAULT '',
+    retry INTEGER NOT NULL DEFAULT 0,
+    format INTEGER NOT NULL
+) STRICT;
+CREATE INDEX files_by_content ON files (content);
+CREATE INDEX contents_by_state ON contents (state);
+"""
+
+_CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
+
+
+class LedgerError(IndexingError):
+    """SQLite could not read or write the ledger; the message carries its words."""
+
+
+class Ledger:
+    """One connection, safe to use from several threads; one process at a time (the library's lock sees to it)."""
+
+    def __init__(self, connection: sqlite3.Connection, *, content_format: int) -> None:
+        self._connection = connection
+        self._format = content_format
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path, *, content_format: int) -> Self:
+        """Open or make the ledger. What was indexed in another `content_format` counts as changed."""
+        with _sqlite(path):
+            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version == 0:
+                    connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
+                elif version != _SCHEMA_VERSION:
+                    raise LedgerError(
+                        f"the ledger '{path}' has version {version}, this program knows {_SCHEMA_VERSION}"
+                    )
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, content_format=content_format)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _sqlite("the ledger"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    def _all(self, query: str, *values: str) -> list[tuple[object, ...]]:
+        with self._lock, _sqlite("the ledger"):
+            return self._connection.execute(query, values).fetchall()
+
+    # ── questions ───────────────────────────────────────────────
+
+    def file(self, path: str) -> FileRecord | None:
+        """What is known of a path."""
+        rows = self._all(
+            "SELECT path, size, modified_ns, seen_hash, content, reason, retry, format FROM files WHERE path = ?", path
+        )
+        return file_record(rows[0]) if rows else None
+
+    def is_current(self, record: FileRecord) -> bool:
+        """Its content was made the way this program makes it."""
+        return record.format == self._format
+
+    def content(self, content_hash: str) -> Content | None:
+        """What was made of these bytes, if all of it is in place and of today's format."""
+        rows = self._all(
+            f"{_CONTENTS} WHERE hash = ? AND state = 'indexed' AND format = {self._format}",
+            content_hash,
+        )
+        return content_from(rows[0]) if rows else None
+
+    def earlier(self, content_hash: str) -> Content | None:
+        """What is there of these bytes, in whatever state and format."""
+        rows = self._all(f"{_CONTENTS} WHERE hash = ?", content_hash)
+        return content_from(rows[0]) if rows else None
+
+    def contents(self, state: str = "indexed") -> list[Content]:
+        """All contents in one state."""
+        return [content_from(row) for row in self._all(f"{_CONTENTS} WHERE state = ? ORDER BY hash", state)]
+
+    def unfinished(self) -> list[Content]:
+        """What a killed run left half written or half removed."""
+        return [*self.contents("writing"), *self.contents("removing")]
+
+    def content_of(self, path: str) -> Content | None:
+        """What is searchable of a path."""
+        rows = self._all(f"{_CONTENTS} WHERE hash = (SELECT content FROM files WHERE path = ?)", path)
+        return content_from(rows[0]) if rows else None
+
+    def misplaced(self) -> list[tuple[Content, str]]:
+        """Contents whose rows show a path that is no longer theirs, with the first path that is."""
+        rows = self._all(
+            "SELECT hash, state, shown_path, kind, chunks, min(path) FROM contents JOIN files ON content = hash"
+            " WHERE state = 'indexed' GROUP BY hash HAVING sum(path = shown_path) = 0 ORDER BY hash"
+        )
+        return [(content_from(row[:5]), cast(str, row[5])) for row in rows]
+
+    def paths_below(self, folder: str) -> list[str]:
+        """Paths in the ledger that are this path, or lie below it, in order."""
+        inside = folder.rstrip("/") + "/"
+        rows = self._all(
+            "SELECT path FROM files WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path",
+            folder,
+            inside,
+            inside[:-1] + chr(ord("/") + 1),
+        )
+        return [cast(str, path) for (path,) in rows]
+
+    def paths_of(self, content_hash: str) -> list[str]:
+        """Every path with these bytes, in order."""
+        rows = self._all("SELECT path FROM files WHERE content = ? ORDER BY path", content_hash)
+        return [cast(str, path) for (path,) in rows]
+
+    def hashes_beginning(self, prefix: str) -> list[str]:
+        """Contents whose hash begins so; for a person who types the first digits."""
+        rows = self._all(
+            "SELECT hash FROM contents WHERE state = 'indexed' AND substr(hash, 1, length(?1)) = ?1", prefix
+        )
+        return [cast(str, each) for (each,) in rows]
+
+    def rows(self) -> int:
+        """How many rows the store has to hold when nothing is under way."""
+        return sum(sum(content.chunks.values()) for content in self.contents())
+
+    def entries(self) -> tuple[FileEntry, ...]:
+        """Every file, in order of path."""
+        rows = self._all(
+            "SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''),"
+            " coalesce(notes, '[]'), content FROM files LEFT JOIN contents ON content = hash ORDER BY path"
+        )
+        return tuple(entry_from(row) for row in rows)
+
+    # ── changes, each of them one transaction ───────────────────
+
+    def begin(self, content: Content) -> None:
+        """Its rows are about to be written."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO contents (hash, state, shown_path, kind, chunks, format)"
+                " VALUES (?, 'writing', ?, ?, ?, ?)",
+                (content.hash, content.shown_path, content.kind, json.dumps(content.chunks), self._format),
+            )
+
+    def finish(
+        self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[str, ...] = ()
+    ) -> list[Content]:
+        """The path holds this content, all of which is in the store. Returns what is to be removed from it."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE contents SET state = 'indexed', seconds = ?, notes = ?, indexed_at = ?"
+                " WHERE hash = ? AND state <> 'indexed'",
+                (seconds, json.dumps(notes), _now(), content_hash),
+            )
+            self._see(connection, seen, content_hash, content=content_hash)
+            return self._release(connection)
+
+    def touch(self, seen: Seen) -> None:
+        """The file has another time of change and the same bytes."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE files SET size = ?, modified_ns = ?, format = ? WHERE path = ?",
+                (seen.size_bytes, seen.modified_ns, self._format, seen.path),
+            )
+
+    def fail(self, seen: Seen, reason: str, *, seen_hash: str = "", retry: bool = False) -> None:
+        """The file could not be read; what was indexed of an earlier version stays searchable."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT content FROM files WHERE path = ?", (seen.path,)).fetchone()
+            self._see(connection, seen, seen_hash, content=row[0] if row else None, reason=reason, retry=retry)
+
+    def forget(self, path: str) -> list[Content]:
+        """The path is no longer part of the library. Returns what is to be removed from the store."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM files WHERE path = ?", (path,))
+            return self._release(connection)
+
+    def drop(self, content_hash: str) -> None:
+        """Its rows and pictures are gone. Files that still point here will be indexed again."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE files SET content = NULL, seen_hash = '', modified_ns = -1 WHERE content = ?", (content_hash,)
+            )
+            connection.execute("DELETE FROM contents WHERE hash = ?", (content_hash,))
+
+    def show(self, content_hash: str, path: str) -> None:
+        """Its rows carry this path now."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE contents SET shown_path = ? WHERE hash = ?", (path, content_hash))
+
+    def _see(
+        self,
+        connection: sqlite3.Connection,
+        seen: Seen,
+        seen_hash: str,
+        *,
+        content: str | None,
+        reason: str = "",
+        retry: bool = False,
+    ) -> None:
+        connection.execute(
+            "INSERT OR REPLACE INTO files (path, size, modified_ns, seen_hash, content, reason, retry, format)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (seen.path, seen.size_bytes, seen.modified_ns, seen_hash, content, reason, retry, self._format),
+        )
+
+    def _release(self, connection: sqlite3.Connection) -> list[Content]:
+        """Contents that no file points to any more are to be removed."""
+        connection.execute(
+            "UPDATE contents SET state = 'removing'"
+            " WHERE state = 'indexed' AND NOT EXISTS (SELECT 1 FROM files WHERE content = hash)"
+        )
+        rows = connection.execute(f"{_CONTENTS} WHERE state = 'removing'").fetchall()
+        return [content_from(row) for row in rows]
+
+
+@contextmanager
+def _sqlite(what: object) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        problem = LedgerError(f"{what}: {error}")
+        if "full" in str(error):
+            problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+        else:
+            problem.add_note("Move ledger.sqlite away and index again; the files themselves are untouched.")
+        raise problem from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

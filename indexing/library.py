@@ -1,0 +1,270 @@
+"""The library: one folder that holds everything that was made of the files, and nothing of the files themselves.
+
+    llavero.toml     which kit built it ([library]), and the person's own settings
+    milvus.db/       rows and vectors (where no server is used)
+    ledger.sqlite    what became of every file
+    pages/HASH/      page images and figures of a document
+    thumbs/HASH.jpg  small pictures for galleries
+    spool/           what readers are writing right now; emptied at every start of an indexing run
+    library.lock     who has it open
+
+LibraryNotFoundError   there is no library there, and none was to be made
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Self
+
+from indexing.errors import IndexingError, LibraryInUseError, LibraryMismatchError, StoreError
+from indexing.ledger import Ledger
+from indexing.readers.spool import THUMB
+
+FORMAT = 1
+"""Layout of the folder and of the store's rows. Another number cannot be opened."""
+CONTENT_FORMAT = 1
+"""How files become chunks. Files indexed under another number are indexed again by the next run."""
+
+FILE_NAME = "llavero.toml"
+_OURS = {FILE_NAME, "milvus.db", "pages", "thumbs", "spool", "uploads", "library.lock", "lost+found"}
+
+
+class LibraryNotFoundError(IndexingError):
+    """No library lies in that folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"there is no library in '{folder}'")
+        self.add_note("Make one with: llavero index PATH")
+        self.folder = folder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LibraryRecord:
+    """What the library says about itself."""
+
+    format: int
+    kit: str
+    embedder: str
+    collection: str  # its own name in the store: two libraries may share one Milvus server
+    created: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "LibraryRecord | None":
+        """The [library] section of its file; None where there is no library yet."""
+        file = folder / FILE_NAME
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("library")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise StoreError(f"{file} is not valid TOML: {error}") from error
+        if table is None:
+            return None
+        try:
+            return cls(
+                format=int(table["format"]),
+                kit=str(table["kit"]),
+                embedder=str(table["embedder"]),
+                collection=str(table["collection"]),
+                created=str(table.get("created", "")),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise StoreError(f"{file}: the section [library] lacks {error}") from error
+
+
+class Library:
+    """An open library: its folder is locked until `close`."""
+
+    def __init__(self, folder: Path, record: LibraryRecord, lock: IO[str]) -> None:
+        self.folder, self.record, self._lock = folder, record, lock
+        self.pages, self.thumbs, self.spool = folder / "pages", folder / "thumbs", folder / "spool"
+        self.milvus = folder / "milvus.db"
+        self.ledger = Ledger.open(folder / "ledger.sqlite", content_format=CONTENT_FORMAT)
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, kit: str | None = None, embedder_name: str | None = None, create: bool = False
+    ) -> Self:
+        """Lock the library, and make it where there is none and `create` asks for it.
+
+        `kit` and `embedder_name` are compared with those that built it; None compares nothing (to list or to
+        remove, no embedder is needed). Raises LibraryInUseError, LibraryMismatchError, LibraryNotFoundError.
+        """
+        folder = Path(folder).expanduser().absolute()
+        record = LibraryRecord.read(folder)
+        if record is None and not create:
+            raise LibraryNotFoundError(folder)
+        with _named(folder):
+            if record is None:
+                _check_vacant(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = _lock(folder)
+        try:
+            record = LibraryRecord.read(folder) or _create(folder, kit or "", embedder_name or "")
+            _check(folder, record, kit, embedder_name)
+            with _named(folder):
+                for each in ("pages", "thumbs"):
+                    (folder / each).mkdir(exist_ok=True)
+            return cls(folder, record, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    def close(self) -> None:
+        """Unlock it."""
+        self.ledger.close()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def image_folder(self, content_hash: str) -> str:
+        """Where a content's pictures lie, as chunks name it."""
+        return f"pages/{content_hash}"
+
+    def thumb(self, content_hash: str) -> str:
+        """Its small picture, as chunks name it."""
+        return f"thumbs/{content_hash}.jpg"
+
+    def keep_pictures(self, spooled: Path, content_hash: str) -> None:
+        """Move what a reader wrote into its place; each move is one rename, and doing it again does no harm."""
+        with _named(self.folder):
+            thumb = spooled / THUMB
+            if thumb.exists():
+                thumb.rename(self.folder / self.thumb(content_hash))
+            if any(spooled.iterdir()):
+                pages = self.pages / content_hash
+                shutil.rmtree(pages, ignore_errors=True)
+                spooled.rename(pages)
+            else:
+                spooled.rmdir()
+
+    def drop_pictures(self, content_hash: str) -> None:
+        """Delete a content's pictures."""
+        shutil.rmtree(self.pages / content_hash, ignore_errors=True)
+        (self.folder / self.thumb(content_hash)).unlink(missing_ok=True)
+
+    def pictured(self) -> set[str]:
+        """Hashes of the contents that have pictures on disk."""
+        return {entry.name for entry in os.scandir(self.pages)} | {
+            entry.name.removesuffix(".jpg") for entry in os.scandir(self.thumbs)
+        }
+
+    def size_bytes(self) -> int:
+        """Everything in the folder, on disk."""
+        return _size(self.folder)
+
+
+def holder(folder: Path) -> str:
+    """Who has the library open: `llavero ui (process 4711)`."""
+    try:
+        told = json.loads((folder / "library.lock").read_text(encoding="utf-8"))
+        return f"{told['command']} (process {int(told['process'])})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Held as long as the file is open, and let go by the system when the process dies, however it dies."""
+    lock = (folder / "library.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise LibraryInUseError(str(folder), holder(folder)) from error
+    except BaseException:
+        lock.close()
+        raise
+    lock.truncate(0)
+    command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:2]])
+    json.dump({"process": os.getpid(), "command": command}, lock)
+    lock.flush()
+    return lock
+
+
+def _create(folder: Path, kit: str, embedder: str) -> LibraryRecord:
+    """Write the [library] section below whatever the person has put into the file; all of it or nothing."""
+    record = LibraryRecord(
+        format=FORMAT,
+        kit=kit,
+        embedder=embedder,
+        collection=f"llavero_{secrets.token_hex(4)}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    file = folder / FILE_NAME
+    own = file.read_text(encoding="utf-8").rstrip() + "\n\n" if file.exists() else ""
+    section = "\n".join(
+        [
+            "[library]  # written by Llavero: what built this library; do not edit",
+            f"format = {record.format}",
+            *(f"{name} = {json.dumps(getattr(record, name))}" for name in ("kit", "embedder", "collection", "created")),
+        ]
+    )
+    with _named(folder):
+        fresh = folder / f".{FILE_NAME}.new"
+        with fresh.open("w", encoding="utf-8") as stream:
+            stream.write(f"{own}{section}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
+    return record
+
+
+def _check(folder: Path, record: LibraryRecord, kit: str | None, embedder: str | None) -> None:
+    if record.format != FORMAT:
+        raise LibraryMismatchError(str(folder), f"library format {record.format}", f"format {FORMAT}")
+    if kit is not None and record.kit != kit:
+        raise LibraryMismatchError(str(folder), f"the kit '{record.kit}'", f"the kit '{kit}'")
+    if embedder is not None and record.embedder != embedder:
+        raise LibraryMismatchError(str(folder), f"the embedder '{record.embedder}'", f"'{embedder}'")
+
+
+def _check_vacant(folder: Path) -> None:
+    """A person who names a folder of photographs as the library by mistake shall not find ours among them."""
+    if not folder.is_dir():
+        return
+    foreign = sorted(
+        each.name
+        for each in folder.iterdir()
+        if each.name not in _OURS and not each.name.startswith((".", "ledger.sqlite"))
+    )
+    if foreign:
+        problem = StoreError(f"'{folder}' is no library and not empty: it holds '{foreign[0]}'")
+        problem.add_note("Name a new or an empty folder: llavero --library DIR index PATH")
+        raise problem
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """What the system refuses, with the folder's name and without a traceback."""
+    try:
+        yield
+    except OSError as error:
+        problem = StoreError(f"the library '{folder}' cannot be written: {(error.strerror or str(error)).lower()}")
+        if isinstance(error, PermissionError):
+            problem.add_note("Choose a folder of your own: --library DIR, or LLAVERO_LIBRARY.")
+        else:
+            problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+        raise problem from error
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            total += _size(Path(entry.path))
+        else:
+            total += entry.stat(follow_symlinks=False).st_size
+    return total

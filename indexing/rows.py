@@ -1,0 +1,141 @@
+"""Chunks → rows: pictures and passages go through the embedder in batches across files, rows go to the store.
+
+Legend: B batch, H W pixels, C colour channels, D width of a vector.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from indexing.chunking import with_labels
+from indexing.embedding.protocol import Embedder, Label, Pixels, Vectors
+from indexing.readers.spool import PICTURE
+from indexing.records import Chunk
+from indexing.settings import IndexingSettings
+from indexing.states import Content
+from indexing.store import Row, Store, fitting
+from indexing.store.protocol import Vector
+
+_PICTURED = ("image", "page", "figure")
+_PASSAGES = ("text", "table", "figure")
+_LEAST_PROBABILITY, _MOST_LABELS = 0.1, 5
+"""Which labels are said of a picture; a doubtful one misleads the search for words."""
+_PASSAGES_TOGETHER = 8
+"""So many batches of passages are sorted by length before they are cut into batches: less padding."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Job:
+    """A file on its way into the store; `missing` rows are still to be acknowledged."""
+
+    content: Content
+    missing: int
+    is_written: Callable[[], None] = field(repr=False)
+
+
+class RowMaker:
+    """Takes files, calls `Job.is_written` once all their rows are in the store."""
+
+    def __init__(self, *, embedder: Embedder, store: Store, settings: IndexingSettings) -> None:
+        self._embedder, self._store, self._settings = embedder, store, settings
+        self._pictures: list[tuple[Job, Chunk, Pixels]] = []
+        self._passages: list[tuple[Job, Chunk, Vector | None]] = []
+        self._rows: list[tuple[Job, Row]] = []
+        self._label_vectors: dict[str, Vector] = {}
+        self.written = 0
+
+    def add(self, job: Job, chunks: Sequence[Chunk], pixels: Mapping[str, Pixels]) -> None:
+        """Queue a file's chunks; whatever fills a batch is embedded and written before this returns."""
+        if not chunks:
+            job.is_written()
+        for chunk in chunks:
+            square = _square_of(chunk, pixels)
+            if square is None:
+                self._add_passage(job, chunk, None)
+            else:
+                self._pictures.append((job, chunk, square))
+                if len(self._pictures) >= self._settings.picture_batch:
+                    self._embed_pictures()
+
+    def flush(self) -> None:
+        """Embed and write everything that is waiting for its batch to fill."""
+        self._embed_pictures()
+        self._embed_passages()
+        self._write()
+
+    def _add_passage(self, job: Job, chunk: Chunk, clip: Vector | None) -> None:
+        if chunk.kind not in _PASSAGES or not chunk.text:
+            self._add_row(job, Row(chunk=chunk, clip=clip))
+            return
+        self._passages.append((job, chunk, clip))
+        if len(self._passages) >= self._settings.text_batch * _PASSAGES_TOGETHER:
+            self._embed_passages()
+
+    def _add_row(self, job: Job, row: Row) -> None:
+        self._rows.append((job, replace(row, chunk=fitting(row.chunk))))
+        if len(self._rows) >= self._settings.write_batch:
+            self._write()
+
+    def _embed_pictures(self) -> None:
+        waiting, self._pictures = self._pictures, []
+        if not waiting:
+            return
+        pixels_BHWC = np.stack([square for _, _, square in waiting])
+        embedded = self._embedder.embed_images(pixels_BHWC)
+        for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, embedded.labels, strict=True):
+            self._add_picture(job, chunk, clip, labels)
+
+    def _add_picture(self, job: Job, chunk: Chunk, clip: Vector, labels: Sequence[Label]) -> None:
+        """A picture without words of its own gets its labels as words, a page keeps its own."""
+        if chunk.kind == "page" or (chunk.kind == "figure" and chunk.text):
+            self._add_passage(job, chunk, clip)
+            return
+        sure = [label for label in labels[:_MOST_LABELS] if label.probability >= _LEAST_PROBABILITY]
+        labelled = with_labels(chunk, sure, least=0.0, most=_MOST_LABELS)
+        self._add_row(job, Row(chunk=labelled, clip=clip, text=self._mixed(sure) if sure else None))
+
+    def _mixed(self, labels: Sequence[Label]) -> Vector:
+        """Labels' passage vectors, weighted by probability, at unit length.
+
+        There are as many label vectors as labels, so that the text model does not run once for each picture.
+        """
+        new = [label.text for label in labels if label.text not in self._label_vectors]
+        if new:
+            self._label_vectors |= zip(new, self._embedder.embed_passages(new), strict=True)
+        mixed = sum(
+            (label.probability * self._label_vectors[label.text] for label in labels),
+            start=np.zeros(self._embedder.text_dimensions, dtype=np.float32),
+        )
+        return _unit(mixed)
+
+    def _embed_passages(self) -> None:
+        waiting, self._passages = self._passages, []
+        waiting.sort(key=lambda each: len(each[1].text))
+        for start in range(0, len(waiting), self._settings.text_batch):
+            batch = waiting[start : start + self._settings.text_batch]
+            vectors_BD = self._embedder.embed_passages([chunk.searchable_text for _, chunk, _ in batch])
+            for (job, chunk, clip), text in zip(batch, vectors_BD, strict=True):
+                self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
+
+    def _write(self) -> None:
+        waiting, self._rows = self._rows, []
+        self.written += self._store.upsert([row for _, row in waiting])
+        for job, _ in waiting:
+            job.missing -= 1
+            if job.missing == 0:
+                job.is_written()
+
+
+def _square_of(chunk: Chunk, pixels: Mapping[str, Pixels]) -> Pixels | None:
+    """The prepared pixels of what the chunk shows; a text chunk's page image is there to look at only."""
+    if chunk.kind not in _PICTURED:
+        return None
+    square = pixels.get(PurePosixPath(chunk.image).name)
+    return pixels.get(PICTURE) if square is None and chunk.kind == "image" else square
+
+
+def _unit(vector: Vectors) -> Vectors:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 0 else vector
