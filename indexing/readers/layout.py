@@ -20,6 +20,14 @@ _RTL = range(0x0590, 0x0900)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """One word where it stands."""
+
+    text: str
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """Words that stand together on one line."""
 
@@ -28,6 +36,8 @@ class Piece:
     aspect: float = 1.0
     size: float = 0.0  # of the letters, in points; 0 where nobody knows
     bold: bool = False
+    words: tuple["Word", ...] = ()
+    thing: int | None = None  # stands for the table or figure of this number; never joined with others
 
     @property
     def height(self) -> float:
@@ -40,18 +50,23 @@ class Piece:
         return (self.box[2] - self.box[0]) * self.aspect
 
 
-def reading_order(pieces: Sequence[Piece], *, depth: int = 0) -> list[list[Piece]]:
+def reading_order(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Regions in reading order, each a list of rows from top to bottom (pieces of one row joined)."""
+    return [rows(region) for region in regions(pieces)]
+
+
+def regions(pieces: Sequence[Piece], *, depth: int = 0) -> list[list[Piece]]:
+    """Regions in reading order; the pieces inside one are in no order yet."""
     if not pieces:
         return []
     parts = _columns(pieces) if depth < _MOST_DEPTH else None
     if parts is None:
-        return [rows(pieces)]
-    return [region for part in parts for region in reading_order(part, depth=depth + 1)]
+        return [list(pieces)]
+    return [region for part in parts for region in regions(part, depth=depth + 1)]
 
 
-def rows(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces that stand side by side become one row, in the direction in which the script runs."""
+def levels(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Pieces that stand side by side, from top to bottom; each level from left to right."""
     lines: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda each: each.box[1] + each.box[3]):
         for line in reversed(lines[-6:]):
@@ -61,7 +76,12 @@ def rows(pieces: Sequence[Piece]) -> list[Piece]:
         else:
             lines.append([piece])
     lines.sort(key=lambda line: statistics.median(each.box[1] + each.box[3] for each in line))
-    return [_joined(line) for line in lines]
+    return [sorted(line, key=lambda each: each.box[0]) for line in lines]
+
+
+def rows(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces that stand side by side become one row, in the direction in which the script runs."""
+    return [_joined(line) for line in levels(pieces)]
 
 
 def paragraphs(region: Sequence[Piece]) -> Iterator[list[Piece]]:
@@ -98,6 +118,8 @@ def around(boxes: Sequence[Box]) -> Box:
 
 def _level(piece: Piece, other: Piece) -> bool:
     """Side by side: they share most of the lower one's height and hardly any width."""
+    if piece.thing is not None or other.thing is not None:
+        return False
     top, bottom = max(piece.box[1], other.box[1]), min(piece.box[3], other.box[3])
     shared_width = min(piece.box[2], other.box[2]) - max(piece.box[0], other.box[0])
     narrower = min(piece.box[2] - piece.box[0], other.box[2] - other.box[0])
@@ -116,6 +138,7 @@ def _joined(line: Sequence[Piece]) -> Piece:
         box=around([each.box for each in ordered]),
         size=max(each.size for each in ordered),
         bold=all(each.bold for each in ordered),
+        words=tuple(word for each in ordered for word in each.words),
     )
 
 

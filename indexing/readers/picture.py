@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -19,6 +19,9 @@ from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileE
 from indexing.readers.spool import THUMB_SIDE, Spool
 from indexing.readers.text_gate import GATE_SIDE, has_text
 from indexing.records import Block, Page, Reading
+
+if TYPE_CHECKING:
+    from indexing.ocr import Words
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 OCR_SIDE = 2000
@@ -95,20 +98,35 @@ def _from_deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
 
 
+def words_in(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
+    """The picture turned upright, and the words in it; None when there are none."""
+    if not has_text(gate_view(image)):
+        return image, None
+    from indexing.ocr import read_words
+
+    words = read_words(np.asarray(image))
+    if words.turned:
+        image = image.rotate(words.turned, expand=True)
+    return image, words if words.lines else None
+
+
+def decoded_bytes(data: BinaryIO, spool: Spool) -> Image.Image:
+    """A picture inside a document; raises like `read_picture`."""
+    with _opened(data, spool) as image:
+        return decode(image, least_side=OCR_SIDE // 2)
+
+
 def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str) -> Reading:
     if not has_text(gate_view(image)):
         return _wordless(image, spool, title)
-    from indexing.ocr import read_words
-
     if reread is not None:
         with _opened(reread, spool) as again:
             image = decode(again, least_side=OCR_SIDE // 2)
-    words = read_words(np.asarray(image))
-    if not words.lines:
+    image, words = words_in(image)
+    if words is None:
         return _wordless(image, spool, title)
-    upright = image.rotate(words.turned, expand=True) if words.turned else image
-    spool.picture(upright)
-    kept = spool.page(upright, 1, prepared=False)
+    spool.picture(image)
+    kept = spool.page(image, 1, prepared=False)
     width, height = jpeg_size(kept)
     page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None))
@@ -122,8 +140,6 @@ def _wordless(image: Image.Image, spool: Spool, title: str) -> Reading:
 
 def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> Reading:
     """A TIFF of several pages, such as a fax or a scanner's stack."""
-    from indexing.ocr import read_words
-
     pages: list[Page] = []
     blocks: list[Block] = []
     notes: list[str] = []
@@ -138,15 +154,12 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
                 raise
             notes.append(f"frames from {index + 1} on could not be read: {error.reason}")
             break
-        words = read_words(np.asarray(frame)) if has_text(gate_view(frame)) else None
-        if words is not None and words.turned:
-            frame = frame.rotate(words.turned, expand=True)
+        frame, words = words_in(frame)
         kept = spool.page(frame, index + 1)
         if index == 0:
             spool.thumb(frame)
         width, height = jpeg_size(kept)
-        found = bool(words and words.lines)
-        pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=found))
+        pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
         blocks.extend(words.blocks(page=index + 1) if words else ())
         spool.page_done()
     if frames > spool.limits.max_pages:
@@ -172,9 +185,9 @@ def jpeg_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path, spool: Spool) -> Iterator[Image.Image]:
+def _opened(source: "Path | BinaryIO", spool: Spool) -> Iterator[Image.Image]:
     with _damage_named():
-        image = Image.open(path, formats=_FORMATS)
+        image = Image.open(source, formats=_FORMATS)
     with image:
         _check_pixels(image, spool)
         yield image

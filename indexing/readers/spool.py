@@ -39,6 +39,7 @@ class Spool:
         self.limits = limits
         self.names: list[str] = []
         self.figures = 0
+        self.page_offset = 0  # pages of earlier documents in the same file (attachments of a mail)
         self._on_page = on_page
         self._written = 0
 
@@ -53,7 +54,7 @@ class Spool:
 
     def page(self, image: Image.Image, number: int, *, prepared: bool = True) -> Path:
         """A page at most `PAGE_SIDE` long, written as `page-0001.jpg`; RGB in, path out."""
-        name = f"page-{number:04d}.jpg"
+        name = f"page-{number + self.page_offset:04d}.jpg"
         if prepared:
             self._prepare(name, image)
         return self._save(_at_most(image, PAGE_SIDE), name, quality=80)

@@ -1,0 +1,118 @@
+"""Zipped documents: refused when they unpack to too much, and the pictures that lie inside them.
+
+A zip bomb is found twice: from the sizes that the directory declares, and by unpacking every member
+while counting, because a directory can lie and not every parser stops where it says.
+"""
+
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.readers.limits import MEGABYTE, ReadLimits
+
+_MOST_MEMBERS = 20_000
+_RATIO_FROM_BYTES = 20 * MEGABYTE
+_CHUNK = 1 << 16
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
+_RELATION = re.compile(rb'Target="\.\./media/([^"/]+)"')
+_SLIDE_RELATIONS = re.compile(r"ppt/slides/_rels/slide(\d+)\.xml\.rels$")
+
+
+def check_archive(path: Path, limits: ReadLimits) -> None:
+    """Raises FileTooLargeError for a bomb, EncryptedFileError, DamagedFileError for a broken archive."""
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            members = archive.infolist()
+            _check_directory(members, limits)
+            unpacked = 0
+            for member in members:
+                for size in _unpacked_sizes(file, member):
+                    unpacked += size
+                    _check_size(unpacked, path.stat().st_size, limits)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError) as error:
+        raise DamagedFileError(f"a zipped document that is damaged or ends early ({error})") from error
+
+
+def has_member(path: Path, name: str) -> bool:
+    """Whether the archive holds a member of this name."""
+    with zipfile.ZipFile(path) as archive:
+        return name in archive.namelist()
+
+
+def is_strict(path: Path) -> bool:
+    """Office can save with the namespaces of ISO 29500 Strict, which hardly any library reads."""
+    with zipfile.ZipFile(path) as archive:
+        return "_rels/.rels" in archive.namelist() and b"purl.oclc.org/ooxml" in archive.read("_rels/.rels")
+
+
+def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
+    """Each distinct embedded picture once, with the slide that shows it (PowerPoint only)."""
+    with zipfile.ZipFile(path) as archive:
+        slides = _slides_of_media(archive)
+        seen: set[tuple[int, int]] = set()
+        for member in archive.infolist():
+            key = (member.CRC, member.file_size)
+            if key not in seen and _MEDIA.match(member.filename):
+                seen.add(key)
+                yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)
+
+
+def _slides_of_media(archive: zipfile.ZipFile) -> dict[str, int]:
+    slides: dict[str, int] = {}
+    for name in archive.namelist():
+        match = _SLIDE_RELATIONS.match(name)
+        if match:
+            for target in _RELATION.findall(archive.read(name)):
+                slide = int(match.group(1))
+                slides[target.decode(errors="replace")] = min(slide, slides.get(target.decode(), slide))
+    return slides
+
+
+def _check_directory(members: list[zipfile.ZipInfo], limits: ReadLimits) -> None:
+    if len(members) > _MOST_MEMBERS:
+        raise FileTooLargeError(f"the archive has {len(members):,} members, the limit is {_MOST_MEMBERS:,}")
+    if any(member.flag_bits & 1 for member in members):
+        raise EncryptedFileError("the document asks for a password")
+    packed = sum(member.compress_size for member in members)
+    _check_size(sum(member.file_size for member in members), packed, limits)
+
+
+def _check_size(unpacked: int, packed: int, limits: ReadLimits) -> None:
+    if unpacked > limits.max_unpacked_bytes:
+        raise FileTooLargeError(
+            f"the document unpacks to more than {limits.max_unpacked_bytes // MEGABYTE:,} MB (a zip bomb?)"
+        )
+    if unpacked > _RATIO_FROM_BYTES and unpacked > limits.max_unpacked_ratio * max(packed, 1):
+        raise FileTooLargeError(
+            f"the document unpacks to more than {limits.max_unpacked_ratio} times its size (a zip bomb?)"
+        )
+
+
+def _unpacked_sizes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[int]:
+    """What the member really unpacks to, piece by piece, whatever the directory says."""
+    file.seek(member.header_offset)
+    header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    if header[0] != b"PK\x03\x04":
+        raise zipfile.BadZipFile(f"no member at byte {member.header_offset}")
+    file.seek(header[9] + header[10], 1)
+    left = member.compress_size
+    if member.compress_type == zipfile.ZIP_STORED:
+        yield left
+        return
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        raise NotImplementedError(f"compression method {member.compress_type}")
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    while left > 0 and not unpacker.eof:
+        data = file.read(min(left, _CHUNK))
+        if not data:
+            raise EOFError("a member ends early")
+        left -= len(data)
+        while data:
+            yield len(unpacker.decompress(data, 1 << 20))
+            data = unpacker.unconsumed_tail

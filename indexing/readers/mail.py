@@ -1,0 +1,189 @@
+"""Mails: the header as metadata and as words, the body, and what is attached to it.
+
+Attachments are read by the same readers, under a heading with their name. They lie in the spool under
+names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
+"""
+
+import email.errors
+import email.policy
+from collections.abc import Iterator
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import EmailMessage, MIMEPart
+from pathlib import Path
+
+from indexing.content_type import PICTURES, sniff
+from indexing.errors import DamagedFileError, UnreadableFileError
+from indexing.readers.limits import ReadLimits
+from indexing.readers.markup import clean, decoded
+from indexing.readers.office import figure_block, html_blocks, plain_blocks
+from indexing.readers.spool import Spool
+from indexing.records import Block, Page, Reading
+
+_HEADERS = ("From", "To", "Cc", "Subject", "Date")
+
+
+def read_mail(path: Path, spool: Spool) -> Reading:
+    """One mail with its attachments, and theirs."""
+    data = path.read_bytes()
+    message = _parsed(data)
+    if not message.keys() and not message.get_payload():
+        raise DamagedFileError("the mail has neither a header nor a body")
+    return _Mail(spool).read(message, fallback_title=path.stem)
+
+
+class _Mail:
+    """What one mail and everything inside it share: the spool, the page count, the budget."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._limits: ReadLimits = spool.limits
+        self._attachments = 0
+        self._pages: list[Page] = []
+        self._notes: list[str] = []
+
+    def read(self, message: EmailMessage, *, fallback_title: str) -> Reading:
+        blocks = list(self._blocks(message, depth=1))
+        headers = _headers(message)
+        return Reading(
+            is_picture=False,
+            title=headers.get("Subject", "") or fallback_title,
+            pages=tuple(self._pages),
+            blocks=tuple(blocks),
+            metadata={name.lower(): value for name, value in headers.items()},
+            notes=tuple(self._notes),
+        )
+
+    def _blocks(self, message: EmailMessage, *, depth: int) -> Iterator[Block]:
+        headers = _headers(message)
+        if headers:
+            yield Block(kind="text", text="\n".join(f"{name}: {value}" for name, value in headers.items()))
+        yield from _body(message)
+        for part in _attachments(message):
+            yield from self._attachment(part, depth)
+
+    def _attachment(self, part: MIMEPart, depth: int) -> Iterator[Block]:
+        name = " ".join(clean(part.get_filename() or "").split())[:200] or "without a name"
+        self._attachments += 1
+        if self._attachments > self._limits.max_attachments or depth >= self._limits.max_depth:
+            self._notes.append(f"attachment '{name}' was not read: too many, or nested too deeply")
+            return
+        yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
+        try:
+            yield from self._content(part, name, depth)
+        except UnreadableFileError as error:
+            self._notes.append(f"attachment '{name}' was not read: {error.reason}")
+
+    def _content(self, part: MIMEPart, name: str, depth: int) -> Iterator[Block]:
+        inner = _inner_mail(part)
+        if inner is not None:
+            yield from self._blocks(inner, depth=depth + 1)
+            return
+        data = _payload(part)
+        path = self._spool.folder / f"attachment-{self._attachments:04d}.part"
+        path.write_bytes(data)
+        try:
+            found = sniff(path)
+            if found.content_type == "mail":
+                yield from self._blocks(_parsed(data), depth=depth + 1)
+            elif found.content_type in PICTURES:
+                figure = figure_block(data, self._spool, caption=name)
+                yield from [figure] if figure else []
+            else:
+                yield from self._document(path, name)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _document(self, path: Path, name: str) -> Iterator[Block]:
+        """Pages of attached documents are counted on through the whole mail."""
+        from indexing.readers import read
+
+        before = len(self._pages)
+        self._spool.page_offset = before
+        try:
+            reading = read(path, self._spool)
+        finally:
+            self._spool.page_offset = 0
+        numbers = {page.number: before + index for index, page in enumerate(reading.pages, start=1)}
+        self._pages += [replace(page, number=numbers[page.number]) for page in reading.pages]
+        self._notes += [f"attachment '{name}': {note}" for note in reading.notes]
+        for block in reading.blocks:
+            level = min(block.level + 1, 7) if block.kind == "heading" else block.level
+            yield replace(block, page=numbers.get(block.page), level=level)
+
+
+def _parsed(data: bytes) -> EmailMessage:
+    """Mails in UTF-16 are no mails by the standard, but they exist."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
+        data = decoded(data).encode()
+    message = message_from_bytes(data, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def _headers(message: EmailMessage) -> dict[str, str]:
+    """The header lines that people search for; what the parser chokes on is left out."""
+    found: dict[str, str] = {}
+    for name in _HEADERS:
+        try:
+            values = message.get_all(name) or []
+            value = ", ".join(" ".join(clean(str(each)).split()) for each in values)
+        except (ValueError, IndexError, AttributeError, TypeError, LookupError, email.errors.MessageError):
+            continue
+        if value:
+            found[name] = _printable(value)[:1_000]
+    return found
+
+
+def _body(message: EmailMessage) -> Iterator[Block]:
+    """The HTML part where there is one with words, else the plain one."""
+    for kind in ("html", "plain"):
+        try:
+            part = message.get_body(preferencelist=(kind,))
+        except (AttributeError, KeyError, ValueError):
+            return
+        if part is None:
+            continue
+        text = _text(part)
+        blocks = html_blocks(text) if kind == "html" else plain_blocks(text)
+        if blocks:
+            yield from blocks
+            return
+
+
+def _attachments(message: EmailMessage) -> Iterator[MIMEPart]:
+    try:
+        parts = list(message.iter_attachments())
+    except (AttributeError, KeyError, ValueError):
+        return
+    for part in parts:
+        if part.get_content_maintype() != "multipart":
+            yield part
+
+
+def _inner_mail(part: MIMEPart) -> EmailMessage | None:
+    if part.get_content_type() != "message/rfc822":
+        return None
+    inner = part.get_payload()
+    first = inner[0] if isinstance(inner, list) and inner else None
+    return first if isinstance(first, EmailMessage) else None
+
+
+def _payload(part: MIMEPart) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
+def _text(part: MIMEPart) -> str:
+    """The part's words in the encoding that it names, or in the likeliest one."""
+    data = _payload(part)
+    charset = part.get_content_charset()
+    try:
+        text = data.decode(charset) if charset else decoded(data)
+    except (UnicodeDecodeError, LookupError):
+        text = decoded(data)
+    return _printable(clean(text))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,369 @@
+"""PDF files: text layer with line boxes, page images, tables, figures; pages without text by OCR.
+
+Each page is read by itself: pieces of text → tables taken out whole → regions in reading order →
+paragraphs. Headings are found at the end, when the size of the body text is known.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from indexing.chunking import join_lines
+from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.readers.layout import Piece, around, paragraphs, regions, rows
+from indexing.readers.pdf_objects import rules_and_figures
+from indexing.readers.pdf_text import PageText, read_text
+from indexing.readers.picture import gate_view, jpeg_size
+from indexing.readers.spool import PAGE_SIDE, Spool
+from indexing.readers.tables import Table, aligned_tables, markdown, ruled_tables
+from indexing.readers.text_gate import letters_in_runs
+from indexing.records import Block, Box, Line, Page, Reading
+
+_OCR_SIDE = 2000
+_FEW_CHARACTERS = 12
+_ODD_SHARE = 0.3
+_CAPTION = re.compile(
+    r"^(fig(ure|\.)?|abb(ildung|\.)?|table(au)?|tab\.|tabelle|tabla|tabela|图|表|그림|표)\s*\.?\s*[\dIVX]+",
+    re.IGNORECASE,
+)
+_TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
+_NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Paragraph:
+    """A block on its way, with the size and weight of its letters; a table or figure has neither."""
+
+    block: Block
+    size: float = 0.0
+    bold: bool = False
+
+
+def read_pdf(path: Path, spool: Spool) -> Reading:
+    """Raises EncryptedFileError, DamagedFileError or FileTooLargeError for the file as a whole."""
+    document = _opened(path)
+    try:
+        return _Document(document, path, spool).read()
+    finally:
+        document.close()
+
+
+def _opened(path: Path) -> Any:
+    import pypdfium2
+    import pypdfium2.raw as pdfium
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        code = getattr(error, "err_code", None)
+        if code == pdfium.FPDF_ERR_PASSWORD:
+            raise EncryptedFileError("the PDF asks for a password") from error
+        if code == pdfium.FPDF_ERR_SECURITY:
+            raise EncryptedFileError("the PDF is protected in a way that is not supported") from error
+        raise DamagedFileError(f"the PDF is damaged ({_plain(error)})") from error
+    if len(document) == 0:
+        document.close()
+        raise DamagedFileError("the PDF has no pages")
+    return document
+
+
+class _Document:
+    """One open document; what the pages share."""
+
+    def __init__(self, document: Any, path: Path, spool: Spool) -> None:
+        self._document = document
+        self._path = path
+        self._spool = spool
+        self._notes: list[str] = []
+        self._characters = 0
+
+    def read(self) -> Reading:
+        pages: list[Page] = []
+        found: list[_Paragraph] = []
+        count, limit = len(self._document), self._spool.limits.max_pages
+        unreadable: list[int] = []
+        for index in range(min(count, limit)):
+            try:
+                page, paragraphs_of_page = self._page(index)
+            except FileTooLargeError:
+                raise
+            except _page_errors():
+                unreadable.append(index + 1)
+                continue
+            pages.append(page)
+            found.extend(paragraphs_of_page)
+            self._spool.page_done()
+        if not pages:
+            raise DamagedFileError(f"none of the PDF's {count} pages can be read")
+        if count > limit:
+            self._notes.append(f"{count:,} pages, of which the first {limit:,} were read")
+        if unreadable:
+            numbers = ", ".join(str(number) for number in unreadable[:10])
+            self._notes.append(f"{len(unreadable)} of {count} pages could not be read: {numbers}")
+        blocks = tuple(_with_headings(found))
+        metadata = self._metadata()
+        return Reading(
+            is_picture=False,
+            title=_title(metadata, blocks, self._path),
+            pages=tuple(pages),
+            blocks=blocks,
+            metadata=metadata,
+            notes=tuple(self._notes),
+        )
+
+    def _page(self, index: int) -> tuple[Page, list[_Paragraph]]:
+        page = self._document[index]
+        textpage = page.get_textpage()
+        try:
+            left = max(0, self._spool.limits.max_text_characters - self._characters)
+            text = read_text(page, textpage, most_characters=left)
+            self._characters += text.characters
+            if _is_legible(text):
+                return self._from_text(page, text, index + 1)
+            return self._from_scan(page, text, index + 1)
+        finally:
+            textpage.close()
+            page.close()
+
+    def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
+        image = _rendered(page, PAGE_SIDE)
+        rules, figure_boxes = rules_and_figures(page)
+        if text.turned:
+            image = image.rotate(-text.turned, expand=True)
+            text = _turned(text)
+            figure_boxes, rules = [], replace(rules, horizontal=(), vertical=())
+        kept = self._keep(image, number, read_by_ocr=False)
+        found = list(_page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
+        return kept, [self._with_picture(each, image) for each in found]
+
+    def _with_picture(self, paragraph: _Paragraph, image: Image.Image) -> _Paragraph:
+        block = paragraph.block
+        if block.kind != "figure" or block.box is None:
+            return paragraph
+        if self._spool.figures >= self._spool.limits.max_figures:
+            return paragraph
+        x0, y0, x1, y1 = block.box
+        edges = (x0 * image.width, y0 * image.height, x1 * image.width, y1 * image.height)
+        crop = image.crop(tuple(round(edge) for edge in edges))  # type: ignore[arg-type]  # four of them
+        return replace(paragraph, block=replace(block, image=self._spool.figure(crop)))
+
+    def _from_scan(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
+        """OCR, and the text layer after all where OCR finds nothing."""
+        from indexing.ocr import read_words
+
+        image = _rendered(page, _OCR_SIDE)
+        if letters_in_runs(gate_view(image), enough=1) == 0 and _is_blank(image):
+            return self._keep(image, number, read_by_ocr=False), []
+        words = read_words(np.asarray(image))
+        if words.turned:
+            image = image.rotate(words.turned, expand=True)
+        kept = self._keep(image, number, read_by_ocr=bool(words.lines))
+        if not words.lines and text.pieces:
+            return kept, list(_page_paragraphs(text, number, [], []))
+        return kept, [_Paragraph(block=block) for block in words.blocks(page=number)]
+
+    def _keep(self, image: Image.Image, number: int, *, read_by_ocr: bool) -> Page:
+        path = self._spool.page(image, number)
+        if number == 1:
+            self._spool.thumb(image)
+        width, height = jpeg_size(path)
+        return Page(number=number, image=path, width=width, height=height, read_by_ocr=read_by_ocr)
+
+    def _metadata(self) -> dict[str, str]:
+        import pypdfium2
+
+        try:
+            found = self._document.get_metadata_dict(skip_empty=True)
+        except (pypdfium2.PdfiumError, UnicodeDecodeError):
+            return {}
+        names = {"Title": "title", "Author": "author", "Subject": "subject", "CreationDate": "date"}
+        return {names[key]: " ".join(value.split())[:500] for key, value in found.items() if key in names}
+
+
+def _page_errors() -> tuple[type[Exception], ...]:
+    import pypdfium2
+
+    return (pypdfium2.PdfiumError, DamagedFileError, ValueError, OSError)
+
+
+def _is_legible(text: PageText) -> bool:
+    """A text layer worth reading: some characters, most of which mean something."""
+    return text.characters >= _FEW_CHARACTERS and text.odd <= _ODD_SHARE * text.characters
+
+
+def _is_blank(image: Image.Image) -> bool:
+    return float(np.asarray(image.convert("L").resize((64, 64))).std()) < 1.0
+
+
+def _rendered(page: Any, side: int) -> Image.Image:
+    width, height = page.get_size()
+    if not (width > 0 and height > 0) or max(width, height) > 200 * min(width, height):
+        raise DamagedFileError(f"a page measures {width:.0f} × {height:.0f} points")
+    image: Image.Image = page.render(scale=side / max(width, height), may_draw_forms=False).to_pil()
+    return image.convert("RGB")
+
+
+def _turned(text: PageText) -> PageText:
+    """Boxes on the page after it was turned upright."""
+
+    def turn(box: Box) -> Box:
+        x0, y0, x1, y1 = box
+        if text.turned == 90:
+            return (1 - y1, x0, 1 - y0, x1)
+        if text.turned == 180:
+            return (1 - x1, 1 - y1, 1 - x0, 1 - y0)
+        return (y0, 1 - x1, y1, 1 - x0)
+
+    pieces = tuple(replace(piece, box=turn(piece.box), words=()) for piece in text.pieces)
+    return replace(text, pieces=pieces, turned=0)
+
+
+def _page_paragraphs(
+    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box]
+) -> Iterator[_Paragraph]:
+    taken = {id(piece) for table in tables for piece in table.pieces}
+    left = [piece for piece in text.pieces if id(piece) not in taken]
+    things: list[Block] = []
+    markers: list[Piece] = []
+    for table in tables:
+        markers.append(_marker(table.box, things, _table_block(table, number)))
+    for box in figures:
+        inside = [piece for piece in left if _inside(piece.box, box)]
+        if any(len(piece.text) > 32 for piece in inside) or len(inside) > 60:
+            continue  # a background or a frame around text
+        left = [piece for piece in left if not _inside(piece.box, box)]
+        words = "\n".join(row.text for row in rows(inside))
+        markers.append(_marker(box, things, Block(kind="figure", text=words, page=number, box=box)))
+    ordered: list[_Paragraph] = []
+    for region in regions([*left, *markers]):
+        ordered.extend(_region(region, number, things))
+    yield from _with_captions(ordered)
+    if text.margin:
+        yield _Paragraph(block=Block(kind="text", text=text.margin, page=number))
+
+
+def _marker(box: Box, things: list[Block], block: Block) -> Piece:
+    """A piece that stands for a table or figure while the reading order is found."""
+    things.append(block)
+    return Piece(text="", box=box, thing=len(things) - 1)
+
+
+def _table_block(table: Table, number: int) -> Block:
+    return Block(kind="table", text=markdown(table.cells), page=number, box=table.box, lines=table.lines)
+
+
+def _region(region: Sequence[Piece], number: int, things: list[Block]) -> Iterator[_Paragraph]:
+    tables = aligned_tables(region)
+    taken = {id(piece) for table in tables for piece in table.pieces}
+    rest = [piece for piece in region if id(piece) not in taken]
+    markers = [_marker(table.box, things, _table_block(table, number)) for table in tables]
+    run: list[Piece] = []
+    for row in [*rows([*rest, *markers]), None]:
+        if row is not None and row.thing is None:
+            run.append(row)
+            continue
+        for group in paragraphs(run):
+            yield _paragraph(group, number)
+        run = []
+        if row is not None and row.thing is not None:
+            yield _Paragraph(block=things[row.thing])
+
+
+def _paragraph(group: Sequence[Piece], number: int) -> _Paragraph:
+    lines = tuple(Line(text=row.text, box=row.box) for row in group)
+    block = Block(
+        kind="text",
+        text=join_lines([line.text for line in lines]),
+        page=number,
+        lines=lines,
+        box=around([row.box for row in group]),
+    )
+    return _Paragraph(block=block, size=max(row.size for row in group), bold=all(row.bold for row in group))
+
+
+def _with_captions(found: Sequence[_Paragraph]) -> Iterator[_Paragraph]:
+    """`Figure 3: …` and `Table 1. …` go to the nearest figure or table without one."""
+    captions: dict[int, int] = {}  # index of the table or figure → index of the caption
+    for index, each in enumerate(found):
+        if each.block.kind != "text" or not _CAPTION.match(each.block.text) or len(each.block.text) > 1_000:
+            continue
+        kind = "table" if _TABLE_CAPTION.match(each.block.text) else "figure"
+        near = [
+            (distance, other)
+            for other, thing in enumerate(found)
+            if thing.block.kind == kind and other not in captions
+            and (distance := _distance(each.block.box, thing.block.box)) < 0.08
+        ]  # fmt: skip
+        if near:
+            captions[min(near)[1]] = index
+    used = set(captions.values())
+    for index, each in enumerate(found):
+        if index in captions:
+            yield replace(each, block=replace(each.block, caption=found[captions[index]].block.text))
+        elif index not in used:
+            yield each
+
+
+def _distance(box: Box | None, other: Box | None) -> float:
+    """Between the two in height; infinite when they do not stand above each other."""
+    if box is None or other is None or min(box[2], other[2]) <= max(box[0], other[0]):
+        return float("inf")
+    return max(0.0, box[1] - other[3], other[1] - box[3])
+
+
+def _inside(inner: Box, outer: Box) -> bool:
+    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
+
+
+def _with_headings(found: Sequence[_Paragraph]) -> Iterator[Block]:
+    sizes: Counter[float] = Counter()
+    for each in found:
+        sizes[round(each.size)] += len(each.block.text) if each.size else 0
+    body = max(sizes, key=lambda size: sizes[size], default=0.0)
+    larger = sorted({round(each.size) for each in found if _is_heading(each, body)}, reverse=True)
+    for each in found:
+        if _is_heading(each, body):
+            level = 1 + min(larger.index(round(each.size)), 4)
+            yield replace(each.block, kind="heading", level=level)
+        else:
+            yield each.block
+
+
+def _is_heading(each: _Paragraph, body: float) -> bool:
+    text = each.block.text
+    if each.block.kind != "text" or not each.size or len(text) > 160 or len(each.block.lines) > 3:
+        return False
+    if sum(1 for char in text if char.isalpha()) < 3 or text.endswith((",", ";")):
+        return False
+    if each.size > 1.15 * body:
+        return True
+    return (
+        each.bold
+        and each.size >= 0.95 * body
+        and len(text) <= 90
+        and (not text.endswith(".") or bool(_NUMBERED.match(text)))
+    )
+
+
+def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str:
+    """The document's own title where it is one, else its first large heading, else the file's name."""
+    own = metadata.get("title", "")
+    if len(own) > 3 and not re.search(r"\.(docx?|pdf|tex|indd|pptx?|qxd)$|untitled|^microsoft|^powerpoint", own, re.I):
+        return own
+    opening = [block for block in blocks if block.page == 1 and block.kind == "heading"]
+    if not opening:
+        return path.stem
+    if opening[0] is blocks[0] and opening[0].level <= 2:
+        return opening[0].text
+    return min(opening, key=lambda block: block.level).text
+
+
+def _plain(error: Exception) -> str:
+    return " ".join(str(error).split())[:150]
