@@ -299,12 +299,30 @@ def _bar(slide: Slide, left: float, top: float, width: float, height: float, col
     bar.line.fill.background()
 
 
+def _lens(slide: Slide, middle: tuple[float, float], radius: float, colour: str) -> None:
+    """The lighthouse lens seen from the front: rings around a lamp."""
+    for share in (1.0, 0.84, 0.69, 0.55, 0.42, 0.30):
+        reach = radius * share
+        left, top = Cm(middle[0] - reach), Cm(middle[1] - reach)
+        ring = slide.shapes.add_shape(MSO_SHAPE.OVAL, left, top, Cm(2 * reach), Cm(2 * reach))
+        ring.fill.background()
+        ring.line.color.rgb = RGBColor.from_string(colour)
+        ring.line.width = Pt(max(1.5, radius * share * 0.7))
+    reach = radius * 0.16
+    lamp = slide.shapes.add_shape(
+        MSO_SHAPE.OVAL, Cm(middle[0] - reach), Cm(middle[1] - reach), Cm(2 * reach), Cm(2 * reach)
+    )
+    lamp.fill.solid()
+    lamp.fill.fore_color.rgb = RGBColor.from_string("F2C14E")
+    lamp.line.fill.background()
+
+
 def _text(slide: Slide, lines: Sequence[str], top: float, height: float, *, size: int, colour: str) -> None:
     frame = slide.shapes.add_textbox(Cm(2), Cm(top), Cm(29.8), Cm(height)).text_frame
     frame.word_wrap = True
     for place, line in enumerate(lines):
         paragraph = frame.paragraphs[0] if place == 0 else frame.add_paragraph()
-        paragraph.space_after = Pt(12)
+        paragraph.space_after = Pt(18)
         run = paragraph.add_run()
         run.text = line
         run.font.size, run.font.name = Pt(size), "Georgia"
@@ -313,6 +331,7 @@ def _text(slide: Slide, lines: Sequence[str], top: float, height: float, *, size
 
 def _cover(slides: Slides) -> None:
     slide = _blank(slides, NAVY)
+    _lens(slide, (33.6, 9.2), 7.4, "2F5F80")
     _bar(slide, 2, 10.9, 9, 0.25, CORAL)
     _title(slide, "The lamp comes home", colour="FFFFFF", top=7.6, size=54)
     lines = ("Opening of the Lighthouse Gallery, Saturday 4 October 2025", MUSEUM)
@@ -323,8 +342,9 @@ def _cover(slides: Slides) -> None:
 def _bullets(slides: Slides, title: str, lines: Sequence[str], *, notes: str) -> None:
     slide = _blank(slides, SAND)
     _bar(slide, 0, 0, 0.9, 19.05, CORAL)
-    _title(slide, title, colour=NAVY, top=1.4, size=38)
-    _text(slide, lines, 5, 12, size=26, colour=INK)
+    _lens(slide, (30.4, 16.0), 2.2, "B9CAD3")
+    _title(slide, title, colour=NAVY, top=1.4, size=40)
+    _text(slide, lines, 5, 12, size=28, colour=INK)
     slide.notes_slide.notes_text_frame.text = notes
 
 
@@ -389,7 +409,8 @@ def _sheet(sheet: Worksheet, header: Sequence[str], rows: Sequence[Sequence[Cell
     for cell in sheet[1]:
         cell.font = Font(name="Georgia", bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor=NAVY)
-        cell.alignment = Alignment(vertical="center")
+        is_number = isinstance(rows[0][cell.column - 1], int)
+        cell.alignment = Alignment(horizontal="right" if is_number else "left")
     for row in sheet.iter_rows(min_row=2):
         total = "otal" in str(row[0].value) + str(row[1].value)
         for cell in row:
@@ -398,6 +419,9 @@ def _sheet(sheet: Worksheet, header: Sequence[str], rows: Sequence[Sequence[Cell
                 cell.number_format = "#,##0"
             if total:
                 cell.fill = PatternFill("solid", fgColor="E8EFF3")
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
     for letter, width in zip("ABCDEFGH", widths, strict=False):
         sheet.column_dimensions[letter].width = width
     sheet.freeze_panes = "A2"
