@@ -25,7 +25,7 @@ from llava_model.errors import MissingFileError, PictureTooLargeError, Unreadabl
 if TYPE_CHECKING:
     import torch
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
