@@ -24,7 +24,9 @@ from rag.terms import content_terms, is_number, near, sentences
 
 _NUMBERS = r"\d{1,2}(?:\s*[,;]\s*\d{1,2}|\s*[-–—]\s*\d{1,2})*"
 _MARKER = re.compile(rf"[\[［【〔]\s*(?:evidence\s*)?\^?({_NUMBERS})\s*(?:[\]］】〕]|$)", re.IGNORECASE)
+_FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
 _MOST_PASSAGES = 3
+_LEAST_SHARE = 0.5  # of all content words; the question's own may be missing where what is new is there
 _WIDEST_RANGE = 20
 
 
@@ -70,7 +72,7 @@ class Support:
 
     def clear(self, share: float) -> bool:
         """Enough to put a marker where the model put none."""
-        return bool(self.quote) and self.numbers and self.share >= share and self.new_share >= share
+        return bool(self.quote) and self.numbers and self.new_share >= share and self.share >= _LEAST_SHARE
 
 
 def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: AnswerSettings) -> Cited:
@@ -103,7 +105,8 @@ def take_markers(text: str) -> tuple[str, list[int]]:
     numbers: list[int] = []
     for match in _MARKER.finditer(text):
         numbers += _listed(match.group(1))
-    plain = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", _MARKER.sub("", text))
+    plain = _FAILED_MARKER.sub("", _MARKER.sub("", text))
+    plain = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", plain)
     return re.sub(r"[ \t]{2,}", " ", plain), list(dict.fromkeys(numbers))
 
 

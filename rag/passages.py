@@ -9,7 +9,7 @@ everything, so the prompt is made of passages and the citations quote them.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -145,8 +145,14 @@ def _lines_of_row(cells: Sequence[str], lines: Sequence[Line]) -> tuple[Line, ..
 
 
 _WANTS_DATE = re.compile(r"\b(when|date|day|year|month|deadline|until|since|opened|founded|issued|due)\b", re.I)
+_WANTS_FREQUENCY = re.compile(r"\b(how often|how regularly|how frequently)\b", re.IGNORECASE)
+_FREQUENCY = re.compile(
+    r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|once|twice|times? (?:a|per)|per (?:day|week|month|year)|"
+    r"never|always)\b",
+    re.IGNORECASE,
+)
 _WANTS_NUMBER = re.compile(
-    r"\b(how (many|much|big|long|often|heavy|old|high|tall|wide|far|fast|large|hot|loud)|what (percentage|share)|"
+    r"\b(how (many|much|big|long|heavy|old|high|tall|wide|far|fast|large|hot|loud)|what (percentage|share)|"
     r"number|total|price|cost|fee|weight|amount|sum|temperature|capacity|size|percent|code|phone|telephone|time)\b",
     re.I,
 )
@@ -165,6 +171,7 @@ class Chosen:
 # A word that an earlier choice holds still counts for this much in a later one: a second line with "total" may be
 # the right one, but the line with the company's name should not be followed by more lines with that name.
 _SAID_ALREADY = 0.3
+_WHOLE_QUESTION = 0.9
 _FURTHER_DOWN = 0.001
 
 
@@ -178,7 +185,8 @@ def choose(
     title count for little in its passages. Each chunk further down costs `later_chunk`. Ends after `most`
     passages, or when less than `least_gain` (0..1) is added.
     """
-    rivals = [(h, p, passage) for h, chunk in enumerate(chunks) for p, passage in enumerate(passages(chunk))]
+    rivals = [(h, p, each) for h, chunk in enumerate(chunks) for p, each in enumerate(passages(chunk))]
+    rivals = [rival for rival in rivals if not _is_heading(rival[2], chunks[rival[0]])] or rivals
     wanted = content_terms(question)
     weights = _weights(wanted, [passage for _, _, passage in rivals])
     said: dict[str, float] = {}
@@ -194,13 +202,24 @@ def choose(
             for h, p, _ in rivals
         ]
         best = max(range(len(rivals)), key=lambda i: gains[i])
-        if chosen and gains[best] < least_gain:
+        if chosen and (gains[best] < least_gain or _says_it_all(chosen[0], weights, bonus)):
             break
         h, p, passage = rivals.pop(best)
         chosen.append(Chosen(hit=h, place=p, gain=gains[best], passage=passage))
         for term, like in held[h, p].items():
             said[term] = max(said.get(term, 0.0), like)
     return _with_what_they_announce(chosen, chunks)
+
+
+def _is_heading(passage: Passage, chunk: Chunk) -> bool:
+    """The title or the last heading, which open a chunk's text and are shown above it anyway."""
+    return passage.text.casefold() in (chunk.title.casefold(), chunk.heading.rsplit(" › ", 1)[-1].casefold())
+
+
+def _says_it_all(first: Chosen, weights: Mapping[str, float], bonus: Mapping[tuple[int, int], float]) -> bool:
+    """One passage holds the whole question and what it asks for: the next would only offer other numbers."""
+    held = sum(weight for term, weight in weights.items() if term in first.passage.terms)
+    return held >= _WHOLE_QUESTION and bonus[first.hit, first.place] > 0
 
 
 def _weights(wanted: Sequence[str], among: Sequence[Passage]) -> dict[str, float]:
@@ -241,6 +260,8 @@ def _held(term: str, terms: frozenset[str], given: frozenset[str]) -> float:
 def _affinity(question: str, passage: Passage) -> float:
     asked = set(content_terms(question))
     new = passage.terms - asked
+    if _WANTS_FREQUENCY.search(question):
+        return 0.2 if _FREQUENCY.search(passage.text) else 0.0
     if _WANTS_DATE.search(question):
         return 0.2 if any(is_date(term) for term in new) else 0.1 if any(_is_year(term) for term in new) else 0.0
     if _WANTS_NUMBER.search(question):

@@ -131,15 +131,12 @@ class AnswerSettings:
     max_new_tokens: int = 96
     """Most tokens of an answer."""
 
-    verified_share: float = 0.99
-    """Share of a sentence's content words that its quote must hold to be verified; its numbers must all be there."""
-
     attributed_share: float = 0.75
-    """Share from which a sentence without a marker is given the marker of the one evidence that holds it."""
+    """Share of what a sentence adds to the question (and all its numbers) that the one evidence must hold which
+    Llavero cites for a sentence without a right marker."""
 
     def __post_init__(self) -> None:
         _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
-        _within("verified_share", self.verified_share, 0.5, 1.0)
         _within("attributed_share", self.attributed_share, 0.5, 1.0)
 
 
