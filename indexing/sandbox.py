@@ -74,6 +74,8 @@ class ReaderPool:
         self.preprocess = preprocess
         self.spool = spool.resolve()
         self._workers = [_Worker(self, sentences) for _ in range(workers)]
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._names: dict[str, int] = {}
 
     def __enter__(self) -> "ReaderPool":
@@ -88,6 +90,13 @@ class ReaderPool:
     def close(self) -> None:
         """Kill the workers and drop their scratch folder; results already handed out stay."""
         for worker in self._workers:
+            worker.cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        for worker in self._workers:
             worker.stop()
         shutil.rmtree(self.spool / ".workers", ignore_errors=True)
 
@@ -97,40 +106,51 @@ class ReaderPool:
         `sources` is pulled lazily: never more than twice as many files as workers are under way or
         waiting to be taken. Leaving the loop early kills what is still being read.
         """
-        jobs: queue.SimpleQueue[tuple[SourceFile, Path] | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[SourceFile, Outcome | BaseException]] = queue.SimpleQueue()
-        threads = [threading.Thread(target=_serve, args=(worker, jobs, done), daemon=True) for worker in self._workers]
-        for thread in threads:
-            thread.start()
+        self._start_threads()
+        done: _Done = queue.SimpleQueue()
+        waiting = iter(sources)
         under_way = 0
-        finished = False
+        more = True
         try:
-            waiting = iter(sources)
-            more = True
             while more or under_way:
                 while more and under_way < 2 * len(self._workers):
                     source = next(waiting, None)
                     if source is None:
                         more = False
                         break
-                    jobs.put((source, self._folder_for(source)))
+                    self._jobs.put((source, self._folder_for(source), done))
                     under_way += 1
                 if under_way:
                     source, outcome = done.get()
                     under_way -= 1
-                    if isinstance(outcome, ReadResult | UnreadableFileError):
-                        yield source, outcome
-                    else:
+                    if not isinstance(outcome, ReadResult | UnreadableFileError):
                         raise outcome
-            finished = True
+                    yield source, outcome
         finally:
-            if not finished:
-                for worker in self._workers:
-                    worker.cancel()
-            for _ in threads:
-                jobs.put(None)
-            for thread in threads:
-                thread.join()
+            self._abandon(done, under_way)
+
+    def _start_threads(self) -> None:
+        """One thread for each worker, as long as the pool lives: the kernel kills a worker when the thread
+        that spawned it ends (PR_SET_PDEATHSIG)."""
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=_serve, args=(worker, self._jobs), daemon=True) for worker in self._workers
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _abandon(self, done: "_Done", under_way: int) -> None:
+        """Nobody wants what is still being read: kill it, and leave the workers fit for the next run."""
+        if not under_way:
+            return
+        for worker in self._workers:
+            worker.cancel()
+        for _ in range(under_way):
+            _, outcome = done.get()
+            if isinstance(outcome, ReadResult):
+                shutil.rmtree(outcome.folder, ignore_errors=True)
+        for worker in self._workers:
+            worker.allow()
 
     def _folder_for(self, source: SourceFile) -> Path:
         """`spool/<content hash>`; the same bytes met twice get a folder each."""
@@ -139,13 +159,12 @@ class ReaderPool:
         return self.spool / (source.content_hash + (f"-{count}" if count else ""))
 
 
-def _serve(
-    worker: "_Worker",
-    jobs: "queue.SimpleQueue[tuple[SourceFile, Path] | None]",
-    done: "queue.SimpleQueue[tuple[SourceFile, Outcome | BaseException]]",
-) -> None:
-    """One thread for each worker. The worker is spawned here and dies when this thread's process does."""
-    for source, folder in iter(jobs.get, None):
+_Done = queue.SimpleQueue[tuple[SourceFile, Outcome | BaseException]]
+_Job = tuple[SourceFile, Path, _Done]
+
+
+def _serve(worker: "_Worker", jobs: "queue.SimpleQueue[_Job | None]") -> None:
+    for source, folder, done in iter(jobs.get, None):
         try:
             done.put((source, worker.read(source, folder)))
         except BaseException as error:  # noqa: BLE001  # handed to the thread that iterates
@@ -246,6 +265,10 @@ class _Worker:
         self._cancelled = True
         if self._process is not None:
             _kill(self._process)
+
+    def allow(self) -> None:
+        """Read files again after `cancel`."""
+        self._cancelled = False
 
     def stop(self) -> None:
         """Kill the process, if there is one; the next file starts a fresh one."""

@@ -19,7 +19,7 @@ from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeEr
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
 from indexing.readers.pdf_objects import rules_and_figures
 from indexing.readers.pdf_text import PageText, read_text
-from indexing.readers.picture import gate_view, jpeg_size
+from indexing.readers.picture import gate_view
 from indexing.readers.spool import PAGE_SIDE, Spool
 from indexing.readers.tables import Table, aligned_tables, markdown, ruled_tables
 from indexing.readers.text_gate import letters_in_runs
@@ -172,7 +172,7 @@ class _Document:
         path = self._spool.page(image, number)
         if number == 1:
             self._spool.thumb(image)
-        width, height = jpeg_size(path)
+        width, height = self._spool.sizes[path.name]
         return Page(number=number, image=path, width=width, height=height, read_by_ocr=read_by_ocr)
 
     def _metadata(self) -> dict[str, str]:

@@ -9,15 +9,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError
-from indexing.readers.spool import THUMB_SIDE, Spool
-from indexing.readers.text_gate import GATE_SIDE, has_text
+from indexing.readers.spool import THUMB_SIDE, Spool, at_most
+from indexing.readers.text_gate import GATE_SIDE, Grey, has_text
 from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:
@@ -127,14 +127,14 @@ def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: s
         return _wordless(image, spool, title)
     spool.picture(image)
     kept = spool.page(image, 1, prepared=False)
-    width, height = jpeg_size(kept)
+    width, height = spool.sizes[kept.name]
     page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None))
 
 
 def _wordless(image: Image.Image, spool: Spool, title: str) -> Reading:
     thumb = spool.picture(image)
-    width, height = jpeg_size(thumb)
+    width, height = spool.sizes[thumb.name]
     return Reading(is_picture=True, title=title, pages=(Page(number=None, image=thumb, width=width, height=height),))
 
 
@@ -158,7 +158,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
         kept = spool.page(frame, index + 1)
         if index == 0:
             spool.thumb(frame)
-        width, height = jpeg_size(kept)
+        width, height = spool.sizes[kept.name]
         pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
         blocks.extend(words.blocks(page=index + 1) if words else ())
         spool.page_done()
@@ -167,21 +167,10 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 
-def gate_view(image: Image.Image) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
+def gate_view(image: Image.Image) -> Grey:
     """Grey and at most `GATE_SIDE` long: what the text gate looks at."""
-    longer = max(image.size)
-    grey = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
-    if longer > GATE_SIDE:
-        scale = GATE_SIDE / longer
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return cast("np.ndarray[tuple[int, int], np.dtype[np.uint8]]", grey)
-
-
-def jpeg_size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture that we wrote."""
-    with Image.open(path) as image:
-        return image.size
+    grey_HW = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return at_most(grey_HW, GATE_SIDE)
 
 
 @contextmanager

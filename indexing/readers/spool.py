@@ -8,11 +8,15 @@ which square belongs to which picture, `picture` being the whole of a picture fi
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 from PIL import Image
 
-from indexing.embedding.protocol import Preprocess
-from indexing.errors import FileTooLargeError
+from indexing.embedding.protocol import Pixels, Preprocess
+from indexing.errors import DamagedFileError, FileTooLargeError
 from indexing.readers.limits import MEGABYTE, ReadLimits
+
+cv2.setNumThreads(1)  # there is a worker for every core
 
 PIXELS_FILE = "pixels.bin"
 PICTURE = "picture"
@@ -38,6 +42,7 @@ class Spool:
         self.preprocess = preprocess
         self.limits = limits
         self.names: list[str] = []
+        self.sizes: dict[str, tuple[int, int]] = {}  # width and height of every JPEG written
         self.figures = 0
         self.page_offset = 0  # pages of earlier documents in the same file (attachments of a mail)
         self._on_page = on_page
@@ -57,23 +62,31 @@ class Spool:
         name = f"page-{number + self.page_offset:04d}.jpg"
         if prepared:
             self._prepare(name, image)
-        return self._save(_at_most(image, PAGE_SIDE), name, quality=80)
+        return self._save(image, name, side=PAGE_SIDE, quality=80)
 
     def figure(self, image: Image.Image) -> Path:
         """The next figure, with its prepared pixels."""
         self.figures += 1
         name = f"figure-{self.figures:04d}.jpg"
         self._prepare(name, image)
-        return self._save(_at_most(image, FIGURE_SIDE), name, quality=85)
+        return self._save(image, name, side=FIGURE_SIDE, quality=85)
 
     def thumb(self, image: Image.Image) -> Path:
         """What a gallery shows."""
-        return self._save(_at_most(image, THUMB_SIDE), THUMB, quality=80)
+        return self._save(image, THUMB, side=THUMB_SIDE, quality=80)
 
-    def _save(self, image: Image.Image, name: str, *, quality: int) -> Path:
+    def _save(self, image: Image.Image, name: str, *, side: int, quality: int) -> Path:
+        """OpenCV shrinks and writes a JPEG in half of Pillow's time."""
+        small_HWC = at_most(np.asarray(image), side)
+        done, data = cv2.imencode(
+            ".jpg", cv2.cvtColor(small_HWC, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        if not done:
+            raise DamagedFileError(f"a picture of {image.width} × {image.height} pixels cannot be kept")
         path = self.folder / name
-        image.save(path, "JPEG", quality=quality)
-        self._count(path.stat().st_size)
+        path.write_bytes(data.tobytes())
+        self.sizes[path.name] = (small_HWC.shape[1], small_HWC.shape[0])
+        self._count(len(data))
         return path
 
     def _prepare(self, name: str, image: Image.Image) -> None:
@@ -91,10 +104,17 @@ class Spool:
             )
 
 
-def _at_most(image: Image.Image, side: int) -> Image.Image:
-    """The picture with its longer side at most `side`; `reducing_gap` halves the cost unseen."""
-    longer = max(image.size)
-    if longer <= side:
-        return image
-    width, height = (max(1, round(length * side / longer)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.5)
+def at_most(image_HWC: Pixels, side: int) -> Pixels:
+    """The picture with its longer side at most `side`; also takes grey ones, (H, W)."""
+    height, width = image_HWC.shape[:2]
+    if max(height, width) <= side:
+        return image_HWC
+    while max(height, width) >= 2 * side:  # averaging two by two is several times faster than other areas
+        height, width = max(1, height // 2), max(1, width // 2)
+        image_HWC = _resized(image_HWC, (width, height), cv2.INTER_AREA)
+    scale = min(1.0, side / max(height, width))
+    return _resized(image_HWC, (max(1, round(width * scale)), max(1, round(height * scale))), cv2.INTER_LINEAR)
+
+
+def _resized(image_HWC: Pixels, size: tuple[int, int], how: int) -> Pixels:
+    return cv2.resize(image_HWC, size, interpolation=how).astype(np.uint8, copy=False)
