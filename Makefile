@@ -35,7 +35,7 @@ kit: setup ## Install the pocket kit (weights, 200 MB, once; kept in the user's 
 	@$(BIN)/llavero kit install pocket
 
 demo: kit ## Index the sample collection and open the page on http://127.0.0.1:8501
-	@$(BIN)/llavero index examples/sample --library $(LIBRARY)
+	@$(BIN)/llavero index examples/sample/collection --library $(LIBRARY)
 	@$(BIN)/llavero ui --library $(LIBRARY) --port $(PORT)
 
 test: kit ## Run the tests (add ARGS="-m slow" for the long ones)

@@ -135,4 +135,4 @@ class PocketEmbedder:
     def _tensor(self, array: Any) -> "Tensor":
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)

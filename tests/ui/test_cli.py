@@ -1,0 +1,180 @@
+"""The command line as a person uses it: in this process, with the pocket kit, on files made on the spot."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from PIL import Image, ImageDraw
+
+from ui import cli
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["llavero", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capfd.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "harbour.md").write_text("# Harbour\n\nThe ferry to Lindholm leaves at 17:45 from quay three.\n")
+    (folder / "pump.txt").write_text("The bilge pump needs 4.2 litres of oil every spring.\n")
+    image = Image.new("RGB", (320, 240), "steelblue")
+    ImageDraw.Draw(image).ellipse((80, 60, 240, 200), fill="orange")
+    image.save(folder / "disc.png")
+    (folder / "empty.pdf").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ui.engine import Workbench
+    from ui.settings import Settings
+
+    library = tmp_path_factory.mktemp("made") / "library"
+    bench = Workbench.open(Settings.load(library, environ={}), create=True)
+    bench.index([folder])
+    bench.close()
+    return library
+
+
+def test_indexing_prints_one_document_and_exits_3_when_a_file_failed(run: Run, folder: Path, tmp_path: Path) -> None:
+    outcome = run("index", folder, "--library", tmp_path / "new", "--json")
+    assert outcome.code == 3
+    document = outcome.document
+    assert (document["added"], document["failed"], document["unchanged"]) == (3, 1, 0)
+    assert document["failures"] == [{"path": str(folder / "empty.pdf"), "reason": document["failures"][0]["reason"]}]
+    assert "empty" in document["failures"][0]["reason"]
+
+
+def test_search_names_the_file_and_its_place_in_every_channel(run: Run, folder: Path, library: Path) -> None:
+    outcome = run("search", "when does the ferry leave", "--library", library, "-k", 3, "--json")
+    assert outcome.code == 0
+    best = outcome.document["hits"][0]
+    assert best["path"] == str(folder / "harbour.md")
+    assert set(best) == {"id", "path", "kind", "page", "box", "score", "channels", "text"}
+    assert best["channels"]["bm25"]["rank"] == 1
+    assert "total" in outcome.document["milliseconds"]
+
+
+def test_a_picture_finds_itself(run: Run, folder: Path, library: Path) -> None:
+    outcome = run("search", "--image", folder / "disc.png", "--library", library, "--json")
+    assert outcome.document["hits"][0]["path"] == str(folder / "disc.png")
+
+
+def test_filters_keep_everything_else_out(run: Run, folder: Path, library: Path) -> None:
+    outcome = run("search", "oil", "--where", "name=pump.txt", "--library", library, "--json")
+    assert {hit["path"] for hit in outcome.document["hits"]} == {str(folder / "pump.txt")}
+    assert (
+        run("search", "oil", "--kind", "image", "--library", library, "--json").document["hits"][0]["kind"] == "image"
+    )
+
+
+def test_ask_prints_the_contracts_document(run: Run, folder: Path, library: Path) -> None:
+    document = run("ask", "How many litres of oil does the bilge pump need?", "--library", library, "--json").document
+    assert set(document) == {"answer", "refused", "citations", "hits", "model", "milliseconds"}
+    assert not document["refused"] and document["answer"]
+    assert document["hits"][0]["path"] == str(folder / "pump.txt")
+    assert set(document["milliseconds"]) == {"retrieve", "first_token", "total"}
+
+
+def test_a_question_about_something_else_is_refused(run: Run, library: Path) -> None:
+    document = run("ask", "Who painted the ceiling of the Sistine Chapel?", "--library", library, "--json").document
+    assert document["refused"] and document["citations"] == [] and document["model"] == ""
+
+
+def test_list_remove_and_stats_agree(run: Run, folder: Path, tmp_path: Path) -> None:
+    library = tmp_path / "own"
+    run("index", folder, "--library", library)
+    assert [Path(f["path"]).name for f in run("list", "--library", library, "--json").document["files"]] == [
+        "disc.png", "empty.pdf", "harbour.md", "pump.txt",
+    ]  # fmt: skip
+    assert run("remove", folder / "pump.txt", "--library", library).code == 0
+    stats = run("stats", "--library", library, "--json").document
+    assert (stats["files"], stats["failed"], stats["kit"]) == (2, 1, "pocket")
+    assert stats["chunks"] == sum(stats["kinds"].values())
+    assert run("verify", "--library", library, "--json").document == {"missing": 0, "orphaned": 0, "repaired": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("search", "x", "--library", "/nowhere/at/all"), "there is no library in '/nowhere/at/all'"),
+        (("kit", "path", "nope"), "there is no kit named 'nope'"),
+        (("remove", "/not/there", "--library", "LIBRARY"), "'/not/there' is not in the library"),
+        (("search", "x", "--where", "colour=red", "--library", "LIBRARY"), "unknown field 'colour'"),
+        (("ask", "x", "--image", "/no/picture.png", "--library", "LIBRARY"), "/no/picture.png"),
+        (("search", "x", "--device", "cuda:9", "--library", "LIBRARY"), "cuda"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+    run: Run, library: Path, words: tuple[str, ...], said: str
+) -> None:
+    outcome = run(*(str(library) if word == "LIBRARY" else word for word in words))
+    assert outcome.code == 1
+    assert said in outcome.err.splitlines()[0]
+    assert "Traceback" not in outcome.err and outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("search",), ("search", "x", "--kind", "poem"), ("search", "x", "--where", "name"), ("index",), ("fly",)]
+)
+def test_wrong_usage_exits_2(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words).code == 2
+
+
+def test_a_library_that_is_open_elsewhere_is_named_with_its_holder(run: Run, library: Path) -> None:
+    code = f"""
+import sys
+from indexing.library import Library
+from pathlib import Path
+with Library.open(Path({str(library)!r})):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"open\n"
+        outcome = run("stats", "--library", library)
+        holder.communicate()
+    assert outcome.code == 1
+    assert str(holder.pid) in outcome.err.splitlines()[0]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+sys.argv = ["llavero", "index", "--help"]
+from ui.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print(sorted({"torch", "pymilvus", "streamlit", "transformers", "numpy", "PIL"} & set(sys.modules)))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
