@@ -1,7 +1,8 @@
 """One question on its way to an answer, in a thread of its own.
 
 The page only watches: a click elsewhere, a page switch or a slow model never blocks it, and a stop takes
-effect on the page at once, even while the model has not yet spoken its first word.
+effect on the page at once, even while the model has not yet spoken its first word. An answer that nobody looks
+at any more (a closed tab) stops by itself, because others wait for the same model.
 """
 
 import logging
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Event
     from rag.retrieve import Retrieval
 
+ABANDONED_AFTER_SECONDS = 120.0  # browsers wake the timers of hidden tabs once a minute
 _log = logging.getLogger(__name__)
 
 
@@ -36,8 +38,12 @@ class AnswerView:
 class RunningAnswer:
     """Starts at once; `view` may be called from any thread, `stop` as often as one likes."""
 
-    def __init__(self, ask: "Callable[[], Iterator[Event]]") -> None:
+    def __init__(
+        self, ask: "Callable[[], Iterator[Event]]", *, abandoned_after_seconds: float = ABANDONED_AFTER_SECONDS
+    ) -> None:
         self._ask = ask
+        self._abandoned_after_seconds = abandoned_after_seconds
+        self._last_seen = time.monotonic()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -50,8 +56,9 @@ class RunningAnswer:
         threading.Thread(target=self._run, name="llavero-answer", daemon=True).start()
 
     def view(self) -> AnswerView:
-        """What is known by now."""
+        """What is known by now; looking is also what keeps the answer going."""
         with self._lock:
+            self._last_seen = time.monotonic()
             stopped = self._stop.is_set() and self._answer is None
             seconds = time.monotonic() - self._started if self._seconds is None else self._seconds
             return AnswerView(
@@ -80,6 +87,8 @@ class RunningAnswer:
             events = self._ask()
             try:
                 for event in events:
+                    if time.monotonic() - self._last_seen > self._abandoned_after_seconds:
+                        self.stop()
                     if self._stop.is_set():
                         break
                     self._take(event)

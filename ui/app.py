@@ -43,7 +43,9 @@ def main() -> None:
 
 
 def _draw_state() -> None:
-    """What the library holds, and how far indexing is; redrawn by itself."""
+    """What the library holds, and how far indexing is; redrawn by itself, which also shows that somebody is here."""
+    for turn in st.session_state.get("turns", []):
+        turn.running.view()
     view = shared.queue().view()
     if view.epoch != st.session_state.get("sidebar-epoch"):
         st.rerun()

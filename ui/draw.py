@@ -14,18 +14,19 @@ from indexing.records import Box
 INK = (255, 214, 92)  # multiplied onto the page, so that black words stay black
 EDGE = (214, 122, 0)
 CARD_SIZE = (480, 360)
+_ALL_OF_IT = 0.95  # a box of this share of the picture points at nothing
 _CARD_LEAST_SHARE = 0.5  # a card shows at least this share of the page's width, or nobody knows where it is
 
 
 def sane(boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """The boxes that can be drawn: finite, the right way round, cut to the picture, not empty."""
+    """The boxes worth drawing: finite, the right way round, cut to the picture, not empty and not all of it."""
     kept = []
     for box in boxes:
         if not all(math.isfinite(value) for value in box):
             continue
         x0, y0, x1, y1 = (min(1.0, max(0.0, float(value))) for value in box)
         x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
-        if x1 > x0 and y1 > y0:
+        if x1 > x0 and y1 > y0 and (x1 - x0) * (y1 - y0) < _ALL_OF_IT:
             kept.append((x0, y0, x1, y1))
     return tuple(kept)
 

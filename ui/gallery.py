@@ -3,6 +3,7 @@
 A card is one button; it opens the source large, with everything known about it and the original file.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -146,19 +147,32 @@ def picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
         return None
 
 
-def whole_page(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
-    """Where the chunk stands: a figure's page, if the library keeps it; for everything else its own picture."""
+def large_picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
+    """The chunk where it stands: a photograph as it lies on disk, a figure on its page, else the kept page."""
+    if chunk.kind == "image" and chunk.page is None and (photo := _unchanged_photo(chunk)) is not None:
+        return photo
     if chunk.kind == "figure" and chunk.page is not None and chunk.image:
         page = PurePosixPath(chunk.image).with_name(f"page-{chunk.page:04d}.jpg")
         return picture(bench, replace(chunk, image=str(page)))
     return picture(bench, chunk)
 
 
+def _unchanged_photo(chunk: Chunk) -> "Image.Image | None":
+    """The file itself, if it is still the one that was indexed; the library keeps only a small copy of photographs."""
+    from llava_model.images import open_picture
+
+    try:
+        content = Path(chunk.path).read_bytes()
+        return open_picture(content) if hashlib.sha256(content).hexdigest() == chunk.content_hash else None
+    except expected_faults():
+        return None
+
+
 @st.dialog("Source", width="large", icon=":material/find_in_page:")
 def open_source(bench: "Workbench", source: Source) -> None:
     """The source large: page with the region marked, the quote, why it was found, the original file."""
     chunk = source.chunk
-    image = whole_page(bench, chunk)
+    image = large_picture(bench, chunk)
     if image is not None:
         left, right = st.columns([3, 2], gap="medium")
         shown = draw.jpeg(draw.marked(image, source.boxes))

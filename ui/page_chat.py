@@ -204,20 +204,18 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
             _draw_doubt(answer)
         _draw_cited(bench, cited, number=number, newest=newest)
         if others:
-            with st.expander("Also found" if cited else "Found for this question"):
+            with st.expander("Also found" if cited else "Found for this question", expanded=newest and not cited):
                 gallery.show(bench, others, key=f"others-{number}")
-    for note in answer.notes:
-        shared.fine_print(note)
-    shared.fine_print(_small_print(answer))
+    st.html(plain.folded(_small_print(answer), answer.notes))
 
 
 def _draw_doubt(answer: "Answer") -> None:
     """Nothing bears the answer out word for word: say so, and let the nearest source speak for itself."""
     line = answer.source_line
-    own_words = f"“{line.quote}” ({terminal.location(Path(line.path).name, line.page)})" if line else ""
+    place = terminal.location(Path(line.path).name, line.page) if line else ""
     shared.notice(
-        "Check this answer: its words do not stand in the sources like this.",
-        f"What comes nearest says: {own_words}" if own_words else "",
+        "No source bears this answer out word for word. Check it before you use it.",
+        f"The nearest words in the library: “{line.quote}” ({place})" if line else "",
         tone="warn",
     )
 

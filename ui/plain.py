@@ -42,6 +42,14 @@ def wrap(name: str, parts: Sequence[str], css_class: str = "") -> str:
     return f"<{name}{attributes}>{''.join(parts)}</{name}>"
 
 
+def folded(summary: str, lines: Sequence[str]) -> str:
+    """One quiet line that opens to show more, if there is more."""
+    if not lines:
+        return tag("p", summary, "quiet small")
+    parts = [tag("summary", summary), *(tag("p", line) for line in lines)]
+    return wrap("details", parts, "quiet small")
+
+
 def badge(number: int) -> str:
     """The number of a source, the same in the answer and on its card."""
     return f'<span class="marker">{number}</span>'

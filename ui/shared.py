@@ -43,7 +43,16 @@ def workbench() -> "Workbench":
     with _opening:
         bench = open_workbench()
     atexit.register(bench.close)
+    threading.Thread(target=_warm, args=(bench,), name="llavero-warm-up", daemon=True).start()
     return bench
+
+
+def _warm(bench: "Workbench") -> None:
+    """Load the language model while the first question is being typed."""
+    try:
+        _ = bench.answerer
+    except Exception:  # noqa: BLE001  # nobody waits here; the first question meets the same fault and shows it
+        _log.exception("the model could not be loaded ahead")
 
 
 @st.cache_resource(show_spinner=False)

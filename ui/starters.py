@@ -8,14 +8,16 @@ if TYPE_CHECKING:
 
     from indexing.states import FileEntry
 
-SHOWN = 5
 BY_FILE = {
-    "zefira-duo-manual.pdf": "How often does the gasket of the Zefira Duo have to be changed?",
-    "interview-17-adela-quint.txt": "What did the skipper of the Perpetua give Adela Quint?",
+    "P1030277.jpg": "Do we have a photo of a rocket being launched?",
+    "zefira-duo-manual.pdf": "At what temperature should I stop steaming milk?",
+    "fax-ferry-timetable.tif": "When does the last ferry leave Sorrel Island on a Sunday?",
+    "receipt-ship-chandler.jpg": "How much did we pay for the manila rope?",
+    "plan-your-visit.html": "Which bus do I take to the museum?",
 }
 
 
 def questions(files: "Sequence[FileEntry]") -> list[str]:
     """The sample's questions whose file is in the library; none for a library of one's own."""
     names = {Path(entry.path).name for entry in files if entry.chunks}
-    return [question for name, question in BY_FILE.items() if name in names][:SHOWN]
+    return [question for name, question in BY_FILE.items() if name in names]

@@ -53,6 +53,7 @@ class MemoryWorkbench:
     asked: list[SimpleNamespace] = field(default_factory=list)
     may_index: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
+    answerer: object = None
 
     def __post_init__(self) -> None:
         self.may_index.set()

@@ -37,6 +37,11 @@ def test_a_large_page_is_made_small_enough_for_a_browser() -> None:
     assert max(draw.marked(Image.new("RGB", (5000, 3000)), [], longest_side=1600).size) == 1600
 
 
+def test_a_box_around_everything_paints_nothing() -> None:
+    photo = Image.effect_noise((300, 200), 80).convert("RGB")
+    assert (pixels(draw.marked(photo, [(0.0, 0.0, 1.0, 1.0)])) == pixels(photo)).all()
+
+
 @settings(deadline=None)
 @given(any_size, any_boxes)
 def test_any_boxes_on_any_picture_can_be_drawn(size: tuple[int, int], boxes: list[Box]) -> None:

@@ -1,4 +1,5 @@
 import io
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
-from ui import shared
+from ui import shared, starters
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
 
@@ -82,7 +83,7 @@ def test_a_source_opens_large_with_its_passage_ranks_and_the_original(page: AppT
 def test_an_answer_that_no_source_bears_out_says_so(bench: Any, page: AppTest) -> None:
     bench.answers = ["The pump needs nine litres."]
     asked(page, "how much oil")
-    assert "its words do not stand in the sources like this" in shown(page)
+    assert "No source bears this answer out word for word" in shown(page)
     assert [folded.label for folded in page.expander] == ["Found for this question"]
 
 
@@ -192,6 +193,21 @@ def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
     assert "This library has no files yet." in shown(page)
     assert "llavero index FOLDER" in shown(page)
     assert page.chat_input[0].disabled
+
+
+def test_the_questions_to_begin_with_are_ones_that_the_sample_collection_answers() -> None:
+    lines = (APP.parents[1] / "examples" / "sample" / "questions.jsonl").read_text().splitlines()
+    answered = {question["question"]: question["sources"] for question in map(json.loads, lines)}
+    for name, question in starters.BY_FILE.items():
+        assert name in {Path(source).name for source in answered[question]}
+
+
+def test_a_library_of_ones_own_offers_no_questions_about_the_sample(bench: Any, page: AppTest) -> None:
+    assert button_labels(page) == []
+    bench.add("zefira-duo-manual.pdf", "Steam the milk to 62 degrees.")
+    page.run()
+    press(page, starters.BY_FILE["zefira-duo-manual.pdf"])
+    assert bench.asked[0].question == starters.BY_FILE["zefira-duo-manual.pdf"]
 
 
 def test_a_generator_that_does_not_answer_is_one_message_and_the_next_question_works(bench: Any, page: AppTest) -> None:
