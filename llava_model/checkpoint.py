@@ -5,6 +5,7 @@ between the wrong parts unnoticed.
 """
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def merge_adapter(language: nn.Module, adapter: Path) -> nn.Module:
     if not (adapter / "adapter_config.json").is_file():
         raise MissingFileError(adapter / "adapter_config.json", "adapter")
     try:
-        adapted: Any = PeftModel.from_pretrained(language, adapter, local_files_only=True)
+        with warnings.catch_warnings():  # peft still asks transformers by an old name
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            adapted: Any = PeftModel.from_pretrained(language, adapter, local_files_only=True)
     except (RuntimeError, ValueError) as error:
         raise CheckpointMismatchError(f"adapter '{adapter}'", found="other layers", wanted=str(error)) from error
     merged: nn.Module = adapted.merge_and_unload()

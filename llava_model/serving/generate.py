@@ -132,7 +132,7 @@ def _missing_features(model: LlavaModel, prompt: Prompt, keys: Sequence[Key]) ->
 
 
 def _advance(model: LlavaModel, embedded_BTE: torch.Tensor, keys: Sequence[Key], memory: Memory) -> torch.Tensor:
-    """Read some positions and note them; → logits_L behind the last.
+    """Read some positions and note them; → logits_L behind the last, the image token ruled out.
 
     Should the pass fail half-way, the memory is left empty, never wrong.
     """
@@ -140,5 +140,6 @@ def _advance(model: LlavaModel, embedded_BTE: torch.Tensor, keys: Sequence[Key],
     memory.cache, memory.keys = None, []
     with torch.inference_mode():
         logits_L = model.run(embedded_BTE, cache=cache, logits_to_keep=1).logits_BKL[0, -1]
+        logits_L[model.image_token_id : model.image_token_id + 1] = -torch.inf  # may lie behind the end
     memory.cache, memory.keys = cache, [*known, *keys]
     return logits_L

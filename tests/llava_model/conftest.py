@@ -1,6 +1,7 @@
 """Tiny tokenizers and models, made on the spot from a seed; nothing is downloaded."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -176,3 +177,63 @@ def photograph() -> Callable[..., Image.Image]:
 def shared() -> SimpleNamespace:
     """Names that tests share without importing each other."""
     return SimpleNamespace(tokenizers=TOKENIZERS, chatml=CHATML)
+
+
+@pytest.fixture(scope="session")
+def save_language(make_tokenizer: Callable[[str], Any]) -> Callable[..., Any]:
+    """Write a folder with a tiny Llama of random weights and its tokenizer; returns the model."""
+
+    def save(folder: Path, *, kind: str = "chatml", template: str | None = CHATML, seed: int = 1) -> Any:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        tokenizer = make_tokenizer(kind)
+        tokenizer.chat_template = template
+        torch.manual_seed(seed)
+        config = LlamaConfig(
+            hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            vocab_size=len(tokenizer), max_position_embeddings=256, bos_token_id=None, eos_token_id=None,
+            initializer_range=0.3,
+        )  # fmt: skip
+        language = LlamaForCausalLM(config).eval()
+        language.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return language
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def save_parrot(make_tokenizer: Callable[[str], Any]) -> Callable[..., None]:
+    """Write a model that always says the same: each token's successor is fixed by one-hot weights.
+
+    The reply's tokens must differ from each other; behind the last one comes `end`, then the reply again.
+    """
+
+    def save(folder: Path, reply: str, *, end: str = "<|im_end|>") -> None:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        tokenizer = make_tokenizer("chatml")
+        tokenizer.chat_template = CHATML
+        said = tokenizer.encode(reply + end, add_special_tokens=False)
+        assert len(set(said)) == len(said), "a parrot cannot say a token twice"
+        before = tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False)[-1]
+        config = LlamaConfig(
+            hidden_size=512, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4, vocab_size=512,
+            max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
+        )  # fmt: skip
+        language = LlamaForCausalLM(config).eval()
+        state = language.state_dict()
+        for name, tensor in state.items():
+            tensor.zero_()
+            if name.endswith("norm.weight"):
+                tensor.fill_(1)
+        state["model.embed_tokens.weight"].copy_(torch.eye(512))
+        for token, successor in zip([before, *said], [*said, said[0]], strict=True):
+            state["lm_head.weight"][successor, token] = 1
+        language.load_state_dict(state)
+        language.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return save

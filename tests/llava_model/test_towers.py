@@ -25,8 +25,13 @@ def timm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = timm.create_model(ARCHITECTURE, pretrained=False)
     save_file(network.state_dict(), folder / "model.safetensors")
-    preprocessing = {"input_size": [3, 224, 224], "crop_pct": 0.875, "interpolation": "bicubic", "mean": [127 / 255] * 3,
-                     "std": [128 / 255] * 3}  # fmt: skip
+    preprocessing = {
+        "input_size": [3, 224, 224],
+        "crop_pct": 0.875,
+        "interpolation": "bicubic",
+        "mean": [127 / 255] * 3,
+        "std": [128 / 255] * 3,
+    }
     values = {"architecture": ARCHITECTURE, "num_classes": 1000, "pretrained_cfg": preprocessing}
     (folder / "config.json").write_text(json.dumps(values))
     return folder
