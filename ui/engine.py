@@ -19,7 +19,7 @@ from indexing.store import MilvusStore
 from llava_model.kits import Kit, find
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
-from ui.settings import DEFAULT_KIT, Settings
+from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,6 +74,7 @@ class Workbench:
         kit = find(settings.kit or (record.kit if record else DEFAULT_KIT))
         for component in kit.components:
             kit.path(component.name)  # says at once what is missing
+        _check_device(settings.device)
         library = Library.open(settings.library, kit=kit.name, create=create)
         bench = cls(settings, kit, library)
         try:
@@ -227,6 +228,19 @@ class Workbench:
         from llava_model.images import open_picture
 
         return open_picture(path)
+
+
+def _check_device(device: str) -> None:
+    """A device that was asked for by name and is not there is said now; it never becomes the CPU in silence."""
+    if device in ("auto", "cpu"):
+        return
+    import torch
+
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in there and not (device == "cuda" and len(there) > 1):
+        fault = SettingsError(f"the device '{device}' is not there; this machine has {', '.join(there)}")
+        fault.add_note("Check the driver (nvidia-smi), or use --device auto.")
+        raise fault
 
 
 def _without_loading_bars() -> None:
