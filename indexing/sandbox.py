@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -66,13 +66,17 @@ class ReaderPool:
         spool: Path,
         workers: int,
         sentences: Path | None = None,
+        program: Sequence[str] = (sys.executable, "-P", "-m", "indexing.worker"),
     ) -> None:
-        """`spool` is created; `sentences` is a folder with a spaCy model for the office readers, if any."""
+        """`spool` is created; `sentences` is a folder with a spaCy model for the office readers, which do
+        without one; `program` is what speaks the protocol of `worker.py`.
+        """
         if workers < 1:
             raise ValueError(f"workers must be at least 1, is {workers}")
         self.limits = limits
         self.preprocess = preprocess
         self.spool = spool.resolve()
+        self.program = tuple(program)
         self._workers = [_Worker(self, sentences) for _ in range(workers)]
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -240,7 +244,7 @@ class _Worker:
         (home / "tmp").mkdir(parents=True, exist_ok=True)
         _link_sentence_model(home, self._sentences)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "indexing.worker"],
+            self._pool.program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
