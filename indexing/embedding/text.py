@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from indexing.embedding.device import pick_device
+from indexing.embedding.errors import WeightsError
 from indexing.embedding.protocol import Vectors
 
 _BATCH = 32
@@ -27,6 +28,9 @@ class SentenceEncoder:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
+        if not (folder / "config.json").is_file():
+            raise WeightsError(folder, "config.json is missing")
+        self.folder = folder
         self._device = pick_device(device)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)

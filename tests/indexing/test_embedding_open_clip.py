@@ -7,8 +7,8 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from embedding_doubles import save_sentence_encoder
 from PIL import Image
-from transformers import BertConfig, BertModel
 
 from indexing.embedding.errors import UnknownModelError, WeightsError
 from indexing.embedding.open_clip import OpenClipEmbedder
@@ -29,15 +29,7 @@ PREPROCESS = {
 
 @pytest.fixture(scope="module")
 def sentence_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sentences")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "dog", "big", "##s"]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    config = {"tokenizer_class": "BertTokenizer", "model_max_length": 64, "do_lower_case": True}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **sizes)).save_pretrained(folder)
-    return folder
+    return save_sentence_encoder(tmp_path_factory.mktemp("sentences"))
 
 
 @pytest.fixture(scope="module")
