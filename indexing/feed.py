@@ -29,6 +29,9 @@ class FileReader(Protocol):
     def read(self, sources: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, ReadResult | UnreadableFileError]]:
         """Files with their outcomes, in the order in which they finish; pulls lazily."""
 
+    def cancel(self) -> None:
+        """From another thread: let what is being read end at once."""
+
 
 ReaderFactory = Callable[[], AbstractContextManager[FileReader]]
 
@@ -120,9 +123,8 @@ class Feed:
         """Stop at once, killing what is being read, and wait for the thread."""
         self._no_more.set()
         self._closed.set()
-        cancel = getattr(self._reader, "cancel", None)
-        if cancel is not None and self._thread.is_alive():
-            cancel()
+        if self._reader is not None and self._thread.is_alive():
+            self._reader.cancel()
         if self._thread.ident is not None:
             self._thread.join()
 

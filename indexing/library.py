@@ -14,17 +14,19 @@ LibraryNotFoundError   there is no library there, and none was to be made
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
+from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, LibraryInUseError, LibraryMismatchError, StoreError
 from indexing.ledger import Ledger
 from indexing.readers.spool import THUMB
@@ -35,6 +37,7 @@ CONTENT_FORMAT = 1
 """How files become chunks. Files indexed under another number are indexed again by the next run."""
 
 FILE_NAME = "llavero.toml"
+_SECTION = re.compile(r"^\[library\].*?(?=^\s*\[|\Z)", re.MULTILINE | re.DOTALL)
 _OURS = {FILE_NAME, "milvus.db", "pages", "thumbs", "spool", "uploads", "library.lock", "lost+found"}
 
 
@@ -56,6 +59,8 @@ class LibraryRecord:
     embedder: str
     collection: str  # its own name in the store: two libraries may share one Milvus server
     created: str
+    clip_dimensions: int = 0  # 0 until something is indexed: the store can be opened without loading an embedder
+    text_dimensions: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> "LibraryRecord | None":
@@ -72,10 +77,12 @@ class LibraryRecord:
         try:
             return cls(
                 format=int(table["format"]),
-                kit=str(table["kit"]),
-                embedder=str(table["embedder"]),
+                kit=str(table.get("kit", "")),
+                embedder=str(table.get("embedder", "")),
                 collection=str(table["collection"]),
                 created=str(table.get("created", "")),
+                clip_dimensions=int(table.get("clip_dimensions", 0)),
+                text_dimensions=int(table.get("text_dimensions", 0)),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise StoreError(f"{file}: the section [library] lacks {error}") from error
@@ -129,6 +136,20 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def settle(self, embedder: Embedder) -> None:
+        """The embedder is about to fill the library: remember it, or refuse another than the one that began."""
+        if self.record.clip_dimensions and self.record.embedder == embedder.name:
+            return
+        _check(self.folder, self.record, None, embedder.name)
+        record = replace(
+            self.record,
+            embedder=embedder.name,
+            clip_dimensions=embedder.clip_dimensions,
+            text_dimensions=embedder.text_dimensions,
+        )
+        _write(self.folder, record)
+        self.record = record
 
     def image_folder(self, content_hash: str) -> str:
         """Where a content's pictures lie, as chunks name it."""
@@ -195,7 +216,6 @@ def _lock(folder: Path) -> IO[str]:
 
 
 def _create(folder: Path, kit: str, embedder: str) -> LibraryRecord:
-    """Write the [library] section below whatever the person has put into the file; all of it or nothing."""
     record = LibraryRecord(
         format=FORMAT,
         kit=kit,
@@ -203,23 +223,24 @@ def _create(folder: Path, kit: str, embedder: str) -> LibraryRecord:
         collection=f"llavero_{secrets.token_hex(4)}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    _write(folder, record)
+    return record
+
+
+def _write(folder: Path, record: LibraryRecord) -> None:
+    """Put the [library] section below whatever the person has written into the file; all of it or nothing."""
     file = folder / FILE_NAME
-    own = file.read_text(encoding="utf-8").rstrip() + "\n\n" if file.exists() else ""
-    section = "\n".join(
-        [
-            "[library]  # written by Llavero: what built this library; do not edit",
-            f"format = {record.format}",
-            *(f"{name} = {json.dumps(getattr(record, name))}" for name in ("kit", "embedder", "collection", "created")),
-        ]
-    )
+    own = _SECTION.sub("", file.read_text(encoding="utf-8")).rstrip() if file.exists() else ""
+    lines = ["[library]  # written by Llavero: what built this library; do not edit"]
+    values = {name: value for name, value in asdict(record).items() if value != ""}
+    lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     with _named(folder):
         fresh = folder / f".{FILE_NAME}.new"
         with fresh.open("w", encoding="utf-8") as stream:
-            stream.write(f"{own}{section}\n")
+            stream.write("\n".join([*([own, ""] if own else []), *lines]) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         fresh.replace(file)
-    return record
 
 
 def _check(folder: Path, record: LibraryRecord, kit: str | None, embedder: str | None) -> None:
@@ -227,7 +248,7 @@ def _check(folder: Path, record: LibraryRecord, kit: str | None, embedder: str |
         raise LibraryMismatchError(str(folder), f"library format {record.format}", f"format {FORMAT}")
     if kit is not None and record.kit != kit:
         raise LibraryMismatchError(str(folder), f"the kit '{record.kit}'", f"the kit '{kit}'")
-    if embedder is not None and record.embedder != embedder:
+    if embedder is not None and record.embedder and record.embedder != embedder:
         raise LibraryMismatchError(str(folder), f"the embedder '{record.embedder}'", f"'{embedder}'")
 
 

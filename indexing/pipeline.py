@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from indexing.chunking import chunks
@@ -76,7 +76,7 @@ def index(
     *,
     library: Library,
     store: Store,
-    embedder: Embedder,
+    embedder: Embedder | Callable[[], Embedder],
     settings: IndexingSettings | None = None,
     sentences: Path | None = None,
     readers: ReaderFactory | None = None,
@@ -88,23 +88,43 @@ def index(
 
     New files are added, changed ones replace their rows, files that are gone from disk below the given folders are
     removed; a file whose bytes are known embeds nothing. A file that failed and did not change is reported with its
-    reason again without being read, unless `retry_failed`. The embedder is touched only when there is something to
-    embed. `cancelled` is asked between files: what was read by then is still written.
-    `sentences` is the folder of the office readers' sentence model; `readers` replaces the pool of worker processes.
+    reason again without being read, unless `retry_failed`. `cancelled` is asked between files: what was read by then
+    is still written.
+
+    `embedder` may be a function that loads it; it is called only when there is something to embed. `sentences` is
+    the folder of the office readers' sentence model; `readers` replaces the pool of worker processes.
     """
     chosen = settings or IndexingSettings()
+    load = _once(embedder if callable(embedder) else lambda: embedder, library)
 
     def pool() -> ReaderPool:
         return ReaderPool(
             limits=chosen.limits,
-            preprocess=embedder.preprocess,
+            preprocess=load().preprocess,
             spool=library.spool,
             workers=chosen.workers,
             sentences=sentences,
         )
 
-    run = _Run(library, store, embedder, chosen, on_progress)
+    run = _Run(library, store, load, chosen, on_progress)
     return run.all([absolute(path) for path in paths], readers or pool, retry_failed, cancelled)
+
+
+def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedder]:
+    """Loads at the first call, from whichever thread, and refuses an embedder that is not the library's."""
+    lock = threading.Lock()
+
+    @cache
+    def loaded() -> Embedder:
+        embedder = load()
+        library.settle(embedder)
+        return embedder
+
+    def locked() -> Embedder:
+        with lock:
+            return loaded()
+
+    return locked
 
 
 def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
@@ -151,7 +171,7 @@ class _Run:
         self,
         library: Library,
         store: Store,
-        embedder: Embedder,
+        embedder: Callable[[], Embedder],
         settings: IndexingSettings,
         on_progress: Callable[[Progress], None],
     ) -> None:

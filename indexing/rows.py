@@ -36,9 +36,12 @@ class Job:
 
 
 class RowMaker:
-    """Takes files, calls `Job.is_written` once all their rows are in the store."""
+    """Takes files, calls `Job.is_written` once all their rows are in the store.
 
-    def __init__(self, *, embedder: Embedder, store: Store, settings: IndexingSettings) -> None:
+    `embedder` is a function, since a run that finds nothing new never loads one.
+    """
+
+    def __init__(self, *, embedder: Callable[[], Embedder], store: Store, settings: IndexingSettings) -> None:
         self._embedder, self._store, self._settings = embedder, store, settings
         self._pictures: list[tuple[Job, Chunk, Pixels]] = []
         self._passages: list[tuple[Job, Chunk, Vector | None]] = []
@@ -83,7 +86,7 @@ class RowMaker:
         if not waiting:
             return
         pixels_BHWC = np.stack([square for _, _, square in waiting])
-        embedded = self._embedder.embed_images(pixels_BHWC)
+        embedded = self._embedder().embed_images(pixels_BHWC)
         for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, embedded.labels, strict=True):
             self._add_picture(job, chunk, clip, labels)
 
@@ -103,10 +106,10 @@ class RowMaker:
         """
         new = [label.text for label in labels if label.text not in self._label_vectors]
         if new:
-            self._label_vectors |= zip(new, self._embedder.embed_passages(new), strict=True)
+            self._label_vectors |= zip(new, self._embedder().embed_passages(new), strict=True)
         mixed = sum(
             (label.probability * self._label_vectors[label.text] for label in labels),
-            start=np.zeros(self._embedder.text_dimensions, dtype=np.float32),
+            start=np.zeros(self._embedder().text_dimensions, dtype=np.float32),
         )
         return _unit(mixed)
 
@@ -115,7 +118,7 @@ class RowMaker:
         waiting.sort(key=lambda each: len(each[1].text))
         for start in range(0, len(waiting), self._settings.text_batch):
             batch = waiting[start : start + self._settings.text_batch]
-            vectors_BD = self._embedder.embed_passages([chunk.searchable_text for _, chunk, _ in batch])
+            vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in batch])
             for (job, chunk, clip), text in zip(batch, vectors_BD, strict=True):
                 self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
 

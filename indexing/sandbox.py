@@ -133,6 +133,11 @@ class ReaderPool:
         finally:
             self._abandon(done, under_way)
 
+    def cancel(self) -> None:
+        """From another thread: kill what is being read; those files come back as ReaderStoppedError."""
+        for worker in self._workers:
+            worker.cancel()
+
     def _start_threads(self) -> None:
         """One thread for each worker, as long as the pool lives: the kernel kills a worker when the thread
         that spawned it ends (PR_SET_PDEATHSIG)."""

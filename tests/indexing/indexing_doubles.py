@@ -99,6 +99,9 @@ class PlainReader:
             except (OSError, UnreadableFileError) as error:
                 yield source, error if isinstance(error, UnreadableFileError) else DamagedFileError(str(error))
 
+    def cancel(self) -> None:
+        pass  # every file here is read in no time
+
     def _one(self, source: SourceFile) -> ReadResult:
         folder = self.spool / source.content_hash
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from indexing_doubles import TinyEmbedder
 
 from indexing.errors import LibraryInUseError, LibraryMismatchError, StoreError
 from indexing.library import FORMAT, Library, LibraryNotFoundError, LibraryRecord
@@ -59,6 +60,38 @@ def test_a_library_of_another_format_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace(f"format = {FORMAT}", "format = 99"))
     with pytest.raises(LibraryMismatchError, match="library format 99, not with format 1"):
         make(tmp_path)
+
+
+def test_the_first_embedder_settles_the_library_and_another_is_refused(tmp_path: Path) -> None:
+    own = "milvus_uri = 'http://x:1'\n\n[generator]\nurl = 'http://y/v1'\n"
+    (tmp_path / "llavero.toml").write_text(own)
+    with Library.open(tmp_path, kit="pocket", create=True) as library:
+        library.settle(TinyEmbedder())
+        library.settle(TinyEmbedder())
+        other = TinyEmbedder()
+        other.name = "tiny-2"
+        with pytest.raises(LibraryMismatchError, match="the embedder 'tiny-1', not with 'tiny-2'"):
+            library.settle(other)
+    record = LibraryRecord.read(tmp_path)
+    assert record is not None
+    assert (record.embedder, record.clip_dimensions, record.text_dimensions) == ("tiny-1", 6, 16)
+    text = (tmp_path / "llavero.toml").read_text()
+    assert text.startswith(own.rstrip())
+    assert text.count("[library]") == 1
+    assert tomllib.loads(text)["milvus_uri"] == "http://x:1"
+
+
+def test_a_section_of_the_person_s_below_ours_stays(tmp_path: Path) -> None:
+    make(tmp_path).close()
+    with (tmp_path / "llavero.toml").open("a") as file:
+        file.write("\n[generator]\nurl = 'http://y/v1'\n")
+    with Library.open(tmp_path) as library:
+        embedder = TinyEmbedder()
+        embedder.name = "pocket-1"
+        library.settle(embedder)
+    table = tomllib.loads((tmp_path / "llavero.toml").read_text())
+    assert table["generator"] == {"url": "http://y/v1"}
+    assert table["library"]["clip_dimensions"] == 6
 
 
 def test_without_a_kit_it_opens_whatever_built_it(tmp_path: Path) -> None:

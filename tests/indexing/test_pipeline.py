@@ -10,7 +10,7 @@ import pytest
 from indexing_doubles import PlainReader, TinyEmbedder, make_files, open_library
 from PIL import Image
 
-from indexing.errors import StoreError
+from indexing.errors import LibraryMismatchError, StoreError
 from indexing.library import Library
 from indexing.pipeline import IndexReport, NotInLibraryError, Progress, files, index, remove
 from indexing.records import Chunk
@@ -34,7 +34,7 @@ class Bench:
             paths or [self.folder],
             library=self.library,
             store=self.store,
-            embedder=self.embedder,
+            embedder=more.pop("embedder", self.embedder),  # type: ignore[arg-type]
             readers=lambda: self.reader,
             settings=IndexingSettings(picture_batch=4, text_batch=4, write_batch=8),
             **more,  # type: ignore[arg-type]
@@ -113,6 +113,29 @@ def test_a_second_run_reads_and_embeds_nothing(bench: Bench) -> None:
     assert numbers(report) == (0, 0, 10, 0, 1)
     assert report.chunks == 0
     assert (bench.reader.read_paths, bench.embedder.pictures, bench.embedder.texts) == ([], 0, 0)
+
+
+def test_a_run_that_finds_nothing_new_loads_no_embedder(bench: Bench) -> None:
+    bench.write("a.txt", "words")
+    bench.write("b.txt", "BROKEN")
+    bench.index()
+
+    def load() -> TinyEmbedder:
+        raise AssertionError("nothing is to be embedded")
+
+    assert numbers(bench.index(embedder=load)) == (0, 0, 1, 0, 1)
+
+
+def test_another_embedder_than_the_first_is_refused_before_it_embeds(bench: Bench) -> None:
+    bench.write("a.txt", "words")
+    bench.index()
+    bench.write("b.txt", "more words")
+    other = TinyEmbedder()
+    other.name = "tiny-2"
+    with pytest.raises(LibraryMismatchError, match=r"tiny-1.*tiny-2"):
+        bench.index(embedder=other)
+    assert other.texts == 0
+    assert bench.texts() == [("a.txt", "words")]
 
 
 def test_a_touched_file_is_not_indexed_again(bench: Bench) -> None:

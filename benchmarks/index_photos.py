@@ -1,0 +1,239 @@
+"""Indexing photographs end to end, against the bare embedding and against a plain loop.
+
+    python benchmarks/index_photos.py                       # pocket kit and open_clip ViT-B-32, 500 photographs
+    python benchmarks/index_photos.py --models pocket --count 200 --rounds 5
+
+Three ways through the same photographs, taken in turns, round after round, medians reported:
+
+    bare   `embed_images` alone: pixels already decoded and cropped in memory, batches of 32, the same threads
+    index  `indexing.pipeline.index` into an empty library, from the first folder to the last row: walking, hashing,
+           reading in worker processes, the look for text, thumbnails, labels, words, Milvus Lite, the ledger
+    plain  what one would write first: open, crop, embed one, insert one
+
+`index / bare` is the share of the model's own speed that is left. Photographs are cut, turned and tinted from those
+of the sample collection (or drawn, where there are none), 640×480 to 1600×1200, the same for everyone.
+Peak memory is proportional set size over this process and its children, looked at ten times a second.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from indexing.embedding.protocol import Embedder, Pixels
+from indexing.library import Library
+from indexing.pipeline import index
+from indexing.records import Chunk
+from indexing.settings import IndexingSettings
+from indexing.store import MilvusStore, Row
+from llava_model.kits import find
+
+SAMPLE = Path(__file__).parent.parent / "examples" / "sample" / "collection" / "photos"
+SIZES = [(640, 480), (800, 600), (1024, 768), (1200, 1600), (1280, 960), (1600, 1200)]
+BATCH = 32
+
+
+def make_photographs(folder: Path, count: int) -> None:
+    """`count` different JPEGs of quality 85."""
+    originals = [Image.open(each).convert("RGB") for each in sorted(SAMPLE.rglob("*.jpg"))]
+    for number in range(count):
+        draw = random.Random(number)
+        size = SIZES[number % len(SIZES)]
+        original = draw.choice(originals) if originals else _drawn(draw)
+        part = draw.uniform(0.5, 1.0)
+        width, height = (round(side * part) for side in original.size)
+        left, top = draw.randint(0, original.width - width), draw.randint(0, original.height - height)
+        photo = original.crop((left, top, left + width, top + height)).resize(size, Image.Resampling.BICUBIC)
+        photo = ImageOps.mirror(photo) if draw.random() < 0.5 else photo
+        photo = ImageEnhance.Color(photo).enhance(draw.uniform(0.5, 1.5))
+        photo = ImageEnhance.Brightness(photo).enhance(draw.uniform(0.7, 1.3))
+        grain = Image.effect_noise(size, 12).convert("RGB")  # enlarged pictures are smoother than a camera's
+        Image.blend(photo, grain, 0.05).save(folder / f"IMG_{number:04d}.jpg", quality=85)
+
+
+def _drawn(draw: random.Random) -> Image.Image:
+    photo = Image.effect_noise((800, 600), 60).convert("RGB").filter(ImageFilter.GaussianBlur(3))
+    pen = ImageDraw.Draw(photo)
+    for _ in range(12):
+        x, y, reach = draw.randint(0, 700), draw.randint(0, 500), draw.randint(30, 250)
+        colour = (draw.randint(0, 255), draw.randint(0, 255), draw.randint(0, 255))
+        draw.choice([pen.ellipse, pen.rectangle])((x, y, x + reach, y + reach), fill=colour)
+    return photo
+
+
+def make_embedder(model: str, device: str) -> Embedder:
+    """`pocket`, or an open_clip model's name with random weights."""
+    kit = find("pocket")
+    if model == "pocket":
+        from indexing.embedding.pocket import PocketEmbedder
+
+        return PocketEmbedder(kit.path("vision"), kit.path("text"), device=device)
+    from indexing.embedding.open_clip import OpenClipEmbedder
+
+    return OpenClipEmbedder(model, None, text=kit.path("text"), device=device)
+
+
+def bare(embedder: Embedder, pixels_NHWC: Pixels) -> float:
+    """Seconds for the model alone."""
+    started = time.perf_counter()
+    for start in range(0, len(pixels_NHWC), BATCH):
+        embedder.embed_images(pixels_NHWC[start : start + BATCH])
+    return time.perf_counter() - started
+
+
+def whole(embedder: Embedder, photographs: Path, folder: Path, expected: int) -> float:
+    """Seconds of `index` on an empty library."""
+    with _library(embedder, folder) as (library, store):
+        started = time.perf_counter()
+        report = index(
+            [photographs],
+            library=library,
+            store=store,
+            embedder=embedder,
+            settings=IndexingSettings(picture_batch=BATCH),
+        )
+        seconds = time.perf_counter() - started
+        assert (report.added, report.failed, store.count()) == (expected, 0, expected), report
+    return seconds
+
+
+def plain(embedder: Embedder, photographs: Path, folder: Path) -> float:
+    """Seconds of the loop without batches, workers or a ledger."""
+    with _library(embedder, folder) as (_, store):
+        started = time.perf_counter()
+        for path in sorted(photographs.iterdir()):
+            with Image.open(path) as image:
+                pixels = embedder.preprocess.crop(image.convert("RGB"))
+            vector = embedder.embed_images(pixels[None]).vectors_BD[0]
+            chunk = Chunk(content_hash=path.name, path=str(path), kind="image", ordinal=0, title=path.stem)
+            store.upsert([Row(chunk=chunk, clip=vector)])
+        store.ready()
+        return time.perf_counter() - started
+
+
+@contextmanager
+def _library(embedder: Embedder, folder: Path) -> Iterator[tuple[Library, MilvusStore]]:
+    shutil.rmtree(folder, ignore_errors=True)
+    library = Library.open(folder, kit="benchmark", embedder_name=embedder.name, create=True)
+    store = MilvusStore.open(
+        library.milvus,
+        clip_dimensions=embedder.clip_dimensions,
+        text_dimensions=embedder.text_dimensions,
+    )
+    try:
+        yield library, store
+    finally:
+        store.close()
+        library.close()
+
+
+@contextmanager
+def peak_memory(found: list[float]) -> Iterator[None]:
+    """Appends the peak in megabytes."""
+    done, peak = threading.Event(), 0.0
+    here = psutil.Process()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            total = 0
+            for process in (here, *here.children(recursive=True)):
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            peak = max(peak, total / 1e6)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        found.append(round(peak))
+
+
+def decoded(embedder: Embedder, photographs: Path) -> Pixels:
+    """All photographs as the model takes them."""
+    squares = []
+    for path in sorted(photographs.iterdir()):
+        with Image.open(path) as image:
+            squares.append(embedder.preprocess.crop(image.convert("RGB")))
+    return np.stack(squares)
+
+
+def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: str) -> dict[str, object]:
+    """All rounds of one model."""
+    embedder = make_embedder(model, device)
+    pixels_NHWC = decoded(embedder, photographs)
+    count = len(pixels_NHWC)
+    ways: dict[str, Callable[[], float]] = {
+        "bare": lambda: bare(embedder, pixels_NHWC),
+        "index": lambda: whole(embedder, photographs, work / "library", count),
+        "plain": lambda: plain(embedder, photographs, work / "library"),
+    }
+    bare(embedder, pixels_NHWC[: 2 * BATCH])  # warm
+    memory: list[float] = []
+    with peak_memory(memory):
+        ways["index"]()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    loads: list[float] = []
+    for _ in range(rounds):
+        loads.append(round(os.getloadavg()[0], 1))
+        for name, way in ways.items():
+            seconds[name].append(way())
+    rates = {name: count / statistics.median(each) for name, each in seconds.items()}
+    shares = [b / i for b, i in zip(seconds["bare"], seconds["index"], strict=True)]
+    return {
+        "model": embedder.name,
+        "photographs": count,
+        "per_second": {name: round(rate, 1) for name, rate in rates.items()},
+        "index_over_bare": round(statistics.median(shares), 3),
+        "index_over_bare_each_round": [round(share, 3) for share in shares],
+        "index_over_plain": round(rates["index"] / rates["plain"], 2),
+        "peak_megabytes": memory[0],
+        "load_before_each_round": loads,
+    }
+
+
+def main() -> None:
+    """Print a table, then the same as one JSON line."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--models", nargs="+", default=["pocket", "ViT-B-32"])
+    arguments.add_argument("--count", type=int, default=500)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--photographs", type=Path, help="keep and reuse the photographs in this folder")
+    chosen = arguments.parse_args()
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        photographs = chosen.photographs or Path(folder) / "photographs"
+        if not photographs.exists():
+            photographs.mkdir(parents=True)
+            make_photographs(photographs, chosen.count)
+        for model in chosen.models:
+            result = measure(model, photographs, Path(folder), rounds=chosen.rounds, device=chosen.device)
+            results.append(result)
+            print(f"{result['model']}: {result['photographs']} photographs, median of {chosen.rounds} rounds")
+            for name, rate in result["per_second"].items():
+                print(f"  {name:6} {rate:8.1f} a second")
+            print(f"  index / bare {result['index_over_bare']}, index / plain {result['index_over_plain']}")
+            print(f"  peak memory {result['peak_megabytes']} MB, load {result['load_before_each_round']}")
+    print(json.dumps({"cores": os.cpu_count(), "device": chosen.device, "results": results}))
+
+
+if __name__ == "__main__":
+    main()
