@@ -4,7 +4,7 @@ A tool for whoever changes the collection; nothing else needs it. Office files, 
 project's own environment. The two PDFs need `reportlab` (tried with 5.1.0), and the papers the Debian packages
 fonts-lato, fonts-courier-prime, fonts-gnutypewriter, fonts-ebgaramond-extra, fonts-dancingscript and
 fonts-dejavu-core. The pictures are
-cut from unpacked packages, which `sample_maker/pictures.py` names.
+cut from unpacked packages, which `sample_maker/picture_table.py` names.
 """
 
 import argparse

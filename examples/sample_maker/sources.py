@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sample_maker.pictures import DRAWINGS, PHOTOGRAPHS, Picture
+from sample_maker.picture_table import DRAWINGS, PHOTOGRAPHS, Picture
 
 MADE_HERE: tuple[tuple[str, str], ...] = (
     ("documents/invoice-SD-2025-118.pdf", "invoice.py; Lato (SIL OFL 1.1) embedded as a subset"),
@@ -11,9 +11,9 @@ MADE_HERE: tuple[tuple[str, str], ...] = (
     ("mail/2025-10-06 class 4b.eml", "pages.py"),
     ("notes/interview-17-adela-quint.txt", "pages.py"),
     ("notes/volunteer-handbook.md", "pages.py"),
-    ("office/board-minutes-2025-05-06.docx", "office.py"),
-    ("office/lighthouse-gallery-opening.pptx", "office.py, its chart by chart.py"),
-    ("office/museum-workbook-2025.xlsx", "office.py"),
+    ("office/board-minutes-2025-05-06.docx", "minutes.py"),
+    ("office/lighthouse-gallery-opening.pptx", "slides.py, its chart by chart.py"),
+    ("office/museum-workbook-2025.xlsx", "workbook.py"),
     ("scans/fax-ferry-timetable.tif", "scans.py; drawn with Courier Prime (SIL OFL 1.1)"),
     (
         "scans/letter-1927-11-03.pdf",
@@ -38,7 +38,7 @@ cat, the ship's drawing) is part of that story; what it really shows stands belo
 ## Pictures by others
 
 Only pictures that their package declares to be CC0 or in the public domain. They were cropped, made smaller and
-saved again; `sample_maker/pictures.py` says how. The evidence stands where the package says it:
+saved again; `sample_maker/picture_table.py` says which. The evidence stands where the package says it:
 
 | package | where it states the licence |
 |---|---|
