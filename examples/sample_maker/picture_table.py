@@ -118,7 +118,7 @@ PHOTOGRAPHS: tuple[Picture, ...] = (
     _photo(
         "photos/talks/P1030277.jpg",
         "scikit-image/skimage/data/rocket.jpg",
-        "A rocket lifting off at dusk",
+        "A rocket on its launch pad at dusk",
         "SpaceX",
         "public domain",
         "https://www.flickr.com/photos/spacexphotos/16511594820/",
