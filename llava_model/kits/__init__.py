@@ -6,7 +6,7 @@ definition (what a kit is) → fetch (the only downloads) → unpack → convert
 
 from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, available, find, kits_home
 from llava_model.kits.errors import KitDamagedError, KitError, KitNotFoundError, KitNotInstalledError
-from llava_model.kits.install import DamagedFile, InstallProgress, install, verify
+from llava_model.kits.installer import DamagedFile, InstallProgress, install, verify
 
 __all__ = [
     "Component",

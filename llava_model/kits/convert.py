@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
@@ -32,6 +33,8 @@ def convert(component: Component, unpacked: Path, target: Path) -> None:
             _RECIPES[name](component, unpacked, target)
     except ImportError as error:
         raise MissingExtraError(error.name or str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise ConversionError(component.name, "the download wants to run code, or holds no weights") from error
     except SafetensorError as error:
         if (full := os.strerror(errno.ENOSPC)) in str(error):
             raise OSError(errno.ENOSPC, full) from error
@@ -42,13 +45,15 @@ def _as_is(component: Component, unpacked: Path, target: Path) -> None:
     """The files that a repository's pin or `options.files` names; without either, all of them."""
     source = component.source
     patterns = list(source.files) if isinstance(source, HubSource) else component.options.get("files", ["*"])
+    downloaded, wanted = files_in(unpacked), set()
     for pattern in patterns:
-        names = [name for name in files_in(unpacked) if fnmatch(name, pattern)]
-        if not names:
+        matching = {name for name in downloaded if fnmatch(name, pattern)}
+        if not matching:
             raise ConversionError(component.name, f"the download holds no {pattern}")
-        for name in names:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            _place(unpacked / name, target / name)
+        wanted |= matching
+    for name in sorted(wanted):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        _place(unpacked / name, target / name)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -93,13 +93,20 @@ def _pip_failure(wanted: PackageSource, output: str) -> Exception:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in output:
         return DownloadError(str(wanted), "pip is not installed here", f"Install it: {sys.executable} -m ensurepip")
-    errors = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
     return DownloadError(
         str(wanted),
-        errors[-1] if errors else (output.strip().splitlines() or ["pip brought nothing"])[-1],
+        _pip_reason(output),
         "Check the network and pip's configuration (pip config list), or download on another machine with "
         f"'pip download --no-deps -d FOLDER {wanted}' and name the folder with --source FOLDER.",
     )
+
+
+def _pip_reason(output: str) -> str:
+    if "connection broken by" in output:  # what pip says last is then only that it found no version
+        return "pip cannot reach its package index"
+    lines = output.strip().splitlines() or ["pip brought nothing"]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines)[-1]
 
 
 def hub_files(

