@@ -98,21 +98,25 @@ class Workbench:
 
     @cached_property
     def embedder(self) -> "Embedder":
-        """The kit's embedder, loaded once."""
+        """The kit's embedder, loaded once; refused where another one filled the library."""
         with self._building:
-            return _load_embedder(self.kit, self.settings.device)
+            embedder = _load_embedder(self.kit, self.settings.device)
+            self._library.settle(embedder)
+            return embedder
 
     @cached_property
     def store(self) -> MilvusStore:
         """Milvus Lite inside the library, or the server that the settings name."""
         with self._building:
+            if not self._library.record.clip_dimensions:
+                self._library.settle(self.embedder)
             record = self._library.record
             store = MilvusStore.open(
                 self.settings.milvus_uri or self._library.milvus,
                 token=self.settings.milvus_token or None,
                 collection=record.collection,
-                clip_dimensions=self.embedder.clip_dimensions,
-                text_dimensions=self.embedder.text_dimensions,
+                clip_dimensions=record.clip_dimensions,
+                text_dimensions=record.text_dimensions,
             )
             self._closers.append(store.close)
             return store
@@ -144,7 +148,7 @@ class Workbench:
                 paths,
                 library=self._library,
                 store=self.store,
-                embedder=self.embedder,
+                embedder=lambda: self.embedder,
                 settings=self.settings.indexing,
                 sentences=self.kit.path("sentences") if self.kit.has("sentences") else None,
                 retry_failed=retry_failed,
@@ -247,7 +251,7 @@ def _without_loading_bars() -> None:
     """Loading takes a second or two; transformers' own bars would stand between our results."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
 
 
 def _load_embedder(kit: Kit, device: str) -> "Embedder":
