@@ -9,7 +9,6 @@ cut from unpacked packages, which `sample_maker/picture_table.py` names.
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -22,47 +21,52 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parent))
     for part in options.parts or [part for part in PARTS if part != "pictures" or options.packages]:
         print(f"drawing {part}", file=sys.stderr)
-        _maker(part, options.packages, options.fonts)(options.out)
+        _draw(part, options)
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"any of: {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of: {', '.join(PARTS)}; all that can be drawn")
     parser.add_argument("--out", type=Path, default=SAMPLE, help="folder for collection/ and SOURCES.md")
     parser.add_argument("--packages", type=Path, help="folder of unpacked packages, for the pictures")
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"), help="folder with the fonts")
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if "pictures" in options.parts and options.packages is None:
         parser.error("the pictures are cut from unpacked packages: name their folder with --packages")
     return options
 
 
-def _maker(part: str, packages: Path, fonts: Path) -> Callable[[Path], None]:
+def _draw(part: str, options: argparse.Namespace) -> None:
     """Each part imports only what it needs."""
+    collection = options.out / "collection"
     if part == "pages":
         from sample_maker import pages
 
-        return lambda out: pages.write_all(out / "collection")
-    if part == "office":
+        pages.write_all(collection)
+    elif part == "office":
         from sample_maker import office
 
-        return lambda out: office.write_all(out / "collection")
-    if part == "pdf":
+        office.write_all(collection)
+    elif part == "pdf":
         from sample_maker import invoice, manual
 
-        return lambda out: (manual.write(out / "collection", fonts), invoice.write(out / "collection", fonts))[0]
-    if part == "scans":
+        manual.write(collection, options.fonts)
+        invoice.write(collection, options.fonts)
+    elif part == "scans":
         from sample_maker import scans
 
-        return lambda out: scans.write_all(out / "collection", fonts)
-    if part == "pictures":
+        scans.write_all(collection, options.fonts)
+    elif part == "pictures":
         from sample_maker import pictures
 
-        return lambda out: pictures.cut_all(packages, out / "collection")
-    from sample_maker import sources
+        pictures.cut_all(options.packages, collection)
+    else:
+        from sample_maker import sources
 
-    return lambda out: sources.write(out / "SOURCES.md")
+        sources.write(options.out / "SOURCES.md")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from sample_maker import fonts as font_files
 from sample_maker.paper import aged, folded, grain, lit_from, scanned
@@ -214,15 +214,15 @@ def _printed_strip(fonts: Path) -> Image.Image:
     draw = ImageDraw.Draw(strip)
     y = 46.0
 
-    def centred(text: str, font: object = plain, step: float = 40) -> None:
+    def centred(text: str, font: ImageFont.FreeTypeFont = plain, step: float = 40) -> None:
         nonlocal y
-        draw.text((width / 2, y), text, fill=25, font=font, anchor="mt")  # type: ignore[arg-type]
+        draw.text((width / 2, y), text, fill=25, font=font, anchor="mt")
         y += step
 
-    def columns(text: str, amount: str, font: object = plain, step: float = 42) -> None:
+    def columns(text: str, amount: str, font: ImageFont.FreeTypeFont = plain, step: float = 42) -> None:
         nonlocal y
-        draw.text((left, y), text, fill=25, font=font)  # type: ignore[arg-type]
-        draw.text((right, y), amount, fill=25, font=font, anchor="ra")  # type: ignore[arg-type]
+        draw.text((left, y), text, fill=25, font=font)
+        draw.text((right, y), amount, fill=25, font=font, anchor="ra")
         y += step
 
     centred("KETTLE & CLEAT", strong, 62)
@@ -258,9 +258,8 @@ def _fax_page(lines: tuple[str, ...], fonts: Path, seed: int) -> Image.Image:
     draw.text((90, 24), sender, fill=0, font=font_files.for_pictures(fonts, "Courier Prime.otf", 32))
     for row, line in enumerate(lines):
         heading = line.startswith("#")
-        draw.text((150, 190 + 78 * row), line.lstrip("# "), fill=0, font=strong) if heading else draw.text(
-            (150, 190 + 78 * row), line, fill=0, font=plain
-        )
+        words = line.lstrip("# ") if heading else line
+        draw.text((150, 190 + 78 * row), words, fill=0, font=strong if heading else plain)
     page = page.rotate(0.35 if seed % 2 else -0.25, Image.Resampling.BICUBIC, fillcolor=255)
     rng = np.random.default_rng(seed)
     pixels = np.asarray(page.filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float32)
