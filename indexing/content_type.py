@@ -4,6 +4,7 @@ A picture named `.pdf` is read as the picture it is (with a note); bytes that ar
 refused even when the name says `.txt`.
 """
 
+import codecs
 import re
 import zipfile
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ _MAIL_HEADER = re.compile(
     rb"|content-type|content-transfer-encoding|x-[a-z0-9-]+|dkim-signature|thread-index)[ \t]*:",
     re.IGNORECASE,
 )
-_HTML = re.compile(r"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html[\s>])", re.I | re.S)
+_HTML = re.compile(r"(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,21 +174,33 @@ def _from_text(head: bytes, named: ContentType | None) -> ContentType:
         raise UnsupportedFileError("binary data of an unknown kind (neither text nor a known format)")
     if named == "mail" or _looks_like_mail(head):
         return "mail"
-    if _HTML.match(text):
+    if _HTML.match(_after_prolog(text)):
         return "html"
     return named if named in ("html", "markdown") else "text"
 
 
 def _as_text(head: bytes) -> str | None:
     """The head as text, or None when it is binary: control characters are what text does not have."""
-    encoding = guess_encoding(head)
+    encoding = guess_encoding(head, whole=len(head) < _HEAD_BYTES)
     text = head.decode(encoding, errors="replace")
     odd = sum(1 for char in text if (char < " " and char not in "\t\n\r\f\x1b\b") or char in "\x7f\ufffd")
     return text if odd <= max(1, len(text) // 50) else None
 
 
-def guess_encoding(data: bytes) -> str:
-    """UTF-8, UTF-16 (also without a byte order mark) or cp1252, in this order of evidence."""
+def _after_prolog(text: str) -> str:
+    """The text after an XML declaration and comments; a loop, because a pattern for it can take forever."""
+    text = text.lstrip("\ufeff \t\r\n")
+    while text.startswith(("<?xml", "<!--")):
+        _, end, text = text.partition("?>" if text.startswith("<?") else "-->")
+        text = text.lstrip() if end else ""
+    return text
+
+
+def guess_encoding(data: bytes, *, whole: bool = True) -> str:
+    """UTF-8, UTF-16 (also without a byte order mark) or cp1252, in this order of evidence.
+
+    `whole` is False for the beginning of a longer file, which may end inside a character.
+    """
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8-sig"),
         (b"\xff\xfe\0\0", "utf-32"),
@@ -201,10 +214,9 @@ def guess_encoding(data: bytes) -> str:
     if sample.count(0) > len(sample) // 5:
         return "utf-16-le" if sample[1::2].count(0) >= sample[0::2].count(0) else "utf-16-be"
     try:
-        data[:-3].decode("utf-8")  # the head may end inside a character
-    except UnicodeDecodeError as error:
-        if error.start < len(data) - 6:
-            return "cp1252"
+        codecs.getincrementaldecoder("utf-8")().decode(data, final=whole)
+    except UnicodeDecodeError:
+        return "cp1252"
     return "utf-8"
 
 

@@ -184,6 +184,10 @@ class _Stopped(Exception):  # noqa: N818  # never leaves this module
     """The worker was killed or died; the message is the reason for a person."""
 
 
+class _Died(_Stopped):
+    """It was not us who ended it."""
+
+
 class _Worker:
     """One process and the pipes to it; used by one thread at a time."""
 
@@ -203,18 +207,33 @@ class _Worker:
         if source.size_bytes > limits.max_file_bytes:
             size, limit = source.size_bytes // MEGABYTE, limits.max_file_bytes // MEGABYTE
             return FileTooLargeError(f"the file is {size:,} MB, the limit is {limit:,} MB")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         try:
             outcome = self._ask(source, folder)
+        except _Died as died:
+            outcome = self._ask_afresh(source, folder, died) if self._files else self._stopped(died)
         except _Stopped as stopped:
-            self.stop()
-            outcome = ReaderStoppedError(str(stopped))
+            outcome = self._stopped(stopped)
         if isinstance(outcome, UnreadableFileError):
             shutil.rmtree(folder, ignore_errors=True)
         return outcome
 
+    def _ask_afresh(self, source: SourceFile, folder: Path, died: "_Died") -> Outcome:
+        """A worker that has read other files may have died of them, or been killed while it was idle."""
+        failure = self._stopped(died)
+        if self._cancelled:
+            return failure
+        try:
+            return self._ask(source, folder)
+        except _Stopped as stopped:
+            return self._stopped(stopped)
+
+    def _stopped(self, reason: "_Stopped") -> ReaderStoppedError:
+        self.stop()
+        return ReaderStoppedError(str(reason))
+
     def _ask(self, source: SourceFile, folder: Path) -> Outcome:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         pipes = self._running()
         pipes.send({"path": str(source.path), "folder": str(folder)})
         started, pages = time.monotonic(), 0
@@ -246,7 +265,8 @@ class _Worker:
             return self._pipes
         self.stop()
         home = self._pool.spool / ".workers" / str(id(self))
-        (home / "tmp").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(home, ignore_errors=True)  # what a killed parser left half written
+        (home / "tmp").mkdir(parents=True)
         _link_sentence_model(home, self._sentences)
         self._process = subprocess.Popen(
             self._pool.program,
@@ -308,17 +328,19 @@ class _Pipes:
             self._selector.register(pipe.fileno(), selectors.EVENT_READ, data=is_answer)
 
     def send(self, message: dict[str, Any]) -> None:
-        """One line; a worker that is gone raises _Stopped."""
+        """One line; a worker that is gone raises _Died."""
         stdin = self._process.stdin
         assert stdin is not None
         try:
             stdin.write(json.dumps(message).encode() + b"\n")
             stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise _Stopped(self._obituary()) from error
+            raise _Died(self._obituary()) from error
 
     def receive(self, seconds: float, *, since: float) -> dict[str, Any]:
-        """The next line; raises _Stopped when the time since `since` is up or a limit is passed."""
+        """The next line; raises _Stopped when the time since `since` is up or a limit is passed,
+        _Died when there is nobody left to answer.
+        """
         deadline = since + seconds
         next_look = time.monotonic() + _POLL_SECONDS
         looks = 0
@@ -357,7 +379,7 @@ class _Pipes:
                 self._selector.unregister(descriptor)
             return
         if not data:
-            raise _Stopped(self._obituary())
+            raise _Died(self._obituary())
         self._answer += data
         limit = 12 * self._limits.max_text_characters
         if len(self._answer) > limit:
@@ -412,10 +434,8 @@ def _load_pixels(folder: Path, names: object, size: int) -> dict[str, Pixels]:
 
 def _link_sentence_model(home: Path, sentences: Path | None) -> None:
     """spaCy takes a folder of this name in the working directory for the model that unstructured names."""
-    link = home / "en_core_web_sm"
-    link.unlink(missing_ok=True)
     if sentences is not None:
-        link.symlink_to(sentences.resolve(), target_is_directory=True)
+        (home / "en_core_web_sm").symlink_to(sentences.resolve(), target_is_directory=True)
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -126,16 +126,12 @@ def read_plain(path: Path, spool: Spool) -> Reading:
 
 def html_blocks(text: str) -> list[Block]:
     """A web page or the HTML part of a mail."""
-    if not text.strip():
+    if not _has_elements(text):
         return []
     _prepare()
-    from lxml.etree import ParserError
     from unstructured.partition.html import partition_html
 
-    try:
-        return list(_blocks(partition_html(text=text, **_PLAIN)))
-    except ParserError:  # nothing but comments
-        return []
+    return list(_blocks(partition_html(text=text, **_PLAIN)))
 
 
 def plain_blocks(text: str) -> list[Block]:
@@ -282,6 +278,17 @@ def _properties(path: Path, document: Any) -> dict[str, str]:
         "date": properties.modified.isoformat() if properties.modified else "",
     }
     return {key: clean(str(value))[:500] for key, value in found.items() if value}
+
+
+def _has_elements(text: str) -> bool:
+    """unstructured stumbles over a page that is nothing but comments."""
+    from lxml import etree
+    from lxml import html as lxml_html
+
+    try:
+        return bool(lxml_html.document_fromstring(text).text_content().strip()) if text.strip() else False
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+        return False
 
 
 def _html_title(text: str) -> str:

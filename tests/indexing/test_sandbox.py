@@ -56,10 +56,12 @@ def pool_of(tmp_path: Path, *, workers: int = 1, body: str | None = None, **limi
 
 
 def files(tmp_path: Path, *names: str) -> list[SourceFile]:
+    """Small pictures, which are read in no time; no two have the same bytes."""
     made = []
     for name in names:
         path = tmp_path / name
-        path.write_text(f"words of {name}")
+        Image.new("RGB", (8, 8), "red").save(path, "PNG")
+        path.write_bytes(path.read_bytes() + name.encode(errors="replace"))
         made.append(source_of(path))
     return made
 
@@ -166,9 +168,17 @@ def test_pixels_of_the_wrong_size_are_refused(tmp_path: Path) -> None:
     assert isinstance(found["short.txt"], ReaderStoppedError)
 
 
+def test_a_reader_that_was_killed_in_a_document_reads_the_next_one(tmp_path: Path) -> None:
+    """The replacement starts in a fresh folder, whatever the killed one left in its own."""
+    sources = files(tmp_path, "a.txt", "b.txt")
+    with pool_of(tmp_path) as pool:
+        assert [type(outcome) for _, outcome in pool.read(sources[:1])] == [ReadResult]
+        psutil.Process().children()[0].kill()
+        assert [type(outcome) for _, outcome in pool.read(sources)] == [ReadResult, ReadResult]
+
+
 def test_what_libraries_print_does_not_disturb_the_protocol(tmp_path: Path) -> None:
-    path = tmp_path / "loud.txt"
-    path.write_text("words")
+    (source,) = files(tmp_path, "loud.txt")
     loud = "import sys, indexing.readers as r; real = r.read\n"
     loud += "def read(*a):\n    print('noise'); sys.stdout.flush(); import os; os.write(1, b'more'); return real(*a)\n"
     loud += "r.read = read\nfrom indexing.worker import main; main()"
@@ -176,7 +186,7 @@ def test_what_libraries_print_does_not_disturb_the_protocol(tmp_path: Path) -> N
         limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1,
         program=[sys.executable, "-P", "-c", loud],
     )  # fmt: skip
-    found = outcomes(pool, [source_of(path)])
+    found = outcomes(pool, [source])
     assert isinstance(found["loud.txt"], ReadResult)
 
 
@@ -225,15 +235,15 @@ def test_a_name_of_any_kind_is_read(tmp_path: Path, name: str) -> None:
 
 def test_a_name_that_is_no_utf_8_is_read(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
-    path.write_text("words")
+    Image.new("RGB", (8, 8), "red").save(path, "PNG")
     found = outcomes(pool_of(tmp_path), [source_of(path)])[path.name]
     assert isinstance(found, ReadResult)
 
 
 def test_the_same_bytes_twice_get_a_folder_each(tmp_path: Path) -> None:
-    for name in ("one.txt", "two.txt"):
-        (tmp_path / name).write_text("the very same words")
-    sources = [source_of(tmp_path / "one.txt"), source_of(tmp_path / "two.txt")]
+    sources = files(tmp_path, "one.txt", "two.txt")
+    (tmp_path / "two.txt").write_bytes((tmp_path / "one.txt").read_bytes())
+    sources[1] = source_of(tmp_path / "two.txt")
     found = outcomes(pool_of(tmp_path, workers=2), sources)
     folders = {outcome.folder for outcome in found.values() if isinstance(outcome, ReadResult)}
     assert len(folders) == 2
@@ -276,8 +286,7 @@ def test_workers_are_gone_when_the_pool_is_closed(tmp_path: Path) -> None:
 
 
 def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("words")
+    path = files(tmp_path, "a.txt")[0].path
     script = f"""
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
