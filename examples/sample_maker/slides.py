@@ -143,7 +143,7 @@ def _cover(slides: Slides) -> None:
     _lens(slide, (33.6, 9.2), 7.4, "2F5F80")
     _bar(slide, 2, 10.9, 9, 0.25, CORAL)
     _title(slide, "The lamp comes home", colour="FFFFFF", top=7.6, size=54)
-    lines = ("Opening of the Lighthouse Gallery, Saturday 4 October 2025", NAME)
+    lines = ("Opening of the Lighthouse Gallery", f"{NAME}, Saturday 4 October 2025")
     _text(slide, lines, 11.5, 4, size=24, colour="CFE0EA")
     slide.notes_slide.notes_text_frame.text = "Wait until the shutters are down before the first slide."
 
