@@ -14,6 +14,9 @@ from indexing.errors import LibraryInUseError, StoreError
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+_NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
+"""pymilvus pings every ten seconds; the embedded server counts that as abuse, hangs up and says so on stderr."""
+
 
 def connect(address: str, token: str | None) -> "MilvusClient":
     """A client, or one sentence on why there is none."""
@@ -27,7 +30,8 @@ def connect(address: str, token: str | None) -> "MilvusClient":
         try:
             if embedded:
                 Path(address).parent.mkdir(parents=True, exist_ok=True)
-            return MilvusClient(uri=address, token=token or "", timeout=10)
+            options = {"grpc_options": _NO_PINGS} if embedded else {}
+            return MilvusClient(uri=address, token=token or "", timeout=10, **options)
         except (MilvusException, OSError) as error:
             failure = error
     reason = reasons[-1] if reasons else failure

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_a_file_in_the_place_of_the_store_is_one_sentence(tmp_path: Path, capfd:
     with pytest.raises(StoreError, match="cannot be opened"):
         open_store(tmp_path)
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_idle_store_stays_connected_and_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """pymilvus's pings every ten seconds would end the connection after about a minute."""
+    store = open_store(tmp_path)
+    store.upsert([titled(0, "boat")])
+    time.sleep(75)
+    assert store.count() == 1
+    store.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_server_nobody_runs_is_one_sentence_with_its_address(capfd: pytest.CaptureFixture[str]) -> None:
