@@ -46,25 +46,32 @@ def _first_places(found: Sequence[tuple[Chunk, float]]) -> list[tuple[Chunk, flo
     return list({chunk.id: (chunk, score) for chunk, score in reversed(found)}.values())[::-1]
 
 
-def merge_pages(hits: Sequence[Hit]) -> list[Hit]:
-    """One page does not take two places: the picture of a page lends its score to that page's words.
+def merge_pages(rankings: Sequence[Ranking], hits: Sequence[Hit]) -> list[Ranking]:
+    """One page does not take two places: what a channel says of a page's picture, it says of the page's words.
 
-    A `page` hit (or the `image` hit of a picture full of words) disappears when `text`, `table` or `figure`
-    hits of the same page are there; the best of those takes over its channels and score. Order is by the new score.
+    Wherever a ranking names a `page` chunk (or the `image` chunk of a picture full of words) it now names the best
+    `text` or `table` hit of the same page, if `hits` (best first) has one. Fuse again afterwards.
     """
-    words_of: dict[tuple[str, int | None], Hit] = {}
+    words_of: dict[tuple[str, int | None], Chunk] = {}
     for hit in hits:
         if hit.chunk.kind in ("text", "table"):
-            words_of.setdefault((hit.chunk.content_hash, hit.chunk.page), hit)
-    merged = {hit.chunk.id: hit for hit in hits}
-    for hit in hits:
-        words = words_of.get((hit.chunk.content_hash, hit.chunk.page))
-        if hit.chunk.kind in ("page", "image") and words is not None:
-            heir = merged[words.chunk.id]
-            channels = {**hit.channels, **heir.channels}
-            merged[heir.chunk.id] = replace(heir, score=heir.score + hit.score, channels=channels)
-            del merged[hit.chunk.id]
-    return sorted(merged.values(), key=lambda hit: (-hit.score, hit.chunk.id))
+            words_of.setdefault((hit.chunk.content_hash, hit.chunk.page), hit.chunk)
+
+    def heir(chunk: Chunk) -> Chunk:
+        if chunk.kind not in ("page", "image"):
+            return chunk
+        return words_of.get((chunk.content_hash, chunk.page), chunk)
+
+    return [replace(each, found=[(heir(chunk), score) for chunk, score in each.found]) for each in rankings]
+
+
+def pictures_first(hits: Sequence[Hit], *, penalty: float) -> list[Hit]:
+    """Whatever is not a picture, a page or a figure keeps `penalty` (0..1) of its score."""
+    weighed = [
+        hit if hit.chunk.kind in ("image", "page", "figure") else replace(hit, score=hit.score * penalty)
+        for hit in hits
+    ]
+    return sorted(weighed, key=lambda hit: (-hit.score, hit.chunk.id))
 
 
 def spread_files(hits: Sequence[Hit], *, per_file: int) -> list[Hit]:

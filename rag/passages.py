@@ -147,8 +147,8 @@ def _lines_of_row(cells: Sequence[str], lines: Sequence[Line]) -> tuple[Line, ..
 _WANTS_DATE = re.compile(r"\b(when|date|day|year|month|deadline|until|since|opened|founded|issued|due)\b", re.I)
 _WANTS_FREQUENCY = re.compile(r"\b(how often|how regularly|how frequently)\b", re.IGNORECASE)
 _FREQUENCY = re.compile(
-    r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|once|twice|times? (?:a|per)|per (?:day|week|month|year)|"
-    r"never|always)\b",
+    r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|once|twice|times? (?:a|per)|"
+    r"per (?:day|week|month|year)|never|always)\b",
     re.IGNORECASE,
 )
 _WANTS_NUMBER = re.compile(

@@ -29,11 +29,8 @@ _SHORT_SYSTEM = (
     "Answer with one short sentence from the numbered evidence and name its number, like [1]. "
     f"If the answer is not there, write: {REFUSAL}"
 )
+# One example: with two the 135M model repeats their words ("The total is …"), with none it explains at length.
 _SHORT_EXAMPLES = (
-    (
-        "[1] Green Farm Shop\nTotal: 17.35\n\nQuestion: What is the total at Green Farm Shop?",
-        "The total is 17.35 [1].",
-    ),
     (
         "[1] The library opens at 9:00 and closes at 18:30.\n[2] A library card costs 12 euros a year.\n\n"
         "Question: What does a card cost?",

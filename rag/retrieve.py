@@ -18,7 +18,8 @@ from indexing.records import Channel, Hit
 from indexing.store import Store
 from indexing.store.protocol import Vector
 from rag.errors import EmptyQuestionError, NoChannelError
-from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
+from rag.intent import Intent, read_intent
 from rag.relevance import Verdict, judge
 from rag.rerank import rerank
 from rag.settings import RagSettings
@@ -72,14 +73,12 @@ class Retriever:
     def search(self, request: SearchRequest) -> Retrieval:
         """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
         clock = _Clock()
-        choice = self.settings.retrieval
-        rankings = self._rankings(request, clock)
+        intent = read_intent(request.text)
+        rankings = self._rankings(request, intent, clock)
         with clock.step("fuse"):
-            hits = fuse(rankings, constant=choice.rank_constant)
-            hits = rerank(request.text, hits, share=choice.coverage_weight)
-            hits = spread_files(merge_pages(hits), per_file=choice.per_file)
+            hits = self._ordered(rankings, intent)
         with clock.step("relevance"):
-            verdict = judge(request.text, hits, rankings, self.settings.relevance)
+            verdict = judge(intent.subject, hits, rankings, self.settings.relevance)
         return Retrieval(
             request=request,
             hits=tuple(hits[: request.k]),
@@ -88,34 +87,42 @@ class Retriever:
             notes=self._notes(request),
         )
 
-    def _rankings(self, request: SearchRequest, clock: "_Clock") -> list[Ranking]:
-        wanted = self._wanted(request)
+    def _ordered(self, rankings: list[Ranking], intent: Intent) -> list[Hit]:
+        choice = self.settings.retrieval
+        hits = fuse(rankings, constant=choice.rank_constant)
+        if intent.wants_picture:
+            hits = rerank(intent.subject, hits, share=choice.picture_coverage_weight)
+            hits = pictures_first(hits, penalty=choice.words_penalty)
+        else:
+            hits = fuse(merge_pages(rankings, hits), constant=choice.rank_constant)
+            hits = rerank(intent.subject, hits, share=choice.coverage_weight)
+        return spread_files(hits, per_file=choice.per_file)
+
+    def _rankings(self, request: SearchRequest, intent: Intent, clock: "_Clock") -> list[Ranking]:
+        wanted = self._wanted(request, intent)
         if not wanted:
             needs = ("clip",) if not request.text.strip() else ("clip", "text", "bm25")
             raise NoChannelError(needs, tuple(self.store.channels))
-        rankings: list[Ranking] = []
+        limit, rankings = self.settings.retrieval.depth, list[Ranking]()
         for channel, weight, query in wanted:
             if isinstance(query, str) and channel == "bm25":
                 with clock.step("bm25"):
-                    found = self.store.search_words(
-                        with_date_writings(query), limit=self.settings.retrieval.depth, filter=request.filter
-                    )
+                    found = self.store.search_words(with_date_writings(query), limit=limit, filter=request.filter)
             else:
                 with clock.step("embed"):
                     vector = self._vector(channel, query)
                 with clock.step(channel):
-                    found = self.store.search_vector(
-                        channel, vector, limit=self.settings.retrieval.depth, filter=request.filter
-                    )
+                    found = self.store.search_vector(channel, vector, limit=limit, filter=request.filter)
             rankings.append(Ranking(channel=channel, weight=weight, found=found))
         return rankings
 
-    def _wanted(self, request: SearchRequest) -> list[tuple[Channel, float, str | Image.Image]]:
+    def _wanted(self, request: SearchRequest, intent: Intent) -> list[tuple[Channel, float, str | Image.Image]]:
         """Channel, weight and query of every search to make."""
-        words, choice = request.text.strip(), self.settings.retrieval
+        choice = self.settings.retrieval
+        weights = choice.picture_weights if intent.wants_picture else choice.weights
         wanted: list[tuple[Channel, float, str | Image.Image]] = []
-        if words:
-            wanted += [(c, choice.weights.get(c, 0.0), words) for c in self.store.channels]
+        if intent.subject.strip():
+            wanted += [(c, weights.get(c, 0.0), intent.subject.strip()) for c in self.store.channels]
         if request.image is not None and "clip" in self.store.channels:
             wanted.append(("clip", choice.picture_weight, request.image))
         return [(channel, weight, query) for channel, weight, query in wanted if weight > 0]

@@ -25,6 +25,17 @@ class RetrievalSettings:
     )
     """Say of each channel in the fusion; 0 leaves it out."""
 
+    picture_weights: Mapping[Channel, float] = field(
+        default_factory=lambda: MappingProxyType({"clip": 1.5, "text": 1.0, "bm25": 0.5})
+    )
+    """The same where the question asks for a picture ("is there a photo of …")."""
+
+    picture_coverage_weight: float = 0.2
+    """`coverage_weight` where the question asks for a picture: a picture holds few words."""
+
+    words_penalty: float = 0.5
+    """Factor on what is no picture where the question asks for one; 1 leaves it out."""
+
     picture_weight: float = 1.0
     """Say of the picture given with a question, beside its words' channels."""
 
@@ -41,15 +52,18 @@ class RetrievalSettings:
     """Chunks of one file before the next file's chunks come first; what is over waits at the end, nothing is lost."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.weights) - set(CHANNELS)
-        if unknown:
-            raise ValueError(f"unknown channels {sorted(unknown)} in weights; there are {', '.join(CHANNELS)}")
-        for channel, weight in self.weights.items():
-            _within(f"weight of {channel}", weight, 0.0, 100.0)
+        for weights in (self.weights, self.picture_weights):
+            unknown = set(weights) - set(CHANNELS)
+            if unknown:
+                raise ValueError(f"unknown channels {sorted(unknown)} in weights; there are {', '.join(CHANNELS)}")
+            for channel, weight in weights.items():
+                _within(f"weight of {channel}", weight, 0.0, 100.0)
         _within("picture_weight", self.picture_weight, 0.0, 100.0)
         _within("rank_constant", self.rank_constant, 0.0, 10_000.0)
         _within("depth", self.depth, 1, 1000)
         _within("coverage_weight", self.coverage_weight, 0.0, 1.0)
+        _within("picture_coverage_weight", self.picture_coverage_weight, 0.0, 1.0)
+        _within("words_penalty", self.words_penalty, 0.0, 1.0)
         _within("per_file", self.per_file, 1, 1000)
 
 
