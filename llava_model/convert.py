@@ -35,8 +35,7 @@ def from_hf(folder: Path, *, dtype: torch.dtype = torch.float32) -> LlavaModel:
         folder, dtype=dtype, local_files_only=True, use_safetensors=True
     )
     settings: Any = foreign.config
-    preprocess = ImagePreprocess.read(folder, image_size=settings.vision_config.image_size)
-    return from_hf_model(foreign, preprocess)
+    return from_hf_model(foreign, ImagePreprocess.read(folder, settings.vision_config))
 
 
 def from_hf_model(foreign: Any, preprocess: ImagePreprocess) -> LlavaModel:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn
 
+_HALF = (0.5, 0.5, 0.5)
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
 
@@ -119,20 +120,20 @@ class ImagePreprocess:
         return square
 
     @classmethod
-    def read(cls, folder: Path, *, image_size: int) -> "ImagePreprocess":
+    def read(cls, folder: Path, tower: Any) -> "ImagePreprocess":
         """From transformers' `preprocessor_config.json` or `processor_config.json` beside the weights.
 
-        Without either, CLIP's own for this image size. Raises MissingFileError if the folder is not there.
+        Without either, what CLIP or SigLIP use by default; `tower` is the vision model's configuration.
         """
-        if not folder.is_dir():
-            raise MissingFileError(folder, "model folder")
         for name, inner in (("preprocessor_config.json", None), ("processor_config.json", "image_processor")):
             if (folder / name).is_file():
                 values = json.loads((folder / name).read_text(encoding="utf-8"))
                 values = values.get(inner) if inner else values
                 if values:
                     return cls.from_transformers(values)
-        return cls(size=image_size)
+        if tower.model_type.startswith("siglip"):
+            return cls(size=tower.image_size, mode="squash", mean=_HALF, deviation=_HALF)
+        return cls(size=tower.image_size)
 
     @classmethod
     def from_transformers(cls, values: Mapping[str, Any]) -> "ImagePreprocess":

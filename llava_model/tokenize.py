@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.config import IMAGE_TOKEN
-from llava_model.errors import CheckpointMismatchError, ConversationError, MissingFileError, TokenizerError
+from llava_model.errors import (
+    CheckpointMismatchError,
+    ConversationError,
+    ImagesNotSupportedError,
+    MissingFileError,
+    TokenizerError,
+)
 from llava_model.templates import Message, Piece, Template, get_template
 
 BREAKERS = ("\u2060", " ")
@@ -102,6 +108,8 @@ class PromptEncoder:
         safe = [replace(message, parts=tuple(map(self._neutral_part, message.parts))) for message in messages]
         pieces = list(self.template.render(safe, open_reply=open_reply))
         wanted = sum(message.images for message in messages)
+        if wanted and not self.tokens_per_image:
+            raise ImagesNotSupportedError(str(self.tokenizer.name_or_path), wanted)
         images = sum(piece.source == "image" for piece in pieces)
         if images != wanted:
             raise ConversationError(f"template '{self.template.name}' kept {images} of {wanted} pictures")

@@ -128,7 +128,7 @@ def _load_transformers(folder: Path, values: dict[str, Any], config: LlavaConfig
     if kind not in classes:
         raise CheckpointMismatchError(f"vision tower '{folder}'", found=kind, wanted=f"one of {', '.join(classes)}")
     network = classes[kind].from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    preprocess = ImagePreprocess.read(folder, image_size=network.config.image_size)
+    preprocess = ImagePreprocess.read(folder, network.config)
     return TransformersTower(network, preprocess=preprocess, config=config)
 
 

@@ -63,12 +63,14 @@ class Memory:
 
     def keep_common(self, keys: Sequence[Key]) -> None:
         """Forget all behind the common beginning with `keys`, and at least their last position."""
+        from transformers.cache_utils import DynamicLayer
+
         common = 0
         for known, wanted in zip(self.keys, keys[:-1], strict=False):
             if known != wanted:
                 break
             common += 1
-        if common == 0 or not all(type(layer).__name__ == "DynamicLayer" for layer in self.cache.layers):
+        if common == 0 or not all(type(layer) is DynamicLayer for layer in self.cache.layers):
             self.cache, self.keys = None, []  # a sliding window cannot be wound back
             return
         self.cache.crop(common - len(self.keys))

@@ -50,7 +50,7 @@ def load_model(
     adapter: Path | None,
     dtype: torch.dtype,
 ) -> LlavaModel:
-    """The composition; see `Engine.load`."""
+    """The composition; see `Engine.load`. A separate vision tower stays in float32, it is small beside the rest."""
     if read_model_type(language) == "llava":
         if vision or projector:
             raise CheckpointMismatchError(

@@ -139,6 +139,7 @@ def make_foreign() -> Callable[..., Any]:
             SiglipVisionConfig,
         )
 
+        torch.set_num_threads(1)  # two threads only wait for each other in models this small
         torch.manual_seed(0)
         vision_class = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower]
         vision = vision_class(
@@ -189,6 +190,7 @@ def save_language(make_tokenizer: Callable[[str], Any]) -> Callable[..., Any]:
 
         tokenizer = make_tokenizer(kind)
         tokenizer.chat_template = template
+        torch.set_num_threads(1)
         torch.manual_seed(seed)
         config = LlamaConfig(
             hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -214,6 +216,7 @@ def save_parrot(make_tokenizer: Callable[[str], Any]) -> Callable[..., None]:
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
 
+        torch.set_num_threads(1)
         tokenizer = make_tokenizer("chatml")
         tokenizer.chat_template = CHATML
         said = tokenizer.encode(reply + end, add_special_tokens=False)

@@ -1,5 +1,7 @@
 """The engine: the same words as transformers' generate, streamed, bounded, cancellable, one at a time."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -418,6 +420,11 @@ def test_the_repetition_penalty_is_transformers_own_counted_over_the_reply() -> 
         logits, reply = torch.randn(20), torch.randint(0, 20, (6,))
         expected = RepetitionPenaltyLogitsProcessor(1.5)(reply[None], logits[None].clone())[0]
         assert Sampling(repetition_penalty=1.5).choose(logits, reply.tolist()) == int(expected.argmax())
+
+
+def test_importing_the_engine_loads_no_model_library() -> None:
+    program = "import sys, llava_model.serving.engine; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llava_model.errors import MissingFileError, TokenizerError
+from llava_model.errors import ImagesNotSupportedError, MissingFileError, TokenizerError
 from llava_model.templates import Message
 from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer, prepare_tokenizer
 
@@ -131,6 +131,11 @@ def test_a_picture_takes_its_positions(make_tokenizer: Callable[[str], Any]) -> 
     encoded = encoder.encode([Message.of("user", "Compare.", images=2)], open_reply=True)
     assert encoded.images == 2
     assert encoded.ids.count(image_token_id(encoder.tokenizer)) == 10
+
+
+def test_pictures_without_room_for_them_are_an_error(make_tokenizer: Callable[[str], Any]) -> None:
+    with pytest.raises(ImagesNotSupportedError, match="1 images"):
+        PromptEncoder(make_tokenizer("chatml")).encode([Message.of("user", "See?", images=1)], open_reply=True)
 
 
 def test_an_end_mark_of_one_token_is_an_id_and_any_other_a_string(make_tokenizer: Callable[[str], Any]) -> None:

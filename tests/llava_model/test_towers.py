@@ -85,6 +85,27 @@ def test_a_saved_transformers_tower_gives_the_hidden_states_of_the_last_layer_bu
     assert torch.equal(loaded(pixels), states[:, -tokens:])
 
 
+def test_the_vision_half_of_a_whole_clip_will_do(tmp_path: Path) -> None:
+    from transformers import CLIPConfig, CLIPModel
+
+    sides = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    whole = CLIPModel(CLIPConfig(text_config=sides, vision_config=sides | {"image_size": 28, "patch_size": 14}))
+    whole.save_pretrained(tmp_path)
+    loaded = load_tower(tmp_path, LlavaConfig())
+    pixels = torch.randn(1, 3, 28, 28)
+    with torch.no_grad():
+        states = whole.vision_model(pixel_values=pixels, output_hidden_states=True).hidden_states[-2]
+    assert torch.equal(loaded(pixels), states[:, 1:])
+
+
+def test_a_siglip_without_a_word_about_preprocessing_is_squashed(
+    make_foreign: Callable[..., Any], tmp_path: Path
+) -> None:
+    make_foreign(tower="siglip", select="full").model.vision_tower.save_pretrained(tmp_path)
+    preprocess = load_tower(tmp_path, LlavaConfig(feature_select="full")).preprocess
+    assert (preprocess.mode, preprocess.size, preprocess.mean) == ("squash", 28, (0.5, 0.5, 0.5))
+
+
 def test_more_pooled_positions_than_patches_are_an_error(timm_folder: Path) -> None:
     with pytest.raises(CheckpointMismatchError, match="pooled_grid: found 8"):
         load_tower(timm_folder, LlavaConfig(pooled_grid=8))
