@@ -6,7 +6,7 @@ text. One generation at a time; other threads wait for their turn and can still 
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +114,7 @@ class Engine:
         repetition_penalty: float = 1.0,
         stop: Sequence[str] = (),
         cancelled: Callable[[], bool] = _never,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """The reply in pieces of text, never half a character; it ends before the first `stop` string.
 
         Raises ImagesNotSupportedError, ContextOverflowError and ConversationError at once, before any work.
@@ -162,7 +162,7 @@ class Engine:
         sampling: Any,
         stops: tuple[str, ...],
         cancelled: Callable[[], bool],
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         from llava_model.serving.generate import reply_ids
         from llava_model.serving.text import text_pieces, until_stop, without_leading_space
 

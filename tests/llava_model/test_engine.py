@@ -211,7 +211,7 @@ def test_cancelling_stops_before_the_next_word(save_parrot: SaveParrot, tmp_path
 def test_a_stream_that_is_given_up_lets_the_next_one_in(save_parrot: SaveParrot, tmp_path: Path) -> None:
     save_parrot(tmp_path, "abcdefgh")
     engine = Engine.load(tmp_path, **FLOAT)
-    with closing(engine.stream(HELLO, max_new_tokens=50)) as stream:  # type: ignore[type-var]  # a generator
+    with closing(engine.stream(HELLO, max_new_tokens=50)) as stream:
         assert next(stream) == "a"
     assert _say(engine, HELLO, max_new_tokens=50) == "abcdefgh"
 
