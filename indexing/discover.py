@@ -81,6 +81,17 @@ def reason_of(error: OSError) -> str:
             return (error.strerror or str(error)).lower()
 
 
+def is_gone(path: str) -> bool:
+    """Gone for certain; a folder that cannot be looked into proves nothing."""
+    try:
+        os.stat(path)  # noqa: PTH116  # as in the walk
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 class _Walk:
     def __init__(self, skip: set[str]) -> None:
         self._skip = skip

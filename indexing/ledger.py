@@ -137,7 +137,7 @@ class Ledger:
         return [content_from(row) for row in self._all(f"{_CONTENTS} WHERE state = ? ORDER BY hash", state)]
 
     def unfinished(self) -> list[Content]:
-        """What a killed run left half written or half removed."""
+        """What a run that was killed, or runs right now, has half written or half removed."""
         return [*self.contents("writing"), *self.contents("removing")]
 
     def content_of(self, path: str) -> Content | None:
@@ -178,7 +178,7 @@ class Ledger:
 
     def rows(self) -> int:
         """How many rows the store has to hold when nothing is under way."""
-        return sum(sum(content.chunks.values()) for content in self.contents())
+        return sum(content.rows for content in self.contents())
 
     def entries(self) -> tuple[FileEntry, ...]:
         """Every file, in order of path."""
@@ -199,10 +199,8 @@ class Ledger:
                 (content.hash, content.shown_path, content.kind, json.dumps(content.chunks), self._format),
             )
 
-    def finish(
-        self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[str, ...] = ()
-    ) -> list[Content]:
-        """The path holds this content, all of which is in the store. Returns what is to be removed from it."""
+    def finish(self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
+        """The path holds this content, all of which is in the store. What it held before is left to `release`."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE contents SET state = 'indexed', seconds = ?, notes = ?, indexed_at = ?"
@@ -210,7 +208,6 @@ class Ledger:
                 (seconds, json.dumps(notes), _now(), content_hash),
             )
             self._see(connection, seen, content_hash, content=content_hash)
-            return self._release(connection)
 
     def touch(self, seen: Seen) -> None:
         """The file has another time of change and the same bytes."""
@@ -226,11 +223,22 @@ class Ledger:
             row = connection.execute("SELECT content FROM files WHERE path = ?", (seen.path,)).fetchone()
             self._see(connection, seen, seen_hash, content=row[0] if row else None, reason=reason, retry=retry)
 
-    def forget(self, path: str) -> list[Content]:
-        """The path is no longer part of the library. Returns what is to be removed from the store."""
+    def forget(self, path: str) -> None:
+        """The path is no longer part of the library."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM files WHERE path = ?", (path,))
-            return self._release(connection)
+
+    def release(self) -> list[Content]:
+        """Contents that no path holds any more are to be removed, and returned.
+
+        Not at once when a path lets go of one: in the same run another path may turn out to hold these bytes now.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE contents SET state = 'removing'"
+                " WHERE state = 'indexed' AND NOT EXISTS (SELECT 1 FROM files WHERE content = hash)"
+            )
+        return self.contents("removing")
 
     def drop(self, content_hash: str) -> None:
         """Its rows and pictures are gone. Files that still point here will be indexed again."""
@@ -260,15 +268,6 @@ class Ledger:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (seen.path, seen.size_bytes, seen.modified_ns, seen_hash, content, reason, retry, self._format),
         )
-
-    def _release(self, connection: sqlite3.Connection) -> list[Content]:
-        """Contents that no file points to any more are to be removed."""
-        connection.execute(
-            "UPDATE contents SET state = 'removing'"
-            " WHERE state = 'indexed' AND NOT EXISTS (SELECT 1 FROM files WHERE content = hash)"
-        )
-        rows = connection.execute(f"{_CONTENTS} WHERE state = 'removing'").fetchall()
-        return [content_from(row) for row in rows]
 
 
 @contextmanager

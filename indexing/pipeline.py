@@ -1,39 +1,28 @@
 """The whole way from paths to rows, and back out again.
 
-index: feed (walk, look up, read; its own thread) → chunks → rows (embed, write) → ledger.
+index: feed (walk, look up, read; its own thread) → chunks → rows (embed, write) → ledger, put together in `run`.
 remove: ledger → store and pictures.
-
-The order in which a file comes in makes a run that dies anywhere one that can go on: the ledger says `writing`, rows
-are written, pictures are moved into place, and one transaction says `indexed` and lets go of the file's old version,
-whose rows are then removed. What another start finds half done it takes out and does again (`recovery`).
 
 NotInLibraryError   `remove` was given something that the library does not have
 """
 
-import queue
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from indexing.chunking import chunks
-from indexing.discover import Failure, Seen, absolute, count_files
+from indexing.discover import Failure, absolute
 from indexing.embedding.protocol import Embedder
-from indexing.errors import IndexingError, StoreError
-from indexing.feed import Feed, Known, Read, ReaderFactory, Refused, Unchanged
+from indexing.errors import IndexingError
+from indexing.feed import ReaderFactory
 from indexing.library import Library
-from indexing.progress import IndexReport, Progress, Tally
-from indexing.readers.spool import THUMB
-from indexing.records import Chunk
-from indexing.recovery import recover, remove_content, show_right_paths
-from indexing.rows import Job, RowMaker
+from indexing.progress import IndexReport, Progress
+from indexing.recovery import recover, tidy
+from indexing.run import Run
 from indexing.sandbox import ReaderPool
 from indexing.settings import IndexingSettings
-from indexing.states import Content, FileEntry, FileKind
+from indexing.states import FileEntry
 from indexing.store import Store
 
 __all__ = [
@@ -48,9 +37,6 @@ __all__ = [
     "remove",
 ]
 
-_IDLE_SECONDS = 0.25
-"""Nothing came for so long: batches that are not full are embedded now."""
-_PROGRESS_SECONDS = 0.1
 _FEWEST_HASH_DIGITS = 8
 
 
@@ -106,7 +92,7 @@ def index(
             sentences=sentences,
         )
 
-    run = _Run(library, store, load, chosen, on_progress)
+    run = Run(library, store, load, chosen, on_progress)
     return run.all([absolute(path) for path in paths], readers or pool, retry_failed, cancelled)
 
 
@@ -136,9 +122,9 @@ def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
     paths = _paths_meant(str(what), library, store)
     if not paths:
         raise NotInLibraryError(str(what))
-    rows = sum(_forget(path, library, store) for path in paths)
-    show_right_paths(library, store)
-    return RemoveReport(files=len(paths), chunks=rows)
+    for path in paths:
+        library.ledger.forget(path)
+    return RemoveReport(files=len(paths), chunks=tidy(library, store))
 
 
 def files(library: Library) -> tuple[FileEntry, ...]:
@@ -154,201 +140,3 @@ def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
     if not hashes and len(what) >= _FEWEST_HASH_DIGITS:
         hashes = library.ledger.hashes_beginning(what.lower())
     return [path for content_hash in hashes for path in library.ledger.paths_of(content_hash)]
-
-
-def _forget(path: str, library: Library, store: Store) -> int:
-    rows = 0
-    for content in library.ledger.forget(path):
-        rows += sum(content.chunks.values())
-        remove_content(library, store, content)
-    return rows
-
-
-class _Run:
-    """One call of `index`. Everything here happens in the caller's thread; the feed has its own."""
-
-    def __init__(
-        self,
-        library: Library,
-        store: Store,
-        embedder: Callable[[], Embedder],
-        settings: IndexingSettings,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._library, self._store, self._settings = library, store, settings
-        self._ledger = library.ledger
-        self._maker = RowMaker(embedder=embedder, store=store, settings=settings)
-        self._tally = Tally()
-        self._on_progress = on_progress
-        self._told = 0.0
-        self._changed = False
-
-    def all(
-        self, paths: Sequence[str], readers: ReaderFactory, retry_failed: bool, cancelled: Callable[[], bool]
-    ) -> IndexReport:
-        """The run from recovery to report."""
-        self._changed = recover(self._library, self._store)
-        skip = [self._library.folder]
-        self._feed = Feed(
-            paths,
-            skip=skip,
-            ledger=self._ledger,
-            readers=readers,
-            max_file_bytes=self._settings.limits.max_file_bytes,
-            retry_failed=retry_failed,
-            capacity=self._settings.picture_batch,
-        )
-        threading.Thread(target=self._count, args=(paths, skip), name="count", daemon=True).start()
-        try:
-            self._feed.start()
-            stopped = self._consume(cancelled)
-        finally:
-            self._feed.close()
-        if not stopped:
-            self._remove_gone(paths)
-        return self._report(cancelled=stopped)
-
-    def _count(self, paths: Sequence[str], skip: Sequence[Path]) -> None:
-        self._tally.found = count_files(paths, skip=skip)
-        self._tally.walked = True
-
-    def _consume(self, cancelled: Callable[[], bool]) -> bool:
-        stopped = False
-        while True:
-            if not stopped and cancelled():
-                stopped = True
-                self._feed.stop_intake()
-            try:
-                event = self._feed.next(_IDLE_SECONDS)
-            except queue.Empty:
-                self._maker.flush()
-                self._tell("")
-                continue
-            match event:
-                case None:
-                    self._maker.flush()
-                    return stopped
-                case Unchanged():
-                    self._unchanged(event)
-                case Refused():
-                    self._refused(event)
-                case Known():
-                    self._indexed(event.seen, event.content_hash)
-                case Read():
-                    self._read(event)
-
-    def _unchanged(self, event: Unchanged) -> None:
-        if event.touched is not None:
-            self._ledger.touch(event.touched)
-        self._done("unchanged", event.path)
-
-    def _refused(self, event: Refused) -> None:
-        if event.seen is not None:
-            self._ledger.fail(event.seen, event.reason, seen_hash=event.seen_hash, retry=event.retry)
-        self._failed(event.path, event.reason)
-        for other in self._feed.finished(event.seen_hash):
-            self._ledger.fail(other, event.reason, seen_hash=event.seen_hash, retry=event.retry)
-            self._failed(other.path, event.reason)
-
-    def _failed(self, path: str, reason: str) -> None:
-        self._tally.failures.append(Failure(path=path, reason=reason))
-        self._done("failed", path)
-
-    def _read(self, event: Read) -> None:
-        started = time.monotonic()
-        reading, content_hash = event.result.reading, event.source.content_hash
-        found = self._chunks(event)
-        kind: FileKind = "picture" if reading.is_picture else "document"
-        content = Content(
-            hash=content_hash,
-            state="writing",
-            shown_path=event.seen.path,
-            kind=kind,
-            chunks=dict(Counter(chunk.kind for chunk in found)),
-        )
-        earlier = self._ledger.earlier(content_hash)  # of another format: it may have had more chunks
-        surplus = set(earlier.ids()) - set(content.ids()) if earlier else set()
-        self._ledger.begin(content)
-        written = partial(self._written, event, started, sorted(surplus))
-        self._maker.add(Job(content=content, missing=len(found), is_written=written), found, event.result.pixels)
-
-    def _chunks(self, event: Read) -> list[Chunk]:
-        """The file's chunks; the small picture of a photograph lies with its like."""
-        content_hash = event.source.content_hash
-        folder = self._library.image_folder(content_hash)
-        thumb = self._library.thumb(content_hash)
-        found = chunks(event.result.reading, source=event.source, image_folder=folder, settings=self._settings.chunks)
-        return [replace(chunk, image=thumb) if chunk.image == f"{folder}/{THUMB}" else chunk for chunk in found]
-
-    def _written(self, event: Read, started: float, surplus: list[str]) -> None:
-        """All rows of a file are in the store."""
-        content_hash = event.source.content_hash
-        self._store.delete(surplus)
-        self._library.keep_pictures(event.result.folder, content_hash)
-        self._changed = True
-        self._indexed(event.seen, content_hash, seconds=time.monotonic() - started, notes=event.result.reading.notes)
-        for other in self._feed.finished(content_hash):
-            self._indexed(other, content_hash)
-
-    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
-        before = self._ledger.file(seen.path)
-        for old in self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes):
-            remove_content(self._library, self._store, old)
-            self._changed = True
-        self._done("updated" if before is not None and before.content is not None else "added", seen.path)
-
-    def _remove_gone(self, paths: Sequence[str]) -> None:
-        """Files that the ledger has below the given paths and the disk has not. A path that is itself gone stays:
-        it may be a drive that is not plugged in."""
-        for root in paths:
-            if not Path(root).exists():
-                continue
-            for path in self._ledger.paths_below(root):
-                if _is_gone(path):
-                    _forget(path, self._library, self._store)
-                    self._changed = True
-                    self._tally.counts["removed"] += 1
-        if show_right_paths(self._library, self._store):
-            self._changed = True
-
-    def _report(self, *, cancelled: bool) -> IndexReport:
-        if self._changed:
-            self._store.ready()
-        stored, expected = self._store.count(), self._ledger.rows()
-        if stored != expected:
-            problem = StoreError(f"the store holds {stored:,} rows where the ledger counts {expected:,}")
-            problem.add_note("Run it again: what is missing is written again, what is left over is removed.")
-            raise problem
-        self._tell("", always=True)
-        counts = self._tally.counts
-        return IndexReport(
-            added=counts["added"],
-            updated=counts["updated"],
-            unchanged=counts["unchanged"],
-            removed=counts["removed"],
-            failed=counts["failed"],
-            chunks=self._maker.written,
-            seconds=time.monotonic() - self._tally.started,
-            failures=tuple(self._tally.failures),
-            cancelled=cancelled,
-        )
-
-    def _done(self, outcome: str, path: str) -> None:
-        self._tally.counts[outcome] += 1
-        self._tell(Path(path).name)
-
-    def _tell(self, current: str, *, always: bool = False) -> None:
-        now = time.monotonic()
-        if always or now - self._told >= _PROGRESS_SECONDS:
-            self._told = now
-            self._on_progress(self._tally.progress(current))
-
-
-def _is_gone(path: str) -> bool:
-    """Gone for certain; a folder that cannot be looked into proves nothing."""
-    with suppress(PermissionError):
-        try:
-            Path(path).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-    return False

@@ -52,6 +52,7 @@ def repair(library: Library, store: Store, found: Comparison) -> None:
 def recover(library: Library, store: Store) -> bool:
     """What every run begins with; cheap when the last one ended well. Returns whether rows were touched."""
     shutil.rmtree(library.spool, ignore_errors=True)
+    library.ledger.release()
     unfinished = library.ledger.unfinished()
     for content in unfinished:
         remove_content(library, store, content)
@@ -62,6 +63,15 @@ def recover(library: Library, store: Store) -> bool:
     for content_hash in library.pictured() - kept:
         library.drop_pictures(content_hash)
     return show_right_paths(library, store) or bool(unfinished) or torn
+
+
+def tidy(library: Library, store: Store) -> int:
+    """After paths were forgotten or changed: remove what none of them holds any more. Returns the rows removed."""
+    released = library.ledger.release()
+    for content in released:
+        remove_content(library, store, content)
+    show_right_paths(library, store)
+    return sum(content.rows for content in released)
 
 
 def show_right_paths(library: Library, store: Store) -> bool:

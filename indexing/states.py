@@ -39,6 +39,11 @@ class Content:
     kind: FileKind
     chunks: Mapping[Kind, int]
 
+    @property
+    def rows(self) -> int:
+        """How many rows it has in the store."""
+        return sum(self.chunks.values())
+
     def ids(self) -> list[str]:
         """The ids of its rows."""
         return [

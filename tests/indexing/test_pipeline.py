@@ -57,7 +57,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("indexing.pipeline._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("indexing.run._PROGRESS_SECONDS", 0.0)
     embedder = TinyEmbedder()
     library, store = open_library(tmp_path / "library", embedder)
     folder = tmp_path / "files"
@@ -197,6 +197,30 @@ def test_a_moved_file_embeds_nothing_and_is_found_under_its_new_path(bench: Benc
     assert bench.embedder.texts + bench.embedder.pictures == 0
     assert bench.texts() == [("b.txt", "words")]
     assert bench.agrees()
+
+
+def test_two_files_that_swap_their_names_embed_nothing(bench: Bench) -> None:
+    first, second = bench.write("a.txt", "words of one"), bench.write("b.txt", "words of two")
+    bench.index()
+    bench.embedder.texts = bench.embedder.pictures = 0
+    first.rename(bench.folder / "c.txt")
+    second.rename(first)
+    (bench.folder / "c.txt").rename(second)
+    assert numbers(bench.index()) == (0, 2, 0, 0, 0)
+    assert bench.embedder.texts + bench.embedder.pictures == 0
+    assert bench.texts() == [("a.txt", "words of two"), ("b.txt", "words of one")]
+    assert bench.agrees()
+
+
+def test_a_file_moved_aside_for_a_new_one_of_its_name_embeds_only_the_new_one(bench: Bench) -> None:
+    path = bench.write("a.txt", "old words")
+    bench.index()
+    path.rename(bench.folder / "z old.txt")
+    bench.write("a.txt", "new words")
+    bench.embedder.texts = 0
+    assert numbers(bench.index()) == (1, 1, 0, 0, 0)
+    assert bench.embedder.texts == 1
+    assert bench.texts() == [("a.txt", "new words"), ("z old.txt", "old words")]
 
 
 def test_the_same_bytes_at_two_paths_are_embedded_once(bench: Bench) -> None:
