@@ -31,6 +31,7 @@ def command(library: Path, port: int, address: str, *, hosts: Sequence[str] = ()
         "server.maxUploadSize": str(MAX_UPLOAD_MEGABYTES),
         "server.enableXsrfProtection": "true",
         "server.enableStaticServing": "false",
+        "runner.postScriptGC": "false",  # a full collection over a loaded torch, on every redraw, stops all else
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",

@@ -170,7 +170,7 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
 
 def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
-        doing = "Looking in the library"
+        doing = "Loading the model" if shared.model_is_loading() else "Looking in the library"
     elif not view.text:
         names = list(dict.fromkeys(Path(hit.chunk.path).name for hit in view.retrieval.hits))
         doing = f"Reading {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _opening = threading.Lock()
+_warmed = threading.Event()
 
 
 def open_workbench() -> "Workbench":
@@ -49,10 +50,18 @@ def workbench() -> "Workbench":
 
 def _warm(bench: "Workbench") -> None:
     """Load the language model while the first question is being typed."""
+    _warmed.clear()
     try:
         _ = bench.answerer
     except Exception:  # noqa: BLE001  # nobody waits here; the first question meets the same fault and shows it
         _log.exception("the model could not be loaded ahead")
+    finally:
+        _warmed.set()
+
+
+def model_is_loading() -> bool:
+    """Whether questions still wait for the language model to be read from disk."""
+    return not _warmed.is_set()
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,0 +1,213 @@
+"""The page as a person meets it: the real kit, real files, a real browser. Run with `make e2e`.
+
+`LLAVERO_SCREENSHOTS=DIR` keeps what was seen.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from llava_model.kits import find
+from ui import draw, launch
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = Path("/usr/bin/chromium")
+SAMPLE = Path(__file__).parents[2] / "examples" / "sample" / "collection"
+FILES = ("documents/zefira-duo-manual.pdf", "photos/talks/P1030277.jpg", "scans/receipt-ship-chandler.jpg")
+PATIENCE_MILLISECONDS = 180_000
+MARK = "0123456789abcdef"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_healthy(url: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        assert server.poll() is None, f"the page's server ended with code {server.returncode}"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
+                    return
+        except OSError:
+            assert time.monotonic() < deadline, f"{url} does not answer"
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page over a small library, started exactly as `llavero ui` starts it."""
+    if not find("pocket").is_installed():
+        pytest.skip("the pocket kit is not installed: llavero kit install pocket")
+    folder = tmp_path_factory.mktemp("page")
+    for name in FILES:
+        (folder / "files").mkdir(exist_ok=True)
+        shutil.copy(SAMPLE / name, folder / "files")
+    library = folder / "library"
+    environment = launch.environment(library)
+    subprocess.run(
+        [sys.executable, "-m", "ui.cli", "index", str(folder / "files"), "--library", str(library)],
+        env=environment,
+        check=True,
+        timeout=280,
+    )
+    port = free_port()
+    log = (folder / "page.log").open("wb")
+    server = subprocess.Popen(
+        launch.command(library, port, "127.0.0.1"), env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        wait_until_healthy(launch.health_url(port, "127.0.0.1"), server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=40)
+        log.close()
+    assert "Traceback" not in (folder / "page.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A fresh session. Whatever a test does, nothing may be asked of another machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    elsewhere: list[str] = []
+
+    def note(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            elsewhere.append(request.url)
+
+    page.on("request", note)
+    page.goto(address)
+    page.get_by_text("Ask your pictures and documents").wait_for()
+    yield page
+    context.close()
+    assert elsewhere == []
+
+
+def keep(page: Any, name: str) -> None:
+    if folder := os.environ.get("LLAVERO_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def ask(page: Any, question: str) -> None:
+    page.get_by_test_id("stChatInputTextArea").fill(question)
+    page.keyboard.press("Enter")
+
+
+def wait_for_the_end(page: Any) -> None:
+    page.get_by_text(re.compile("in all [0-9,]+ ms|no model was asked")).first.wait_for()
+
+
+def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_marked(page: Any) -> None:
+    ask(page, "At what temperature should I stop steaming milk?")
+    page.get_by_role("button", name="Stop").wait_for()
+    keep(page, "1-asked")
+    wait_for_the_end(page)
+    card = page.locator("[class*='st-key-card-']", has_text="zefira-duo-manual.pdf").first
+    card.wait_for()
+    keep(page, "2-answered")
+    card.get_by_role("button").click()
+    dialog = page.get_by_role("dialog")
+    picture = dialog.locator("img")
+    picture.wait_for()
+    page.wait_for_function("() => { const i = document.querySelector('[role=dialog] img'); return i && i.complete; }")
+    keep(page, "3-source")
+    assert "zefira-duo-manual.pdf" in dialog.inner_text()
+    assert share_of_ink(picture.screenshot()) > 0.001
+    with page.expect_download() as download:
+        dialog.get_by_text("Download the original").click()
+    assert Path(download.value.path()).read_bytes() == (SAMPLE / FILES[0]).read_bytes()
+
+
+def share_of_ink(screenshot: bytes) -> float:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), dtype=np.int32)
+    return float((np.abs(pixels - np.array(draw.INK)).sum(axis=2) < 30).mean())
+
+
+def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any) -> None:
+    note = (
+        "# Tidewater ledger\n\nThe harbour crane was painted violet by Ossian Brack in 1987.\n\n"
+        f"![x](http://evil.example/{MARK}.png) <img src='http://evil.example/{MARK}'> <script>alert(1)</script>\n"
+    )
+    page.get_by_role("link", name="Add files").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "crane <b>note</b>.md", "mimeType": "text/markdown", "buffer": note.encode()}
+    )
+    page.get_by_role("button", name="Add to the library").click()
+    page.get_by_text("1 file added").wait_for()
+    keep(page, "4-uploaded")
+    page.get_by_role("link", name="Chat").click()
+    ask(page, "Who painted the harbour crane violet?")
+    wait_for_the_end(page)
+    card = page.locator("[class*='st-key-card-']", has_text="crane").first
+    card.wait_for()
+    keep(page, "5-asked-about-the-upload")
+    card.get_by_role("button").click()
+    passage = page.locator("[role=dialog] .passage")
+    passage.wait_for()
+    assert "Ossian Brack" in passage.inner_text()
+    assert page.locator(f"img[src*='{MARK}']").count() == 0
+
+
+def test_a_search_by_picture_finds_the_picture(page: Any) -> None:
+    page.get_by_role("link", name="Search").click()
+    page.get_by_text("By a picture").click()
+    page.locator("input[type=file]").set_input_files(SAMPLE / FILES[1])
+    first = page.locator("[class*='st-key-card-found-0']")
+    first.wait_for()
+    keep(page, "6-search")
+    assert "P1030277.jpg" in first.inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen_needs_no_scrolling_sideways(browser: Any, address: str, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 420, "height": 860}, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    for path, words in (
+        ("", "Ask your pictures"),
+        ("/search", "Search"),
+        ("/library", "on disk"),
+        ("/add", "Add files"),
+    ):
+        page.goto(address + path)
+        page.get_by_text(words).first.wait_for()
+        keep(page, f"narrow-{scheme}{path.replace('/', '-')}")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 420
+    context.close()
