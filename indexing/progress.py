@@ -16,7 +16,7 @@ class Progress:
     done: int
     found: int
     walked: bool  # the folders are counted to their end, `found` does not grow any more
-    current: str  # name of the file that was finished last
+    current: str  # name of the file that is at work, or was finished last
     files_per_second: float
     seconds_left: float | None  # None before there is anything to tell it from
 

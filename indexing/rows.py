@@ -38,11 +38,19 @@ class Job:
 class RowMaker:
     """Takes files, calls `Job.is_written` once all their rows are in the store.
 
-    `embedder` is a function, since a run that finds nothing new never loads one.
+    `embedder` is a function, since a run that finds nothing new never loads one. `on_batch` is called after each
+    batch: a long document is many of them.
     """
 
-    def __init__(self, *, embedder: Callable[[], Embedder], store: Store, settings: IndexingSettings) -> None:
-        self._embedder, self._store, self._settings = embedder, store, settings
+    def __init__(
+        self,
+        *,
+        embedder: Callable[[], Embedder],
+        store: Store,
+        settings: IndexingSettings,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._embedder, self._store, self._settings, self._on_batch = embedder, store, settings, on_batch
         self._pictures: list[tuple[Job, Chunk, Pixels]] = []
         self._passages: list[tuple[Job, Chunk, Vector | None]] = []
         self._rows: list[tuple[Job, Row]] = []
@@ -89,6 +97,7 @@ class RowMaker:
         embedded = self._embedder().embed_images(pixels_BHWC)
         for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, embedded.labels, strict=True):
             self._add_picture(job, chunk, clip, labels)
+        self._on_batch()
 
     def _add_picture(self, job: Job, chunk: Chunk, clip: Vector, labels: Sequence[Label]) -> None:
         """A picture without words of its own gets its labels as words, a page keeps its own."""
@@ -121,6 +130,7 @@ class RowMaker:
             vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in batch])
             for (job, chunk, clip), text in zip(batch, vectors_BD, strict=True):
                 self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
+            self._on_batch()
 
     def _write(self) -> None:
         waiting, self._rows = self._rows, []

@@ -48,10 +48,11 @@ class Run:
     ) -> None:
         self._library, self._store, self._settings = library, store, settings
         self._ledger = library.ledger
-        self._maker = RowMaker(embedder=embedder, store=store, settings=settings)
+        self._maker = RowMaker(embedder=embedder, store=store, settings=settings, on_batch=self._tell)
         self._tally = Tally()
         self._on_progress = on_progress
         self._told = 0.0
+        self._current = ""
         self._changed = False
 
     def all(
@@ -93,7 +94,7 @@ class Run:
                 event = self._feed.next(_IDLE_SECONDS)
             except queue.Empty:
                 self._maker.flush()
-                self._tell("")
+                self._tell()
                 continue
             match event:
                 case None:
@@ -127,6 +128,7 @@ class Run:
 
     def _read(self, event: Read) -> None:
         started = time.monotonic()
+        self._current = event.seen.path.rpartition("/")[2]
         reading, content_hash = event.result.reading, event.source.content_hash
         found = self._chunks(event)
         kind: FileKind = "picture" if reading.is_picture else "document"
@@ -185,7 +187,7 @@ class Run:
             problem = StoreError(f"the store holds {stored:,} rows where the ledger counts {expected:,}")
             problem.add_note("Run it again: what is missing is written again, what is left over is removed.")
             raise problem
-        self._tell("", always=True)
+        self._tell(always=True)
         counts = self._tally.counts
         return IndexReport(
             added=counts["added"],
@@ -201,10 +203,11 @@ class Run:
 
     def _done(self, outcome: str, path: str) -> None:
         self._tally.counts[outcome] += 1
-        self._tell(Path(path).name)
+        self._current = Path(path).name
+        self._tell()
 
-    def _tell(self, current: str, *, always: bool = False) -> None:
+    def _tell(self, *, always: bool = False) -> None:
         now = time.monotonic()
         if always or now - self._told >= _PROGRESS_SECONDS:
             self._told = now
-            self._on_progress(self._tally.progress(current))
+            self._on_progress(self._tally.progress(self._current))

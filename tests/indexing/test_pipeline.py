@@ -404,6 +404,13 @@ def test_progress_ends_at_everything_found(bench: Bench) -> None:
     assert all(a.done <= b.done for a, b in pairwise(seen))
 
 
+def test_a_long_document_shows_that_it_goes_on(bench: Bench) -> None:
+    bench.write("long.txt", "\n\n".join("many words " * 150 for _ in range(40)))
+    seen: list[Progress] = []
+    bench.index(on_progress=seen.append)
+    assert sum(progress.current == "long.txt" and progress.done == 0 for progress in seen) >= 5
+
+
 def test_a_store_that_fails_stops_the_run_and_loses_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     make_files(bench.folder, pictures=10, texts=5)
     upsert, calls = MilvusStore.upsert, []
