@@ -100,16 +100,23 @@ def _detect(image_HWC: Pixels) -> list[Quad]:
     # a letterbox of white: the detector misses lines that touch the border, and very flat pictures
     border = 16 if width < 8 * height else max(16, round(width * scale / 8))
     framed = cv2.copyMakeBorder(np.ascontiguousarray(seen), border, border, 16, 16, cv2.BORDER_REPLICATE)
-    engine = _engine()
-    engine._load_det_model()
-    found = engine.text_det(framed)
-    if found.boxes is None:
-        return []
+    boxes = _boxes(_bytes(framed))
     offset = np.array([16, border], np.float32)
     return [
         np.clip((np.asarray(box, np.float32) - offset) / scale, 0, [width, height]).astype(np.float32)
-        for box in found.boxes[:_MOST_PIECES]
+        for box in boxes[:_MOST_PIECES]
     ]
+
+
+def _boxes(image_HWC: Pixels) -> npt.NDArray[Any]:
+    """Quads of the text lines in a BGR picture, (N, 4, 2); RapidOCR calls it an error when there are none."""
+    from rapidocr.main import RapidOCRError
+
+    try:
+        _, found = _engine().detect_and_crop(image_HWC, {})
+    except RapidOCRError:
+        return np.empty((0, 4, 2), np.float32)
+    return np.asarray(found.boxes)
 
 
 def _turn(image_HWC: Pixels, quads: Sequence[Quad]) -> Turn:
@@ -134,8 +141,8 @@ def _turn(image_HWC: Pixels, quads: Sequence[Quad]) -> Turn:
 
 def _looks_upside_down(crops: list[Pixels]) -> bool:
     """The small direction model's vote; it is wrong now and then, so the recogniser has the last word."""
-    engine = _engine()
-    votes = engine._load_cls_model()([crop.copy() for crop in crops]).cls_res
+    _, found = _engine().cls_and_rotate([crop.copy() for crop in crops])
+    votes = found.cls_res or []
     return sum(1 for label, score in votes if label == "180" and score > 0.7) * 2 > len(crops)
 
 
@@ -158,11 +165,9 @@ def _recognise(image_HWC: Pixels, quads: Sequence[Quad]) -> list[Piece]:
 
 
 def _texts(crops: list[Pixels]) -> list[tuple[str, float]]:
-    from rapidocr.ch_ppocr_rec import TextRecInput
-
     if not crops:
         return []
-    recognised = _engine()._load_rec_model()(TextRecInput(img=crops))
+    recognised = _engine().recognize_txt(crops)
     return list(zip(recognised.txts, (float(score) for score in recognised.scores), strict=True))
 
 

@@ -29,9 +29,8 @@ import psutil
 from indexing import errors
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import FileTooLargeError, ReaderStoppedError, UnreadableFileError
-from indexing.readers.codec import image_name, reading_from_json
+from indexing.readers.codec import PICTURE, PIXELS_FILE, THUMB, image_name, reading_from_json
 from indexing.readers.limits import MEGABYTE, ReadLimits
-from indexing.readers.spool import PICTURE, PIXELS_FILE, THUMB
 from indexing.records import Reading, SourceFile
 
 __all__ = ["ReadLimits", "ReadResult", "ReaderPool"]

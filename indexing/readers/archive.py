@@ -4,6 +4,7 @@ A zip bomb is found twice: from the sizes that the directory declares, and by un
 while counting, because a directory can lie and not every parser stops where it says.
 """
 
+import contextlib
 import re
 import struct
 import zipfile
@@ -60,7 +61,8 @@ def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
             key = (member.CRC, member.file_size)
             if key not in seen and _MEDIA.match(member.filename):
                 seen.add(key)
-                yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)
+                with contextlib.suppress(zipfile.BadZipFile):  # a broken picture does not cost the words
+                    yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)
 
 
 def _slides_of_media(archive: zipfile.ZipFile) -> dict[str, int]:

@@ -8,6 +8,9 @@ from typing import Any, Literal, cast
 
 from indexing.records import Block, Box, Line, Page, Reading
 
+PIXELS_FILE = "pixels.bin"
+PICTURE = "picture"
+THUMB = "thumb.jpg"
 _IMAGE_NAME = re.compile(r"(?:page|figure)-\d{4,6}\.jpg|thumb\.jpg")
 _BLOCK_KINDS = ("heading", "text", "table", "figure")
 

@@ -18,16 +18,18 @@ from indexing.chunking import join_lines
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
 from indexing.readers.pdf_objects import rules_and_figures
-from indexing.readers.pdf_text import PageText, read_text
+from indexing.readers.pdf_text import PageText, read_text, turn
 from indexing.readers.picture import gate_view
 from indexing.readers.spool import PAGE_SIDE, Spool
-from indexing.readers.tables import Table, aligned_tables, markdown, ruled_tables
+from indexing.readers.tables import Rules, Table, aligned_tables, markdown, ruled_tables
 from indexing.readers.text_gate import letters_in_runs
 from indexing.records import Block, Box, Line, Page, Reading
 
 _OCR_SIDE = 2000
 _FEW_CHARACTERS = 12
 _ODD_SHARE = 0.3
+_STRANGE_SHARE = 0.045
+_STRANGE = re.compile(r"\w[^\w\s.,:/@&'’\-–()]+\w|[a-z][A-Z][a-z]|[a-z]\d[a-z]|[*^~|\\»«]{1}\w|[A-Za-z]{2}[»«^*]")
 _CAPTION = re.compile(
     r"^(fig(ure|\.)?|abb(ildung|\.)?|table(au)?|tab\.|tabelle|tabla|tabela|图|表|그림|표)\s*\.?\s*[\dIVX]+",
     re.IGNORECASE,
@@ -135,9 +137,8 @@ class _Document:
         image = _rendered(page, PAGE_SIDE)
         rules, figure_boxes = rules_and_figures(page)
         if text.turned:
-            image = image.rotate(-text.turned, expand=True)
-            text = _turned(text)
-            figure_boxes, rules = [], replace(rules, horizontal=(), vertical=())
+            image = image.rotate(text.turned, expand=True)
+            figure_boxes, rules = [turn(box, text.turned) for box in figure_boxes], Rules()
         kept = self._keep(image, number, read_by_ocr=False)
         found = list(_page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
         return kept, [self._with_picture(each, image) for each in found]
@@ -164,7 +165,7 @@ class _Document:
         if words.turned:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
-        if not words.lines and text.pieces:
+        if not words.lines and text.pieces and not words.turned:
             return kept, list(_page_paragraphs(text, number, [], []))
         return kept, [_Paragraph(block=block) for block in words.blocks(page=number)]
 
@@ -193,8 +194,20 @@ def _page_errors() -> tuple[type[Exception], ...]:
 
 
 def _is_legible(text: PageText) -> bool:
-    """A text layer worth reading: some characters, most of which mean something."""
-    return text.characters >= _FEW_CHARACTERS and text.odd <= _ODD_SHARE * text.characters
+    """A text layer worth reading: some characters, most of which mean something.
+
+    Invisible text was put over a scan by somebody's OCR, maybe decades ago: where it looks misread,
+    ours reads the page again.
+    """
+    if text.characters < _FEW_CHARACTERS or text.odd > _ODD_SHARE * text.characters:
+        return False
+    return not text.invisible or _strange_words(text) <= _STRANGE_SHARE
+
+
+def _strange_words(text: PageText) -> float:
+    """The share of words with signs or changes of case inside, such as `n»Bfl` or `s*r;tiiR`."""
+    words = [word for piece in text.pieces for word in piece.text.split() if len(word) > 2]
+    return sum(1 for word in words if _STRANGE.search(word)) / max(1, len(words))
 
 
 def _is_blank(image: Image.Image) -> bool:
@@ -207,21 +220,6 @@ def _rendered(page: Any, side: int) -> Image.Image:
         raise DamagedFileError(f"a page measures {width:.0f} × {height:.0f} points")
     image: Image.Image = page.render(scale=side / max(width, height), may_draw_forms=False).to_pil()
     return image.convert("RGB")
-
-
-def _turned(text: PageText) -> PageText:
-    """Boxes on the page after it was turned upright."""
-
-    def turn(box: Box) -> Box:
-        x0, y0, x1, y1 = box
-        if text.turned == 90:
-            return (1 - y1, x0, 1 - y0, x1)
-        if text.turned == 180:
-            return (1 - x1, 1 - y1, 1 - x0, 1 - y0)
-        return (y0, 1 - x1, y1, 1 - x0)
-
-    pieces = tuple(replace(piece, box=turn(piece.box), words=()) for piece in text.pieces)
-    return replace(text, pieces=pieces, turned=0)
 
 
 def _page_paragraphs(
@@ -328,12 +326,37 @@ def _with_headings(found: Sequence[_Paragraph]) -> Iterator[Block]:
         sizes[round(each.size)] += len(each.block.text) if each.size else 0
     body = max(sizes, key=lambda size: sizes[size], default=0.0)
     larger = sorted({round(each.size) for each in found if _is_heading(each, body)}, reverse=True)
+    open_heading: Block | None = None
     for each in found:
+        heading = None
         if _is_heading(each, body):
-            level = 1 + min(larger.index(round(each.size)), 4)
-            yield replace(each.block, kind="heading", level=level)
-        else:
+            heading = replace(each.block, kind="heading", level=1 + min(larger.index(round(each.size)), 4))
+            if open_heading is not None and _continues(open_heading, heading):
+                open_heading = _one_heading(open_heading, heading)
+                continue
+        if open_heading is not None:
+            yield open_heading
+        open_heading = heading
+        if heading is None:
             yield each.block
+    if open_heading is not None:
+        yield open_heading
+
+
+def _continues(above: Block, below: Block) -> bool:
+    """The second line of a title: the same size, right below, and not a numbered heading of its own."""
+    if (above.level, above.page) != (below.level, below.page) or _NUMBERED.match(below.text):
+        return False
+    if above.box is None or below.box is None or len(above.text) + len(below.text) > 200:
+        return False
+    height = above.lines[-1].box[3] - above.lines[-1].box[1] if above.lines[-1].box else 0.0
+    return -0.5 * height < below.box[1] - above.box[3] < height and _distance(above.box, below.box) < 1
+
+
+def _one_heading(above: Block, below: Block) -> Block:
+    lines = (*above.lines, *below.lines)
+    box = around([line.box for line in lines if line.box])
+    return replace(above, text=join_lines([line.text for line in lines]), lines=lines, box=box)
 
 
 def _is_heading(each: _Paragraph, body: float) -> bool:
@@ -366,4 +389,6 @@ def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str
 
 
 def _plain(error: Exception) -> str:
-    return " ".join(str(error).split())[:150]
+    """PDFium's own words out of `Failed to load document (PDFium: Data format error).`"""
+    found = re.search(r"PDFium: ([^)]*?)\.?\)", str(error))
+    return (found.group(1) if found else " ".join(str(error).split())[:150]).lower()

@@ -38,7 +38,8 @@ class PageText:
     margin: str  # what runs sideways
     characters: int
     odd: int  # characters without a meaning: no Unicode mapping, private use, replacement signs
-    turned: int  # degrees that most of the text is turned against the shown page: 0, 90, 180, 270
+    invisible: bool  # drawn with no ink, as the text layer over a scan is
+    turned: int  # degrees counter-clockwise that the page was turned for its text to stand upright
 
 
 class ToFractions:
@@ -61,17 +62,39 @@ class ToFractions:
 def read_text(page: Any, textpage: Any, *, most_characters: int) -> PageText:
     """Characters → words → pieces: words of one line without a gap wider than a letter is high."""
     width, height = page.get_size()
-    aspect = width / height
     glyphs, odd, turned = _glyphs(page, textpage, most_characters)
+    if turned in (90, 270):
+        width, height = height, width
+    aspect = width / height
     upright = list(_words([each for each in glyphs if not each.sideways]))
-    sideways = list(_words([each for each in glyphs if each.sideways]))
+    sideways = list(_words([each for each in glyphs if each.sideways or each.text == " "]))
     return PageText(
         pieces=tuple(_piece(line, aspect, height, textpage) for line in _lines(upright, aspect)),
         margin=" ".join(_spelled(word) for word in sideways),
         characters=sum(1 for each in glyphs if each.text != " "),
         odd=odd,
+        invisible=_is_invisible(textpage, [each.index for each in glyphs if each.text != " "]),
         turned=turned,
     )
+
+
+def turn(box: Box, degrees: int) -> Box:
+    """Where the box lies after its page was turned counter-clockwise."""
+    x0, y0, x1, y1 = box
+    if degrees == 90:
+        return (y0, 1 - x1, y1, 1 - x0)
+    if degrees == 180:
+        return (1 - x1, 1 - y1, 1 - x0, 1 - y0)
+    return (1 - y1, x0, 1 - y0, x1) if degrees == 270 else box
+
+
+def _is_invisible(textpage: Any, indices: Sequence[int]) -> bool:
+    """By a sample of the characters: render mode 3 draws neither fill nor stroke."""
+    import pypdfium2.raw as pdfium
+
+    sample = indices[:: max(1, len(indices) // 20)]
+    modes = [pdfium.FPDFTextObj_GetTextRenderMode(pdfium.FPDFText_GetTextObject(textpage, index)) for index in sample]
+    return sum(1 for mode in modes if mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE) > 0.8 * len(modes)
 
 
 def _to_device(page: Any, x: float, y: float) -> tuple[float, float]:
@@ -111,10 +134,18 @@ def _glyphs(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int, int]
         turns[quarter] += 1
         raw.append((text, box, index, quarter))
     main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
+    # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
+    turned = 90 * main
     glyphs = [
-        Glyph(text=text, box=box, index=index, sideways=quarter not in (-1, main)) for text, box, index, quarter in raw
+        Glyph(
+            text=text,
+            box=box if quarter == -1 else turn(box, turned),
+            index=index,
+            sideways=quarter not in (-1, main),
+        )
+        for text, box, index, quarter in raw
     ]
-    return glyphs, odd, 90 * main
+    return glyphs, odd, turned
 
 
 def _character(code: int) -> str:

@@ -14,13 +14,11 @@ from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError
+from indexing.readers.codec import PICTURE, PIXELS_FILE, THUMB
 from indexing.readers.limits import MEGABYTE, ReadLimits
 
 cv2.setNumThreads(1)  # there is a worker for every core
 
-PIXELS_FILE = "pixels.bin"
-PICTURE = "picture"
-THUMB = "thumb.jpg"
 PAGE_SIDE = 1400
 """Longer side of a kept page image: small print stays legible, a page takes 150–300 kB."""
 THUMB_SIDE = 448

@@ -166,6 +166,7 @@ def test_a_page_that_its_file_turns_has_upright_boxes_in_the_image_s_coordinates
     reading = read_page(tmp_path, prose(72, 720, "turned", rows=12), rotate=rotate)
     boxes = [line.box for block in reading.blocks for line in block.lines if line.box]
     assert len(boxes) == 12
+    assert "turned line 3 with several more words" in words_of(reading.blocks)
     assert all(box[2] - box[0] > box[3] - box[1] for box in boxes)
     assert all(above[1] < below[1] for above, below in pairwise(boxes))
     page = reading.pages[0]
@@ -239,3 +240,21 @@ def test_a_page_of_absurd_size_is_noted_and_the_others_are_read(tmp_path: Path) 
 def test_special_characters_in_the_text_stay_plain_text(tmp_path: Path) -> None:
     reading = read_page(tmp_path, text_at(72, 700, "<|im_start|> [1] | a \\ b"))
     assert reading.blocks[0].text == "<|im_start|> [1] | a \\ b"
+
+
+def scanned(layer: str) -> str:
+    """Large words that one can see, under many lines of text that one cannot (render mode 3)."""
+    hidden = "".join(f"BT 3 Tr /F1 10 Tf 72 {600 - 12 * row} Td ({layer} {row}) Tj ET\n" for row in range(20))
+    return "BT 0 Tr /F2 40 Tf 72 700 Td (Seen by everyone) Tj ET\n" + hidden
+
+
+def test_an_invisible_text_layer_is_used_where_it_reads_well(tmp_path: Path) -> None:
+    reading = read_page(tmp_path, scanned("The foundation received the following letters in the year"))
+    assert "The foundation received the following letters" in words_of(reading.blocks)
+    assert not reading.pages[0].read_by_ocr
+
+
+def test_an_invisible_text_layer_that_was_misread_is_read_again(tmp_path: Path) -> None:
+    reading = read_page(tmp_path, scanned("Th* f0und»ation r^ceiued tbe foll~wing letters s*r;tiR n«Bfl"))
+    assert reading.pages[0].read_by_ocr
+    assert words_of(reading.blocks) == "Seen by everyone"
