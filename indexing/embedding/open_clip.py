@@ -61,7 +61,7 @@ class OpenClipEmbedder:
         if not len(pixels_BHWC):
             return ImageEmbedding(vectors_BD=np.empty((0, self.clip_dimensions), np.float32), labels=())
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(pixels_BHWC)).to(self._device)
+            pixels = torch.from_numpy(np.array(pixels_BHWC)).to(self._device)  # a copy: torch minds read-only arrays
             normalised_BHWC = pixels.float().mul_(self._scale_C).add_(self._shift_C)
             vectors_BD = self._model.encode_image(normalised_BHWC.permute(0, 3, 1, 2), normalize=True)
         return ImageEmbedding(vectors_BD=vectors_BD.cpu().numpy(), labels=((),) * len(pixels_BHWC))

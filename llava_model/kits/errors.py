@@ -76,7 +76,7 @@ class NotCachedError(KitInstallError):
 
     def __init__(self, wanted: str, cache: Path) -> None:
         super().__init__(f"{wanted} is not in the cache {cache}, and the network was not to be used")
-        self.add_note("Install once with a network, or name a folder that holds it with --source FOLDER.")
+        self.add_note("Install once with a network, or name a folder that holds it with --from FOLDER.")
         self.wanted, self.cache = wanted, cache
 
 

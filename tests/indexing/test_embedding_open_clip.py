@@ -110,6 +110,13 @@ def test_a_picture_gets_the_same_vector_in_every_batch(checkpoint: Path, sentenc
     assert together.labels == ((),) * len(pixels)
 
 
+def test_read_only_pixels_are_embedded_too(checkpoint: Path, sentence_encoder: Path) -> None:
+    embedder = OpenClipEmbedder("tiny", checkpoint, text=sentence_encoder, device="cpu")
+    frozen = embedder.preprocess.crop(pictures()[0])[None]
+    frozen.setflags(write=False)
+    assert embedder.embed_images(frozen).vectors_BD.shape == (1, 16)
+
+
 def test_no_pictures_and_no_words_give_no_vectors(checkpoint: Path, sentence_encoder: Path) -> None:
     embedder = OpenClipEmbedder("tiny", checkpoint, text=sentence_encoder, device="cpu")
     assert embedder.embed_images(np.empty((0, 32, 32, 3), np.uint8)).vectors_BD.shape == (0, 16)

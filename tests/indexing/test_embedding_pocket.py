@@ -98,6 +98,15 @@ def test_a_large_batch_gives_the_vectors_of_small_ones(embedder: PocketEmbedder)
     np.testing.assert_allclose(together.vectors_BD[-4:], embedder.embed_images(pixels[-4:]).vectors_BD, atol=1e-5)
 
 
+def test_read_only_pixels_are_embedded_too(embedder: PocketEmbedder, pixels: np.ndarray) -> None:
+    """As they come from `np.asarray(picture)[None]` or a memory map."""
+    frozen = pixels[:1].copy()
+    frozen.setflags(write=False)
+    np.testing.assert_array_equal(
+        embedder.embed_images(frozen).vectors_BD, embedder.embed_images(pixels[:1]).vectors_BD
+    )
+
+
 def test_no_pictures_give_no_vectors(embedder: PocketEmbedder) -> None:
     empty = embedder.embed_images(np.empty((0, 224, 224, 3), np.uint8))
     assert empty.vectors_BD.shape == (0, 24) and empty.labels == ()

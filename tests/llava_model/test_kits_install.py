@@ -159,7 +159,7 @@ def test_a_damaged_archive_in_the_cache_is_fetched_again(kit: Kit, wheels: Path,
 def test_without_network_and_cache_the_message_says_what_to_do(kit: Kit) -> None:
     with pytest.raises(DownloadError, match=r"tiny-weights==1\.0") as failure:
         install(kit)
-    assert "--source FOLDER" in failure.value.__notes__[0]
+    assert "--from FOLDER" in failure.value.__notes__[0]
     with pytest.raises(NotCachedError, match=r"tiny-weights==1\.0"):
         install(kit, offline=True)
 
