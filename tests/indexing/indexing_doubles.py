@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
+from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Preprocess, Vectors
 from indexing.errors import DamagedFileError, UnreadableFileError
 from indexing.library import Library
 from indexing.readers.spool import PICTURE, THUMB
@@ -135,8 +135,8 @@ class PlainReader:
         return ReadResult(reading=reading, folder=folder, pixels=pixels)
 
 
-def open_library(folder: Path, embedder: TinyEmbedder) -> tuple[Library, MilvusStore]:
-    library = Library.open(folder, kit="tiny", embedder_name=embedder.name, create=True)
+def open_library(folder: Path, embedder: Embedder) -> tuple[Library, MilvusStore]:
+    library = Library.open(folder, kit="tests", embedder_name=embedder.name, create=True)
     store = MilvusStore.open(
         library.milvus,
         collection="llavero",
