@@ -17,6 +17,8 @@ from indexing.errors import DamagedFileError, FileTooLargeError
 from indexing.readers.codec import PICTURE, PIXELS_FILE, THUMB
 from indexing.readers.limits import MEGABYTE, ReadLimits
 
+__all__ = ["FIGURE_SIDE", "PAGE_SIDE", "PICTURE", "PIXELS_FILE", "THUMB", "THUMB_SIDE", "Spool", "at_most"]
+
 cv2.setNumThreads(1)  # there is a worker for every core
 
 PAGE_SIDE = 1400
