@@ -7,6 +7,7 @@ so that 1.0 means "first in every channel" whatever the weights are. Cormack et 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import fsum
 
 from indexing.records import Channel, ChannelRank, Chunk, Hit
 
@@ -26,7 +27,7 @@ def fuse(rankings: Sequence[Ranking], *, constant: float) -> list[Hit]:
     Two rankings of one channel (words and a picture, both in `clip`) both count; the hit shows the better place.
     """
     spoken = [ranking for ranking in rankings if ranking.weight > 0]
-    best_possible = sum(ranking.weight / (constant + 1) for ranking in spoken)
+    best_possible = fsum(ranking.weight / (constant + 1) for ranking in spoken)
     parts: dict[str, list[float]] = {}
     places: dict[str, dict[Channel, ChannelRank]] = {}
     chunks: dict[str, Chunk] = {}
@@ -37,8 +38,8 @@ def fuse(rankings: Sequence[Ranking], *, constant: float) -> list[Hit]:
             seen = places.setdefault(chunk.id, {})
             if ranking.channel not in seen or rank < seen[ranking.channel].rank:
                 seen[ranking.channel] = ChannelRank(rank=rank, score=score)
-    # Adding in sorted order makes the sum independent of the order in which the channels came.
-    hits = [Hit(chunk=chunks[id_], score=sum(sorted(parts[id_])), channels=places[id_]) for id_ in chunks]
+    # fsum is exact, so that the order in which the channels came makes no difference at all.
+    hits = [Hit(chunk=chunks[id_], score=fsum(parts[id_]), channels=places[id_]) for id_ in chunks]
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk.id))
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from indexing.records import Box, Chunk, Line
-from rag.terms import content_terms, fold, is_date, is_number, near, sentences
+from rag.rerank import likeness
+from rag.terms import content_terms, fold, is_date, is_number, sentences
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -250,11 +251,7 @@ def _with_what_they_announce(chosen: Sequence[Chosen], chunks: Sequence[Chunk]) 
 
 
 def _held(term: str, terms: frozenset[str], given: frozenset[str]) -> float:
-    if term in terms:
-        return 1.0
-    if near(term, terms):
-        return 0.7
-    return 0.3 if term in given else 0.0
+    return likeness(term, terms) or (0.3 if term in given else 0.0)
 
 
 def _affinity(question: str, passage: Passage) -> float:

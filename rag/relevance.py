@@ -1,23 +1,19 @@
 """Does anything here answer? A flat cut-off on one score does not work; evidence of three kinds does.
 
-For each hit: the share of the question's rare words, numbers and dates that it holds; how close its words are
-to the question in the text space; and, for pictures, how far it stands above the other pictures that the `clip`
-channel found (a difference within one question, because that channel's scores mean nothing by themselves).
+For each hit: the share of the question's rare words, numbers and dates that it holds; how far its words, and for
+pictures its looks, stand above what this library says to questions it cannot answer (`rag.background`).
 A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp
-from statistics import mean, pstdev
 
-from indexing.records import Hit
-from rag.fuse import Ranking
+from indexing.records import Channel, Hit
+from rag.background import Level
 from rag.rerank import chunk_terms, coverage, rarity
 from rag.settings import RelevanceSettings
 from rag.terms import content_terms
-
-_FEWEST_PICTURES = 5  # below this a mean and a deviation say nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +21,8 @@ class Evidence:
     """What speaks for one hit."""
 
     coverage: float  # 0..1: share of the question's content words it holds, by their rarity
-    cosine: float  # in the text space, 0 where that channel did not see it
-    margin: float  # deviations above the mean of the pictures found, 0 where clip did not see it
+    words: float  # deviations above the background in the text space; 0 where that channel did not see it
+    looks: float  # the same in the clip space; 0 for what is no picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,30 +39,56 @@ class Verdict:
         return replace(self, probabilities=self.probabilities[:count])
 
 
-def judge(question: str, hits: Sequence[Hit], rankings: Sequence[Ranking], settings: RelevanceSettings) -> Verdict:
-    """The verdict on all hits, in their order. A picture without words asks for likeness: every hit answers."""
+def judge(
+    question: str, hits: Sequence[Hit], background: Mapping[Channel, Level], settings: RelevanceSettings
+) -> Verdict:
+    """The verdict on the hits, in their order. A picture without words asks for likeness: every hit answers."""
     wanted = content_terms(question)
     if not wanted and hits:
         return Verdict(probabilities=(1.0,) * len(hits), threshold=settings.threshold, reason="")
-    probabilities = tuple(probability(evidence, settings) for evidence in weigh(wanted, hits, rankings))
+    probabilities = tuple(probability(evidence, settings) for evidence in weigh(wanted, hits, background))
     missing = _missing(wanted, hits)
     answered = any(p >= settings.threshold for p in probabilities)
     reason = "" if answered else _reason(missing, found=bool(hits))
     return Verdict(probabilities=probabilities, threshold=settings.threshold, reason=reason, missing=missing)
 
 
-def weigh(wanted: Sequence[str], hits: Sequence[Hit], rankings: Sequence[Ranking]) -> list[Evidence]:
-    """The evidence for each hit, in their order. `wanted` is the question's content terms."""
+def weigh(wanted: Sequence[str], hits: Sequence[Hit], background: Mapping[Channel, Level]) -> list[Evidence]:
+    """The evidence for each hit, in their order. `wanted` is the question's content terms.
+
+    What the words of a page say counts for the picture of that page too.
+    """
     weights = rarity(wanted, [hit.chunk for hit in hits])
-    margins = _margins(rankings)
+    own = [_own_evidence(weights, hit, background) for hit in hits]
+    best: dict[tuple[str, int | None], Evidence] = {}
+    for hit, each in zip(hits, own, strict=True):
+        if hit.chunk.page is not None:
+            so_far = best.get(_page(hit), each)
+            best[_page(hit)] = replace(
+                each, coverage=max(each.coverage, so_far.coverage), words=max(each.words, so_far.words)
+            )
     return [
-        Evidence(
-            coverage=coverage(weights, chunk_terms(hit.chunk)),
-            cosine=hit.channels["text"].score if "text" in hit.channels else 0.0,
-            margin=margins.get(hit.chunk.id, 0.0),
-        )
-        for hit in hits
+        replace(each, coverage=best[_page(hit)].coverage, words=best[_page(hit)].words)
+        if hit.chunk.kind == "page" and hit.chunk.page is not None
+        else each
+        for hit, each in zip(hits, own, strict=True)
     ]
+
+
+def _page(hit: Hit) -> tuple[str, int | None]:
+    return hit.chunk.content_hash, hit.chunk.page
+
+
+def _own_evidence(weights: Mapping[str, float], hit: Hit, background: Mapping[Channel, Level]) -> Evidence:
+    def above(channel: Channel) -> float:
+        seen = hit.channels.get(channel)
+        return background[channel].above(seen.score) if seen and channel in background else 0.0
+
+    return Evidence(
+        coverage=coverage(weights, chunk_terms(hit.chunk)),
+        words=above("text"),
+        looks=above("clip") if hit.chunk.kind in ("image", "page", "figure") else 0.0,
+    )
 
 
 def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
@@ -74,21 +96,10 @@ def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
     odds = (
         settings.bias
         + settings.coverage * evidence.coverage
-        + settings.cosine * max(evidence.cosine, 0.0)
-        + settings.margin * max(evidence.margin, 0.0)
+        + settings.words * evidence.words
+        + settings.looks * evidence.looks
     )
     return 1 / (1 + exp(-odds))
-
-
-def _margins(rankings: Sequence[Ranking]) -> dict[str, float]:
-    """For each chunk, the most deviations by which a `clip` ranking puts it above what that ranking found."""
-    margins: dict[str, float] = {}
-    for ranking in rankings:
-        scores = [score for _, score in ranking.found]
-        spread = pstdev(scores) if ranking.channel == "clip" and len(scores) >= _FEWEST_PICTURES else 0.0
-        for chunk, score in ranking.found if spread else ():
-            margins[chunk.id] = max(margins.get(chunk.id, 0.0), (score - mean(scores)) / spread)
-    return margins
 
 
 def _missing(wanted: Sequence[str], hits: Sequence[Hit]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import PurePath
 
 from indexing.records import Chunk, Hit
-from rag.terms import content_terms, near
+from rag.terms import also_called, content_terms, near
 
 
 @lru_cache(maxsize=4096)
@@ -38,12 +38,15 @@ def coverage(weights: Mapping[str, float], held: frozenset[str]) -> float:
     total = sum(weights.values())
     if not total:
         return 0.0
-    return sum(weight * _likeness(term, held) for term, weight in weights.items()) / total
+    return sum(weight * likeness(term, held) for term, weight in weights.items()) / total
 
 
-def _likeness(term: str, held: frozenset[str]) -> float:
+def likeness(term: str, held: frozenset[str]) -> float:
+    """How far a text that holds these terms holds this one, 0..1: itself, by another name, or one letter off."""
     if term in held:
         return 1.0
+    if also_called(term) & held:
+        return 0.8
     return 0.7 if near(term, held) else 0.0
 
 

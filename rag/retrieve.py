@@ -4,6 +4,7 @@ embed → search every channel the store has → fuse by rank → rerank by cove
 judge what is relevant → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from indexing.filters import Filter
 from indexing.records import Channel, Hit
 from indexing.store import Store
 from indexing.store.protocol import Vector
+from rag.background import Level, measure
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
 from rag.intent import Intent, read_intent
@@ -64,11 +66,18 @@ class Retrieval:
 
 
 class Retriever:
-    """Searches one library. Stateless between calls; as safe to share between threads as its store and embedder."""
+    """Searches one library. As safe to share between threads as its store and embedder."""
 
     def __init__(self, store: Store, embedder: Embedder, settings: RagSettings | None = None) -> None:
         self.store, self.embedder = store, embedder
         self.settings = settings or RagSettings()
+        self._background: Mapping[Channel, Level] = {}
+        self._rows_measured = -1
+        self._measuring = threading.Lock()
+
+    def warm(self) -> None:
+        """Do now what the first search would have to do: load the models' first pages, measure the background."""
+        self._measured_background()
 
     def search(self, request: SearchRequest) -> Retrieval:
         """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
@@ -77,8 +86,10 @@ class Retriever:
         rankings = self._rankings(request, intent, clock)
         with clock.step("fuse"):
             hits = self._ordered(rankings, intent)
+        with clock.step("background"):
+            background = self._measured_background()
         with clock.step("relevance"):
-            verdict = judge(intent.subject, hits, rankings, self.settings.relevance)
+            verdict = judge(intent.subject, hits, background, self.settings.relevance)
         return Retrieval(
             request=request,
             hits=tuple(hits[: request.k]),
@@ -137,6 +148,14 @@ class Retriever:
             vectors_BD = self.embedder.embed_questions([query])
         vector_D: Vector = vectors_BD[0]
         return vector_D
+
+    def _measured_background(self) -> Mapping[Channel, Level]:
+        """Measured once, and again when the library has grown or shrunk by a quarter."""
+        rows = self.store.count()
+        with self._measuring:
+            if self._rows_measured < 0 or abs(rows - self._rows_measured) > self._rows_measured / 4:
+                self._background, self._rows_measured = measure(self.store, self.embedder), rows
+            return self._background
 
     def _notes(self, request: SearchRequest) -> tuple[str, ...]:
         missing = [c for c in self.settings.retrieval.weights if c not in self.store.channels]

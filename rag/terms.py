@@ -182,6 +182,41 @@ def _ends_sentence(text: str) -> bool:
     return not re.fullmatch(r"(?:No|Nr|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|[A-Z])\.", last[0])
 
 
+# What a question calls by one word and a document by another: the attributes that people ask for.
+_ALSO_CALLED = {
+    asked: frozenset(content_terms(written))
+    for asked, written in {
+        "heavy": "weight weighs weighing kg kilograms grams pounds tonnes",
+        "tall": "height high metres",
+        "high": "height tall",
+        "wide": "width",
+        "deep": "depth draught",
+        "old": "age aged",
+        "far": "distance km kilometres miles",
+        "fast": "speed knots",
+        "hot": "temperature degrees",
+        "loud": "noise decibels",
+        "big": "size capacity area volume",
+        "cost": "price fee charge eur euros usd dollars pounds",
+        "price": "cost fee eur euros usd dollars pounds",
+        "expensive": "price cost",
+        "paid": "total amount price paid",
+        "phone": "telephone tel",
+        "telephone": "phone tel",
+        "mean": "meaning cause",
+        "called": "name named",
+        "boss": "director manager head",
+        "birthday": "born birth",
+    }.items()
+    for asked in content_terms(asked)
+}
+
+
+def also_called(term: str) -> frozenset[str]:
+    """Other words under which a document may hold what this word of a question asks for."""
+    return _ALSO_CALLED.get(term, frozenset())
+
+
 def near(term: str, held: Iterable[str]) -> bool:
     """Whether a long word is held but for one letter changed, lost or added, as OCR does. Numbers never are."""
     if len(term) < 6 or any(sign.isdigit() for sign in term):

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.terms import content_terms, near, numbers, sentences, terms, with_date_writings
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["5 March 2018", "05/03/2018", "2018-03-05", "5.3.2018", "March 5, 2018", "5th of March 2018", "05 MAR 18", "5-mar-2018"],
+)
+def test_a_date_is_the_same_word_in_every_writing(written: str) -> None:
+    assert "2018-03-05" in terms(written.replace("of ", ""))
+
+
+def test_a_date_with_the_month_first_is_read_when_the_day_cannot_be_a_month() -> None:
+    assert terms("12/25/2018") == ["2018-12-25"]
+
+
+def test_an_impossible_date_stays_what_it_is() -> None:
+    assert "99" in terms("99/99/2018")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("1,234.50", "1234.5"), ("1.234,50", "1234.5"), ("1 234", "1234"), ("9.00", "9"), ("0.500", "0.5"), ("007", "7")],
+)
+def test_a_number_is_the_same_word_in_every_writing(written: str, meant: str) -> None:
+    assert terms(written) == [meant]
+
+
+def test_codes_keep_their_letters_and_digits_together() -> None:
+    assert content_terms("What does error E07 mean?") == ["error", "e07", "mean"]
+
+
+def test_plurals_and_endings_fall_together() -> None:
+    assert content_terms("costs cost costing") == ["cost"]
+
+
+def test_words_of_questions_are_no_evidence() -> None:
+    assert content_terms("What does it do, and how much is there?") == []
+
+
+def test_numbers_are_found_among_words() -> None:
+    assert numbers("It holds 1.8 litres since 2 May 2024") == {"1.8", "2024-05-02"}
+
+
+def test_one_letter_off_is_near_but_a_number_never_is() -> None:
+    assert near("invoice", {"inv0ice"}) and near("restaurant", {"restaurnt"})
+    assert not near("123456", {"123457"})
+    assert not near("cat", {"car"})
+
+
+def test_dates_of_a_query_are_written_in_the_ways_of_documents() -> None:
+    assert with_date_writings("receipt of 5 March 2018").endswith("05/03/2018 2018-03-05 05 Mar 2018")
+    assert with_date_writings("no date here") == "no date here"
+
+
+def test_sentences_end_at_stops_but_not_inside_numbers_or_after_titles() -> None:
+    text = "Mr. Smith paid 3.50 euros [1]. He left.\nThe end"
+    assert [text[a:b].strip() for a, b in sentences(text)] == ["Mr. Smith paid 3.50 euros [1].", "He left.", "The end"]
+
+
+def test_a_marker_behind_the_stop_belongs_to_the_sentence_before() -> None:
+    text = "It holds 1.8 litres. [1] It costs 3 euros. [2]"
+    assert [text[a:b].strip() for a, b in sentences(text)] == ["It holds 1.8 litres. [1]", "It costs 3 euros. [2]"]
+
+
+@given(st.text(max_size=200))
+def test_reading_never_fails_and_folding_changes_nothing_twice(text: str) -> None:
+    assert all(terms(term) or not term for term in content_terms(text))
+    pieces = [text[a:b] for a, b in sentences(text)]
+    assert "".join("".join(pieces).split()) == "".join(text.split())
