@@ -93,7 +93,8 @@ def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: An
         notes.append("No evidence holds what the answer says; it is shown without sources.")
         bare = "".join(take_markers(piece)[0] for piece in pieces).strip()
         return Cited(text=bare, citations=(), notes=tuple(notes), supported=False)
-    return Cited(text="".join(pieces).strip(), citations=_merged(citations), notes=tuple(notes))
+    text = re.sub(r"(?<=\S)[ \t]{2,}(?=\S)", " ", "".join(pieces)).strip()
+    return Cited(text=text, citations=_merged(citations), notes=tuple(notes))
 
 
 def take_markers(text: str) -> tuple[str, list[int]]:

@@ -173,6 +173,7 @@ class Chosen:
 # the right one, but the line with the company's name should not be followed by more lines with that name.
 _SAID_ALREADY = 0.3
 _WHOLE_QUESTION = 0.9
+_GIVEN = 0.3
 _FURTHER_DOWN = 0.001
 
 
@@ -189,10 +190,10 @@ def choose(
     rivals = [(h, p, each) for h, chunk in enumerate(chunks) for p, each in enumerate(passages(chunk))]
     rivals = [rival for rival in rivals if not _is_heading(rival[2], chunks[rival[0]])] or rivals
     wanted = content_terms(question)
-    weights = _weights(wanted, [passage for _, _, passage in rivals])
     said: dict[str, float] = {}
     chosen: list[Chosen] = []
     held = {(h, p): _likenesses(wanted, passage, chunks[h]) for h, p, passage in rivals}
+    weights = _weights(wanted, list(held.values()))
     bonus = {(h, p): _affinity(question, passage) for h, p, passage in rivals}
     while rivals and len(chosen) < most:
         gains = [
@@ -219,21 +220,24 @@ def _is_heading(passage: Passage, chunk: Chunk) -> bool:
 
 def _says_it_all(first: Chosen, weights: Mapping[str, float], bonus: Mapping[tuple[int, int], float]) -> bool:
     """One passage holds the whole question and what it asks for: the next would only offer other numbers."""
-    held = sum(weight for term, weight in weights.items() if term in first.passage.terms)
-    return held >= _WHOLE_QUESTION and bonus[first.hit, first.place] > 0
+    share = sum(weights[term] * like for term, like in _likenesses(list(weights), first.passage).items())
+    return share >= _WHOLE_QUESTION and bonus[first.hit, first.place] > 0
 
 
-def _weights(wanted: Sequence[str], among: Sequence[Passage]) -> dict[str, float]:
-    """Rarity of each wanted term among the passages, adding up to 1; terms that none holds have no say."""
-    counts = Counter(term for passage in among for term in passage.terms & set(wanted))
-    raw = {term: math.log1p(len(among) / counts[term]) if counts[term] else 0.0 for term in wanted}
+def _weights(wanted: Sequence[str], held: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Rarity of each wanted term among passages that hold so much of each, adding up to 1; terms that no passage
+    itself holds have no say."""
+    counts = Counter(term for each in held for term, like in each.items() if like > _GIVEN)
+    raw = {term: math.log1p(len(held) / counts[term]) if counts[term] else 0.0 for term in wanted}
     total = sum(raw.values()) or 1.0
     return {term: weight / total for term, weight in raw.items()}
 
 
-def _likenesses(wanted: Sequence[str], passage: Passage, chunk: Chunk) -> dict[str, float]:
-    given = _terms(f"{chunk.title} {chunk.heading}")
-    return {term: like for term in wanted if (like := _held(term, passage.terms, given))}
+def _likenesses(wanted: Sequence[str], passage: Passage, chunk: Chunk | None = None) -> dict[str, float]:
+    """How far the passage holds each term; what its chunk's title holds is given, and counts for little."""
+    given = _terms(f"{chunk.title} {chunk.heading}") if chunk else frozenset[str]()
+    found = {term: likeness(term, passage.terms) or (_GIVEN if term in given else 0.0) for term in wanted}
+    return {term: like for term, like in found.items() if like}
 
 
 def _with_what_they_announce(chosen: Sequence[Chosen], chunks: Sequence[Chunk]) -> list[Chosen]:
@@ -248,10 +252,6 @@ def _with_what_they_announce(chosen: Sequence[Chosen], chunks: Sequence[Chunk]) 
             result.append(Chosen(hit=each.hit, place=each.place + 1, gain=each.gain, passage=following[0]))
             have.add((each.hit, each.place + 1))
     return result
-
-
-def _held(term: str, terms: frozenset[str], given: frozenset[str]) -> float:
-    return likeness(term, terms) or (0.3 if term in given else 0.0)
 
 
 def _affinity(question: str, passage: Passage) -> float:
@@ -274,11 +274,12 @@ def most_telling(question: str, among: Sequence[Passage]) -> int | None:
     """The place of the passage to quote in answer to the question: one with the number or date that is asked for,
     if there is any, and among those the one that holds most of the question."""
     wanted = content_terms(question)
-    weights = _weights(wanted, among)
+    held = [_likenesses(wanted, passage) for passage in among]
+    weights = _weights(wanted, held)
 
     def worth(place: int) -> tuple[float, float, int]:
-        held = sum(weights[term] for term in wanted if _held(term, among[place].terms, frozenset()))
-        return (_affinity(question, among[place]) if held else 0.0, held, -place)
+        share = sum(weights[term] * like for term, like in held[place].items())
+        return (_affinity(question, among[place]) if share else 0.0, share, -place)
 
     return max(range(len(among)), key=worth, default=None)
 

@@ -11,9 +11,9 @@ from math import exp
 
 from indexing.records import Channel, Hit
 from rag.background import Level
-from rag.rerank import chunk_terms, coverage, rarity
+from rag.rerank import chunk_terms, coverage, likeness, rarity
 from rag.settings import RelevanceSettings
-from rag.terms import content_terms
+from rag.terms import as_written, content_terms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ def judge(
     if not wanted and hits:
         return Verdict(probabilities=(1.0,) * len(hits), threshold=settings.threshold, reason="")
     probabilities = tuple(probability(evidence, settings) for evidence in weigh(wanted, hits, background))
-    missing = _missing(wanted, hits)
+    missing = _missing(question, hits)
     answered = any(p >= settings.threshold for p in probabilities)
     reason = "" if answered else _reason(missing, found=bool(hits))
     return Verdict(probabilities=probabilities, threshold=settings.threshold, reason=reason, missing=missing)
@@ -102,14 +102,14 @@ def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
     return 1 / (1 + exp(-odds))
 
 
-def _missing(wanted: Sequence[str], hits: Sequence[Hit]) -> tuple[str, ...]:
+def _missing(question: str, hits: Sequence[Hit]) -> tuple[str, ...]:
     held = frozenset[str]().union(*(chunk_terms(hit.chunk) for hit in hits))
-    return tuple(term for term in wanted if term not in held)
+    return tuple(word for term, word in as_written(question).items() if not likeness(term, held))
 
 
 def _reason(missing: Sequence[str], *, found: bool) -> str:
     if not found:
         return "The search found nothing at all."
     if missing:
-        return f"Nothing in the library speaks of {', '.join(missing[:5])}."
+        return f"Nothing that was found speaks of: {', '.join(missing[:5])}."
     return "What was found shares some words with the question, but does not answer it."

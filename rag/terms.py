@@ -61,6 +61,16 @@ def content_terms(text: str) -> list[str]:
     return list(dict.fromkeys(kept))
 
 
+def as_written(text: str) -> dict[str, str]:
+    """Each content term of a text with the word it was made of, for showing to people; a date stands for itself."""
+    written = {term: term for term in content_terms(text)}
+    for word in re.findall(r"\w+(?:['’.,]\w+)*", text):
+        for term in content_terms(word):
+            if written.get(term) == term:
+                written[term] = word
+    return written
+
+
 def with_date_writings(text: str) -> str:
     """The text with its dates in the writings that documents use, for an engine that compares letters.
 

@@ -84,9 +84,7 @@ class MemoryStore:
     def __init__(self, rows: Sequence[Row], channels: tuple[Channel, ...] = ("clip", "text", "bm25")) -> None:
         self.rows, self.channels = list(rows), channels
 
-    def search_vector(
-        self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING
-    ) -> Found:
+    def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:  # noqa: A002
         scored = [
             (row.chunk, float(np.dot(stored, vector)))
             for row in self.rows
@@ -94,7 +92,7 @@ class MemoryStore:
         ]
         return self._best(scored, limit, filter)
 
-    def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
+    def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:  # noqa: A002
         wanted = set(re.findall(r"\w+", query.lower()))
         shared = [
             (row.chunk, float(len(wanted & set(re.findall(r"\w+", row.chunk.searchable_text.lower())))))

@@ -7,7 +7,9 @@ from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
 
 CHUNKS = [chunk(f"text {i}", file=f"{i}.txt") for i in range(12)]
 
-orders = st.lists(st.permutations(CHUNKS).flatmap(lambda p: st.integers(0, 12).map(lambda n: p[:n])), min_size=1, max_size=3)
+orders = st.lists(
+    st.permutations(CHUNKS).flatmap(lambda p: st.integers(0, 12).map(lambda n: p[:n])), min_size=1, max_size=3
+)
 weights = st.lists(st.floats(0.01, 10), min_size=3, max_size=3)
 
 

@@ -7,7 +7,16 @@ from rag.terms import content_terms, near, numbers, sentences, terms, with_date_
 
 @pytest.mark.parametrize(
     "written",
-    ["5 March 2018", "05/03/2018", "2018-03-05", "5.3.2018", "March 5, 2018", "5th of March 2018", "05 MAR 18", "5-mar-2018"],
+    [
+        "5 March 2018",
+        "05/03/2018",
+        "2018-03-05",
+        "5.3.2018",
+        "March 5, 2018",
+        "5th of March 2018",
+        "05 MAR 18",
+        "5-mar-2018",
+    ],
 )
 def test_a_date_is_the_same_word_in_every_writing(written: str) -> None:
     assert "2018-03-05" in terms(written.replace("of ", ""))

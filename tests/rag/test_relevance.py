@@ -1,0 +1,107 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
+
+from indexing.records import ChannelRank, Hit
+from rag.background import Level, measure
+from rag.relevance import Evidence, judge, probability
+from rag.rerank import coverage, rarity, rerank
+from rag.settings import RelevanceSettings
+
+SETTINGS = RelevanceSettings()
+BACKGROUND = {"text": Level(middle=0.25, spread=0.05), "clip": Level(middle=0.2, spread=0.05)}
+share = st.floats(0, 1)
+deviations = st.floats(0, 20)
+
+
+def found(text: str, cosine: float, *, looks: float | None = None, **more) -> Hit:
+    channels = {"text": ChannelRank(rank=1, score=cosine)}
+    if looks is not None:
+        channels["clip"] = ChannelRank(rank=1, score=looks)
+    return Hit(chunk=chunk(text, **more), score=1.0, channels=channels)
+
+
+@given(share, deviations, deviations, share, deviations, deviations)
+def test_more_evidence_never_makes_a_hit_less_likely(c, w, k, dc, dw, dk) -> None:
+    less = Evidence(coverage=c, words=w, looks=k)
+    more = Evidence(coverage=c + dc, words=w + dw, looks=k + dk)
+    assert probability(more, SETTINGS) >= probability(less, SETTINGS)
+
+
+def test_a_chunk_that_holds_the_question_is_relevant_and_a_far_one_is_not() -> None:
+    hits = [found("The family ticket costs 22 euros.", 0.5), found("Knots for beginners", 0.2, file="k.txt")]
+    verdict = judge("What does a family ticket cost?", hits, BACKGROUND, SETTINGS)
+    assert [p >= verdict.threshold for p in verdict.probabilities] == [True, False]
+    assert verdict.reason == ""
+
+
+def test_words_that_nobody_has_are_named_in_the_refusal() -> None:
+    verdict = judge(
+        "How loud is the trombone?", [found("The family ticket costs 22 euros.", 0.2)], BACKGROUND, SETTINGS
+    )
+    assert "trombone" in verdict.missing and "trombone" in verdict.reason
+
+
+def test_nothing_found_is_said_as_such() -> None:
+    assert "nothing at all" in judge("anything at large", [], BACKGROUND, SETTINGS).reason
+
+
+def test_a_picture_is_relevant_by_its_looks_alone() -> None:
+    near, far = (found("", 0.2, looks=score, kind="image") for score in (0.6, 0.22))
+    verdict = judge("a koala", [near, far], BACKGROUND, SETTINGS)
+    assert verdict.probabilities[0] > verdict.threshold > verdict.probabilities[1]
+
+
+def test_the_words_of_a_page_speak_for_its_picture() -> None:
+    page = Hit(chunk=chunk(file="m.pdf", kind="page", page=2), score=1.0, channels={})
+    words = found("The water circuit of the Zefira", 0.6, file="m.pdf", page=2)
+    verdict = judge("water circuit of the Zefira", [page, words], BACKGROUND, SETTINGS)
+    assert verdict.probabilities[0] == verdict.probabilities[1]
+
+
+def test_a_picture_without_words_asks_for_likeness_and_every_hit_answers() -> None:
+    assert judge("", [found("x", 0.1)], {}, SETTINGS).probabilities == (1.0,)
+
+
+def test_the_background_is_what_the_library_says_to_strangers() -> None:
+    embedder = WordEmbedder()
+    store = MemoryStore(rows(chunk("brass sextant in case four"), chunk("a lighthouse", file="l.png", kind="image")))
+    levels = measure(store, embedder)  # type: ignore[arg-type]
+    assert set(levels) == {"clip", "text"}
+    own = float(np.dot(*(embedder.embed_questions(["brass sextant in case four"])[0],) * 2))
+    assert levels["text"].above(own) > 3
+    assert levels["text"].above(levels["text"].middle) == 0
+
+
+def test_an_empty_library_has_no_background() -> None:
+    assert measure(MemoryStore([]), WordEmbedder()) == {}  # type: ignore[arg-type]
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.01, 5)), st.frozensets(st.sampled_from("abcdefgh")))
+def test_coverage_is_a_share_and_grows_with_what_is_held(weights, held) -> None:
+    covered = coverage(weights, held)
+    assert 0 <= covered <= 1 + 1e-9
+    assert coverage(weights, held | {"a"}) >= covered
+
+
+def test_rare_words_weigh_more() -> None:
+    chunks = [chunk("ticket family", file="a"), chunk("ticket", file="b"), chunk("ticket bus", file="c")]
+    weights = rarity(["ticket", "family"], chunks)
+    assert weights["family"] > weights["ticket"] > 0
+
+
+def test_the_right_date_in_another_writing_comes_first() -> None:
+    same = [found(f"UNIHAKKA INTERNATIONAL\n{day} MAR 2018", 0.5, file=f"{day}.jpg") for day in (5, 18, 24)]
+    best = rerank("UNIHAKKA INTERNATIONAL 18/03/2018", same, share=0.5)[0]
+    assert "18 MAR" in best.chunk.text
+
+
+def test_other_names_of_an_attribute_count() -> None:
+    heavy = [found("Zefira Duo: Weight 62 kg", 0.5), found("Zefira Duo: Colour red", 0.5, file="b")]
+    assert "Weight" in rerank("How heavy is the Zefira Duo?", heavy, share=0.5)[0].chunk.text
+
+
+def test_without_a_share_the_order_stays() -> None:
+    hits = [found("b", 0.1, file="b"), found("a question", 0.1, file="a")]
+    assert rerank("a question", hits, share=0.0) == hits

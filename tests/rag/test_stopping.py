@@ -1,0 +1,75 @@
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.stopping import Stopper, refuses
+
+
+def pieces(text: str, size: int = 3) -> Iterator[str]:
+    return (text[i : i + size] for i in range(0, len(text), size))
+
+
+def said(text: str, *, one_line: bool = False, size: int = 3) -> tuple[str, Stopper]:
+    stopper = Stopper(one_line=one_line)
+    return "".join(stopper.until_stop(pieces(text, size))), stopper
+
+
+@given(st.text(alphabet="abc def.\n", max_size=80), st.integers(1, 9))
+def test_an_ordinary_answer_passes_through(text: str, size: int) -> None:
+    shown, stopper = said(text, size=size)
+    if not stopper.notes:
+        assert shown.strip() == text.strip() == stopper.text
+
+
+def test_one_line_answers_end_with_the_line() -> None:
+    shown, stopper = said("It costs 12 euros [2].\nQuestion: and then?", one_line=True)
+    assert shown == stopper.text == "It costs 12 euros [2]."
+
+
+def test_a_model_that_plays_the_user_is_stopped_before_it_is_heard() -> None:
+    shown, _ = said("It costs 12 euros.\n\nQuestion: What else?\nAnswer: more")
+    assert shown.strip() == "It costs 12 euros."
+
+
+def test_a_loop_is_cut_to_its_first_round() -> None:
+    _, stopper = said("Ducks eat fish. " + "They also eat grass. " * 30)
+    assert stopper.text == "Ducks eat fish. They also eat grass."
+    assert stopper.notes
+
+
+def test_a_ruler_of_dots_is_no_loop() -> None:
+    assert said("Total ................................. 9.00")[1].text.endswith("9.00")
+
+
+def test_the_model_is_closed_when_it_is_stopped() -> None:
+    closed = []
+
+    def talk() -> Iterator[str]:
+        try:
+            while True:
+                yield "again and again "
+        finally:
+            closed.append(True)
+
+    list(Stopper(one_line=False).until_stop(talk()))
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Not in the evidence.",
+        "The answer is not in the evidence.",
+        "The evidence does not mention a phone number.",
+        "This is not stated in the text.",
+    ],
+)
+def test_a_refusal_is_known_by_its_words(text: str) -> None:
+    assert refuses(text)
+
+
+@pytest.mark.parametrize("text", ["It is not in the museum.", "The total is 9.00 [1].", "", "Nothing was spent."])
+def test_an_answer_is_no_refusal(text: str) -> None:
+    assert not refuses(text)
