@@ -64,7 +64,6 @@ def index(
     store: Store,
     embedder: Embedder | Callable[[], Embedder],
     settings: IndexingSettings | None = None,
-    sentences: Path | None = None,
     readers: ReaderFactory | None = None,
     retry_failed: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -77,8 +76,8 @@ def index(
     reason again without being read, unless `retry_failed`. `cancelled` is asked between files: what was read by then
     is still written.
 
-    `embedder` may be a function that loads it; it is called only when there is something to embed. `sentences` is
-    the folder of the office readers' sentence model; `readers` replaces the pool of worker processes.
+    `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
+    replaces the pool of worker processes.
     """
     chosen = settings or IndexingSettings()
     load = _once(embedder if callable(embedder) else lambda: embedder, library)
@@ -89,7 +88,6 @@ def index(
             preprocess=load().preprocess,
             spool=library.spool,
             workers=chosen.workers,
-            sentences=sentences,
         )
 
     run = Run(library, store, load, chosen, on_progress)

@@ -64,19 +64,16 @@ class ReaderPool:
         preprocess: Preprocess,
         spool: Path,
         workers: int,
-        sentences: Path | None = None,
         program: Sequence[str] = (sys.executable, "-P", "-m", "indexing.worker"),
     ) -> None:
-        """`spool` is created; `sentences` is a folder with a spaCy model for the office readers, which do
-        without one; `program` is what speaks the protocol of `worker.py`.
-        """
+        """`spool` is created; `program` is what speaks the protocol of `worker.py`."""
         if workers < 1:
             raise ValueError(f"workers must be at least 1, is {workers}")
         self.limits = limits
         self.preprocess = preprocess
         self.spool = spool.resolve()
         self.program = tuple(program)
-        self._workers = [_Worker(self, sentences) for _ in range(workers)]
+        self._workers = [_Worker(self) for _ in range(workers)]
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._names: dict[str, int] = {}
@@ -190,9 +187,8 @@ class _Died(_Stopped):
 class _Worker:
     """One process and the pipes to it; used by one thread at a time."""
 
-    def __init__(self, pool: ReaderPool, sentences: Path | None) -> None:
+    def __init__(self, pool: ReaderPool) -> None:
         self._pool = pool
-        self._sentences = sentences
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: _Pipes | None = None
         self._files = 0
@@ -266,7 +262,6 @@ class _Worker:
         home = self._pool.spool / ".workers" / str(id(self))
         shutil.rmtree(home, ignore_errors=True)  # what a killed parser left half written
         (home / "tmp").mkdir(parents=True)
-        _link_sentence_model(home, self._sentences)
         self._process = subprocess.Popen(
             self._pool.program,
             stdin=subprocess.PIPE,
@@ -429,12 +424,6 @@ def _load_pixels(folder: Path, names: object, size: int) -> dict[str, Pixels]:
     if PICTURE in pixels:
         pixels[THUMB] = pixels[PICTURE]
     return pixels
-
-
-def _link_sentence_model(home: Path, sentences: Path | None) -> None:
-    """spaCy takes a folder of this name in the working directory for the model that unstructured names."""
-    if sentences is not None:
-        (home / "en_core_web_sm").symlink_to(sentences.resolve(), target_is_directory=True)
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -150,7 +150,6 @@ class Workbench:
                 store=self.store,
                 embedder=lambda: self.embedder,
                 settings=self.settings.indexing,
-                sentences=self.kit.path("sentences") if self.kit.has("sentences") else None,
                 retry_failed=retry_failed,
                 on_progress=on_progress,
                 cancelled=cancelled,

@@ -150,7 +150,11 @@ _PLAIN: dict[str, Any] = {"languages": [""]}  # no guessing of languages, elemen
 
 @cache
 def _prepare() -> None:
-    """Before unstructured is imported: what it must not load, and the sentence splitter it looks for."""
+    """Before unstructured is imported: what it must not load, and the sentence splitter it looks for.
+
+    unstructured asks spaCy for `en_core_web_sm` and downloads it where it is missing; spaCy takes a folder of that
+    name in the working directory, which is the worker's own. Rules do: only headings that a style gives are kept.
+    """
     # thinc and others take torch when they can get it: 600 MB in every worker, and no reader needs it
     for unwanted in ("torch", "tensorflow", "transformers", "cupy", "mxnet", "jax"):
         sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type]  # None makes the import fail

@@ -30,8 +30,8 @@ from llava_model.kits.errors import (
     KitNotInstalledError,
 )
 
-ComponentName = Literal["vision", "text", "language", "llava", "sentences"]
-Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava", "spacy"]
+ComponentName = Literal["vision", "text", "language", "llava"]
+Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava"]
 
 _HARMLESS = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

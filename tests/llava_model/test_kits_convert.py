@@ -108,14 +108,6 @@ def test_the_language_model_answers_through_its_own_chat_template(pocket: Kit) -
     assert "Paris" in tokenizer.decode(output[0, inputs["input_ids"].shape[1] :])
 
 
-def test_the_sentence_splitter_splits_sentences(pocket: Kit) -> None:
-    spacy = pytest.importorskip("spacy")
-    language = spacy.load(pocket.path("sentences"), exclude=["ner", "lemmatizer", "attribute_ruler"])
-    text = "Dr. Smith paid $3.50. He left at 5 p.m. on Monday. Nobody saw him."
-    sentences = [sentence.text for sentence in language(text).sents]
-    assert sentences[0] == "Dr. Smith paid $3.50." and sentences[-1] == "Nobody saw him."
-
-
 def test_a_converted_folder_names_no_place_of_the_machine_that_made_it(pocket: Kit) -> None:
     for file in pocket.folder.rglob("*.json"):
         if file.stat().st_size < 100_000:

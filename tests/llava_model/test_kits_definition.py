@@ -39,7 +39,7 @@ def test_the_three_kits_are_known_smallest_first() -> None:
 
 def test_the_pocket_kit_needs_no_hub() -> None:
     assert all(isinstance(component.source, PackageSource) for component in find("pocket").components)
-    assert [component.name for component in find("pocket").components] == ["vision", "text", "language", "sentences"]
+    assert [component.name for component in find("pocket").components] == ["vision", "text", "language"]
 
 
 def test_every_hub_weight_is_pinned_or_says_that_it_is_not() -> None:
