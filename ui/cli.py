@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 the request could not be met · 2 usage · 3 finished, b
 Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,9 @@ def main() -> None:
     """Entry point: errors made for people become one line and exit code 1, never a traceback."""
     from ui.faults import expected_faults
 
+    # Before torch is loaded: threads that spin while they wait make small models several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except KeyboardInterrupt:
@@ -82,6 +86,7 @@ def main() -> None:
 
 @contextmanager
 def _workbench(settings: "Settings", *, create: bool = False) -> "Iterator[Workbench]":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `kit install` may reach a hub
     from ui.engine import Workbench
 
     bench = Workbench.open(settings, create=create)
