@@ -1,0 +1,45 @@
+import dataclasses
+
+import pytest
+
+from rag.settings import (
+    AnswerSettings,
+    GeneratorSettings,
+    PromptSettings,
+    RagSettings,
+    RelevanceSettings,
+    RetrievalSettings,
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: RetrievalSettings(depth=0), "depth is 0"),
+        (lambda: RetrievalSettings(weights={"clip": -1.0}), "weight of clip is -1"),
+        (lambda: RetrievalSettings(weights={"smell": 1.0}), "smell"),  # type: ignore[dict-item]
+        (lambda: RetrievalSettings(coverage_weight=1.5), "coverage_weight is 1.5"),
+        (lambda: RelevanceSettings(threshold=2), "threshold is 2"),
+        (lambda: PromptSettings(style="long"), "style is 'long'"),
+        (lambda: PromptSettings(evidence_tokens=1), "evidence_tokens is 1"),
+        (lambda: AnswerSettings(max_new_tokens=0), "max_new_tokens is 0"),
+        (lambda: GeneratorSettings(url="localhost:8000", model="m"), "localhost:8000"),
+        (lambda: GeneratorSettings(url="file:///etc/passwd", model="m"), "http"),
+        (lambda: GeneratorSettings(url="http://a", model=""), "no model"),
+        (lambda: GeneratorSettings(url="http://a", model="m", timeout_seconds=0), "timeout_seconds is 0"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_the_value(make, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
+    with pytest.raises(ValueError, match="api_key_env") as caught:
+        GeneratorSettings(url="http://user:secret@host/v1", model="m")
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RagSettings().prompt = PromptSettings()  # type: ignore[misc]

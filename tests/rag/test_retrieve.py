@@ -1,0 +1,145 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
+
+from indexing.filters import Filter
+from indexing.store import MilvusStore
+from rag.errors import EmptyQuestionError, NoChannelError
+from rag.retrieve import Retriever, SearchRequest
+from rag.settings import RagSettings, RetrievalSettings
+
+CHUNKS = (
+    chunk("The family ticket costs 22 euros.", file="visit.html"),
+    chunk("The brass sextant is kept in case 4.", file="collection.xlsx", kind="table"),
+    chunk("SHIP CHANDLER\n12/06/2025\nBrass polish 8.50", file="receipt.jpg"),
+    chunk("", file="receipt.jpg", kind="image"),
+    chunk("lighthouse beacon", file="lighthouse.png", kind="image"),
+    chunk("The lighthouse opens in May.", file="letter.pdf", page=1),
+    chunk("The lighthouse opens", file="letter.pdf", kind="page", page=1),
+)
+EMBEDDER = WordEmbedder()
+
+
+@pytest.fixture
+def retriever() -> Retriever:
+    return Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER)  # type: ignore[arg-type]  # the parts that are used
+
+
+@pytest.fixture(scope="module")
+def on_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    path: Path = tmp_path_factory.mktemp("rag") / "milvus.db"
+    store = MilvusStore.open(path, clip_dimensions=EMBEDDER.clip_dimensions, text_dimensions=EMBEDDER.text_dimensions)
+    store.upsert(rows(*CHUNKS))
+    store.ready()
+    yield Retriever(store, EMBEDDER)
+    store.close()
+
+
+def test_words_find_their_chunk_on_milvus_in_every_channel(on_milvus: Retriever) -> None:
+    found = on_milvus.search(SearchRequest(text="What does a family ticket cost?"))
+    assert found.hits[0].chunk.path.endswith("visit.html")
+    assert {"text", "bm25"} <= set(found.hits[0].channels)
+    assert found.answers[0] == found.hits[0] and found.verdict.reason == ""
+
+
+def test_a_date_in_another_writing_finds_its_receipt_on_milvus(on_milvus: Retriever) -> None:
+    found = on_milvus.search(SearchRequest(text="ship chandler 12 June 2025"))
+    assert found.hits[0].chunk.path.endswith("receipt.jpg")
+
+
+def test_filters_hold_on_milvus(on_milvus: Retriever) -> None:
+    found = on_milvus.search(SearchRequest(text="lighthouse", filter=Filter(kinds=("image",))))
+    assert {hit.chunk.kind for hit in found.hits} == {"image"}
+
+
+def test_memory_and_milvus_agree_on_the_first_hit(retriever: Retriever, on_milvus: Retriever) -> None:
+    for question in ("Where is the brass sextant kept?", "family ticket", "Is there a picture of a lighthouse?"):
+        first = [each.search(SearchRequest(text=question)).hits[0].chunk.id for each in (retriever, on_milvus)]
+        assert first[0] == first[1]
+
+
+def test_a_picture_finds_pictures_that_look_like_it() -> None:
+    red, dark = Image.new("RGB", (9, 9), (240, 0, 0)), Image.new("RGB", (9, 9), (16, 0, 0))
+    stored = []
+    for name, image in (("red.png", red), ("dark.png", dark)):
+        (row,) = rows(chunk(name, file=name, kind="image"))
+        pixels = EMBEDDER.preprocess.crop(image)
+        stored.append(type(row)(chunk=row.chunk, clip=EMBEDDER.embed_images(pixels[None]).vectors_BD[0], text=row.text))
+    found = Retriever(MemoryStore(stored), EMBEDDER).search(SearchRequest(image=red))  # type: ignore[arg-type]
+    assert found.hits[0].chunk.path.endswith("red.png")
+    assert set(found.hits[0].channels) == {"clip"} and found.relevant == (True, True)
+
+
+def test_words_and_picture_together_both_have_a_say(retriever: Retriever) -> None:
+    found = retriever.search(SearchRequest(text="family ticket", image=Image.new("RGB", (9, 9))))
+    assert {"clip", "text", "bm25"} <= {channel for hit in found.hits for channel in hit.channels}
+
+
+def test_a_page_and_its_words_take_one_place(retriever: Retriever) -> None:
+    found = retriever.search(SearchRequest(text="When does the lighthouse open?"))
+    assert [hit.chunk.kind for hit in found.hits if hit.chunk.path.endswith("letter.pdf")] == ["text"]
+
+
+def test_a_wanted_picture_comes_before_words_about_it(retriever: Retriever) -> None:
+    found = retriever.search(SearchRequest(text="Is there a picture of a lighthouse?"))
+    assert found.hits[0].chunk.path.endswith("lighthouse.png")
+
+
+def test_nothing_relevant_is_said_with_the_words_that_are_missing(retriever: Retriever) -> None:
+    found = retriever.search(SearchRequest(text="Who conducts the trombone orchestra?"))
+    assert found.hits and found.answers == () and not any(found.relevant)
+    assert "trombone" in found.verdict.reason
+
+
+def test_every_step_is_timed(retriever: Retriever) -> None:
+    spent = retriever.search(SearchRequest(text="ticket")).milliseconds
+    assert {"embed", "clip", "text", "bm25", "fuse", "relevance", "total"} <= set(spent)
+    assert spent["total"] >= max(value for name, value in spent.items() if name != "total")
+
+
+def test_k_is_the_most_that_comes_back(retriever: Retriever) -> None:
+    found = retriever.search(SearchRequest(text="lighthouse ticket", k=2))
+    assert len(found.hits) == len(found.relevant) == 2
+
+
+def test_a_channel_the_store_lacks_is_left_out_with_a_word() -> None:
+    store = MemoryStore(rows(*CHUNKS), channels=("clip",))
+    found = Retriever(store, EMBEDDER).search(SearchRequest(text="lighthouse beacon"))  # type: ignore[arg-type]
+    assert found.hits[0].chunk.path.endswith("lighthouse.png")
+    assert any("bm25" in note for note in found.notes) and any("'text'" in note for note in found.notes)
+
+
+def test_a_picture_cannot_be_asked_of_a_store_without_its_channel() -> None:
+    retriever = Retriever(MemoryStore(rows(*CHUNKS), channels=("text", "bm25")), EMBEDDER)  # type: ignore[arg-type]
+    with pytest.raises(NoChannelError, match="clip"):
+        retriever.search(SearchRequest(image=Image.new("RGB", (9, 9))))
+
+
+def test_a_channel_of_weight_0_is_not_searched() -> None:
+    settings = RagSettings(retrieval=RetrievalSettings(weights={"clip": 0.0, "text": 1.0, "bm25": 1.0}))
+    found = Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER, settings).search(SearchRequest(text="ticket"))  # type: ignore[arg-type]
+    assert "clip" not in found.milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_question_is_refused(text: str) -> None:
+    with pytest.raises(EmptyQuestionError, match="neither words nor a picture"):
+        SearchRequest(text=text)
+
+
+def test_k_below_one_is_refused_with_its_value() -> None:
+    with pytest.raises(ValueError, match="k is 0"):
+        SearchRequest(text="x", k=0)
+
+
+def test_the_background_is_measured_once_and_again_when_the_library_grew() -> None:
+    store = MemoryStore(rows(*CHUNKS))
+    retriever = Retriever(store, EMBEDDER)  # type: ignore[arg-type]
+    retriever.warm()
+    before = retriever.search(SearchRequest(text="ticket")).milliseconds["background"]
+    store.rows += rows(*(chunk(f"new {i}", file=f"{i}") for i in range(9)))
+    grown = retriever.search(SearchRequest(text="ticket")).milliseconds["background"]
+    assert grown > before
