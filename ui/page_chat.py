@@ -161,7 +161,7 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
     view = turn.running.view()
     if view.finished:
         st.rerun()
-    st.html(plain.answer(view.text or " ", unfinished=True))
+    st.html(plain.answer(view.text or " ", look="unfinished"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(plain.tag("span", _progress_words(view), "quiet small"), width="content")
         stop = turn.running.stop
@@ -170,7 +170,7 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
 
 def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
-        doing = "Loading the model" if shared.model_is_loading() else "Looking in the library"
+        doing = "Looking in the library"
     elif not view.text:
         names = list(dict.fromkeys(Path(hit.chunk.path).name for hit in view.retrieval.hits))
         doing = f"Reading {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
@@ -199,8 +199,10 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
     if answer.refused:
         _draw_refusal(bench, answer, others, number=number)
     else:
-        st.html(plain.answer(answer.text, {source.number for source in cited if source.number}))
-        if not any(source.verified for source in cited):
+        borne_out = any(source.verified for source in cited)
+        markers = {source.number for source in cited if source.number}
+        st.html(plain.answer(answer.text, markers, look="" if borne_out else "doubtful"))
+        if not borne_out:
             _draw_doubt(answer)
         _draw_cited(bench, cited, number=number, newest=newest)
         if others:

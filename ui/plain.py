@@ -60,12 +60,12 @@ def paragraphs(text: str, css_class: str = "") -> str:
     return tag("div", text.strip(), f"{css_class} words".strip())
 
 
-def answer(text: str, markers: Collection[int] = (), *, unfinished: bool = False) -> str:
+def answer(text: str, markers: Collection[int] = (), *, look: str = "") -> str:
     """A model's answer: paragraphs, lists, bold and code are shown as such, everything else as it is written.
 
     `[2]` becomes a badge if 2 is in `markers`, the numbers that really stand for a source.
     """
-    return wrap("div", _blocks(text, markers), "answer unfinished" if unfinished else "answer")
+    return wrap("div", _blocks(text, markers), f"answer {look}".strip())
 
 
 def _blocks(text: str, markers: Collection[int]) -> list[str]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _opening = threading.Lock()
-_warmed = threading.Event()
 
 
 def open_workbench() -> "Workbench":
@@ -40,28 +39,18 @@ def open_workbench() -> "Workbench":
 
 @st.cache_resource(show_spinner="Opening the library and its models …")
 def workbench() -> "Workbench":
-    """The one workbench of this process; a failure is not kept, the next visit tries again."""
+    """The one workbench of this process; a failure is not kept, the next visit tries again.
+
+    Everything is loaded here, by one thread, so that no later question or search waits or builds anything.
+    """
     with _opening:
         bench = open_workbench()
-    atexit.register(bench.close)
-    threading.Thread(target=_warm, args=(bench,), name="llavero-warm-up", daemon=True).start()
+        atexit.register(bench.close)
+        try:
+            _ = bench.answerer
+        except Exception:  # noqa: BLE001  # search works without a generator; the first question says what is wrong
+            _log.exception("the generator could not be prepared")
     return bench
-
-
-def _warm(bench: "Workbench") -> None:
-    """Load the language model while the first question is being typed."""
-    _warmed.clear()
-    try:
-        _ = bench.answerer
-    except Exception:  # noqa: BLE001  # nobody waits here; the first question meets the same fault and shows it
-        _log.exception("the model could not be loaded ahead")
-    finally:
-        _warmed.set()
-
-
-def model_is_loading() -> bool:
-    """Whether questions still wait for the language model to be read from disk."""
-    return not _warmed.is_set()
 
 
 @st.cache_resource(show_spinner=False)

@@ -137,7 +137,7 @@ def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_mark
     card = page.locator("[class*='st-key-card-']", has_text="zefira-duo-manual.pdf").first
     card.wait_for()
     keep(page, "2-answered")
-    card.get_by_role("button").click()
+    card.get_by_role("button", name="Open").click()
     dialog = page.get_by_role("dialog")
     picture = dialog.locator("img")
     picture.wait_for()
@@ -178,7 +178,7 @@ def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any
     card = page.locator("[class*='st-key-card-']", has_text="crane").first
     card.wait_for()
     keep(page, "5-asked-about-the-upload")
-    card.get_by_role("button").click()
+    card.get_by_role("button", name="Open").click()
     passage = page.locator("[role=dialog] .passage")
     passage.wait_for()
     assert "Ossian Brack" in passage.inner_text()
@@ -187,7 +187,7 @@ def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any
 
 def test_a_search_by_picture_finds_the_picture(page: Any) -> None:
     page.get_by_role("link", name="Search").click()
-    page.get_by_text("By a picture").click()
+    page.get_by_role("button", name="By a picture").click()
     page.locator("input[type=file]").set_input_files(SAMPLE / FILES[1])
     first = page.locator("[class*='st-key-card-found-0']")
     first.wait_for()
