@@ -1,0 +1,172 @@
+from collections.abc import Sequence
+
+import pytest
+from chat_server import ChatServer, serving
+from PIL import Image
+from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
+
+from indexing.filters import Filter
+from llava_model.serving.engine import Turn
+from rag.answer import NOTHING_FOUND, Answer, Answerer, Event, Retrieved, Token
+from rag.errors import GeneratorUnreachableError
+from rag.generator import chat_model, token_counter
+from rag.langchain import LlaveroChatModel
+from rag.retrieve import Retriever
+from rag.settings import GeneratorSettings, PromptSettings, RagSettings
+
+CHUNKS = (
+    chunk("Family ticket 22 euros\nThe family ticket costs 22 euros.", file="visit.pdf", page=2, boxed=True),
+    chunk("The brass sextant is kept in case 4.", file="collection.xlsx"),
+    chunk("lighthouse beacon", file="lighthouse.png", kind="image", image="thumbs/l.jpg"),
+)
+QUESTION = "What does a family ticket cost?"
+
+
+def answerer(engine: ScriptedEngine, settings: RagSettings | None = None) -> Answerer:
+    return Answerer(
+        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        LlaveroChatModel(engine=engine),
+        count_tokens=engine.count_tokens,
+        context_tokens=engine.context_tokens,
+        sees_images=engine.sees_images,
+        load_image=lambda of: Image.new("RGB", (8, 8)),
+        settings=settings or RagSettings(),
+    )
+
+
+def asked(script: str, question: str = QUESTION, **more) -> tuple[list[Event], Answer, ScriptedEngine]:
+    engine = ScriptedEngine(script, sees_images=more.pop("sees_images", False))
+    events = list(answerer(engine, more.pop("settings", None)).ask(question, **more))
+    assert isinstance(events[-1], Answer)
+    return events, events[-1], engine
+
+
+def test_search_words_and_answer_come_in_this_order() -> None:
+    events, answer, _ = asked("The family ticket costs 22 euros [1].")
+    assert isinstance(events[0], Retrieved) and all(isinstance(each, Token) for each in events[1:-1])
+    assert "".join(each.text for each in events[1:-1] if isinstance(each, Token)) == answer.text
+
+
+def test_the_citation_points_at_the_line_of_the_page() -> None:
+    _, answer, _ = asked("The family ticket costs 22 euros [1].")
+    (citation,) = answer.citations
+    assert (citation.path, citation.page, citation.verified) == ("/library/visit.pdf", 2, True)
+    assert set(citation.boxes) <= {line.box for line in CHUNKS[0].lines}
+    assert answer.hits[citation.marker - 1].chunk == CHUNKS[0]
+    assert not answer.refused and answer.supported and answer.model == "scripted"
+
+
+def test_nothing_relevant_means_the_model_is_not_asked() -> None:
+    events, answer, engine = asked("never said", "Who conducts the trombone orchestra?")
+    assert engine.asked == [] and len(events) == 2
+    assert answer.refused and answer.text.startswith(NOTHING_FOUND) and "trombone" in answer.text
+    assert (answer.citations, answer.model, answer.prompt) == ((), "", ())
+
+
+@pytest.mark.parametrize("script", ["Not in the evidence.", "", "   "])
+def test_a_model_that_finds_nothing_refuses_without_sources(script: str) -> None:
+    _, answer, engine = asked(script)
+    assert engine.asked and answer.refused and answer.citations == () and not answer.supported
+    assert answer.source_line is not None and "22 euros" in answer.source_line.quote
+
+
+def test_an_invented_answer_has_no_sources_but_the_sources_own_line_is_there() -> None:
+    _, answer, _ = asked("It was built by Napoleon in 1799 [1].")
+    assert not answer.supported and answer.citations == () and "[1]" not in answer.text
+    assert answer.source_line is not None and answer.source_line.quote == "The family ticket costs 22 euros."
+
+
+def test_a_rambling_model_is_cut_and_closed() -> None:
+    _, answer, engine = asked("The family ticket costs 22 euros [1].\nQuestion: " + "more and more " * 200)
+    assert answer.text == "The family ticket costs 22 euros [1]." and engine.closed and not engine.finished
+
+
+def test_giving_up_an_answer_stops_the_model() -> None:
+    engine = ScriptedEngine("word after word " * 100)
+    events = answerer(engine).ask(QUESTION)
+    while not isinstance(next(events), Token):
+        pass
+    events.close()
+    assert engine.closed and not engine.finished
+
+
+def test_the_prompt_that_was_read_comes_with_the_answer() -> None:
+    _, answer, engine = asked("x")
+    assert [(turn.role, turn.text) for turn in answer.prompt] == [(turn.role, turn.text) for turn in engine.asked[0]]
+    assert answer.prompt_tokens == engine.count_tokens(answer.prompt)
+
+
+def test_times_grow_from_search_over_first_word_to_the_end() -> None:
+    _, answer, _ = asked("The family ticket costs 22 euros [1].")
+    spent = answer.milliseconds
+    assert set(spent) == {"retrieve", "first_token", "total"}
+    assert 0 < spent["retrieve"] <= spent["first_token"] <= spent["total"]
+
+
+def test_a_follow_up_is_searched_with_what_it_is_about() -> None:
+    history = [
+        Turn(role="user", text="Where is the brass sextant kept?"),
+        Turn(role="assistant", text="In case 4 [1]."),
+    ]
+    events, _, engine = asked("In case 4 [1].", "And is it locked there?", history=history)
+    assert isinstance(events[0], Retrieved) and events[0].retrieval.hits[0].chunk == CHUNKS[1]
+    assert "brass sextant" in engine.asked[0][-1].text
+
+
+def test_a_filter_reaches_the_search() -> None:
+    _, answer, _ = asked("x", filter=Filter(kinds=("image",)))
+    assert {hit.chunk.kind for hit in answer.hits} <= {"image"}
+
+
+def test_a_seeing_model_is_asked_about_the_users_picture_though_nothing_was_found() -> None:
+    picture = Image.new("RGB", (8, 8))
+    settings = RagSettings(prompt=PromptSettings(style="full"))
+    _, answer, engine = asked(
+        "A trombone.", "Who plays this trombone?", images=[picture], sees_images=True, settings=settings
+    )
+    assert len(engine.asked) == 1 and len(engine.asked[0][-1].images) == 1
+    assert not answer.supported and answer.citations == ()
+
+
+def test_answers_come_from_a_server_by_address_too() -> None:
+    with serving(ChatServer(reply="The family ticket costs 22 euros [1].")) as server:
+        generator = GeneratorSettings(url=server.url, model="llava")
+        by_address = Answerer(
+            Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+            chat_model(generator),
+            count_tokens=token_counter(generator),
+            context_tokens=generator.context_tokens,
+            sees_images=False,
+            load_image=lambda of: None,
+            settings=RagSettings(prompt=PromptSettings.for_capable_models(8192), generator=generator),
+        )
+        *_, answer = by_address.ask(QUESTION)
+    assert isinstance(answer, Answer) and answer.model == "llava" and answer.citations[0].verified
+    assert "<evidence" in server.requests[0]["messages"][-1]["content"]
+
+
+def test_a_dead_server_is_an_error_of_ours() -> None:
+    generator = GeneratorSettings(url="http://127.0.0.1:9/v1", model="llava")
+    dead = Answerer(
+        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        chat_model(generator),
+        count_tokens=token_counter(generator),
+        context_tokens=8192,
+        sees_images=False,
+        load_image=lambda of: None,
+        settings=RagSettings(),
+    )
+    with pytest.raises(GeneratorUnreachableError):
+        list(dead.ask(QUESTION))
+
+
+def test_no_prompt_is_sent_to_a_tracer_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(ChatServer()) as tracer:
+        for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2"):
+            monkeypatch.setenv(name, "true")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", tracer.url)
+        monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_test")
+        created: list[Sequence[object]] = []
+        monkeypatch.setattr("langsmith.client.Client.create_run", lambda *a, **k: created.append(a))
+        _, answer, _ = asked("The family ticket costs 22 euros [1].")
+    assert answer.citations and created == [] and tracer.requests == []
