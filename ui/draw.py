@@ -15,6 +15,7 @@ INK = (255, 214, 92)  # multiplied onto the page, so that black words stay black
 EDGE = (214, 122, 0)
 CARD_SIZE = (480, 360)
 _ALL_OF_IT = 0.95  # a box of this share of the picture points at nothing
+_CLOSE = 0.012  # of the picture's side: less than an empty line between two paragraphs
 _CARD_LEAST_SHARE = 0.5  # a card shows at least this share of the page's width, or nobody knows where it is
 
 
@@ -32,16 +33,37 @@ def sane(boxes: Sequence[Box]) -> tuple[Box, ...]:
 
 
 def around(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds all of them; the whole picture if there is none."""
-    boxes = sane(boxes)
-    if not boxes:
-        return (0.0, 0.0, 1.0, 1.0)
+    """The smallest box that holds all of them, of which there must be one."""
     x0s, y0s, x1s, y1s = zip(*boxes, strict=True)
     return min(x0s), min(y0s), max(x1s), max(y1s)
 
 
+def regions(boxes: Sequence[Box]) -> list[Box]:
+    """What to draw a line around: boxes that stand close together, such as the lines of one paragraph, are one.
+
+    >>> regions([(0.1, 0.10, 0.9, 0.12), (0.1, 0.125, 0.5, 0.145), (0.1, 0.8, 0.9, 0.82)])
+    [(0.1, 0.1, 0.9, 0.145), (0.1, 0.8, 0.9, 0.82)]
+    """
+    found: list[Box] = []
+    for box in sane(boxes):
+        while touched := [other for other in found if _are_close(box, other)]:
+            box = around([box, *touched])
+            found = [other for other in found if other not in touched]
+        found.append(box)
+    return found
+
+
+def _are_close(one: Box, other: Box) -> bool:
+    return (
+        one[0] - _CLOSE <= other[2]
+        and other[0] - _CLOSE <= one[2]
+        and one[1] - _CLOSE <= other[3]
+        and other[1] - _CLOSE <= one[3]
+    )
+
+
 def marked(image: Image.Image, boxes: Sequence[Box], *, longest_side: int = 1600) -> Image.Image:
-    """The picture, at most `longest_side` large, with every box highlighted and one line around them all."""
+    """The picture, at most `longest_side` large, with every box highlighted and a line around each region."""
     picture = image.convert("RGB")
     picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
     boxes = sane(boxes)
@@ -53,17 +75,19 @@ def marked(image: Image.Image, boxes: Sequence[Box], *, longest_side: int = 1600
     for box in boxes:
         pen.rounded_rectangle(_pixels(box, picture.size, pad), radius=pad, fill=INK)
     picture = ImageChops.multiply(picture, paint)
-    edge = _pixels(around(boxes), picture.size, 3 * pad)
-    ImageDraw.Draw(picture).rounded_rectangle(edge, radius=2 * pad, outline=EDGE, width=max(2, pad // 2 + 1))
+    pen = ImageDraw.Draw(picture)
+    for region in regions(boxes):
+        edge = _pixels(region, picture.size, pad + 2)  # further out it would strike through the next line
+        pen.rounded_rectangle(edge, radius=2 * pad, outline=EDGE, width=max(2, pad // 2 + 1))
     return picture
 
 
 def card(image: Image.Image, boxes: Sequence[Box], size: tuple[int, int] = CARD_SIZE) -> Image.Image:
     """A picture of exactly `size` for the gallery: the marked region and its surroundings, or the whole."""
     picture = marked(image, boxes)
-    if not sane(boxes):
+    if not (drawn := sane(boxes)):
         return _fitted(picture, size)
-    left, top, right, bottom = _window(around(boxes), picture.size, size)
+    left, top, right, bottom = _window(around(drawn), picture.size, size)
     return _fitted(picture.crop((left, top, right, bottom)), size)
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from ui import gallery, plain, scope, shared, starters, terminal
 from ui.answering import AnswerView, RunningAnswer
-from ui.uploads import PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ui.engine import Workbench
 
 REDRAW_SECONDS = 0.15
+MAX_QUESTION_CHARACTERS = 4000
 ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
 REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
 
@@ -54,6 +55,8 @@ def draw_page() -> None:
         waiting = bool(turns) and not turns[-1].running.view().finished
         asked = st.chat_input(
             "Ask about your pictures and documents" if has_files else "Add files first, then ask about them",
+            max_chars=MAX_QUESTION_CHARACTERS,
+            max_upload_size=MAX_PICTURE_MEGABYTES,
             accept_file=True,
             file_type=PICTURE_TYPES,
             disabled=waiting or not has_files,

@@ -98,7 +98,7 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        height=min(420, 35 * (len(files) + 1) + 2),
+        height=min(318, 35 * (len(files) + 1) + 2),
         column_config={"File": text(width="medium"), "Folder": text(width="medium")},
         key="library-table",
     )

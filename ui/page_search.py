@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui import gallery, plain, scope, shared
-from ui.uploads import PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
     from indexing.filters import Filter
     from rag.retrieve import Retrieval
 
-MAX_PICTURE_MEGABYTES = 50
 COUNTS = (8, 16, 32, 64)
 
 

@@ -106,7 +106,8 @@ def _draw_finished(job: JobView) -> None:
         headline += f"{new} {'file' if new == 1 else 'files'} added" if new else "Nothing new"
         details = [f"{report.unchanged} were there already"] if report.unchanged else []
         details += [f"{Path(failure.path).name}: {failure.reason}" for failure in report.failures]
-        took = f"{report.chunks} passages and pictures in {terminal.duration(report.seconds)}"
+        made = "1 passage or picture" if report.chunks == 1 else f"{report.chunks:,} passages and pictures"
+        took = f"{made} in {terminal.duration(report.seconds)}"
         shared.notice(headline, *details, took if new else "", tone="warn" if report.failures else "")
 
 

@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
     from indexing.states import FileEntry
 
-BY_FILE = {
-    "P1030277.jpg": "Do we have a photo of a rocket being launched?",
-    "zefira-duo-manual.pdf": "At what temperature should I stop steaming milk?",
-    "fax-ferry-timetable.tif": "When does the last ferry leave Sorrel Island on a Sunday?",
+BY_FILE = {  # chosen for what the pocket kit's small model answers well, and for different kinds of sources
+    "pilot-the-cat-at-the-ticket-desk.jpg": "Is there a picture of a cat?",
+    "zefira-duo-manual.pdf": "How often must the softener cartridge be replaced?",
     "receipt-ship-chandler.jpg": "How much did we pay for the manila rope?",
-    "plan-your-visit.html": "Which bus do I take to the museum?",
+    "2025-10-06 class 4b.eml": "How many children are coming with class 4b?",
+    "2025-06-18 name of the new blend.eml": "What is the new espresso blend going to be called?",
 }
 
 

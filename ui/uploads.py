@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FOLDER = "uploads"
 MAX_NAME_BYTES = 120
+MAX_PICTURE_MEGABYTES = 50
 MAX_PICTURE_PIXELS = 80_000_000
 QUESTION_PICTURE_SIDE = 1536
 PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]

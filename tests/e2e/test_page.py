@@ -130,7 +130,7 @@ def wait_for_the_end(page: Any) -> None:
 
 
 def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_marked(page: Any) -> None:
-    ask(page, "At what temperature should I stop steaming milk?")
+    ask(page, "How often must the softener cartridge be replaced?")
     page.get_by_role("button", name="Stop").wait_for()
     keep(page, "1-asked")
     wait_for_the_end(page)

@@ -57,6 +57,21 @@ def test_boxes_that_remain_lie_inside_the_picture_and_are_not_empty(boxes: list[
         assert all(map(math.isfinite, (x0, y0, x1, y1)))
 
 
+def test_lines_of_one_paragraph_are_one_region_and_distant_ones_are_not() -> None:
+    paragraph = [(0.1, 0.1, 0.9, 0.12), (0.1, 0.125, 0.9, 0.145), (0.1, 0.15, 0.5, 0.17)]
+    elsewhere = (0.1, 0.8, 0.9, 0.82)
+    assert draw.regions([paragraph[2], elsewhere, paragraph[0], paragraph[1]]) == [elsewhere, (0.1, 0.1, 0.9, 0.17)]
+
+
+@given(any_boxes)
+def test_every_box_lies_in_a_region_and_no_two_regions_touch(boxes: list[Box]) -> None:
+    found = draw.regions(boxes)
+    for x0, y0, x1, y1 in draw.sane(boxes):
+        inside = (r[0] <= x0 and r[1] <= y0 and x1 <= r[2] and y1 <= r[3] for r in found)
+        assert any(inside)
+    assert all(not draw._are_close(a, b) for i, a in enumerate(found) for b in found[:i])
+
+
 @pytest.mark.parametrize("box", [(0.1, 0.85, 0.4, 0.9), (0.7, 0.02, 0.95, 0.05), (0.05, 0.4, 0.95, 0.7)])
 def test_a_card_shows_the_whole_region_wherever_it_lies(box: Box) -> None:
     shown = pixels(draw.card(Image.new("RGB", (850, 1100), "white"), [box]))
