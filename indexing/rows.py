@@ -95,27 +95,30 @@ class RowMaker:
             return
         pixels_BHWC = np.stack([square for _, _, square in waiting])
         embedded = self._embedder().embed_images(pixels_BHWC)
-        for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, embedded.labels, strict=True):
+        sure = [
+            _sure(labels) if _needs_labels(chunk) else []
+            for (_, chunk, _), labels in zip(waiting, embedded.labels, strict=True)
+        ]
+        self._learn({label.text for labels in sure for label in labels})
+        for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, sure, strict=True):
             self._add_picture(job, chunk, clip, labels)
         self._on_batch()
 
     def _add_picture(self, job: Job, chunk: Chunk, clip: Vector, labels: Sequence[Label]) -> None:
-        """A picture without words of its own gets its labels as words, a page keeps its own."""
-        if chunk.kind == "page" or (chunk.kind == "figure" and chunk.text):
+        if not _needs_labels(chunk):
             self._add_passage(job, chunk, clip)
             return
-        sure = [label for label in labels[:_MOST_LABELS] if label.probability >= _LEAST_PROBABILITY]
-        labelled = with_labels(chunk, sure, least=0.0, most=_MOST_LABELS)
-        self._add_row(job, Row(chunk=labelled, clip=clip, text=self._mixed(sure) if sure else None))
+        labelled = with_labels(chunk, labels, least=0.0, most=_MOST_LABELS)
+        self._add_row(job, Row(chunk=labelled, clip=clip, text=self._mixed(labels) if labels else None))
 
-    def _mixed(self, labels: Sequence[Label]) -> Vector:
-        """Labels' passage vectors, weighted by probability, at unit length.
-
-        There are as many label vectors as labels, so that the text model does not run once for each picture.
-        """
-        new = [label.text for label in labels if label.text not in self._label_vectors]
+    def _learn(self, labels: set[str]) -> None:
+        """Passage vectors of labels not met before: so many, and not one for each picture, pass the text model."""
+        new = sorted(labels - self._label_vectors.keys())
         if new:
             self._label_vectors |= zip(new, self._embedder().embed_passages(new), strict=True)
+
+    def _mixed(self, labels: Sequence[Label]) -> Vector:
+        """Labels' passage vectors, weighted by probability, at unit length."""
         mixed = sum(
             (label.probability * self._label_vectors[label.text] for label in labels),
             start=np.zeros(self._embedder().text_dimensions, dtype=np.float32),
@@ -139,6 +142,15 @@ class RowMaker:
             job.missing -= 1
             if job.missing == 0:
                 job.is_written()
+
+
+def _needs_labels(chunk: Chunk) -> bool:
+    """A picture without words of its own gets its labels as words; a page, or a figure with a caption, keeps its own."""
+    return chunk.kind == "image" or (chunk.kind == "figure" and not chunk.text)
+
+
+def _sure(labels: Sequence[Label]) -> list[Label]:
+    return [label for label in labels[:_MOST_LABELS] if label.probability >= _LEAST_PROBABILITY]
 
 
 def _square_of(chunk: Chunk, pixels: Mapping[str, Pixels]) -> Pixels | None:
