@@ -145,7 +145,7 @@ class RowMaker:
 
 
 def _needs_labels(chunk: Chunk) -> bool:
-    """A picture without words of its own gets its labels as words; a page, or a figure with a caption, keeps its own."""
+    """A picture without words of its own gets its labels as words; pages and captioned figures keep their own."""
     return chunk.kind == "image" or (chunk.kind == "figure" and not chunk.text)
 
 

@@ -7,16 +7,26 @@ from indexing.chunking import ChunkSettings
 from indexing.readers.limits import ReadLimits
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_MEMORY_FOR_ANOTHER_WORKER = 4 << 30
+
+
+def _workers() -> int:
+    """One for each core this process may use. The third and further ones only where memory is plenty.
+
+    A worker that has met text in a picture holds about 0.6 GB; with two of them a whole run stays under 2.5 GB.
+    """
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, max(2, psutil.virtual_memory().available // _MEMORY_FOR_ANOTHER_WORKER))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexingSettings:
     """Section [indexing]; what is not said there keeps these values."""
 
-    workers: int = field(default_factory=_cores)
-    """Processes that read files; the cores this process may use."""
+    workers: int = field(default_factory=_workers)
+    """Processes that read files; by default as many as cores and memory allow."""
     picture_batch: int = 32
     """Pictures that go through the embedder together."""
     text_batch: int = 32
