@@ -101,11 +101,11 @@ class Answerer:
         retrieval = self.retriever.search(SearchRequest(text=resolved.search_text, image=image, k=k, filter=filter))
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
-        relevant = retrieval.answers
-        if not relevant and not (images and self._sees_images):
+        found = retrieval.evidence
+        if not found and not (images and self._sees_images):
             yield self._refusal(retrieval, clock)
             return
-        prompt = self._prompt(resolved, relevant, images, history)
+        prompt = self._prompt(resolved, found, images, history)
         stopper = Stopper(one_line=self._settings.prompt.style == "short")
         for piece in stopper.until_stop(self._pieces(prompt)):
             clock.spoke()

@@ -17,13 +17,14 @@ from pathlib import PurePath
 from typing import Literal
 
 from indexing.records import Box, Chunk
-from rag.passages import Passage, most_telling, passages
+from rag.choosing import most_telling
+from rag.passages import Passage, passages
 from rag.prompt import Evidence
 from rag.settings import AnswerSettings
 from rag.terms import content_terms, is_number, near, sentences
 
-_NUMBERS = r"\d{1,2}(?:\s*[,;]\s*\d{1,2}|\s*[-–—]\s*\d{1,2})*"
-_MARKER = re.compile(rf"[\[［【〔]\s*(?:evidence\s*)?\^?({_NUMBERS})\s*(?:[\]］】〕]|$)", re.IGNORECASE)
+_NUMBERS = r"\d{1,2}(?:[ \t]*[,;][ \t]*\d{1,2}|[ \t]*[-–—][ \t]*\d{1,2})*"
+_MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*(?:[\]］】〕]|$)", re.IGNORECASE)
 _FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
 _MOST_PASSAGES = 3
 _LEAST_SHARE = 0.5  # of all content words; the question's own may be missing where what is new is there

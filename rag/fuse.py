@@ -5,6 +5,7 @@ a chunk's score is Σ weight / (constant + rank), divided by what first place ev
 so that 1.0 means "first in every channel" whatever the weights are. Cormack et al., SIGIR 2009.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum
@@ -66,13 +67,20 @@ def merge_pages(rankings: Sequence[Ranking], hits: Sequence[Hit]) -> list[Rankin
     return [replace(each, found=[(heir(chunk), score) for chunk, score in each.found]) for each in rankings]
 
 
+_SPEAKS_OF_A_PICTURE = re.compile(r"\b(?:fig(?:ure)?\.? ?\d|diagram|drawing|photo|illustration|picture)", re.IGNORECASE)
+
+
 def pictures_first(hits: Sequence[Hit], *, penalty: float) -> list[Hit]:
-    """Whatever is not a picture, a page or a figure keeps `penalty` (0..1) of its score."""
-    weighed = [
-        hit if hit.chunk.kind in ("image", "page", "figure") else replace(hit, score=hit.score * penalty)
-        for hit in hits
-    ]
+    """Whatever is neither a picture, a page nor a figure, nor words on a page that name a figure there, keeps
+    `penalty` (0..1) of its score."""
+    weighed = [hit if _shows(hit.chunk) else replace(hit, score=hit.score * penalty) for hit in hits]
     return sorted(weighed, key=lambda hit: (-hit.score, hit.chunk.id))
+
+
+def _shows(chunk: Chunk) -> bool:
+    if chunk.kind in ("image", "page", "figure"):
+        return True
+    return chunk.page is not None and _SPEAKS_OF_A_PICTURE.search(chunk.text) is not None
 
 
 def spread_files(hits: Sequence[Hit], *, per_file: int) -> list[Hit]:

@@ -18,8 +18,9 @@ from PIL import Image
 
 from indexing.records import Chunk, Hit
 from llava_model.serving.engine import Turn
+from rag.choosing import Chosen, choose, in_reading_order
 from rag.errors import PromptTooLongError
-from rag.passages import Chosen, Passage, choose, in_reading_order, passages
+from rag.passages import Passage, passages
 from rag.settings import PromptSettings
 
 REFUSAL = "Not in the evidence."
@@ -179,10 +180,10 @@ def _wanted(draft: _Draft, hits: Sequence[Hit]) -> list[Chosen]:
     settings = draft.settings
     if settings.style == "short":
         return choose(
-            asked, chunks, most=settings.max_passages, least_gain=settings.least_gain, later_chunk=settings.later_chunk
+            asked, chunks, most=settings.max_passages, least_gain=settings.least_gain, later_file=settings.later_file
         )
     everything = sum(len(passages(chunk)) for chunk in chunks)
-    return choose(asked, chunks, most=everything, least_gain=-10.0, later_chunk=0.04)
+    return choose(asked, chunks, most=everything, least_gain=-10.0)
 
 
 def _with_a_cut(

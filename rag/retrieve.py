@@ -64,6 +64,12 @@ class Retrieval:
         """The relevant hits alone, best first; empty means: nothing relevant here."""
         return tuple(hit for hit, relevant in zip(self.hits, self.relevant, strict=True) if relevant)
 
+    @property
+    def evidence(self) -> tuple[Hit, ...]:
+        """What a model should read: the relevant hits, and what else was found in the files they are from."""
+        answering = {hit.chunk.content_hash for hit in self.answers}
+        return tuple(hit for hit in self.hits if hit.chunk.content_hash in answering)
+
 
 class Retriever:
     """Searches one library. As safe to share between threads as its store and embedder."""

@@ -114,8 +114,8 @@ class PromptSettings:
     evidence_tokens: int = 220
     """Most tokens of evidence, pictures counted. Two CPU cores read about 300 tokens a second of a 135M model."""
 
-    max_evidence: int = 3
-    """Most chunks shown to the model."""
+    max_evidence: int = 6
+    """Most chunks that evidence is taken from."""
 
     max_passages: int = 4
     """`short`: most sentences, rows and lines shown, of all evidence together."""
@@ -123,8 +123,8 @@ class PromptSettings:
     least_gain: float = 0.15
     """`short`: what a passage must add to be shown, 0..1; others' numbers only confuse a small model."""
 
-    later_chunk: float = 0.25
-    """`short`: what a passage must add more for each chunk that its own stands behind the first."""
+    later_file: float = 0.25
+    """`short`: what a passage must add more for each file that its own stands behind the first hit's."""
 
     max_pictures: int = 1
     """Most evidence pictures shown to a model that sees."""
@@ -139,7 +139,7 @@ class PromptSettings:
         _within("max_evidence", self.max_evidence, 1, 100)
         _within("max_passages", self.max_passages, 1, 1000)
         _within("least_gain", self.least_gain, 0.0, 1.0)
-        _within("later_chunk", self.later_chunk, 0.0, 10.0)
+        _within("later_file", self.later_file, 0.0, 10.0)
         _within("max_pictures", self.max_pictures, 0, 100)
         _within("history_tokens", self.history_tokens, 0, 1_000_000)
 

@@ -12,13 +12,13 @@ from datetime import date
 
 # The words that carry no evidence by themselves: English function words and the words questions are made of.
 _STOP_WORDS = """
-    a about above after again all also am an and any are as at be because been before being below between
-    both but by can cannot could did do does doing done down during each few for from further get give given
-    gives had has have having he her here hers him his how however i if in into is it its itself just let list
-    many may me might more most much must my no nor not of off on once only or other our out over own per
-    please same say says shall she should show shows so some such tell than that the their them then there
-    these they this those through to too under until up upon us very was we were what whats when where whether
-    which while who whom whose why will with within without would you your
+    a about above after again all also am an and any are as at be because been before being below between both
+    but by can cannot could did do does doing done down during each few for from further get give given gives
+    had has have having he her here hers him his how however i if in into is it its itself just let list long
+    many may me mean means might more most much must my no nor not of off often on once only or other our out
+    over own per please same say says shall she should show shows so some such tell than that the their them
+    then there these they this those through to too under until up upon us very was we were what whats when
+    where whether which while who whom whose why will with within without would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
@@ -109,7 +109,13 @@ def _read(text: str) -> list[tuple[str, str]]:
     return [*((date, date) for date in dates), *((_term(word), word) for word in words)]
 
 
+_COUNTED = "two three four five six seven eight nine ten eleven twelve"
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_COUNTED.split(), start=2)}
+
+
 def _term(word: str) -> str:
+    if word in _NUMBER_WORDS:  # "six minutes" and "6 minutes" are the same claim; "one" is rarely a number
+        return _NUMBER_WORDS[word]
     if word[0].isdigit() and _NUMBER.fullmatch(word):
         return _number(word)
     return _stem(word.replace("’", "'").removesuffix("'s"))
@@ -213,7 +219,6 @@ _ALSO_CALLED = {
         "paid": "total amount price paid",
         "phone": "telephone tel",
         "telephone": "phone tel",
-        "mean": "meaning cause",
         "called": "name named",
         "boss": "director manager head",
         "birthday": "born birth",

@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 from rag_doubles import chunk
 
 from indexing.records import Chunk, Line
-from rag.passages import choose, in_reading_order, most_telling, passages
+from rag.choosing import choose, in_reading_order, most_telling
+from rag.passages import passages
 
 TABLE = """Prices
 | Model | Price | Weight |

@@ -28,7 +28,7 @@ def last(of: Prompt) -> str:
 
 def test_evidence_is_numbered_and_the_question_stands_last() -> None:
     two = [hit(chunk("A card costs 12 euros.", file="a")), hit(chunk("A family ticket costs 22 euros.", file="b"))]
-    built = prompt("What does a card cost, and a family ticket?", two, PromptSettings(later_chunk=0.0))
+    built = prompt("What does a card cost, and a family ticket?", two, PromptSettings(later_file=0.0))
     assert last(built).splitlines()[0] == "[1] A card costs 12 euros."
     assert "[2] A family ticket costs 22 euros." in last(built)
     assert last(built).splitlines()[-1] == "Question: What does a card cost, and a family ticket?"
