@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from indexing.chunking import ChunkSettings
 from indexing.readers.limits import ReadLimits
 
-
 _MEMORY_FOR_ANOTHER_WORKER = 4 << 30
 
 
