@@ -22,8 +22,6 @@ _PICTURED = ("image", "page", "figure")
 _PASSAGES = ("text", "table", "figure")
 _LEAST_PROBABILITY, _MOST_LABELS = 0.1, 5
 """Which labels are said of a picture; a doubtful one misleads the search for words."""
-_PASSAGES_TOGETHER = 8
-"""So many batches of passages are sorted by length before they are cut into batches: less padding."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -81,7 +79,7 @@ class RowMaker:
             self._add_row(job, Row(chunk=chunk, clip=clip))
             return
         self._passages.append((job, chunk, clip))
-        if len(self._passages) >= self._settings.text_batch * _PASSAGES_TOGETHER:
+        if len(self._passages) >= self._settings.text_batch:
             self._embed_passages()
 
     def _add_row(self, job: Job, row: Row) -> None:
@@ -127,13 +125,12 @@ class RowMaker:
 
     def _embed_passages(self) -> None:
         waiting, self._passages = self._passages, []
-        waiting.sort(key=lambda each: len(each[1].text))
-        for start in range(0, len(waiting), self._settings.text_batch):
-            batch = waiting[start : start + self._settings.text_batch]
-            vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in batch])
-            for (job, chunk, clip), text in zip(batch, vectors_BD, strict=True):
-                self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
-            self._on_batch()
+        if not waiting:
+            return
+        vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in waiting])
+        for (job, chunk, clip), text in zip(waiting, vectors_BD, strict=True):
+            self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
+        self._on_batch()
 
     def _write(self) -> None:
         waiting, self._rows = self._rows, []

@@ -28,8 +28,8 @@ class IndexingSettings:
     """Processes that read files; by default as many as cores and memory allow."""
     picture_batch: int = 32
     """Pictures that go through the embedder together."""
-    text_batch: int = 32
-    """Passages that go through the embedder together."""
+    text_batch: int = 128
+    """Passages that are given to the embedder together; it sorts them by length."""
     write_batch: int = 256
     """Rows that are written to the store together."""
     limits: ReadLimits = field(default_factory=ReadLimits)
