@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 the request could not be met · 2 usage · 3 finished, b
 Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,8 @@ def index(
     json: JsonOption = False,
 ) -> None:
     """Index pictures and documents; a second run reads only what is new or changed."""
+    if not any(path.exists() for path in paths):
+        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
     line = terminal.ProgressLine()
     with _workbench(_settings(library, kit=kit, device=device), create=True) as bench:
         report = bench.index(
@@ -142,6 +145,8 @@ def index(
     else:
         for text in terminal.report_lines(report):
             terminal.say(text)
+    if not report.failed and not any((report.added, report.updated, report.unchanged)):
+        terminal.tell("no files found there")
     raise typer.Exit(SOME_FAILED if report.failed else DONE)
 
 

@@ -106,7 +106,7 @@ def _picture(bench: "Workbench", source: Source) -> None:
     if content is not None:
         st.image(content, width="stretch", alt=f"{Path(source.chunk.path).name}, {place_words(source.chunk)}")
     else:
-        st.html(plain.tag("div", shorten(source.quote or source.chunk.text, 260), "leaf"))
+        st.html(plain.tag("div", shorten(plain.without_bars(source.quote or source.chunk.text), 260), "leaf"))
 
 
 def _words(source: Source) -> str:
@@ -117,7 +117,7 @@ def _words(source: Source) -> str:
         plain.tag("div", place_words(source.chunk), "place"),
     ]
     if source.quote:
-        parts.append(plain.tag("div", f"“{shorten(source.quote, 220)}”", "quote"))
+        parts.append(plain.tag("div", f"“{shorten(plain.without_bars(source.quote), 220)}”", "quote"))
     if source.verified is not None:
         parts.append(_seal(source.verified))
     return plain.wrap("div", parts, "card")
@@ -187,12 +187,12 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(plain.tag("div", source.quote, "quotation") + _seal(bool(source.verified)))
+        st.html(plain.tag("div", plain.without_bars(source.quote), "quotation") + _seal(bool(source.verified)))
     if source.verified is False:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(plain.tag("p", doubt, "quiet small"))
     if chunk.text:
-        st.html(plain.tag("div", "The passage", "section") + plain.tag("div", chunk.text, "passage"))
+        st.html(plain.tag("div", "The passage", "section") + plain.passage(chunk.text, "passage"))
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))

@@ -220,7 +220,7 @@ def _draw_doubt(answer: "Answer") -> None:
     place = terminal.location(Path(line.path).name, line.page) if line else ""
     shared.notice(
         "No source bears this answer out word for word. Check it before you use it.",
-        f"The nearest words in the library: “{line.quote}” ({place})" if line else "",
+        f"The nearest words in the library: “{plain.without_bars(line.quote)}” ({place})" if line else "",
         tone="warn",
     )
 

@@ -101,9 +101,14 @@ class ProgressLine:
             self._last_width = 0
 
 
+def one_line(path: object) -> str:
+    """A path that cannot pass for two lines: a name may hold a newline."""
+    return str(path).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def location(path: str, page: int | None) -> str:
     """`/docs/manual.pdf, page 3`."""
-    return f"{path}, page {page}" if page else path
+    return f"{one_line(path)}, page {page}" if page else one_line(path)
 
 
 def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
@@ -137,7 +142,7 @@ def report_lines(report: "IndexReport") -> list[str]:
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {report.removed} removed, "
         f"{report.failed} failed; {report.chunks} chunks in {duration(report.seconds)}"
     ]
-    lines += [f"failed: {failure.path}: {failure.reason}" for failure in report.failures]
+    lines += [f"failed: {one_line(failure.path)}: {failure.reason}" for failure in report.failures]
     return lines
 
 
@@ -184,7 +189,7 @@ def read_question() -> str:
 
 def file_line(entry: "FileEntry") -> str:
     """State, size, chunks, path, and the reason of a failure."""
-    line = f"{entry.state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {entry.path}"
+    line = f"{entry.state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {one_line(entry.path)}"
     return f"{line}\n         {entry.reason}" if entry.reason else line
 
 

@@ -124,6 +124,7 @@ def test_list_remove_and_stats_agree(run: Run, folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("index", "/not/there", "--library", "/nowhere/at/all"), "there is no such file or folder: /not/there"),
         (("search", "x", "--library", "/nowhere/at/all"), "there is no library in '/nowhere/at/all'"),
         (("kit", "path", "nope"), "there is no kit named 'nope'"),
         (("remove", "/not/there", "--library", "LIBRARY"), "'/not/there' is not in the library"),
