@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from llava_model.kits import find
-from ui import draw, launch
+from ui import launch
 
 pytestmark = pytest.mark.e2e
 
@@ -144,20 +144,21 @@ def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_mark
     page.wait_for_function("() => { const i = document.querySelector('[role=dialog] img'); return i && i.complete; }")
     keep(page, "3-source")
     assert "zefira-duo-manual.pdf" in dialog.inner_text()
-    assert share_of_ink(picture.screenshot()) > 0.001
+    assert share_of_ink(picture.screenshot()) > 0.0002
     with page.expect_download() as download:
         dialog.get_by_text("Download the original").click()
     assert Path(download.value.path()).read_bytes() == (SAMPLE / FILES[0]).read_bytes()
 
 
 def share_of_ink(screenshot: bytes) -> float:
+    """How much of a picture is as yellow as a highlighter, on white or on a grey row of a table."""
     import io
 
     import numpy as np
     from PIL import Image
 
-    pixels = np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), dtype=np.int32)
-    return float((np.abs(pixels - np.array(draw.INK)).sum(axis=2) < 30).mean())
+    red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), dtype=np.int32), 2, 0)
+    return float(((red > 190) & (green > 140) & (blue < 140)).mean())
 
 
 def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any) -> None:
@@ -170,8 +171,10 @@ def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any
         {"name": "crane <b>note</b>.md", "mimeType": "text/markdown", "buffer": note.encode()}
     )
     page.get_by_role("button", name="Add to the library").click()
-    page.get_by_text("1 file added").wait_for()
+    outcome = page.locator(".notice").first
+    outcome.wait_for()
     keep(page, "4-uploaded")
+    assert "1 file added" in outcome.inner_text()
     page.get_by_role("link", name="Chat").click()
     ask(page, "Who painted the harbour crane violet?")
     wait_for_the_end(page)

@@ -50,6 +50,24 @@ def test_text_keeps_every_visible_character(text: str) -> None:
     assert seen.words == plain.visible(text.strip()).replace("\r", " ")
 
 
+@given(UGLY)
+def test_a_passage_brings_no_tag_of_its_own_and_loses_nothing_but_bars(text: str) -> None:
+    seen = Tags(plain.passage(text, "passage"))
+    assert set(seen.tags) <= {"div", "table", "tr", "td"} and seen.open == []
+    assert seen.attributes == {"class=passage"}
+    kept = set(plain.visible(text)) - set("|-: \n\t")
+    assert {c for c in kept if not c.isspace()} <= set(seen.words)
+
+
+def test_rows_between_bars_are_shown_as_a_table() -> None:
+    text = "Table 5: How often.\n| Part | Every |\n| --- | :-: |\n| <b>Pump</b> | 12 months |"
+    assert plain.passage(text, "passage") == (
+        '<div class="passage"><div>Table 5: How often.</div><table><tr><td>Part</td><td>Every</td></tr>'
+        "<tr><td>&lt;b&gt;Pump&lt;/b&gt;</td><td>12 months</td></tr></table></div>"
+    )
+    assert plain.without_bars(text) == "Table 5: How often.\nPart · Every\n<b>Pump</b> · 12 months"
+
+
 @given(UGLY, UGLY)
 def test_a_title_cannot_leave_its_attribute(text: str, title: str) -> None:
     assert Tags(plain.tag("span", text, "name", title=title)).tags == ["span"]
