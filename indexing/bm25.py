@@ -31,6 +31,13 @@ why will with would you your do does did can could should shall may might am bee
 _STOP_WORDS = frozenset(_COMMON_ENGLISH.split())
 _RUN = re.compile(r"\w+(?:[-/.,:@_'’]\w+)*")
 _PART = re.compile(r"[^\W_]+")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
+)
+_DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?[\s.,/-]{{0,3}}{_MONTH}[\s.,/-]{{0,3}}(\d{{4}})\b")
+_MONTH_FIRST = re.compile(rf"\b{_MONTH}[\s.]{{1,2}}(\d{{1,2}})(?:st|nd|rd|th)?[\s,]{{1,3}}(\d{{4}})\b")
 # Chinese, Japanese and Thai write without spaces: such runs are counted by overlapping pairs of characters.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
@@ -39,19 +46,37 @@ def words(text: str) -> list[str]:
     """The words of a text in order, lower case, without accents, common English words and plural endings.
 
     What is joined by signs and holds a digit or an @ is one word more: codes, dates, amounts and addresses match as
-    a whole before they match in part.
+    a whole before they match in part. A date with its month in words is one word in each of the usual orders of
+    digits, so that it also finds `18/03/2018` and `2018-03-18`.
 
     >>> words("The receipts for INV-2041, 12/03/2018")
     ['receipt', 'inv_2041', 'inv', '2041', '12_03_2018', '12', '03', '2018']
     """
+    folded = _folded(text)
     found: list[str] = []
-    for run in _RUN.findall(_folded(text)):
+    for run in _RUN.findall(folded):
         parts = _PART.findall(run)
         if len(parts) > 1 and ("@" in run or any(sign.isdigit() for sign in run)):
-            found.append("_".join(parts))
+            found.append("_".join(_padded(parts)))
         for part in parts:
             found += _split_unspaced(part)
-    return found
+    return found + _dates_in_words(folded)
+
+
+def _padded(parts: list[str]) -> list[str]:
+    """5/3/2018 is written 05/03/2018."""
+    is_date = len(parts) == 3 and all(part.isdigit() for part in parts) and any(len(part) == 4 for part in parts)
+    return [part.zfill(2) for part in parts] if is_date else parts
+
+
+def _dates_in_words(folded: str) -> list[str]:
+    found = [(day, month, year) for day, month, year in _DAY_FIRST.findall(folded)]
+    found += [(day, month, year) for month, day, year in _MONTH_FIRST.findall(folded)]
+    dates: list[str] = []
+    for day, name, year in found:
+        day, month = day.zfill(2), f"{_MONTHS.index(name[:3]) + 1:02d}"
+        dates += [f"{day}_{month}_{year}", f"{month}_{day}_{year}", f"{year}_{month}_{day}"]
+    return dates
 
 
 def _folded(text: str) -> str:

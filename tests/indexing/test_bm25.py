@@ -18,6 +18,22 @@ def test_the_sign_between_the_parts_of_a_date_does_not_matter() -> None:
     assert words("12/03/2018") == words("12-03-2018") == words("12.03.2018")
 
 
+@pytest.mark.parametrize(
+    "date",
+    ["18 Mar 2018", "18 March, 2018", "March 18th, 2018", "18-MAR-2018", "18/03/2018", "03/18/2018", "2018-03-18"],
+)
+def test_a_date_with_its_month_in_words_is_found_in_whatever_order_it_is_written(date: str) -> None:
+    assert any(word.count("_") == 2 for word in set(words("18 March 2018")) & set(words(f"due: {date}.")))
+
+
+def test_a_date_without_its_zeros_is_the_same_date() -> None:
+    assert words("5/3/2018")[0] == words("05.03.2018")[0] == "05_03_2018"
+
+
+def test_dates_of_neighbouring_days_share_no_whole_date() -> None:
+    assert not {word for word in set(words("18 Mar 2018")) & set(words("19 Mar 2018")) if "_" in word}
+
+
 def test_common_words_case_accents_and_plurals_do_not_matter() -> None:
     assert words("The INVOICES of the Café") == words("invoice cafe")
 
