@@ -26,6 +26,7 @@ from rag.settings import RagSettings
 from rag.stopping import Stopper, refuses
 
 NOTHING_FOUND = "Nothing in the library answers this."
+NOT_SUPPORTED = "The sources do not say this. Their line nearest to the question:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,9 @@ class Answer:
     milliseconds: Mapping[str, float]  # retrieve, first_token, total
     prompt: tuple[Turn, ...] = ()
     prompt_tokens: int = 0
-    supported: bool = True  # False: the text's claims stand in no evidence; it has no citations then
+    # False: the model's claims stand in no evidence. The text then says so and quotes the source's own line, and the
+    # only citation is of that line.
+    supported: bool = True
     source_line: Citation | None = None  # the line of the best evidence nearest the question, in its own words
     notes: tuple[str, ...] = ()
 
@@ -166,17 +169,19 @@ class Answerer:
             if refused
             else cite(text, prompt.evidence, question=asked, settings=self._settings.answer)
         )
+        line = source_line(prompt.evidence, question=asked)
+        lifted = line if line and not refused and not cited.supported else None
         return Answer(
-            text=cited.text,
+            text=f"{cited.text}\n\n{NOT_SUPPORTED} “{lifted.quote}” [{lifted.marker}]" if lifted else cited.text,
             refused=refused,
-            citations=cited.citations,
+            citations=(lifted,) if lifted else cited.citations,
             hits=_evidence_first(prompt.evidence, retrieval.hits),
             model=self._model,
             milliseconds=clock.milliseconds,
             prompt=prompt.turns,
             prompt_tokens=prompt.tokens,
             supported=cited.supported and not refused,
-            source_line=source_line(prompt.evidence, question=asked),
+            source_line=line,
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 

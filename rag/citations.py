@@ -26,6 +26,8 @@ from rag.terms import content_terms, is_number, near, sentences
 _NUMBERS = r"\d{1,2}(?:[ \t]*[,;][ \t]*\d{1,2}|[ \t]*[-–—][ \t]*\d{1,2})*"
 _MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*(?:[\]］】〕]|$)", re.IGNORECASE)
 _FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
+_YES_OR_NO = re.compile(r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|may|will)\b", re.IGNORECASE)
+_PICTURE_WORDS = "picture photo photograph image drawing"  # what any picture may be called
 _MOST_PASSAGES = 3
 _LEAST_SHARE = 0.5  # of all content words; the question's own may be missing where what is new is there
 _WIDEST_RANGE = 20
@@ -63,7 +65,7 @@ class Support:
 
     quote: tuple[Passage, ...]
     share: float  # of the sentence's content words
-    new_share: float  # of those that the question did not already hold
+    new_share: float  # of those that the question did not already hold; naming the file is something new
     numbers: bool  # all numbers are in the quote
 
     @property
@@ -77,8 +79,9 @@ class Support:
 
 
 def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: AnswerSettings) -> Cited:
-    """The answer with its citations. `question` is what was asked: repeating it proves nothing."""
-    asked = frozenset(content_terms(question))
+    """The answer with its citations. `question` is what was asked: repeating it proves nothing,
+    unless it can be answered by yes."""
+    asked = frozenset[str]() if _YES_OR_NO.match(question) else frozenset(content_terms(question))
     known = {each.marker: each for each in evidence}
     pieces: list[str] = []
     citations: list[Citation] = []
@@ -123,10 +126,12 @@ def _listed(numbers: str) -> list[int]:
 
 def support(sentence: str, chunk: Chunk, asked: frozenset[str] = frozenset()) -> Support:
     """The passages of the chunk, at most three, that together hold most of the sentence."""
-    claimed = content_terms(sentence)
+    nameless = _without_names(sentence, chunk)
+    claimed = content_terms(nameless)
     if not claimed:
         return Support(quote=(), share=0.0, new_share=0.0, numbers=True)
-    given = frozenset(content_terms(f"{chunk.title} {chunk.heading} {PurePath(chunk.path).stem.replace('_', ' ')}"))
+    kind = _PICTURE_WORDS if chunk.kind in ("image", "figure", "page") else ""
+    given = frozenset(content_terms(f"{chunk.title} {chunk.heading} {kind}"))
     quote = _quote(claimed, chunk)
     held = frozenset[str]().union(*(passage.terms for passage in quote))
     found = [t for t in claimed if t in held or near(t, held) or (not is_number(t) and t in given)]
@@ -134,9 +139,17 @@ def support(sentence: str, chunk: Chunk, asked: frozenset[str] = frozenset()) ->
     return Support(
         quote=quote,
         share=len(found) / len(claimed),
-        new_share=sum(term in found for term in new) / len(new) if new else 0.0,
+        new_share=sum(term in found for term in new) / len(new) if new else float(nameless != sentence),
         numbers=all(term in held for term in claimed if is_number(term)),
     )
+
+
+def _without_names(sentence: str, chunk: Chunk) -> str:
+    """Naming the file is no claim about what it says, and the number in its name is none either."""
+    path = PurePath(chunk.path)
+    for name in sorted({path.name, path.stem, path.stem.replace("_", " ")} - {""}, key=len, reverse=True):
+        sentence = re.sub(re.escape(name), " ", sentence, flags=re.IGNORECASE)
+    return sentence
 
 
 def _quote(claimed: Sequence[str], chunk: Chunk) -> tuple[Passage, ...]:

@@ -239,10 +239,12 @@ def _pictures(hits: Sequence[Hit], load_image: LoadImage, most: int) -> dict[str
 
 
 def _short_block(evidence: Evidence) -> str:
+    chunk = evidence.hit.chunk
     lines = [as_data(passage.text) for passage in evidence.shown]
-    if evidence.image is not None:
-        lines.insert(0, "(picture)")
-    title = as_data(evidence.hit.chunk.title)
+    if chunk.kind == "image":  # a list of labels alone makes a small model tell what it knows about koalas
+        shows = f" shows: {', '.join(lines)}" if lines else ""
+        return f"[{evidence.marker}] The picture {as_data(PurePath(chunk.path).name)}{shows}"
+    title = as_data(chunk.title)
     if title and not any(title.casefold() in line.casefold() for line in lines):
         lines.insert(0, title)
     return f"[{evidence.marker}] " + "\n".join(lines)

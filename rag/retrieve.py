@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,8 @@ from rag.relevance import Verdict, judge
 from rag.rerank import rerank
 from rag.settings import RagSettings
 from rag.terms import with_date_writings
+
+EMPTY_LIBRARY = "The library is empty: index files first."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,8 @@ class Retriever:
             background = self._measured_background()
         with clock.step("relevance"):
             verdict = judge(intent.subject, hits, background, self.settings.relevance)
+            if not hits and not self._rows_measured:
+                verdict = replace(verdict, reason=EMPTY_LIBRARY)
         return Retrieval(
             request=request,
             hits=tuple(hits[: request.k]),

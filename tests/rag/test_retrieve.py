@@ -94,6 +94,11 @@ def test_nothing_relevant_is_said_with_the_words_that_are_missing(retriever: Ret
     assert "trombone" in found.verdict.reason
 
 
+def test_an_empty_library_is_said_as_such() -> None:
+    found = Retriever(MemoryStore([]), EMBEDDER).search(SearchRequest(text="ticket"))  # type: ignore[arg-type]
+    assert found.hits == () and "index files first" in found.verdict.reason
+
+
 def test_every_step_is_timed(retriever: Retriever) -> None:
     spent = retriever.search(SearchRequest(text="ticket")).milliseconds
     assert {"embed", "clip", "text", "bm25", "fuse", "relevance", "total"} <= set(spent)
