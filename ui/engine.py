@@ -7,9 +7,8 @@ threads of the process; closing the workbench lets go of the library.
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from indexing import pipeline, recovery
 from indexing.filters import EVERYTHING, Filter
@@ -53,12 +52,31 @@ class VerifyReport:
     repaired: bool
 
 
+Part = TypeVar("Part")
+
+
+class built_once(Generic[Part]):  # noqa: N801  # used like `property`
+    """A part that is made at first use. All parts of a workbench share one re-entrant lock, so that two threads that
+    need each other's parts cannot wait for each other (`functools.cached_property` has a lock of its own each)."""
+
+    def __init__(self, build: "Callable[[Workbench], Part]") -> None:
+        self._build, self.__doc__ = build, build.__doc__
+
+    def __get__(self, bench: "Workbench", owner: type) -> Part:
+        with bench._building:
+            if self not in bench._parts:
+                bench._parts[self] = self._build(bench)
+            part: Part = bench._parts[self]
+            return part
+
+
 class Workbench:
     """One open library with everything that works on it."""
 
     def __init__(self, settings: Settings, kit: Kit, library: Library) -> None:
         self.settings, self.kit, self._library = settings, kit, library
         self._building = threading.RLock()
+        self._parts: dict[built_once[Any], Any] = {}
         self._writing = threading.Lock()
         self._closers: list[Callable[[], None]] = [library.close]
 
@@ -96,41 +114,38 @@ class Workbench:
 
     # -- the parts ---------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @built_once
     def embedder(self) -> "Embedder":
-        """The kit's embedder, loaded once; refused where another one filled the library."""
-        with self._building:
-            embedder = _load_embedder(self.kit, self.settings.device)
-            self._library.settle(embedder)
-            return embedder
+        """The kit's embedder; refused where another one filled the library."""
+        embedder = _load_embedder(self.kit, self.settings.device)
+        self._library.settle(embedder)
+        return embedder
 
-    @cached_property
+    @built_once
     def store(self) -> MilvusStore:
         """Milvus Lite inside the library, or the server that the settings name."""
-        with self._building:
-            if not self._library.record.clip_dimensions:
-                self._library.settle(self.embedder)
-            record = self._library.record
-            store = MilvusStore.open(
-                self.settings.milvus_uri or self._library.milvus,
-                token=self.settings.milvus_token or None,
-                collection=record.collection,
-                clip_dimensions=record.clip_dimensions,
-                text_dimensions=record.text_dimensions,
-            )
-            self._closers.append(store.close)
-            return store
+        if not self._library.record.clip_dimensions:
+            self._library.settle(self.embedder)
+        record = self._library.record
+        store = MilvusStore.open(
+            self.settings.milvus_uri or self._library.milvus,
+            token=self.settings.milvus_token or None,
+            collection=record.collection,
+            clip_dimensions=record.clip_dimensions,
+            text_dimensions=record.text_dimensions,
+        )
+        self._closers.append(store.close)
+        return store
 
-    @cached_property
+    @built_once
     def retriever(self) -> Retriever:
         """Search over the store."""
         return Retriever(self.store, self.embedder, self.settings.rag)
 
-    @cached_property
+    @built_once
     def answerer(self) -> "Answerer":
         """Retrieval with the kit's model behind it, or with the server that the settings name."""
-        with self._building:
-            return _build_answerer(self)
+        return _build_answerer(self)
 
     # -- the library -------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,9 @@ class Settings:
         table |= changes
         generator = dict(table.pop("generator", {}))
         generator |= {key: table.pop(f"generator_{key}") for key in ("url", "model") if f"generator_{key}" in table}
-        large = bool(generator) or table.get("kit", DEFAULT_KIT) != DEFAULT_KIT
+        own = table.pop("library", {})  # the library's own identity, owned by indexing.library
+        built_with = own.get("kit") if isinstance(own, dict) else None
+        large = bool(generator) or (table.get("kit") or built_with or DEFAULT_KIT) != DEFAULT_KIT
         prompt = (FULL_PROMPT if large else {}) | dict(table.pop("prompt", {}))
         rag = RagSettings(
             retrieval=_section(RetrievalSettings, table.pop("retrieval", {}), where, "retrieval"),
@@ -76,7 +78,6 @@ class Settings:
             generator=_section(GeneratorSettings, generator, where, "generator") if generator else None,
         )
         indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
-        table.pop("library", None)  # the library's own identity, owned by indexing.library
         known = {f.name for f in fields(cls)} - {"library", "indexing", "rag"}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():

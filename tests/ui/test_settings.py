@@ -60,6 +60,11 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, said:
     assert str(tmp_path / "llavero.toml") in str(caught.value)
 
 
+def test_a_library_built_with_a_larger_kit_asks_in_full_without_being_told_again(tmp_path: Path) -> None:
+    library = write(tmp_path, "[library]\nformat = 1\nkit = 'gpu'")
+    assert Settings.load(library, environ={}).rag.prompt.style == "full"
+
+
 def test_the_librarys_own_section_is_no_setting(tmp_path: Path) -> None:
     assert Settings.load(write(tmp_path, "[library]\nformat = 1\nkit = 'pocket'"), environ={}).kit == ""
 
