@@ -4,6 +4,7 @@ discover → what the ledger knows already → readers → a bounded queue of `U
 The thread asks the ledger and never writes to it.
 """
 
+import errno
 import os
 import queue
 import threading
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Protocol
 
 from indexing.discover import Failure, Seen, discover, reason_of, source_of
-from indexing.errors import UnreadableFileError
+from indexing.errors import StoreError, UnreadableFileError
 from indexing.ledger import Ledger
 from indexing.readers.limits import MEGABYTE
 from indexing.records import SourceFile
 from indexing.sandbox import ReadResult
 from indexing.states import FileRecord
+
+_FULL = os.strerror(errno.ENOSPC)
 
 
 class FileReader(Protocol):
@@ -106,6 +109,8 @@ class Feed:
     def next(self, timeout_seconds: float) -> Event | None:
         """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""
         event = self._queue.get(timeout=timeout_seconds)
+        if isinstance(event, OSError):
+            raise _disk_error(event.strerror or str(event)) from event
         if isinstance(event, BaseException):
             raise event
         return event
@@ -220,8 +225,16 @@ class Feed:
         if changed:
             return Refused(path=seen.path, reason=changed, seen_hash=source.content_hash)
         if isinstance(outcome, UnreadableFileError):
+            if _FULL in outcome.reason:  # the library's trouble and not the file's: it must not be remembered
+                raise _disk_error(_FULL) from outcome
             return Refused(path=seen.path, reason=outcome.reason, seen=seen, seen_hash=source.content_hash)
         return Read(seen=seen, source=source, result=outcome)
+
+
+def _disk_error(words: str) -> StoreError:
+    problem = StoreError(f"the readers cannot write into the library: {words.lower()}")
+    problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+    return problem
 
 
 class _ClosedError(Exception):

@@ -10,7 +10,7 @@ import pytest
 from indexing_doubles import PlainReader, TinyEmbedder, make_files, open_library
 from PIL import Image
 
-from indexing.errors import LibraryMismatchError, StoreError
+from indexing.errors import DamagedFileError, LibraryMismatchError, StoreError
 from indexing.library import Library
 from indexing.pipeline import IndexReport, NotInLibraryError, Progress, files, index, remove
 from indexing.records import Chunk
@@ -429,6 +429,23 @@ def test_a_store_that_fails_stops_the_run_and_loses_nothing(bench: Bench, monkey
     assert report.failed == 1
     assert bench.agrees()
     assert sum(entry.state == "indexed" for entry in files(bench.library)) == 16
+
+
+def test_a_disk_that_fills_up_while_reading_stops_the_run_and_blames_no_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_files(bench.folder, pictures=3, texts=2)
+
+    def full(self: PlainReader, source: object) -> None:
+        raise DamagedFileError("the system could not read it: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainReader, "_one", full)
+        with pytest.raises(StoreError, match="the readers cannot write into the library: no space left") as caught:
+            bench.index()
+    assert "Free some space" in caught.value.__notes__[0]
+    assert files(bench.library) == ()
+    assert bench.index().added == 6
 
 
 def test_rows_lost_from_the_store_are_noticed_and_written_again(bench: Bench) -> None:
