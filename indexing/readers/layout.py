@@ -214,8 +214,9 @@ def _is_prose(side: Sequence[Piece], span: float) -> bool:
         return False
     lengths = [len(each.text) for each in side]
     widths = [each.box[2] - each.box[0] for each in side]
+    long = [length for length in lengths if length >= _COLUMN_CHARACTERS]
     return (
-        statistics.median(lengths) >= _COLUMN_CHARACTERS
+        (2 * len(long) >= len(side) or (len(long) >= 3 * _COLUMN_LINES and sum(long) >= 0.85 * sum(lengths)))
         and sum(lengths) >= 120
         and statistics.quantiles(widths, n=4)[2] >= 0.18 * span
     )

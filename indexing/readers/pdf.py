@@ -16,17 +16,20 @@ from PIL import Image
 
 from indexing.chunking import join_lines
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.readers.furniture import FEWEST_PAGES, Furniture, furniture, sampled
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
 from indexing.readers.pdf_objects import rules_and_figures
 from indexing.readers.pdf_text import PageText, read_text, turn
 from indexing.readers.picture import gate_view
 from indexing.readers.spool import PAGE_SIDE, Spool
-from indexing.readers.tables import Rules, Table, aligned_tables, markdown, ruled_tables
+from indexing.readers.table_rules import Rules
+from indexing.readers.tables import Table, aligned_tables, markdown, ruled_tables
 from indexing.readers.text_gate import letters_in_runs
 from indexing.records import Block, Box, Line, Page, Reading
 
 _OCR_SIDE = 2000
 _FEW_CHARACTERS = 12
+_SAMPLE_CHARACTERS = 20_000
 _ODD_SHARE = 0.3
 _STRANGE_SHARE = 0.045
 _STRANGE = re.compile(r"\w[^\w\s.,:/@&'’\-–()]+\w|[a-z][A-Z][a-z]|[a-z]\d[a-z]|[*^~|\\»«]{1}\w|[A-Za-z]{2}[»«^*]")
@@ -84,12 +87,14 @@ class _Document:
         self._spool = spool
         self._notes: list[str] = []
         self._characters = 0
+        self._furniture = Furniture()
 
     def read(self) -> Reading:
         pages: list[Page] = []
         found: list[_Paragraph] = []
         count, limit = len(self._document), self._spool.limits.max_pages
         unreadable: list[int] = []
+        self._furniture = self._repeated(min(count, limit))
         for index in range(min(count, limit)):
             try:
                 page, paragraphs_of_page = self._page(index)
@@ -119,6 +124,24 @@ class _Document:
             notes=tuple(self._notes),
         )
 
+    def _repeated(self, count: int) -> Furniture:
+        """Headers, footers and page numbers, by a look at some pages before all are read."""
+        if count < FEWEST_PAGES:
+            return Furniture()
+        pages: list[tuple[int, Sequence[Piece]]] = []
+        for number in sampled(count):
+            try:
+                page = self._document[number - 1]
+                textpage = page.get_textpage()
+                try:
+                    pages.append((number, read_text(page, textpage, most_characters=_SAMPLE_CHARACTERS).pieces))
+                finally:
+                    textpage.close()
+                    page.close()
+            except _page_errors():
+                continue
+        return furniture([(number, pieces) for number, pieces in pages if pieces])
+
     def _page(self, index: int) -> tuple[Page, list[_Paragraph]]:
         page = self._document[index]
         textpage = page.get_textpage()
@@ -127,6 +150,7 @@ class _Document:
             text = read_text(page, textpage, most_characters=left)
             self._characters += text.characters
             if _is_legible(text):
+                text = replace(text, pieces=self._furniture.without(text.pieces, index + 1))
                 return self._from_text(page, text, index + 1)
             return self._from_scan(page, text, index + 1)
         finally:
