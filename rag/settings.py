@@ -79,20 +79,20 @@ class RelevanceSettings:
 
     Fitted by logistic regression on the sample questions, 100 questions about receipts, 15 unanswerable questions
     near the sample's subjects and 55 far from them. At the threshold: 1 of 140 answerable questions refused; of the
-    unanswerable ones 6 of 15 near and 6 of 55 far were let through to the model (with each question left out of
-    the fit at threshold 0.5: 4 of 65 refused, 5 of 15 and 5 of 55 let through).
+    unanswerable ones 6 of 15 near and 5 of 55 far were let through to the model (with each question left out of
+    the fit at threshold 0.5: 3 of 65 refused, 5 of 15 and 4 of 55 let through).
     """
 
-    bias: float = -8.8
+    bias: float = -9.5
     """Log-odds that a chunk answers when no evidence speaks for it."""
 
-    coverage: float = 13.2
+    coverage: float = 14.2
     """Log-odds for a chunk that holds all of the question's content words, by their rarity."""
 
-    words: float = 0.55
+    words: float = 0.54
     """Log-odds for each deviation above the library's background in the text space."""
 
-    looks: float = 1.7
+    looks: float = 1.9
     """Log-odds for each deviation of a picture above the library's background in the clip space."""
 
     threshold: float = 0.3
