@@ -25,7 +25,15 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     assert uri is not None
     opened = MilvusStore.open(uri, collection=f"t{uuid.uuid4().hex}", clip_dimensions=CLIP, text_dimensions=TEXT)
     yield opened
+    if request.param == "server":
+        opened._client.drop_collection(opened._collection)
     opened.close()
+
+
+def needs(store: Store, *channels: str) -> None:
+    missing = [channel for channel in channels if channel not in store.channels]
+    if missing:
+        pytest.skip(f"this engine has no channel {', '.join(missing)}")
 
 
 def unit(*values: float, width: int = CLIP) -> np.ndarray:
@@ -43,6 +51,7 @@ def ordinals(found: list[tuple[Chunk, float]]) -> list[int]:
 
 
 def test_an_empty_store_finds_nothing_and_does_not_complain(store: Store) -> None:
+    needs(store, "bm25")
     store.ready()
     assert store.search_vector("clip", unit(1), limit=5) == []
     assert store.search_words("anything", limit=5) == []
@@ -79,6 +88,7 @@ def test_nearest_rows_come_first_and_higher_is_better(store: Store) -> None:
 
 
 def test_a_row_without_a_vector_never_shows_up_even_behind_opposite_ones(store: Store) -> None:
+    needs(store, "text")
     store.upsert([Row(chunk=chunk(0), clip=unit(-1), text=None), Row(chunk=chunk(1), text=unit(1, width=TEXT))])
     store.ready()
     assert ordinals(store.search_vector("clip", unit(1), limit=9)) == [0]
@@ -86,6 +96,7 @@ def test_a_row_without_a_vector_never_shows_up_even_behind_opposite_ones(store: 
 
 
 def test_rows_are_found_before_and_after_the_index_is_made(store: Store) -> None:
+    needs(store, "bm25")
     store.upsert([Row(chunk=chunk(0, text="lighthouse keeper"), clip=unit(1))])
     assert ordinals(store.search_vector("clip", unit(1), limit=2)) == [0]
     store.ready()
@@ -95,6 +106,7 @@ def test_rows_are_found_before_and_after_the_index_is_made(store: Store) -> None
 
 
 def test_writing_an_id_again_replaces_the_row(store: Store) -> None:
+    needs(store, "bm25")
     store.upsert([Row(chunk=chunk(0, text="old words"), clip=unit(1))])
     store.ready()
     store.upsert([Row(chunk=chunk(0, text="new words"), clip=unit(0, 1))])
@@ -105,6 +117,7 @@ def test_writing_an_id_again_replaces_the_row(store: Store) -> None:
 
 
 def test_deleted_rows_are_gone_from_every_channel(store: Store) -> None:
+    needs(store, "text", "bm25")
     rows = [Row(chunk=chunk(i, text=f"word{i} all"), clip=unit(1), text=unit(1, width=TEXT)) for i in range(3)]
     store.upsert(rows)
     store.ready()
@@ -126,6 +139,7 @@ def test_a_text_that_is_no_id_names_no_row(store: Store, text: str) -> None:
 
 
 def test_limits_from_nothing_to_more_than_there_is(store: Store) -> None:
+    needs(store, "bm25")
     store.upsert([Row(chunk=chunk(i, text="all"), clip=unit(1, i)) for i in range(4)])
     store.ready()
     assert store.search_vector("clip", unit(1), limit=0) == []
@@ -135,6 +149,7 @@ def test_limits_from_nothing_to_more_than_there_is(store: Store) -> None:
 
 
 def test_words_rank_a_row_that_has_more_of_the_rare_ones_first(store: Store) -> None:
+    needs(store, "bm25")
     texts = ["the invoice INV-2041 of May", "an invoice INV-2042 of May", "invoice for a boat", "a boat in May"]
     store.upsert([Row(chunk=chunk(i, text=text)) for i, text in enumerate(texts)])
     store.ready()
@@ -145,6 +160,7 @@ def test_words_rank_a_row_that_has_more_of_the_rare_ones_first(store: Store) -> 
 
 
 def test_a_row_added_later_is_weighed_like_the_old_ones(store: Store) -> None:
+    needs(store, "bm25")
     store.upsert([Row(chunk=chunk(i, text=f"common text number {i}")) for i in range(300)])
     store.upsert([Row(chunk=chunk(300, text="common zeppelin"))])
     store.ready()
@@ -155,6 +171,7 @@ def test_a_row_added_later_is_weighed_like_the_old_ones(store: Store) -> None:
 
 
 def test_words_nobody_wrote_and_questions_without_words_find_nothing(store: Store) -> None:
+    needs(store, "bm25")
     store.upsert([Row(chunk=chunk(0, text="a boat")), Row(chunk=chunk(1, kind="image"), clip=unit(1))])
     store.ready()
     assert store.search_words("zeppelin", limit=5) == []
@@ -163,6 +180,7 @@ def test_words_nobody_wrote_and_questions_without_words_find_nothing(store: Stor
 
 
 def test_filters_hold_in_every_channel(store: Store) -> None:
+    needs(store, "text", "bm25")
     rows = [
         Row(chunk=chunk(i, text="all", path=path, page=page, kind=kind), clip=unit(1), text=unit(1, width=TEXT))
         for i, (path, page, kind) in enumerate(
@@ -194,6 +212,7 @@ def test_filters_hold_in_every_channel(store: Store) -> None:
 
 
 def test_moved_rows_keep_vectors_and_words_and_are_found_under_the_new_path(store: Store) -> None:
+    needs(store, "text", "bm25")
     row = Row(chunk=chunk(0, text="boat", path="/old/a.txt"), clip=unit(1, 2), text=unit(3, 1, width=TEXT))
     store.upsert([row])
     store.ready()
