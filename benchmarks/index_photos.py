@@ -12,6 +12,7 @@ Three ways through the same photographs, taken in turns, round after round, medi
 
 `index / bare` is the share of the model's own speed that is left. Photographs are cut, turned and tinted from those
 of the sample collection (or drawn, where there are none), 640×480 to 1600×1200, the same for everyone.
+OMP_WAIT_POLICY is PASSIVE unless it is set: threads that wait by spinning take the readers' cores.
 Peak memory is proportional set size over this process and its children, looked at ten times a second.
 """
 
@@ -40,6 +41,7 @@ from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore, Row
 from llava_model.kits import find
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 SAMPLE = Path(__file__).parent.parent / "examples" / "sample" / "collection" / "photos"
 SIZES = [(640, 480), (800, 600), (1024, 768), (1200, 1600), (1280, 960), (1600, 1200)]
 BATCH = 32

@@ -79,7 +79,7 @@ Event = Unchanged | Refused | Known | Read
 
 
 class Feed:
-    """Iterate `events()` in one thread; `stop_intake` ends it early and politely, `close` at once."""
+    """Ask for `next` until it is None; `stop_intake` ends it early and politely, `close` at once."""
 
     def __init__(
         self,

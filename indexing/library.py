@@ -20,7 +20,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,7 +160,7 @@ class Library:
         return f"thumbs/{content_hash}.jpg"
 
     def keep_pictures(self, spooled: Path, content_hash: str) -> None:
-        """Move what a reader wrote into its place; each move is one rename, and doing it again does no harm."""
+        """Move what a reader wrote into its place, in two renames."""
         with _named(self.folder):
             thumb = spooled / THUMB
             if thumb.exists():
@@ -283,9 +283,10 @@ def _named(folder: Path) -> Iterator[None]:
 
 def _size(folder: Path) -> int:
     total = 0
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            total += _size(Path(entry.path))
-        else:
-            total += entry.stat(follow_symlinks=False).st_size
+    with suppress(FileNotFoundError):  # a run in another thread moves files while they are counted
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                total += _size(Path(entry.path))
+            else:
+                total += entry.stat(follow_symlinks=False).st_size
     return total
