@@ -1,5 +1,8 @@
 """A question in, a grounded and cited answer out.
 
-retrieve (three channels) → fuse (reciprocal ranks) → relevance (is anything here?) → prompt (numbered,
-budgeted evidence) → a LangChain chat model → citations (markers → file, page, boxes; verified) → answer.
+intent (is a picture wanted?) → retrieve (every channel) → fuse (reciprocal ranks) → rerank (what of the question
+is held) → relevance (does anything here answer, against the library's background?) → passages, choosing, sought
+(which lines speak to it) → prompt (numbered, budgeted evidence) → a LangChain chat model, ours (`langchain`) or by
+address (`generator`) → stopping → citations (markers → file, page, boxes; verified) → answer.
+`terms` is how all of them read words, numbers and dates; `history` resolves follow-up questions.
 """

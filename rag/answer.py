@@ -19,7 +19,7 @@ from indexing.records import Chunk, Hit
 from llava_model.serving.engine import Turn
 from rag.citations import Citation, Cited, cite, source_line
 from rag.history import Resolved, resolve
-from rag.langchain import messages_of
+from rag.langchain import LlaveroChatModel, messages_of
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
@@ -27,6 +27,7 @@ from rag.stopping import Stopper, refuses
 
 NOTHING_FOUND = "Nothing in the library answers this."
 NOT_SUPPORTED = "The sources do not say this. Their line nearest to the question:"
+_PICTURE_ALONE = "What does the picture show?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ class Answerer:
         self, resolved: Resolved, hits: Sequence[Hit], images: Sequence[Image.Image], history: Sequence[Turn]
     ) -> Prompt:
         return build_prompt(
-            resolved.question,
+            resolved.question.strip() or _PICTURE_ALONE,
             hits,
             topic=resolved.topic,
             images=images,
@@ -137,7 +138,9 @@ class Answerer:
         context = contextvars.copy_context()
         context.run(_trace_nothing)
         stream = context.run(
-            self.chat.stream, messages_of(prompt.turns), max_tokens=self._settings.answer.max_new_tokens
+            self.chat.stream,
+            messages_of(prompt.turns, lossless=isinstance(self.chat, LlaveroChatModel)),
+            max_tokens=self._settings.answer.max_new_tokens,
         )
         done = object()
         try:

@@ -7,6 +7,7 @@ because the usual counter would fetch its tables from the network.
 
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class AddressedChatModel(ChatOpenAI):
         payload = super()._get_request_payload(input_, stop=stop, **kwargs)
         if "max_completion_tokens" in payload:  # the new name; Ollama and llama.cpp know the old one
             payload["max_tokens"] = payload.pop("max_completion_tokens")
+        payload["messages"] = [_defused_message(message) for message in payload["messages"]]
         return payload
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
@@ -124,6 +126,30 @@ def estimated_tokens(text: str) -> int:
     """Tokenizers take 3–5 letters of English, 1–2 digits, and down to one sign of other scripts for a token."""
     plain = sum(sign.isascii() and not sign.isdigit() for sign in text)
     return math.ceil(plain / 3 + (len(text) - plain))
+
+
+# What chat templates are made of: a server's tokenizer takes them for its own marks wherever they stand.
+_SPECIAL = re.compile(
+    r"<(?=[|｜][^|｜>\n]{1,60}[|｜]>)|<(?=/?s>|<?/?SYS>|(?:start|end)_of_\w+>|(?:pad|eos|bos|unk|image|video|mask)>)|"
+    r"\[(?=/?INST\]|/?[A-Z]{3,}(?:_[A-Z]+)*\])",
+    re.IGNORECASE,
+)
+_JOINER = "\u2060"  # invisible, and no part of any special token
+
+
+def defused(text: str) -> str:
+    """Text in which no special token of the usual chat templates is left whole."""
+    return _SPECIAL.sub(lambda match: match.group() + _JOINER, text)
+
+
+def _defused_message(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": defused(content)}
+    if isinstance(content, list):
+        parts = [{**part, "text": defused(part["text"])} if part.get("type") == "text" else part for part in content]
+        return {**message, "content": parts}
+    return message
 
 
 def _translated(error: Exception, settings: GeneratorSettings) -> Exception:

@@ -41,6 +41,7 @@ from rag.retrieve import Retriever, SearchRequest
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 _MOST_PIXELS = 50_000_000
+_LONGEST_SIDE = 1536
 
 
 class LlaveroChatModel(BaseChatModel):
@@ -161,9 +162,9 @@ class LlaveroRetriever(BaseRetriever):
         ]
 
 
-def messages_of(turns: Sequence[Turn]) -> list[BaseMessage]:
-    """Our turns as LangChain messages; pictures become data URLs in front of the words."""
-    return [_message(turn) for turn in turns]
+def messages_of(turns: Sequence[Turn], *, lossless: bool = False) -> list[BaseMessage]:
+    """Our turns as LangChain messages; pictures become data URLs in front of the words, JPEG unless `lossless`."""
+    return [_message(turn, lossless) for turn in turns]
 
 
 def turns_of(messages: Sequence[BaseMessage]) -> tuple[Turn, ...]:
@@ -171,14 +172,16 @@ def turns_of(messages: Sequence[BaseMessage]) -> tuple[Turn, ...]:
     return tuple(_turn(message) for message in messages)
 
 
-def _message(turn: Turn) -> BaseMessage:
+def _message(turn: Turn, lossless: bool) -> BaseMessage:
     if turn.role == "system":
         return SystemMessage(content=turn.text)
     if turn.role == "assistant":
         return AIMessage(content=turn.text)
     if not turn.images:
         return HumanMessage(content=turn.text)
-    pictures = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in turn.images]
+    pictures = [
+        {"type": "image_url", "image_url": {"url": data_url(image, lossless=lossless)}} for image in turn.images
+    ]
     return HumanMessage(content=[*pictures, {"type": "text", "text": turn.text}])
 
 
@@ -202,11 +205,17 @@ def _turn(message: BaseMessage) -> Turn:
     return Turn(role=role, text="\n".join(words), images=tuple(pictures))  # type: ignore[arg-type]  # as above
 
 
-def data_url(image: Image.Image) -> str:
-    """The picture as a JPEG in a data URL."""
+def data_url(image: Image.Image, *, lossless: bool = False) -> str:
+    """The picture in a data URL, its longer side at most 1,536 pixels; no vision tower sees more of it at once."""
+    picture = image.convert("RGB")
+    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=90)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    if lossless:
+        picture.save(buffer, "PNG", compress_level=1)
+    else:
+        picture.save(buffer, "JPEG", quality=90)
+    kind = "png" if lossless else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _picture(part: dict[str, Any]) -> Image.Image:

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Any
 
 _PLAYS_ON = re.compile(r"\n\s*(?:question|user|human|evidence)\s*\d*\s*:", re.IGNORECASE)
-_LOOP = re.compile(r"(.{4,120}?)\1{2,}\Z", re.DOTALL)
-_LOOP_WINDOW = 400
+_LOOP_LENGTHS = range(4, 121)  # letters of what is said over and over
+_LOOP_ROUNDS = 3
 _HELD_BACK = 24  # the longest beginning of a stop that is not shown until it is known to be none
 _REFUSES = re.compile(
     r"^\W*(?:(?:the answer|this|it|that) is )?(?:not|nothing) (?:in|mentioned in|found in|part of|given in) "
@@ -53,11 +53,10 @@ class Stopper:
         plays = _PLAYS_ON.search(text)
         if plays:
             return plays.start()
-        tail = text[-_LOOP_WINDOW:]
-        loop = _LOOP.search(tail)
-        if loop and any(sign.isalnum() for sign in loop.group(1)):
+        period = _loop_length(text)
+        if period:
             self.notes = ("The model repeated itself and was stopped.",)
-            return len(text) - len(tail) + loop.start() + len(loop.group(1))
+            return len(text) - (_LOOP_ROUNDS - 1) * period
         return None
 
     def _safe(self, text: str) -> int:
@@ -69,6 +68,19 @@ class Stopper:
 def refuses(text: str) -> bool:
     """Whether the answer says, in the words it was asked for or near them, that the evidence does not answer."""
     return _REFUSES.search(text) is not None
+
+
+def _loop_length(text: str) -> int:
+    """How long the stretch is that the text ends with three times over; 0 if it does not."""
+    for length in _LOOP_LENGTHS:
+        round_ = text[-length:]
+        if (
+            len(text) >= _LOOP_ROUNDS * length
+            and text.endswith(round_ * _LOOP_ROUNDS)
+            and any(map(str.isalnum, round_))
+        ):
+            return length
+    return 0
 
 
 class _Closable:

@@ -130,6 +130,13 @@ def test_a_seeing_model_is_asked_about_the_users_picture_though_nothing_was_foun
     assert not answer.supported and answer.citations == () and answer.source_line is None
 
 
+def test_a_picture_alone_is_asked_what_it_shows() -> None:
+    settings = RagSettings(prompt=PromptSettings(style="full"))
+    picture = Image.new("RGB", (9, 9), (16, 0, 0))
+    _, _, engine = asked("A beacon [1].", "", images=[picture], sees_images=True, settings=settings)
+    assert engine.asked[0][-1].text.endswith("Question: What does the picture show?")
+
+
 def test_answers_come_from_a_server_by_address_too() -> None:
     with serving(ChatServer(reply="The family ticket costs 22 euros [1].")) as server:
         generator = GeneratorSettings(url=server.url, model="llava")

@@ -105,6 +105,14 @@ def test_turns_survive_the_way_through_messages() -> None:
     assert back[1].images[0].size == (6, 4) and red > 200 > 50 > green
 
 
+def test_pictures_for_the_model_in_process_lose_nothing_and_big_ones_shrink() -> None:
+    noisy = Image.effect_noise((64, 48), 90).convert("RGB")
+    (turn,) = turns_of(messages_of([Turn(role="user", text="x", images=(noisy,))], lossless=True))
+    assert turn.images[0].tobytes() == noisy.tobytes()
+    (turn,) = turns_of(messages_of([Turn(role="user", text="x", images=(Image.new("RGB", (4000, 1000)),))]))
+    assert turn.images[0].size == (1536, 384)
+
+
 def test_pictures_are_read_in_langchains_own_writing_too() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (5, 3)).save(buffer, "PNG")
