@@ -10,7 +10,10 @@ from indexing.records import Box
 
 _VALUE = re.compile(r"[\d$€£¥%.,+\-–()/: ]")
 _LINE_PITCH = 1.5
-_PADDING = 1.5
+_PADDING = 1.25  # and a space between words, in ems
+_LEAST_PADDING = 0.25
+_RULES_BETWEEN_ROWS = 4
+_CLOSER = 0.85
 _LEADERS = "...."
 
 _Line = Mapping[int, Sequence[Word]]
@@ -48,28 +51,42 @@ def without_wraps(
     """The breaks between rows, less those between a line and its continuation.
 
     `ys` are the rules, `right` is where the last column ends, if a rule says so. A line continues the row
-    above when it is close, when each of its cells stands below a cell of that row, and when none of its
-    first words had room in the line above; where rules part the rows, an empty first cell says as much.
-    Numbers below numbers are two rows, and so are lines with dots up to the next column.
+    above when it is close, in letters of the same weight, when each of its cells stands below a cell of
+    that row, and when none of its first words had room in the line above. Where rules part the rows, an
+    empty first cell says as much; where none do, the line must be closer than rows are, or leave a cell
+    empty. Numbers below numbers are two rows, and so are lines with dots up to the next column.
     """
     lines = [_by_column(level, edges) for level in stacked]
     heights = [statistics.median(middle(piece.box, 1) for piece in level) for level in stacked]
     widths = _widths(lines, len(edges) + 1, right)
     em = statistics.median(piece.height / piece.aspect for level in stacked for piece in level)
     pitch = _LINE_PITCH * statistics.median(piece.height for level in stacked for piece in level)
+    widest = max((below - above for above, below in pairwise(heights[1:])), default=0.0)
+    is_ruled = len(ys) >= _RULES_BETWEEN_ROWS
     kept: list[float] = []
     row: dict[int, Sequence[Word]] = {}
     at = 0
     for index, y in enumerate(heights):
         between = [edge for edge in breaks[at:] if edge < y] if index else []
         at += len(between)
-        close = index > 0 and y - heights[index - 1] <= pitch and not set(between) & set(ys)
-        indented = len(ys) >= 4 and 0 in row and 0 not in lines[index]
-        wraps = close and _goes_with(row, lines[index]) and (indented or _had_no_room(row, lines[index], widths, em))
+        line, step = lines[index], y - heights[index - 1]
+        closer = is_ruled or step <= _CLOSER * widest
+        padding = (_PADDING if closer else _LEAST_PADDING) * em
+        wraps = (
+            index > 0
+            and step <= pitch
+            and not set(between) & set(ys)
+            and _is_bold(stacked[index]) == _is_bold(stacked[index - 1])
+            and _goes_with(row, line)
+            and (
+                (is_ruled and 0 not in line)
+                or ((closer or len(line) < len(row)) and _had_no_room(row, line, widths, padding))
+            )
+        )
         if between and not wraps:
             kept += between
             row = {}
-        row = {**row, **lines[index]}
+        row = {**row, **line}
     return [*kept, *breaks[at:]]
 
 
@@ -82,11 +99,12 @@ def _goes_with(row: _Line, line: _Line) -> bool:
     )
 
 
-def _had_no_room(row: _Line, line: _Line, widths: Sequence[float], em: float) -> bool:
-    return all(
-        _width(row[column]) + 0.25 * em + _width(words[:1]) > widths[column] - _PADDING * em
-        for column, words in line.items()
-    )
+def _is_bold(level: Sequence[Piece]) -> bool:
+    return all(piece.bold for piece in level)
+
+
+def _had_no_room(row: _Line, line: _Line, widths: Sequence[float], padding: float) -> bool:
+    return all(_width(row[column]) + _width(words[:1]) > widths[column] - padding for column, words in line.items())
 
 
 def _by_column(level: Sequence[Piece], edges: Sequence[float]) -> dict[int, list[Word]]:

@@ -64,9 +64,7 @@ def _grids(horizontal: Sequence[Rule], vertical: Sequence[Rule]) -> list[Candida
     groups: list[tuple[set[int], set[int]]] = []
     for v, (x, y0, y1) in enumerate(vertical):
         crossing = {
-            h
-            for h, (y, x0, x1) in enumerate(horizontal)
-            if x0 - NEAR <= x <= x1 + NEAR and y0 - NEAR <= y <= y1 + NEAR
+            h for h, (y, x0, x1) in enumerate(horizontal) if x0 - NEAR <= x <= x1 + NEAR and y0 - NEAR <= y <= y1 + NEAR
         }
         if not crossing:
             continue
