@@ -110,11 +110,20 @@ def _is_heading(passage: Passage, chunk: Chunk) -> bool:
     return passage.text.casefold() in (chunk.title.casefold(), chunk.heading.rsplit(" › ", 1)[-1].casefold())
 
 
+_CODE = 1.5
+"""Who writes E07 or INV-2041 means that line, not the one that shares a common word with the question."""
+
+
 def _weights(wanted: Sequence[str], held: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Rarity of each wanted term among passages that hold so much of each, adding up to 1; terms that no passage
     itself holds have no say."""
     counts = Counter(term for each in held for term, like in each.items() if like > _GIVEN)
-    raw = {term: math.log1p(len(held) / counts[term]) if counts[term] else 0.0 for term in wanted}
+    raw = {
+        term: math.log1p(len(held) / counts[term]) * (_CODE if any(sign.isdigit() for sign in term) else 1.0)
+        if counts[term]
+        else 0.0
+        for term in wanted
+    }
     total = sum(raw.values()) or 1.0
     return {term: weight / total for term, weight in raw.items()}
 

@@ -150,23 +150,30 @@ def show_answer(events: "Iterable[Event]", *, stream: bool) -> "Answer":
     """Print an answer as it comes (with `stream`), then its sources; return it whole."""
     from rag.answer import Answer, Retrieved, Token
 
+    streamed = ""
     for event in events:
         if isinstance(event, Retrieved):
             for note in event.retrieval.notes:
                 tell(note)
         elif isinstance(event, Token):
+            streamed += event.text
             if stream:
                 print(printable(event.text), end="", flush=True)
         else:
             assert isinstance(event, Answer)
             if stream:
-                _show_sources(event)
+                _show_end(event, streamed)
             return event
     raise AssertionError("an answer's events end with the answer")
 
 
-def _show_sources(answer: "Answer") -> None:
-    print()
+def _show_end(answer: "Answer", streamed: str) -> None:
+    """What the check of the answer added or changed, then the sources."""
+    written = streamed.strip()
+    if answer.text.startswith(written):
+        say(answer.text[len(written) :].rstrip())
+    else:
+        say(f"\n\n{answer.text}" if written else answer.text)
     for citation in answer.citations:
         say(citation_line(citation))
     seconds = answer.milliseconds["total"] / 1000
