@@ -25,7 +25,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,12 +47,12 @@ SIZES = [(640, 480), (800, 600), (1024, 768), (1200, 1600), (1280, 960), (1600, 
 BATCH = 32
 
 
-def make_photographs(folder: Path, count: int) -> None:
-    """`count` different JPEGs of quality 85."""
+def make_photographs(folder: Path, count: int, sizes: Sequence[tuple[int, int]] = SIZES) -> None:
+    """`count` different JPEGs of quality 85, of these sizes in turn."""
     originals = [Image.open(each).convert("RGB") for each in sorted(SAMPLE.rglob("*.jpg"))]
     for number in range(count):
         draw = random.Random(number)
-        size = SIZES[number % len(SIZES)]
+        size = sizes[number % len(sizes)]
         original = draw.choice(originals) if originals else _drawn(draw)
         part = draw.uniform(0.5, 1.0)
         width, height = (round(side * part) for side in original.size)
@@ -218,6 +218,7 @@ def main() -> None:
     arguments.add_argument("--count", type=int, default=500)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--size", help="all photographs of one size, such as 640x480 (COCO's), instead of a mixture")
     arguments.add_argument("--photographs", type=Path, help="keep and reuse the photographs in this folder")
     chosen = arguments.parse_args()
     results = []
@@ -225,7 +226,8 @@ def main() -> None:
         photographs = chosen.photographs or Path(folder) / "photographs"
         if not photographs.exists():
             photographs.mkdir(parents=True)
-            make_photographs(photographs, chosen.count)
+            sizes = [tuple(map(int, chosen.size.split("x")))] if chosen.size else SIZES
+            make_photographs(photographs, chosen.count, sizes)
         for model in chosen.models:
             result = measure(model, photographs, Path(folder), rounds=chosen.rounds, device=chosen.device)
             results.append(result)
