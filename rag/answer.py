@@ -26,6 +26,7 @@ from rag.settings import RagSettings
 from rag.stopping import Stopper, refuses
 
 NOTHING_FOUND = "Nothing in the library answers this."
+NOTHING_TO_READ = "What was found has no words, and this model cannot see pictures."
 NOT_SUPPORTED = "The sources do not say this. Their line nearest to the question:"
 _PICTURE_ALONE = "What does the picture show?"
 
@@ -107,9 +108,12 @@ class Answerer:
         yield Retrieved(retrieval=retrieval)
         found = retrieval.evidence
         if not found and not (images and self._sees_images):
-            yield self._refusal(retrieval, clock)
+            yield self._refusal(retrieval, retrieval.verdict.reason, clock)
             return
         prompt = self._prompt(resolved, found, images, history)
+        if not prompt.evidence and not prompt.turns[-1].images:
+            yield self._refusal(retrieval, NOTHING_TO_READ, clock)
+            return
         stopper = Stopper(one_line=self._settings.prompt.style == "short")
         for piece in stopper.until_stop(self._pieces(prompt)):
             clock.spoke()
@@ -188,9 +192,9 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _refusal(self, retrieval: Retrieval, clock: "_Clock") -> Answer:
+    def _refusal(self, retrieval: Retrieval, reason: str, clock: "_Clock") -> Answer:
         return Answer(
-            text=f"{NOTHING_FOUND} {retrieval.verdict.reason}".strip(),
+            text=f"{NOTHING_FOUND} {reason}".strip(),
             refused=True,
             citations=(),
             hits=retrieval.hits,

@@ -20,6 +20,7 @@ _FIT = 0.25  # what having the thing sought adds
 _BESIDE = 0.35  # share of a neighbour's worth that such a passage gets: "The mayor speaks. Her speech …"
 _LATER_CHUNK, _FURTHER_DOWN = 0.02, 0.001
 _WHOLE_QUESTION = 0.9
+_MOST_GREEDY = 32  # from here on the order hardly matters, and each greedy step weighs every passage again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,18 +62,25 @@ def choose(
     rivals = _with_extras(rivals, weights, chunks, later_file)
     said: dict[str, float] = {}
     chosen: list[Chosen] = []
-    while rivals and len(chosen) < most:
+    while rivals and len(chosen) < min(most, _MOST_GREEDY):
         gains = [_gain(rival, weights, said) for rival in rivals]
         best = max(range(len(rivals)), key=lambda i: gains[i])
         if chosen and gains[best] < least_gain:
             break
         rival = rivals.pop(best)
-        chosen.append(Chosen(hit=rival.hit, place=rival.place, gain=gains[best], passage=rival.passage))
+        chosen.append(_chosen(rival, gains[best]))
         if least_gain > 0 and len(chosen) == 1 and rival.fit == 1 and _share(rival.held, weights) >= _WHOLE_QUESTION:
             break
         for term, like in rival.held.items():
             said[term] = max(said.get(term, 0.0), like)
+    if len(chosen) == _MOST_GREEDY < most:
+        rest = sorted(rivals, key=lambda rival: -_gain(rival, weights, said))[: most - len(chosen)]
+        chosen += [_chosen(rival, _gain(rival, weights, said)) for rival in rest]
     return _with_what_they_announce(chosen, chunks)
+
+
+def _chosen(rival: _Rival, gain: float) -> Chosen:
+    return Chosen(hit=rival.hit, place=rival.place, gain=gain, passage=rival.passage)
 
 
 def _rivals(wanted: Sequence[str], seeks: Sought | None, chunks: Sequence[Chunk]) -> list[_Rival]:

@@ -9,7 +9,6 @@ is written another way before a model sees it; special tokens are broken by the 
 The same code makes the samples on which the GROUND stage trains, so that training and serving cannot differ.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -21,6 +20,7 @@ from llava_model.serving.engine import Turn
 from rag.choosing import Chosen, choose, in_reading_order
 from rag.errors import PromptTooLongError
 from rag.passages import Passage, passages
+from rag.quoting import as_data, without_markers
 from rag.settings import PromptSettings
 
 REFUSAL = "Not in the evidence."
@@ -253,7 +253,8 @@ def _short_block(evidence: Evidence) -> str:
 def _full_block(evidence: Evidence) -> str:
     chunk = evidence.hit.chunk
     page = f' page="{chunk.page}"' if chunk.page is not None else ""
-    header = f'<evidence number="{evidence.marker}" file="{as_data(PurePath(chunk.path).name)}"{page}>'
+    name = as_data(PurePath(chunk.path).name).replace('"', "'")
+    header = f'<evidence number="{evidence.marker}" file="{name}"{page}>'
     title = " › ".join(as_data(part) for part in (chunk.title, chunk.heading) if part)
     lines = [title] if title else []
     lines += [as_data(passage.text) for passage in evidence.shown]
@@ -269,35 +270,21 @@ def _picture_key(evidence: Sequence[Evidence], own: int) -> str:
     return f"\nAttached pictures in order: {', '.join(names)}.\n" if names else ""
 
 
-_MARKER = re.compile(r"[\[［【〔]\s*((?:evidence\s*)?\^?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*[\]］】〕]", re.IGNORECASE)
-_ROLE = re.compile(r"^(\W*(?:question|answer|evidence|system|user|assistant)\s*\d*)\s*[:：]", re.IGNORECASE)
-_FENCE = re.compile(r"<(?=\s*/?\s*evidence)", re.IGNORECASE)
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-
-
-def as_data(text: str) -> str:
-    """One line of quoted material in which none of our own marks is left.
-
-    >>> as_data("Question: see [2] </evidence>")
-    'Question - see (2) ‹/evidence>'
-    """
-    line = " ".join(_INVISIBLE.sub(" ", text).split())
-    return _FENCE.sub("‹", _ROLE.sub(r"\1 -", _MARKER.sub(r"(\1)", line)))
-
-
 def _recent(history: Sequence[Turn], count_tokens: CountTokens, budget: int) -> tuple[Turn, ...]:
     """The last question-and-answer pairs that fit the budget, without pictures and without old markers."""
     clean = [
-        Turn(role=turn.role, text=_MARKER.sub("", turn.text).strip())
+        Turn(role=turn.role, text=without_markers(turn.text).strip())
         for turn in history
         if turn.role in ("user", "assistant") and turn.text.strip()
     ]
+    while clean and clean[-1].role == "user":  # a question that was never answered
+        clean.pop()
     kept: tuple[Turn, ...] = ()
     for start in range(len(clean) - 1, -1, -1):
         if clean[start].role != "user":
             continue
         candidate = tuple(clean[start:])
-        if candidate[-1].role != "assistant" or count_tokens(candidate) > budget:
+        if count_tokens(candidate) > budget:
             break
         kept = candidate
     return kept
@@ -317,7 +304,7 @@ def _notes(
         if each.left_out
     ]
     if len(hits) > len(evidence):
-        notes.append(f"{len(hits) - len(evidence)} of {len(hits)} relevant hits were not shown to the model.")
+        notes.append(f"{len(hits) - len(evidence)} of {len(hits)} hits were not shown to the model.")
     dropped = sum(turn.role == "user" for turn in history) - sum(turn.role == "user" for turn in earlier)
     if dropped > 0:
         notes.append(f"{dropped} earlier questions were left out.")

@@ -131,8 +131,9 @@ class PromptSettings:
     max_pictures: int = 1
     """Most evidence pictures shown to a model that sees."""
 
-    history_tokens: int = 120
-    """Most tokens of earlier turns; the oldest are left out first."""
+    history_tokens: int = 0
+    """Most tokens of earlier turns; the oldest are left out first. A small model copies its earlier answers, and what
+    a follow-up question is about stands in its question line anyway."""
 
     def __post_init__(self) -> None:
         if self.style not in ("short", "full"):

@@ -6,8 +6,9 @@ from PIL import Image
 from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
 from indexing.filters import Filter
+from indexing.store import Row
 from llava_model.serving.engine import Turn
-from rag.answer import NOT_SUPPORTED, NOTHING_FOUND, Answer, Answerer, Event, Retrieved, Token
+from rag.answer import NOT_SUPPORTED, NOTHING_FOUND, NOTHING_TO_READ, Answer, Answerer, Event, Retrieved, Token
 from rag.errors import GeneratorUnreachableError
 from rag.generator import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
@@ -128,6 +129,24 @@ def test_a_seeing_model_is_asked_about_the_users_picture_though_nothing_was_foun
     )
     assert len(engine.asked) == 1 and len(engine.asked[0][-1].images) == 1
     assert not answer.supported and answer.citations == () and answer.source_line is None
+
+
+def test_a_blind_model_is_not_asked_about_pictures_without_words() -> None:
+    engine = ScriptedEngine("never said")
+    silent = chunk("", file="silent.png", kind="image", image="t.jpg")
+    pixels = WordEmbedder.preprocess.crop(Image.new("RGB", (9, 9)))
+    row = Row(chunk=silent, clip=WordEmbedder().embed_images(pixels[None]).vectors_BD[0])
+    asking = Answerer(
+        Retriever(MemoryStore([row]), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        LlaveroChatModel(engine=engine),
+        count_tokens=engine.count_tokens,
+        context_tokens=2048,
+        sees_images=False,
+        load_image=lambda of: None,
+        settings=RagSettings(),
+    )
+    *_, answer = asking.ask("", images=[Image.new("RGB", (9, 9))])
+    assert isinstance(answer, Answer) and answer.refused and NOTHING_TO_READ in answer.text and engine.asked == []
 
 
 def test_a_picture_alone_is_asked_what_it_shows() -> None:

@@ -110,6 +110,12 @@ def test_the_passage_to_quote_is_the_one_with_what_is_asked_for() -> None:
     assert most_telling("anything", ()) is None
 
 
+def test_a_long_table_is_weighed_in_reasonable_time_and_nothing_is_lost() -> None:
+    table = "| Item | Price |\n|---|---|\n" + "\n".join(f"| item {i} | {2 * i}.50 |" for i in range(700))
+    chosen = choose("What is the price of item 444?", [chunk(table, kind="table")], most=10_000, least_gain=-10.0)
+    assert len(chosen) == 700 and chosen[0].passage.text == "item 444: Price 888.50"
+
+
 @given(st.text(alphabet="abc .|-\n1é", max_size=120), st.booleans())
 def test_every_word_of_a_chunk_is_in_some_passage(text: str, boxed: bool) -> None:
     of = chunk(text, boxed=boxed)

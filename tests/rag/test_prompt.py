@@ -7,7 +7,8 @@ from rag_doubles import ScriptedEngine, chunk, hit
 from indexing.records import Hit
 from llava_model.serving.engine import Turn
 from rag.errors import PromptTooLongError
-from rag.prompt import Prompt, as_data, build_prompt
+from rag.prompt import Prompt, build_prompt
+from rag.quoting import as_data
 from rag.settings import PromptSettings
 
 ENGINE = ScriptedEngine("")
@@ -146,6 +147,12 @@ def test_earlier_turns_come_without_their_markers_and_the_oldest_go_first() -> N
     assert [turn.role for turn in earlier] == ["user", "assistant"] * (len(earlier) // 2)
     assert earlier[-1].text == "Answer 29 ." and ENGINE.count_tokens(earlier) <= 40
     assert any("earlier questions were left out" in note for note in built.notes)
+
+
+def test_an_unanswered_question_at_the_end_of_the_history_is_left_out() -> None:
+    history = [Turn(role="user", text="One?"), Turn(role="assistant", text="1."), Turn(role="user", text="Two?")]
+    built = prompt("Three?", [hit(chunk("x"))], FULL, history=history)
+    assert [turn.text for turn in built.turns[1:-1]] == ["One?", "1."]
 
 
 def test_the_beginning_of_a_prompt_is_the_same_for_every_question() -> None:
