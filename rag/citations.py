@@ -83,6 +83,7 @@ def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: An
     unless it can be answered by yes."""
     asked = frozenset[str]() if _YES_OR_NO.match(question) else frozenset(content_terms(question))
     known = {each.marker: each for each in evidence}
+    text = text.strip()
     pieces: list[str] = []
     citations: list[Citation] = []
     notes: list[str] = []
@@ -108,9 +109,11 @@ def take_markers(text: str) -> tuple[str, list[int]]:
     ('It holds 1.8 litres.', [1, 3, 2])
     """
     numbers: list[int] = []
-    for match in _MARKER.finditer(text):
-        numbers += _listed(match.group(1))
-    plain = _FAILED_MARKER.sub("", _MARKER.sub("", text))
+    plain = text
+    while _MARKER.search(plain):  # again: taking one out can close the gap in another, as in "[1[2]"
+        numbers += [number for match in _MARKER.finditer(plain) for number in _listed(match.group(1))]
+        plain = _MARKER.sub("", plain)
+    plain = _FAILED_MARKER.sub("", plain)
     plain = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", plain)
     return re.sub(r"[ \t]{2,}", " ", plain), list(dict.fromkeys(numbers))
 

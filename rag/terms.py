@@ -181,10 +181,16 @@ def _iso(year: int, month: int, day: int) -> str | None:
     return None
 
 
+# A stop, the quotes and whole markers behind it, and a capital or number after it; or the end of a line.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?。！？])(?:[\"'”’)\]]|\s*[\[［【〔][^\]］】〕\n]{0,20}[\]］】〕])*(?=\s+[\"'“(]?[A-Z0-9À-ÞЀ-Я])|\n+"
+)
+
+
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each sentence or line; "3.5", "No. 5" and "e.g. this" do not end one."""
     start = 0
-    for match in re.finditer(r"(?<=[.!?。！？])[\"'”’)\]\d【】［］,，\s\[]*?(?=\s+[\"'“(]?[A-Z0-9À-ÞЀ-Я])|\n+", text):
+    for match in _SENTENCE_END.finditer(text):
         if _ends_sentence(text[start : match.start()]) or "\n" in match.group():
             if text[start : match.end()].strip():
                 yield start, match.end()

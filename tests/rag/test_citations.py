@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
@@ -162,6 +162,7 @@ def test_verified_means_every_content_word_and_number_is_in_the_source(sentence:
         assert all(t in held or t in named or near(t, held) for t in content_terms(found.sentence) if not is_number(t))
 
 
+@settings(max_examples=300)
 @given(st.text(alphabet="ab 1.[]【】,-\n", max_size=80))
 def test_every_marker_left_in_the_text_has_its_citation(text: str) -> None:
     result = cited(text)
