@@ -26,6 +26,7 @@ from rag.terms import content_terms, is_number, near, sentences
 _NUMBERS = r"\d{1,2}(?:[ \t]*[,;][ \t]*\d{1,2}|[ \t]*[-–—][ \t]*\d{1,2})*"
 _MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*(?:[\]］】〕]|$)", re.IGNORECASE)
 _FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
+_TORN_MARKER = re.compile(r"[\[［【〔\s]*[\[［【〔](?=\s*$)")  # would take the next sentence's first number for its own
 _YES_OR_NO = re.compile(r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|may|will)\b", re.IGNORECASE)
 _PICTURE_WORDS = "picture photo photograph image drawing"  # what any picture may be called
 _MOST_PASSAGES = 3
@@ -89,6 +90,7 @@ def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: An
     notes: list[str] = []
     for start, end in sentences(text):
         plain, named = take_markers(text[start:end])
+        plain = _TORN_MARKER.sub("", plain)
         wrong = [number for number in named if number not in known]
         notes += [f"The model named evidence [{number}], which there is not." for number in wrong]
         found = _of_sentence(plain, [n for n in named if n in known], known, asked, settings, notes)
@@ -96,7 +98,7 @@ def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: An
         pieces.append(_with_markers(plain, [each.marker for each in found]))
     if not any(each.support > 0 for each in citations):
         notes.append("No evidence holds what the answer says; it is shown without sources.")
-        bare = "".join(take_markers(piece)[0] for piece in pieces).strip()
+        bare = take_markers("".join(take_markers(piece)[0] for piece in pieces))[0].strip()
         return Cited(text=bare, citations=(), notes=tuple(notes), supported=False)
     text = re.sub(r"(?<=\S)[ \t]{2,}(?=\S)", " ", "".join(pieces)).strip()
     return Cited(text=text, citations=_merged(citations), notes=tuple(notes))
