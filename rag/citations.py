@@ -3,7 +3,8 @@
 For every sentence and every marker in it the passages of that evidence which hold most of the sentence are its
 quote, and their lines are the boxes. `verified` is strict: **every content word of the sentence is in the quote, in
 the evidence's title or in its file's name, and every number and date of the sentence is in the quote itself**
-(words folded and stemmed by `rag.terms`; one letter off in a long word counts as found, in a number never).
+(words folded and stemmed by `rag.terms`; one letter off in a long word counts as found, in a number never), and a
+sentence that denies something has a quote that denies something.
 
 A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker
 names evidence without its claim, while exactly one other evidence clearly holds it, gets that other marker; so
@@ -28,6 +29,7 @@ _MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \
 _FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
 _TORN_MARKER = re.compile(r"[\[［【〔\s]*[\[［【〔](?=\s*$)")  # would take the next sentence's first number for its own
 _YES_OR_NO = re.compile(r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|may|will)\b", re.IGNORECASE)
+_DENIES = re.compile(r"\b(?:not?|never|none|nobody|nothing|neither|nor|cannot|without)\b|n[’']t\b", re.IGNORECASE)
 _PICTURE_WORDS = "picture photo photograph image drawing"  # what any picture may be called
 _MOST_PASSAGES = 3
 _LEAST_SHARE = 0.5  # of all content words; the question's own may be missing where what is new is there
@@ -68,11 +70,12 @@ class Support:
     share: float  # of the sentence's content words
     new_share: float  # of those that the question did not already hold; naming the file is something new
     numbers: bool  # all numbers are in the quote
+    denies_alone: bool = False  # the sentence says "not", the quote does not
 
     @property
     def verified(self) -> bool:
         """See the module's docstring."""
-        return bool(self.quote) and self.share == 1.0 and self.numbers
+        return bool(self.quote) and self.share == 1.0 and self.numbers and not self.denies_alone
 
     def clear(self, share: float) -> bool:
         """Enough to put a marker where the model put none."""
@@ -146,6 +149,7 @@ def support(sentence: str, chunk: Chunk, asked: frozenset[str] = frozenset()) ->
         share=len(found) / len(claimed),
         new_share=sum(term in found for term in new) / len(new) if new else float(nameless != sentence),
         numbers=all(term in held for term in claimed if is_number(term)),
+        denies_alone=bool(_DENIES.search(sentence)) and not any(_DENIES.search(each.quote) for each in quote),
     )
 
 

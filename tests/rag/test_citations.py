@@ -67,6 +67,10 @@ def test_a_word_that_no_line_holds_is_not_verified() -> None:
     assert not found.verified
 
 
+def test_a_denial_of_what_the_source_says_is_not_verified() -> None:
+    assert not any(each.verified for each in cited("The tank does not hold 1.8 litres [1].").citations)
+
+
 def test_words_of_the_title_may_be_used_in_a_verified_sentence() -> None:
     (found,) = cited("The Zefira Duo weighs 62 kg [1].").citations
     assert found.verified
