@@ -25,7 +25,8 @@ from rag.settings import AnswerSettings
 from rag.terms import content_terms, is_number, near, sentences
 
 _NUMBERS = r"\d{1,2}(?:[ \t]*[,;][ \t]*\d{1,2}|[ \t]*[-–—][ \t]*\d{1,2})*"
-_MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*(?:[\]］】〕]|$)", re.IGNORECASE)
+_CLOSED = r"(?:[\]］】〕]|(?=\s*\Z))"  # or the answer was cut off there
+_MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*{_CLOSED}", re.IGNORECASE)
 _FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
 _TORN_MARKER = re.compile(r"[\[［【〔\s]*[\[［【〔](?=\s*$)")  # would take the next sentence's first number for its own
 _YES_OR_NO = re.compile(r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|may|will)\b", re.IGNORECASE)
@@ -93,7 +94,6 @@ def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: An
     notes: list[str] = []
     for start, end in sentences(text):
         plain, named = take_markers(text[start:end])
-        plain = _TORN_MARKER.sub("", plain)
         wrong = [number for number in named if number not in known]
         notes += [f"The model named evidence [{number}], which there is not." for number in wrong]
         found = _of_sentence(plain, [n for n in named if n in known], known, asked, settings, notes)
@@ -114,10 +114,10 @@ def take_markers(text: str) -> tuple[str, list[int]]:
     ('It holds 1.8 litres.', [1, 3, 2])
     """
     numbers: list[int] = []
-    plain = text
+    plain = _TORN_MARKER.sub("", text)
     while _MARKER.search(plain):  # again: taking one out can close the gap in another, as in "[1[2]"
         numbers += [number for match in _MARKER.finditer(plain) for number in _listed(match.group(1))]
-        plain = _MARKER.sub("", plain)
+        plain = _TORN_MARKER.sub("", _MARKER.sub("", plain))
     plain = _FAILED_MARKER.sub("", plain)
     plain = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", plain)
     return re.sub(r"[ \t]{2,}", " ", plain), list(dict.fromkeys(numbers))

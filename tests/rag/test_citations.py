@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
@@ -167,6 +167,8 @@ def test_verified_means_every_content_word_and_number_is_in_the_source(sentence:
 
 
 @settings(max_examples=300)
+@example("[1\n\n[")
+@example("[[1")
 @given(st.text(alphabet="ab 1.[]【】,-\n", max_size=80))
 def test_every_marker_left_in_the_text_has_its_citation(text: str) -> None:
     result = cited(text)
