@@ -1,8 +1,8 @@
 """Picture files: decode once, thumbnail, prepared pixels, and the words in it when there are any.
 
 The header is looked at before a pixel is decoded. JPEGs larger than anybody needs are decoded at a
-half, a quarter or an eighth inside the JPEG decoder (libjpeg's scaled DCT), never below twice what the
-embedder, the thumbnail or the text gate takes.
+half, a quarter or an eighth inside the JPEG decoder (libjpeg's scaled DCT), never below 1.75 times what the
+embedder takes, and never below the thumbnail or the text gate.
 """
 
 import warnings
@@ -56,7 +56,7 @@ def decode(image: Image.Image, *, least_side: int) -> Image.Image:
 
 
 def _least_side(spool: Spool) -> int:
-    return max(2 * spool.preprocess.size, 2 * spool.preprocess.resize_to, THUMB_SIDE)
+    return max(round(1.75 * spool.preprocess.resize_to), THUMB_SIDE)
 
 
 def _draft(image: Image.Image, least_side: int) -> None:
@@ -100,8 +100,19 @@ def _from_deep(image: Image.Image) -> Image.Image:
 
 def words_in(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
     """The picture turned upright, and the words in it; None when there are none."""
+    return _read_words(image) if _is_written(image) else (image, None)
+
+
+def _is_written(image: Image.Image) -> bool:
+    """Ask the gate, then the text detector on a small copy: both are cheap beside OCR."""
     if not has_text(gate_view(image)):
-        return image, None
+        return False
+    from indexing.ocr import looks_written
+
+    return looks_written(np.asarray(image))
+
+
+def _read_words(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
     from indexing.ocr import read_words
 
     words = read_words(np.asarray(image))
@@ -117,12 +128,12 @@ def decoded_bytes(data: BinaryIO, spool: Spool) -> Image.Image:
 
 
 def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str) -> Reading:
-    if not has_text(gate_view(image)):
+    if not _is_written(image):
         return _wordless(image, spool, title)
     if reread is not None:
         with _opened(reread, spool) as again:
             image = decode(again, least_side=OCR_SIDE // 2)
-    image, words = words_in(image)
+    image, words = _read_words(image)
     if words is None:
         return _wordless(image, spool, title)
     spool.picture(image)

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-GATE_SIDE = 800
-"""Longer side that the grey picture should have: letters of a full page are 5–8 pixels high then."""
-LETTERS_FOR_TEXT = 24
+GATE_SIDE = 640
+"""Longer side that the grey picture should have: letters of a full page are 4–6 pixels high then."""
+LETTERS_FOR_TEXT = 20
 """So many letters in runs, and OCR is asked."""
 _RUN = 5
 _LONG_RUN = 8
@@ -62,7 +62,7 @@ def _letter_pieces(grey: Grey, operation: int) -> tuple[Numbers, Numbers, Number
     _, _, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, labels, cv2.CCL_SPAGHETTI)
     x, y, w, h, area = cast(npt.NDArray[np.int32], stats)[1:].T
     short, long = np.minimum(w, h), np.maximum(w, h)
-    letter = (long >= 5) & (long <= 64) & (short >= 2) & (short <= 48) & (area >= 8)
+    letter = (long >= 4) & (long <= 64) & (short >= 2) & (short <= 48) & (area >= 8)
     letter &= (area >= 0.12 * w * h) & (area <= 0.92 * w * h) & (long <= 12 * short)
     x, y, w, h = (each[letter][:_MOST_PIECES].astype(np.float32) for each in (x, y, w, h))
     return x, y, w, h
@@ -70,7 +70,7 @@ def _letter_pieces(grey: Grey, operation: int) -> tuple[Numbers, Numbers, Number
 
 def _in_runs(x: Numbers, y: Numbers, w: Numbers, h: Numbers) -> int:
     """Letters in runs of at least `_RUN` along x."""
-    tall = (h >= 5) & (h <= 48) & (w <= 4 * h)
+    tall = (h >= 4) & (h <= 48) & (w <= 4 * h)
     x, y, w, h = x[tall], y[tall], w[tall], h[tall]
     following = _next_letters(x, y, w, h)
     length = np.ones(len(x), np.int32)
