@@ -10,8 +10,9 @@ LlavaError
 ├── ImageCountMismatchError     image placeholders and pictures disagree
 ├── ImagesNotSupportedError     pictures given to a model that reads words only
 ├── ContextOverflowError        the prompt and the answer do not fit the model's context
-└── UnreadablePictureError      not a picture, or a damaged one
-    └── PictureTooLargeError    more pixels than the limit, known before decoding
+├── UnreadablePictureError      not a picture, or a damaged one
+│   └── PictureTooLargeError    more pixels than the limit, known before decoding
+└── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
 """
 
 from pathlib import Path
@@ -106,3 +107,11 @@ class PictureTooLargeError(UnreadablePictureError):
     def __init__(self, name: str, found: str, max_pixels: int) -> None:
         super().__init__(name, f"{found} pixels, the limit is {max_pixels}")
         self.found, self.max_pixels = found, max_pixels
+
+
+class BadSampleError(LlavaError):
+    """One sample of a training set cannot be used; the set goes on without it only where that was asked for."""
+
+    def __init__(self, sample: str, reason: str) -> None:
+        super().__init__(f"sample '{sample}' {reason}")
+        self.sample, self.reason = sample, reason

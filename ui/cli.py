@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui import documents, terminal
+from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from indexing.records import Kind
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 kit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Named, pinned sets of weights.")
 app.add_typer(kit_app, name="kit")
+app.add_typer(model_app, name="model")
 
 LibraryOption = Annotated[
     Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.", show_default=True)

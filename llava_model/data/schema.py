@@ -1,0 +1,133 @@
+"""One training sample, and the two ways to write it down.
+
+LLaVA's JSON (an array, or one object a line):
+
+    {"id": "33", "image": "coco/33.jpg", "conversations": [
+        {"from": "human", "value": "<image>\\nWhat is this?"}, {"from": "gpt", "value": "A cat."}]}
+
+Ours (one object a line); `<image>` in a user's content is a picture's place, in reading order:
+
+    {"id": "33", "images": ["coco/33.jpg"], "messages": [
+        {"role": "user", "content": "<image>\\nWhat is this?"}, {"role": "assistant", "content": "A cat."}]}
+
+A sample that would train nothing, or lose a picture, is refused by name. Without pictures `<image>` is text like
+any other, and the tokenizer breaks it open.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from llava_model.config import IMAGE_TOKEN
+from llava_model.errors import BadSampleError
+from llava_model.templates import Message, Part, Role, Slot
+
+_ROLES: dict[str, Role] = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """A conversation and the pictures in it. `images` are joined to the image root, not yet opened."""
+
+    id: str
+    messages: tuple[Message, ...]
+    images: tuple[Path, ...] = ()
+
+
+def parse_sample(record: object, *, root: Path, position: int) -> Sample:
+    """Either format → a sample. `position` names a record without an id. Raises BadSampleError."""
+    if not isinstance(record, Mapping):
+        raise BadSampleError(f"#{position}", f"is {type(record).__name__}, not an object")
+    name = str(record.get("id", f"#{position}"))
+    images = _images(record, name)
+    turns = _turns(record, name)
+    messages = tuple(_message(role, text, name, bool(images)) for role, text in turns)
+    _check(name, messages, len(images))
+    return Sample(id=name, messages=messages, images=tuple(_joined(root, image, name) for image in images))
+
+
+def to_record(sample: Sample, *, root: Path) -> dict[str, Any]:
+    """Our format; `parse_sample` gives the sample back."""
+    return {
+        "id": sample.id,
+        "images": [image.relative_to(root).as_posix() for image in sample.images],
+        "messages": [{"role": message.role, "content": _written(message)} for message in sample.messages],
+    }
+
+
+def to_llava_record(sample: Sample, *, root: Path) -> dict[str, Any]:
+    """LLaVA's format. Raises BadSampleError for a system turn, which it cannot say."""
+    if any(message.role == "system" for message in sample.messages):
+        raise BadSampleError(sample.id, "has a system turn, which LLaVA's format cannot say")
+    names = {"user": "human", "assistant": "gpt"}
+    images = [image.relative_to(root).as_posix() for image in sample.images]
+    conversations = [{"from": names[message.role], "value": _written(message)} for message in sample.messages]
+    pictures: dict[str, Any] = {"image": images[0] if len(images) == 1 else images} if images else {}
+    return {"id": sample.id, **pictures, "conversations": conversations}
+
+
+def _images(record: Mapping[str, Any], name: str) -> list[str]:
+    found = record.get("images", record.get("image"))
+    images = [] if found is None else [found] if isinstance(found, str) else found
+    if not isinstance(images, list) or not all(isinstance(image, str) and image for image in images):
+        raise BadSampleError(name, f"its pictures are {found!r}, not names of files")
+    return images
+
+
+def _turns(record: Mapping[str, Any], name: str) -> list[tuple[Role, str]]:
+    turns = record.get("messages", record.get("conversations"))
+    if not isinstance(turns, list) or not turns:
+        raise BadSampleError(name, "has no 'messages' and no 'conversations'")
+    parsed: list[tuple[Role, str]] = []
+    for number, turn in enumerate(turns, 1):
+        if not isinstance(turn, Mapping):
+            raise BadSampleError(name, f"turn {number} is {type(turn).__name__}, not an object")
+        role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+        if role not in _ROLES:
+            raise BadSampleError(name, f"turn {number} is by {role!r}, not by {', '.join(_ROLES)}")
+        if not isinstance(text, str):
+            raise BadSampleError(name, f"turn {number} holds {type(text).__name__}, not text")
+        parsed.append((_ROLES[role], text))
+    return parsed
+
+
+def _message(role: Role, text: str, name: str, has_images: bool) -> Message:
+    if role != "user" or not has_images:
+        if role == "assistant" and has_images and IMAGE_TOKEN in text:
+            raise BadSampleError(name, f"an answer holds '{IMAGE_TOKEN}'")
+        return Message(role=role, parts=(text,))
+    parts: list[Part] = []
+    for number, piece in enumerate(text.split(IMAGE_TOKEN)):
+        parts += [Slot.IMAGE] if number else []
+        parts += [piece] if piece else []
+    return Message(role=role, parts=tuple(parts))
+
+
+def _check(name: str, messages: tuple[Message, ...], images: int) -> None:
+    places = sum(message.images for message in messages)
+    if places != images:
+        raise BadSampleError(name, f"has {images} pictures, and '{IMAGE_TOKEN}' {places} times")
+    spoken = [message.role for message in messages if message.role != "system"]
+    wanted: list[Role] = ["user", "assistant"] * (len(spoken) // 2)
+    if not spoken or spoken != wanted:
+        raise BadSampleError(name, f"its turns are {', '.join(spoken) or 'none'}, not user, assistant, user …")
+    if not any(part.strip() for m in messages if m.role == "assistant" for part in m.parts if isinstance(part, str)):
+        raise BadSampleError(name, "has no answer with words in it, so it would train nothing")
+
+
+def _joined(root: Path, image: str, name: str) -> Path:
+    path = PurePosixPath(image)
+    if ".." in path.parts:
+        raise BadSampleError(name, f"its picture '{image}' points out of the image folder")
+    return root / path
+
+
+def _written(message: Message) -> str:
+    return "".join(part if isinstance(part, str) else IMAGE_TOKEN for part in message.parts)
