@@ -3,6 +3,11 @@
 LlavaError
 ├── MissingFileError            a folder or file that a model needs is not there
 ├── CheckpointMismatchError     weights of another shape, or of another model, than asked for
+│   └── WrongBaseError          trained on another language model or tower than it is loaded with
+├── CheckpointWriteError        a checkpoint could not be saved; an older one of that name is as it was
+├── IncompleteCheckpointError   a checkpoint without a manifest, or with a file that is not as it was saved
+├── UnsafeFileError             a pickle with more in it than weights
+├── ExportError                 another program's format cannot hold this model
 ├── UnknownTemplateError        no template of that name
 │   └── NoChatTemplateError     "auto" was asked for and the tokenizer brings none
 ├── ConversationError           turns that no template can say
@@ -12,7 +17,19 @@ LlavaError
 ├── ContextOverflowError        the prompt and the answer do not fit the model's context
 ├── UnreadablePictureError      not a picture, or a damaged one
 │   └── PictureTooLargeError    more pixels than the limit, known before decoding
-└── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
+├── EvaluationError             answers, reviews or a judge that give no figures
+│   ├── UnscorableError         a file without anything that can be scored
+│   ├── AnswersInUseError       another run writes the same answers
+│   ├── AnswersMismatchError    the answers in a file come from another model, set or prompt
+│   └── JudgeError              no endpoint was named, or the judge does not answer
+├── TrainingDataError           a training set that cannot be used at all
+├── TrainingStoppedError        a loss that is not a number any more
+├── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
+├── BadSampleFileError          a file of samples that cannot be read as one
+├── BadMixtureError             weights that no epoch can be made of
+└── FeatureCacheError           a folder of features that cannot be used
+    ├── FeatureMissingError     a picture whose features were never computed
+    └── FeatureDiskFullError    no room for more features; what was there stays
 """
 
 from pathlib import Path
@@ -115,3 +132,128 @@ class BadSampleError(LlavaError):
     def __init__(self, sample: str, reason: str) -> None:
         super().__init__(f"sample '{sample}' {reason}")
         self.sample, self.reason = sample, reason
+
+
+class TrainingDataError(LlavaError):
+    """The set as a whole cannot be trained on; the message says why."""
+
+
+class TrainingStoppedError(LlavaError):
+    """The loss or the gradient is not a number; the last good checkpoint stays."""
+
+    def __init__(self, what: str, *, step: int, samples: tuple[str, ...]) -> None:
+        named = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+        super().__init__(f"the {what} of step {step} is not a finite number; it held the samples {named}")
+        self.add_note("Go on from the last checkpoint with a lower learning rate, or look at these samples.")
+        self.step, self.samples = step, samples
+
+
+class BadSampleFileError(LlavaError):
+    """A whole file of samples is unusable; the reason says where it breaks."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"'{path}' {reason}")
+        self.path, self.reason = path, reason
+
+
+class BadMixtureError(LlavaError):
+    """No epoch can be drawn from these files with these weights."""
+
+
+class FeatureCacheError(LlavaError):
+    """A folder of features is damaged, or belongs to something else."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"feature cache '{folder}' {reason}")
+        self.folder, self.reason = folder, reason
+
+
+class FeatureMissingError(FeatureCacheError, KeyError):
+    """A picture is asked for whose features are not there."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+    def __init__(self, folder: Path, picture: Path, reason: str) -> None:
+        super().__init__(folder, f"holds no features of '{picture}': {reason}")
+        self.add_note("Fill the cache with all pictures of the training set first.")
+        self.picture = picture
+
+
+class FeatureDiskFullError(FeatureCacheError):
+    """The disk is full; every feature that was stored before stays usable."""
+
+    def __init__(self, folder: Path, *, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(folder, f"cannot grow by {needed_bytes} bytes: the disk has {free_bytes} left")
+        self.add_note("Free some space and run again: it goes on where it stopped. bfloat16 or int8 need less room.")
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+
+
+class WrongBaseError(CheckpointMismatchError):
+    """Weights that only fit the model they were trained on, and this is another one."""
+
+    def __init__(self, what: str, *, trained_on: str, found: str) -> None:
+        LlavaError.__init__(self, f"{what} was trained on {trained_on}, not on {found}")
+        self.what, self.found, self.wanted = what, found, trained_on
+
+
+class CheckpointWriteError(LlavaError):
+    """Nothing was left half-written; an older checkpoint of that name is as it was."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"cannot save the checkpoint '{folder}': {reason}")
+        self.folder, self.reason = folder, reason
+
+
+class IncompleteCheckpointError(LlavaError):
+    """The folder is no checkpoint that was written to its end, or a file in it has changed since."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"'{folder}' is no complete checkpoint: {reason}")
+        self.folder, self.reason = folder, reason
+
+
+class UnsafeFileError(LlavaError):
+    """A file that could run code when it is opened; nothing of it was run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"'{path}' wants to run code when it is opened, or holds something else than weights")
+        self.add_note("Ask its maker for safetensors, or for a file with nothing but tensors in it.")
+        self.path = path
+
+
+class ExportError(LlavaError):
+    """The format asked for cannot say what this model is; the message says what, a note what can be done."""
+
+
+class EvaluationError(LlavaError):
+    """A benchmark gives no figures: the message says why."""
+
+
+class UnscorableError(EvaluationError):
+    """A file of predictions, labels or questions holds nothing that can be scored."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"'{path}' {reason}")
+        self.path, self.reason = path, reason
+
+
+class AnswersInUseError(EvaluationError):
+    """Two runs would write one file of answers; the second stops before it writes."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"'{path}' is being written by {holder}")
+        self.add_note("Wait for it, or name another file with --out.")
+        self.path, self.holder = path, holder
+
+
+class AnswersMismatchError(EvaluationError):
+    """A file of answers was begun with other settings; going on would mix two models in one score."""
+
+    def __init__(self, path: Path, name: str, *, found: object, wanted: object) -> None:
+        super().__init__(f"the answers in '{path}' were begun with {name} {found}, this run has {wanted}")
+        self.add_note("Name another file with --out, or delete that one.")
+        self.path, self.name, self.found, self.wanted = path, name, found, wanted
+
+
+class JudgeError(EvaluationError):
+    """The judge cannot be asked, or does not answer; what it has judged is kept."""
