@@ -45,7 +45,7 @@ def parse_sample(record: object, *, root: Path, position: int) -> Sample:
     """Either format → a sample. `position` names a record without an id. Raises BadSampleError."""
     if not isinstance(record, Mapping):
         raise BadSampleError(f"#{position}", f"is {type(record).__name__}, not an object")
-    name = str(record.get("id", f"#{position}"))
+    name = _name(record.get("id"), position)
     images = _images(record, name)
     turns = _turns(record, name)
     messages = tuple(_message(role, text, name, bool(images)) for role, text in turns)
@@ -73,6 +73,12 @@ def to_llava_record(sample: Sample, *, root: Path) -> dict[str, Any]:
     return {"id": sample.id, **pictures, "conversations": conversations}
 
 
+def _name(value: object, position: int) -> str:
+    """Ids may be numbers; half a surrogate pair, which JSON can spell, could not even be printed."""
+    name = "" if value is None else str(value)
+    return name.encode("utf-8", "backslashreplace").decode() or f"#{position}"
+
+
 def _images(record: Mapping[str, Any], name: str) -> list[str]:
     found = record.get("images", record.get("image"))
     images = [] if found is None else [found] if isinstance(found, str) else found
@@ -90,10 +96,12 @@ def _turns(record: Mapping[str, Any], name: str) -> list[tuple[Role, str]]:
         if not isinstance(turn, Mapping):
             raise BadSampleError(name, f"turn {number} is {type(turn).__name__}, not an object")
         role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             raise BadSampleError(name, f"turn {number} is by {role!r}, not by {', '.join(_ROLES)}")
         if not isinstance(text, str):
             raise BadSampleError(name, f"turn {number} holds {type(text).__name__}, not text")
+        if _has_half_characters(text):
+            raise BadSampleError(name, f"turn {number} holds half a surrogate pair, which no tokenizer can read")
         parsed.append((_ROLES[role], text))
     return parsed
 
@@ -123,10 +131,21 @@ def _check(name: str, messages: tuple[Message, ...], images: int) -> None:
 
 
 def _joined(root: Path, image: str, name: str) -> Path:
+    """Below the root by its spelling; what a link inside the root leads to is the affair of who made the link."""
     path = PurePosixPath(image)
-    if ".." in path.parts:
+    if ".." in path.parts or not (root / path).is_relative_to(root):
         raise BadSampleError(name, f"its picture '{image}' points out of the image folder")
+    if "\0" in image or _has_half_characters(image):
+        raise BadSampleError(name, f"its picture {image!r} is no name of a file")
     return root / path
+
+
+def _has_half_characters(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _written(message: Message) -> str:
