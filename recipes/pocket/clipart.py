@@ -96,7 +96,7 @@ def judge(raw: Sequence[_Raw], vocabulary: Set[str]) -> list[Drawing]:
     return [
         _replaced(drawing, english=drawing.english and one.creator not in foreign)
         for one, drawing in zip(raw, drawings, strict=True)
-        if drawing.text
+        if drawing.text and not drawing.name.startswith(_LEFT_OUT)
     ]
 
 
@@ -120,7 +120,7 @@ def _catalogue(png: Path, svg: Path) -> Iterator[_Raw]:
     """Every PNG that is a file of its own; links repeat a drawing under another folder."""
     for file in sorted(png.rglob("*.png")):
         name = file.relative_to(png).with_suffix("").as_posix()
-        if file.is_symlink() or name.startswith(_LEFT_OUT):
+        if file.is_symlink():
             continue
         drawing = svg / f"{name}.svg"
         yield _Raw(name=name, file=file, **(_metadata(drawing) if drawing.is_file() else {}))

@@ -31,10 +31,10 @@ def png_size(file: Path) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def on_white(file: Path, longest: int = LONGEST_SIDE) -> Image.Image:
+def on_white(file: Path, longest: int = LONGEST_SIDE, *, refuse_empty: bool = True) -> Image.Image:
     """RGB, transparent parts white, its longer side at most `longest`. Raises UnusablePictureError.
 
-    Also refused: what shows nothing on white, such as white drawings on a transparent ground.
+    Unless `refuse_empty` is off, also refused: what shows nothing on white, such as white drawings on a transparent ground.
     """
     width, height = png_size(file)
     if width * height > MAX_PIXELS:
@@ -47,7 +47,7 @@ def on_white(file: Path, longest: int = LONGEST_SIDE) -> Image.Image:
     rgba.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     white = Image.new("RGBA", rgba.size, "white")
     picture = Image.alpha_composite(white, rgba).convert("RGB")
-    if max(high - low for low, high in picture.getextrema()) < 16:  # type: ignore[misc, operator]  # RGB: three pairs
+    if refuse_empty and max(high - low for low, high in picture.getextrema()) < 16:  # type: ignore[misc, operator]  # RGB: three pairs
         raise UnusablePictureError(f"{file.name} shows nothing on white")
     return picture
 

@@ -8,6 +8,7 @@ Numbering, artists' names (cut off at 25 characters in file names), handles, add
 words go; numbers that mean something ("45 rpm record") stay. `series_key` is what members of a series share.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Sequence, Set
@@ -20,15 +21,21 @@ _HANDLES = frozenset({"ganson", "nicubunu", "aj", "jh", "bwh", "lumen", "erwan",
 _SPELLED = {"bw": "black and white", "rpg": "role-playing", "usa": "united states"}
 _OTHER_LANGUAGES = frozenset("de la le les du des un une et il del della dell di con col una en el los las na".split())
 _VARIANTS = frozenset(
-    "black white red green blue yellow orange purple pink brown grey gray silver gold cyan magenta seagreen bw colour "
+    "and black white red green blue yellow orange purple pink brown grey gray silver gold cyan magenta seagreen bw colour "
     "color coloured colored left right up down upper lower top bottom front back lit unlit big small large "
+    "vertical horizontal one two three four five six seven eight nine ten half "
     "simple alt outline symbol icon a b c d e f g h i j k l m n o p q r s t u v w x y z".split()
 )
+_ALPHABET = frozenset(
+    "alpha alfa bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike november oscar papa "
+    "quebec romeo sierra tango uniform victor whiskey xray ray yankee zulu numerical".split()
+)
+_SIGNALS = frozenset({"semaphore", "signal", "signalflag"})  # flags that stand for a letter are a numbered series
 
 
 def from_title(title: str, creator: str) -> str:
     """A drawing's own title in lower case, or "" where nothing is left of it."""
-    bare = re.sub(r"\bb and w$", "bw", _CREDIT.sub(" ", _ADDRESS.sub(" ", title)), flags=re.IGNORECASE)
+    bare = _CREDIT.sub(" ", _ADDRESS.sub(" ", html.unescape(title)))
     return _joined(_without_creator(_words(bare), creator))
 
 
@@ -40,23 +47,24 @@ def from_file_name(stem: str, creator: str) -> str:
 def series_key(text: str) -> str:
     """Equal for what differs in numbers, colours, directions, single letters, plurals and the order of words alone."""
     words = re.findall(r"[^\W\d_]+", _plain(text.lower()))
-    kept = [word for word in words if word not in _VARIANTS] or words
+    variants = _VARIANTS if _SIGNALS.isdisjoint(words) else _VARIANTS | _ALPHABET
+    kept = [word for word in words if word not in variants] or words
     return " ".join(sorted({_singular(word) for word in kept}))
 
 
 def looks_english(text: str, vocabulary: Set[str]) -> bool:
-    """ASCII, no article of another language, and half of the words of three letters and more in `vocabulary`."""
+    """ASCII, no article of another language, and most of the words of three letters and more in `vocabulary`."""
     words = re.findall(r"[a-z]+", text)
     if not _OTHER_LANGUAGES.isdisjoint(words):
         return False
     words = [word for word in words if len(word) > 2]
-    known = sum(word in vocabulary or _singular(word) in vocabulary for word in words)
-    return text.isascii() and bool(words) and 2 * known >= len(words)
+    known = sum(_is_known(word, vocabulary) for word in words)
+    return text.isascii() and 2 * known > len(words)
 
 
 def _words(text: str) -> list[str]:
     parted = re.sub(r"[_\-/\\+~|.,;:!?\"()\[\]{}<>=*#&]+", " ", _CAMEL.sub(" ", text))
-    return parted.lower().split()
+    return re.sub(r"\bb (and |n )?w\b", "bw", parted.lower()).split()
 
 
 def _without_creator(words: Sequence[str], creator: str) -> list[str]:
@@ -93,6 +101,12 @@ def _joined(words: Sequence[str]) -> str:
     """Numbers glued to the end of a word ("cone2") are numbering too."""
     text = " ".join(re.sub(r"(?<=[a-z]{3})\d+$", "", word) for word in words)
     return text.strip(" '`´’")
+
+
+def _is_known(word: str, vocabulary: Set[str]) -> bool:
+    """Also two words of at least four letters written as one ("bluewhale")."""
+    halves = ((word[:cut], word[cut:]) for cut in range(4, len(word) - 3))
+    return any(w in vocabulary for w in (word, _singular(word))) or any(a in vocabulary and b in vocabulary for a, b in halves)
 
 
 def _singular(word: str) -> str:

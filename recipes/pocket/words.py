@@ -1,17 +1,15 @@
-"""Which words count as English: the sentence encoder's vocabulary, ImageNet's names, the Unicode names of emoji."""
+"""Which words count as English: Debian's word list `wamerican`, and the names of things in ImageNet."""
 
 import re
-import unicodedata
 from pathlib import Path
 
 
-def english_words(text_encoder: Path) -> frozenset[str]:
-    """Lower-case words of letters alone. `text_encoder` is the pocket kit's text folder (its `vocab.txt`)."""
+def english_words(word_list: Path) -> frozenset[str]:
+    """Lower-case words of letters alone. `word_list` has one word a line, names of places and people among them."""
     from timm.data.imagenet_info import ImageNetInfo
 
-    vocabulary = (text_encoder / "vocab.txt").read_text(encoding="utf-8").split()
     info = ImageNetInfo()
-    entries = [info.label_name_to_description(name, detailed=True) for name in info.label_names()]
-    pictographs = [unicodedata.name(chr(code), "") for code in range(0x1F300, 0x1FB00)]
-    words = {word for text in [*entries, *pictographs] for word in re.findall(r"[a-z]+", text.lower())}
-    return frozenset(words | {word for word in vocabulary if word.isascii() and word.isalpha()})
+    names = [info.label_name_to_description(synset) for synset in info.label_names()]
+    lines = word_list.read_text(encoding="utf-8").lower().split()
+    named = {word for name in names for word in re.findall(r"[a-z]+", name.lower())}
+    return frozenset(named | {line for line in lines if line.isascii() and line.isalpha()})

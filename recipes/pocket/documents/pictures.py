@@ -1,0 +1,111 @@
+"""Photographs and drawings as a library without a caption knows them: by the labels of an image classifier."""
+
+import random
+
+from recipes.pocket.documents.document import Ask, Document
+from recipes.pocket.documents.names import coined
+from recipes.pocket.documents.values import digits
+
+# what people ask for = the labels that a classifier of ImageNet's classes gives it
+_SEEN = """
+cat = tabby, tiger cat; Persian cat; Siamese cat; Egyptian cat, tabby
+dog = golden retriever; beagle; German shepherd; Border collie, collie; dachshund; Labrador retriever
+bird = robin; jay, magpie; goldfinch; bulbul; bee eater
+horse = sorrel
+cow = ox, water buffalo
+ship = schooner, yawl; container ship; liner, dock; pirate
+sailing boat = yawl, trimaran; catamaran
+plane = airliner, wing; warplane
+car = sports car, convertible; cab; minivan
+bike = mountain bike; tandem bicycle
+cup of coffee = espresso, cup; coffee mug
+tea = teapot; cup
+bread = French loaf; bagel; bakery
+fruit = Granny Smith; banana; lemon, orange; strawberry; pomegranate
+mushroom = agaric; bolete; hen-of-the-woods
+clock = wall clock; analog clock; digital clock
+church = church, bell cote; monastery
+bridge = suspension bridge; viaduct; steel arch bridge
+castle = castle, palace
+computer = laptop, notebook; desktop computer, monitor
+telephone = dial telephone; cellular telephone; pay-phone
+guitar = acoustic guitar; electric guitar
+monkey = macaque; capuchin; squirrel monkey
+bear = brown bear; American black bear; ice bear; sloth bear
+whale = grey whale; killer whale
+shark = hammerhead; great white shark; tiger shark
+fish = goldfish; lionfish; rock beauty; anemone fish
+snake = garter snake; green mamba; king snake
+lizard = green lizard; agama; whiptail
+frog = tree frog; tailed frog; bullfrog
+spider = tarantula; garden spider; wolf spider
+butterfly = monarch; cabbage butterfly; ringlet
+flower = daisy; yellow lady's slipper
+mountain = alp, valley; volcano
+beach = seashore, sandbar; lakeside
+train = steam locomotive; bullet train; passenger car
+truck = trailer truck; pickup; garbage truck
+hat = cowboy hat; sombrero; bonnet
+shoe = running shoe; Loafer; clog
+sofa = studio couch
+lamp = table lamp, lampshade; spotlight
+boat = canoe; gondola; speedboat; lifeboat
+house = boathouse; barn; greenhouse
+vegetables = broccoli; cauliflower; cucumber, zucchini; bell pepper
+owl = great grey owl
+duck = drake, goose
+penguin = king penguin
+panda = giant panda; lesser panda
+wild cat = lynx; leopard, jaguar; cheetah
+deer = impala, gazelle; hartebeest
+"""
+_PLAIN = """
+    koala|zebra|lion|tiger|elephant bank|camel|llama|hedgehog|beaver|otter|badger|hippopotamus|bison|kite|ostrich|peacock|
+    flamingo|toucan|macaw|hen|crane|pelican|jellyfish|starfish|snail|lobster|hermit crab|bee|ladybug|dragonfly|scorpion|
+    accordion|cello|drum|flute|harp|trombone|violin|balloon|barrel|basketball|bathtub|beacon|binoculars|birdhouse|bookcase|
+    broom|bucket|candle|cannon|carousel|chain saw|corkscrew|crib|envelope|fountain|frying pan|gasmask|hammer|hourglass|
+    iron|jigsaw puzzle|lawn mower|lighter|mailbox|microphone|microscope|mousetrap|nail|padlock|paintbrush|parachute|piano|
+    pinwheel|plow|pretzel|quilt|refrigerator|rocking chair|safe|saxophone|screwdriver|sewing machine|shovel|snowmobile|sundial|
+    sunglasses|swing|thimble|toaster|tractor|tripod|trophy|typewriter keyboard|umbrella|unicycle|vase|vending machine|wallet|
+    whistle|windmill tower|wooden spoon|yurt|ice cream|pizza|pineapple|artichoke|corn|acorn|rugby ball|ski|tent|totem pole
+"""
+PLAIN = tuple(" ".join(name.split()) for name in _PLAIN.split("|"))
+SEEN = tuple(
+    (asked.strip(), tuple(label.strip() for label in labels.split(";")))
+    for asked, labels in (row.split("=") for row in _SEEN.strip().splitlines())
+)
+
+
+def picture(draw: random.Random) -> Document:
+    """A picture file with labels, and the ways to ask for what it shows."""
+    if draw.random() < 0.5:
+        asked, variants = draw.choice(SEEN)
+        labels = tuple(label.strip() for label in draw.choice(variants).split(","))
+    else:
+        asked = draw.choice(PLAIN)
+        labels = (asked, *draw.sample(PLAIN, draw.choice([0, 0, 1, 2])))
+    shown = next((label for label in labels if asked.lower() in label.lower()), labels[0])
+    kind = draw.choice(["photo", "picture", "picture", "drawing", "photograph", "image"])
+    thing = _one(asked)
+    questions = [
+        f"Is there a {kind} of {thing}?", f"Do we have a {kind} of {thing}?", f"Show me the {asked}", f"Which {kind} shows {thing}?",
+        f"Where is the {kind} of the {asked}?", f"{kind} of {thing}", f"I am looking for a {kind} of {thing}", f"Have we got {thing} in the collection?",
+        f"Find a {kind} with {thing}", f"In which {kind} can one see {thing}?", f"Which file has the {asked}?", f"Show me a {kind} of {thing}",
+    ]  # fmt: skip
+    ask = Ask(question=draw.choice(questions), keys=("label",), answers=(f"The picture {{file}} shows {_one(shown)}.",), then=f"And {thing}?")
+    return Document(kind="picture", name=_file_name(draw), blocks=(), asks=(ask,), labels=labels, shows=shown)
+
+
+def _one(thing: str) -> str:
+    if thing[0].isupper() or thing.endswith("s") or thing in ("bread", "tea", "corn", "fruit"):
+        return thing
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+
+
+def _file_name(draw: random.Random) -> str:
+    word = coined(draw).lower()
+    stem = draw.choice(
+        [f"IMG_{digits(draw, 4)}", f"DSC{digits(draw, 5)}", f"P10{digits(draw, 5)}", f"{word}-{draw.randint(1, 99):02}", f"{word}-{coined(draw).lower()}",
+         f"trip-{draw.randint(1, 30)}", f"{word}_{draw.randint(1, 9)}", f"stamp-{draw.randint(1, 40):02}", f"scan {draw.randint(1, 99)}", f"the {word} album {draw.randint(1, 20)}"]
+    )  # fmt: skip
+    return stem + draw.choice([".jpg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif"])

@@ -1,0 +1,132 @@
+"""Letters and mails, minutes, manuals and house rules: sentences with one fact each."""
+
+import random
+from dataclasses import dataclass, replace
+
+from recipes.pocket.documents.document import Ask, Document, Part, Written, line
+from recipes.pocket.documents.facts import FACTS, FILLERS, VALUES, Fact
+from recipes.pocket.documents.names import MACHINES, coined, company, person, street, town
+from recipes.pocket.documents.values import LONG_STYLES, any_day, digits, written_date
+
+_CLUBS = "sailing club|garden association|choir|chess club|allotment society|parents' council|rowing club|theatre group|village council|film society".split("|")  # fmt: skip
+_HOUSES = "youth hostel|swimming hall|city archive|botanical garden|open-air museum|climbing hall|library|observatory|community centre|old brewery".split("|")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A fact with its value filled in."""
+
+    fact: Fact
+    key: str
+    value: str
+    thing: str
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        before, after = self.fact.statement.replace("<thing>", self.thing).split("{}")
+        value = self.value if before else self.value[:1].upper() + self.value[1:]
+        return tuple(part for part in (Part(before), Part(value, self.key), Part(after)) if part.text)
+
+    def ask(self, draw: random.Random) -> Ask:
+        """The question names the thing or leaves it to the document."""
+        question = draw.choice(self.fact.questions).replace("<thing>", self.thing)
+        answers = tuple(
+            answer.replace("<thing>", self.thing).replace("{}", "{" + self.key + "}") for answer in self.fact.answers
+        )
+        short = draw.choice(self.fact.questions).replace("the <thing>", "it").replace("<thing>", "they")
+        then = f"And {short[0].lower()}{short[1:]}"
+        return Ask(question=question, keys=(self.key,), answers=(*answers, "It is {" + self.key + "}."), then=then)
+
+
+def _told(draw: random.Random, manner: str, thing: str, count: int) -> tuple[list[_Told], tuple[str, ...]]:
+    """Some facts, and questions for facts that are left out."""
+    facts = draw.sample(FACTS[manner], count + 4)
+    told = [_Told(fact, f"fact {n}", VALUES[fact.value](draw), thing) for n, fact in enumerate(facts[:count])]
+    absent = tuple(draw.choice(fact.questions).replace("<thing>", thing) for fact in facts[count:])
+    return told, absent
+
+
+def _paragraphs(draw: random.Random, manner: str, told: list[_Told]) -> list[Written]:
+    lines = [Written(parts=each.parts) for each in told]
+    for filler in draw.sample(FILLERS[manner].split("|"), draw.randint(0, 3)):
+        lines.insert(draw.randrange(len(lines) + 1), line(filler))
+    return lines
+
+
+def manual(draw: random.Random) -> Document:
+    """A few pages of operating instructions."""
+    model = f"{coined(draw)} {draw.choice(['', draw.choice('ABCDEFGHKLMRSTX')])}{draw.randint(2, 990)}"
+    thing = draw.choice([draw.choice(MACHINES), model, f"{model} {draw.choice(MACHINES)}"])
+    told, absent = _told(draw, "manual", thing, draw.randint(3, 7))
+    lines = [line("Operation and care", heading=True), *_paragraphs(draw, "manual", told)]
+    name = draw.choice([f"{model.lower().replace(' ', '-')}-manual.pdf", f"manual_{digits(draw, 4)}.pdf"])
+    title = f"{model}, operating manual" if thing == model else f"{model} {draw.choice(MACHINES) if thing in model else thing}, instructions"
+    if thing not in title:
+        title = f"{thing}, instructions"
+    return _prose(draw, "manual", name, title, lines, told, absent)
+
+
+def minutes(draw: random.Random) -> Document:
+    """The minutes of a club's or council's meeting."""
+    thing = draw.choice(_CLUBS)
+    day = any_day(draw, 2015)
+    told, absent = _told(draw, "minutes", thing, draw.randint(3, 6))
+    when = written_date(day, draw.choice(LONG_STYLES))
+    head = [
+        line(f"Minutes of the {thing}", heading=True),
+        line(f"{draw.choice(['Held', 'Meeting', 'Session'])} on ", ("held", when), f" in {town(draw)}."),
+        line("Present: ", ", ".join(person(draw) for _ in range(draw.randint(2, 4))) + "."),
+    ]
+    asks = (Ask(question=draw.choice([f"When did the {thing} meet?", f"When was the meeting of the {thing}?"]), keys=("held",), answers=("The meeting was on {held}.", "It was {held}.", "On {held}."), then="And when did they meet?"),)  # fmt: skip
+    name = f"minutes-{day:%Y-%m-%d}.docx"
+    document = _prose(draw, "minutes", name, f"Minutes of the {thing}", [*head, *_paragraphs(draw, "minutes", told)], told, absent)
+    return _with_asks(document, asks)
+
+
+def letter(draw: random.Random) -> Document:
+    """A letter or mail of a firm or a person; half of them scanned."""
+    firm = company(draw)
+    thing = firm.short if draw.random() < 0.7 else person(draw)
+    told, absent = _told(draw, "letter", thing, draw.randint(2, 5))
+    writer = person(draw)
+    day = written_date(any_day(draw, 2012), draw.choice(LONG_STYLES))
+    sender = firm.name if thing == firm.short else thing
+    mail = draw.random() < 0.4
+    if mail:
+        head = [line(f"From: {sender}"), line("Subject: ", draw.choice(["Your order", "Our appointment", "Visit", "Invoice", "Offer"])), line("Date: ", ("sent", day))]
+    else:
+        head = [line(("sender", sender)), line(f"{street(draw, firm.style)}, {town(draw)}"), line(("sent", day), align=1)]
+    close = [line("Kind regards"), line(("writer", writer))]
+    title = draw.choice([f"Letter from {sender}", f"Re: {draw.choice(['offer', 'order', 'delivery', 'contract'])}"]) if mail else ""
+    name = f"{draw.choice(['letter', 'mail', 'scan'])}-{digits(draw, 5)}." + ("eml" if mail else draw.choice(["pdf", "jpg", "docx"]))
+    asks = [Ask(question=draw.choice([f"When did {thing} write?", f"What is the date of the letter from {thing}?", f"When was the letter of {thing} written?"]), keys=("sent",), answers=("The letter is of {sent}.", "The date is {sent}.", "It is {sent}.", "On {sent}."), then="And what is its date?")]  # fmt: skip
+    if thing == firm.short:
+        asks.append(Ask(question=draw.choice([f"Who signed the letter from {thing}?", f"Who wrote to us for {thing}?"]), keys=("writer",), answers=("It is {writer}.", "{writer}."), then="And who signed it?"))  # fmt: skip
+    document = _prose(draw, "letter", name, title, [*head, *_paragraphs(draw, "letter", told), *close], told, absent)
+    return _with_asks(document, tuple(asks))
+
+
+def handbook(draw: random.Random) -> Document:
+    """House rules, visitor information, a notice."""
+    thing = draw.choice(_HOUSES)
+    told, absent = _told(draw, "handbook", thing, draw.randint(3, 7))
+    heading = draw.choice(["Good to know", f"Visiting the {thing}", "House rules", "For new staff"])
+    name = draw.choice([f"{thing.replace(' ', '-')}.html", "handbook.md", "notice.docx", "visitors.html"])
+    lines = [line(heading, heading=True), *_paragraphs(draw, "handbook", told)]
+    return _prose(draw, "handbook", name, f"{coined(draw)} {thing}", lines, told, absent)
+
+
+def _prose(
+    draw: random.Random, kind: str, name: str, title: str, lines: list[Written], told: list[_Told], absent: tuple[str, ...]
+) -> Document:
+    scanned = name.endswith(".jpg") or (name.endswith(".pdf") and draw.random() < 0.5)
+    asks = tuple(each.ask(draw) for each in told)
+    return Document(
+        kind=kind, name=name, title="" if name.endswith(".jpg") else title, blocks=tuple(lines), asks=asks,
+        absent=absent, scanned=scanned,
+    )  # fmt: skip
+
+
+def _with_asks(document: Document, asks: tuple[Ask, ...]) -> Document:
+    return replace(document, asks=(*document.asks, *asks))
+
