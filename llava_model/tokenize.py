@@ -85,7 +85,7 @@ class PromptEncoder:
         self.tokenizer = tokenizer
         self.template: Template = get_template(template, tokenizer)
         self.tokens_per_image = tokens_per_image
-        self._image_id = image_token_id(tokenizer)
+        self.image_token_id = image_token_id(tokenizer)
         added = tokenizer.added_tokens_decoder
         frame = self._frame()
         self._controls = {
@@ -178,7 +178,7 @@ class PromptEncoder:
     def _expanded(
         self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece], images: int
     ) -> Encoded:
-        repeats = [self.tokens_per_image if token == self._image_id else 1 for token in ids]
+        repeats = [self.tokens_per_image if token == self.image_token_id else 1 for token in ids]
         supervised = [span for span, piece in zip(_borders(pieces), pieces, strict=True) if piece.supervised]
         return Encoded(
             text=text,

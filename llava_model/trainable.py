@@ -1,0 +1,122 @@
+"""What of a model learns in a stage, set in one place and said in one place.
+
+Frozen parts stay in the number format they were loaded in and get no gradients; what learns is held in float32,
+whatever the arithmetic of the passes.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from llava_model.errors import CheckpointMismatchError
+from llava_model.model import LlavaModel
+from llava_model.stages import Lora, Stage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learners:
+    """Named parameters that learn, by part."""
+
+    projector: Mapping[str, nn.Parameter]
+    language: Mapping[str, nn.Parameter]
+
+    def count(self) -> int:
+        """Numbers that are learned."""
+        return sum(each.numel() for each in (*self.projector.values(), *self.language.values()))
+
+
+def set_up(model: LlavaModel, stage: Stage, *, adapter: Path | None = None, seed: int = 0) -> Learners:
+    """Freeze all, then free what the stage trains. An `adapter` of an earlier stage is learned on, not anew.
+
+    Raises CheckpointMismatchError where the stage trains a part that the model has not, or the adapter has another
+    shape than the stage's.
+    """
+    model.requires_grad_(False)
+    torch.manual_seed(seed)
+    if "language" in stage.trains:
+        if stage.lora:
+            model.language = _with_lora(model.language, stage.lora, adapter)
+        else:
+            model.language.requires_grad_(True).float()
+    if "projector" in stage.trains and model.projector is not None:
+        model.projector.requires_grad_(True).float()
+    if stage.trains == ("projector",) and model.projector is None:
+        raise CheckpointMismatchError(
+            f"stage '{stage.name}'", found="a model without a vision tower", wanted="a tower and a projector"
+        )
+    return learners(model)
+
+
+def learners(model: LlavaModel) -> Learners:
+    """What `set_up` has freed."""
+    projector = model.projector.named_parameters() if model.projector else ()
+    return Learners(projector=_free(projector), language=_free(model.language.named_parameters()))
+
+
+def _free(parameters: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in parameters if parameter.requires_grad}
+
+
+def _with_lora(language: nn.Module, lora: Lora, adapter: Path | None) -> nn.Module:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    with warnings.catch_warnings():  # peft still asks transformers by an old name
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        if adapter is None:
+            config: Any = LoraConfig(
+                r=lora.rank,
+                lora_alpha=lora.alpha,
+                lora_dropout=lora.dropout,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            )
+            adapted: nn.Module = get_peft_model(language, config)
+            return adapted
+        again: Any = PeftModel.from_pretrained(language, adapter, is_trainable=True, local_files_only=True)
+    found = again.peft_config["default"]
+    if (found.r, found.lora_alpha) != (lora.rank, lora.alpha):
+        raise CheckpointMismatchError(
+            f"adapter '{adapter}'",
+            found=f"rank {found.r}, alpha {found.lora_alpha}",
+            wanted=f"rank {lora.rank}, alpha {lora.alpha} of the stage",
+        )
+    continued: nn.Module = again
+    return continued
+
+
+def optimiser(found: Learners, stage: Stage, *, fused: bool) -> torch.optim.Optimizer:
+    """AdamW with a group for each part and kind; biases and norms have no weight decay.
+
+    Each group carries its `peak`, from which `schedule` makes the rate of every step.
+    """
+    rates = {"projector": stage.projector_rate or stage.learning_rate, "language": stage.learning_rate}
+    groups: list[dict[str, Any]] = []
+    for part, parameters in (("projector", found.projector), ("language", found.language)):
+        for matrices in (True, False):
+            chosen = [each for each in parameters.values() if (each.dim() > 1) == matrices]
+            if chosen:
+                decay = stage.weight_decay if matrices else 0.0
+                groups.append({"params": chosen, "weight_decay": decay, "peak": rates[part], "lr": 0.0})
+    if not groups:
+        raise CheckpointMismatchError(f"stage '{stage.name}'", found="nothing that learns", wanted=stage.trains)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=fused)
+
+
+def describe(model: LlavaModel) -> str:
+    """`projector 1.1 M learns · language 134.5 M frozen · tower 3.4 M frozen`."""
+    parts = {"projector": model.projector, "language": model.language, "tower": model.tower}
+    words = []
+    for name, part in parts.items():
+        if part is None:
+            continue
+        free = sum(each.numel() for each in part.parameters() if each.requires_grad)
+        held = sum(each.numel() for each in part.parameters()) - free
+        said = [f"{free / 1e6:.1f} M learns"] if free else []
+        said += [f"{held / 1e6:.1f} M frozen"] if held else []
+        words.append(f"{name} {', '.join(said)}")
+    return " · ".join(words)
