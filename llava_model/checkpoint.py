@@ -1,11 +1,16 @@
-"""The parts of a LLaVA on disk: language model (with an adapter merged in), and the projector by itself.
+"""The parts of a LLaVA on disk: language model (with an adapter merged in), the projector by itself, and all of
+them together as a training stage leaves them.
 
 A projector is one safetensors file whose header says how it is to be used, so that it cannot be put
-between the wrong parts unnoticed.
+between the wrong parts unnoticed. A trained checkpoint (see `manifest`) is a folder with some of
+
+    projector.safetensors          adapter/ (peft's) or language/ (whole, with its tokenizer)
+    vision/ (only if it is not the base's)            state/ (for going on, see `state`)
 """
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +18,15 @@ import torch
 from torch import nn
 
 from llava_model.config import LlavaConfig
-from llava_model.errors import CheckpointMismatchError, MissingFileError
+from llava_model.errors import CheckpointMismatchError, MissingFileError, WrongBaseError
+from llava_model.manifest import Manifest, fingerprint_of, read_manifest
+from llava_model.model import LlavaModel
 from llava_model.projector import Projector
+from llava_model.tokenize import image_token_id, load_tokenizer
+from llava_model.towers import VisionTower, load_tower
 
 PROJECTOR_FILE = "projector.safetensors"
+ADAPTER, LANGUAGE, VISION = "adapter", "language", "vision"
 _FORMAT = "llavero-projector-1"
 
 
@@ -92,3 +102,66 @@ def read_model_type(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         raise MissingFileError(folder / "config.json", "model")
     return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+
+
+def load_trained(folder: Path, *, language: Path | None, vision: Path | None, dtype: torch.dtype) -> LlavaModel:
+    """The model that a training stage saved, its adapter merged.
+
+    `language` and `vision` are the folders it stands on; a part that the checkpoint holds itself is taken from
+    there, and the folder given for it is not looked at. The tower stays in float32. Raises
+    IncompleteCheckpointError, WrongBaseError for folders with other weights than those it was trained on, and
+    CheckpointMismatchError if one of them is needed and not given.
+    """
+    manifest = read_manifest(folder)
+    parts = parts_of(manifest)
+    text_folder = _part(folder, manifest, LANGUAGE, language, what=ADAPTER if ADAPTER in parts else "projector")
+    adapter = folder / ADAPTER if ADAPTER in parts else None
+    text = load_language(text_folder, dtype=dtype, adapter=adapter)
+    bridge, config = load_projector(folder) if PROJECTOR_FILE in parts else (None, LlavaConfig())
+    tower_folder = _part(folder, manifest, VISION, vision, what="projector") if bridge else None
+    return LlavaModel(
+        language=text,
+        image_token_id=image_token_id(load_tokenizer(text_folder)),
+        tower=_tower(tower_folder, config, manifest) if tower_folder else None,
+        projector=bridge.to(dtype) if bridge else None,
+        config=config,
+    )
+
+
+def language_folder(folder: Path, language: Path | None) -> Path:
+    """Where the tokenizer of a trained checkpoint lies: in itself, or in the language model it stands on."""
+    own = folder / LANGUAGE
+    if language is None and not own.is_dir():
+        raise MissingFileError(own, "language model")
+    return own if own.is_dir() or language is None else language
+
+
+def parts_of(manifest: Manifest) -> set[str]:
+    """Files and folders at the top of a checkpoint."""
+    return {name.split("/")[0] for name in manifest.files}
+
+
+def _part(folder: Path, manifest: Manifest, part: str, given: Path | None, *, what: str) -> Path:
+    """The checkpoint's own folder for this part, or the given one if it is what the checkpoint was trained on."""
+    if part in parts_of(manifest):
+        return folder / part
+    base = manifest.base.get(part) or {}
+    name, wanted = base.get("name", "another model"), base.get("fingerprint")
+    if given is None:
+        raise CheckpointMismatchError(
+            f"checkpoint '{folder}'", found=f"no {part} model of its own", wanted=f"'{name}', which it was trained on"
+        )
+    if wanted and (found := fingerprint_of(given)) != wanted:
+        raise WrongBaseError(
+            f"the {what} in '{folder}'",
+            trained_on=f"'{name}' (weights {wanted[:8]})",
+            found=f"'{given}' (weights {found[:8]})",
+        )
+    return given
+
+
+def _tower(folder: Path, config: LlavaConfig, manifest: Manifest) -> VisionTower:
+    tower = load_tower(folder, config)
+    if manifest.config.get("image_aspect_ratio") == "pad":  # LLaVA-1.5 trains on padded pictures, its tower did not
+        tower.preprocess = replace(tower.preprocess, mode="pad")
+    return tower

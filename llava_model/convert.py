@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from llava_model.config import LlavaConfig, ProjectorKind
-from llava_model.errors import CheckpointMismatchError, MissingFileError
+from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
@@ -67,14 +67,10 @@ def save_hf(model: LlavaModel, folder: Path, tokenizer: Any) -> None:
     """Write a folder that transformers, vLLM and SGLang load: weights, configuration, processor, tokenizer.
 
     If the image token lies behind the embedding table (transformers looks it up before replacing it), the
-    table grows; the new rows are the mean of the old, so that no greedy answer changes. Raises
-    CheckpointMismatchError for towers that transformers' LLaVA does not know, and for pooled grids.
+    table grows; the new rows are the mean of the old, so that no greedy answer changes. Raises ExportError for
+    towers that transformers' LLaVA does not know, and for pooled grids.
     """
-    tower, projector = model.tower, model.projector
-    if not isinstance(tower, TransformersTower) or projector is None:
-        raise CheckpointMismatchError("export", found=type(tower).__name__, wanted="a CLIP or SigLIP tower")
-    if tower.pooled_grid is not None:
-        raise CheckpointMismatchError("export", found=f"pooled_grid {tower.pooled_grid}", wanted="every patch")
+    tower, projector = exportable(model, "transformers' LLaVA")
     if image_token_id(tokenizer) != model.image_token_id:
         raise CheckpointMismatchError("image token", found=image_token_id(tokenizer), wanted=model.image_token_id)
     foreign = _foreign_around(model, tower, projector)
@@ -82,6 +78,22 @@ def save_hf(model: LlavaModel, folder: Path, tokenizer: Any) -> None:
         foreign = _with_room_for(model.image_token_id, foreign)
     foreign.save_pretrained(folder)
     _processor(tower, tokenizer).save_pretrained(folder)
+
+
+def exportable(model: LlavaModel, taker: str) -> tuple[TransformersTower, Projector]:
+    """The parts that another program knows too. Raises ExportError, saying what to do instead."""
+    tower, projector = model.tower, model.projector
+    if tower is None or projector is None:
+        reason = "this model reads words only"
+    elif not isinstance(tower, TransformersTower):
+        reason = f"this one looks through '{type(tower.network).__name__}'"
+    elif tower.pooled_grid is not None:
+        reason = f"this one averages the picture down to {tower.pooled_grid}×{tower.pooled_grid} positions"
+    else:
+        return tower, projector
+    error = ExportError(f"{taker} takes every patch of a CLIP or SigLIP tower, {reason}")
+    error.add_note("Serve it with: llavero serve. For other programs its language model alone: --to merged")
+    raise error
 
 
 def _projector_in(foreign: Any) -> Projector:
@@ -183,7 +195,7 @@ def _processor(tower: TransformersTower, tokenizer: Any) -> Any:
     settings: Any = tower.network.config
     processor: Any = LlavaProcessor
     return processor(
-        image_processor=_image_processor(tower.preprocess),
+        image_processor=image_processor(tower.preprocess),
         tokenizer=tokenizer,
         patch_size=settings.patch_size,
         vision_feature_select_strategy="default" if tower.drops_first else "full",
@@ -192,7 +204,8 @@ def _processor(tower: TransformersTower, tokenizer: Any) -> Any:
     )
 
 
-def _image_processor(preprocess: ImagePreprocess) -> Any:
+def image_processor(preprocess: ImagePreprocess) -> Any:
+    """transformers' own, doing what ours does."""
     from transformers import CLIPImageProcessorPil, LlavaImageProcessorPil, SiglipImageProcessorPil
 
     resample = 2 if preprocess.interpolation == "bilinear" else 3

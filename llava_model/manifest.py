@@ -76,15 +76,16 @@ class Manifest:
 def writing(folder: Path, manifest: Manifest) -> Iterator[Path]:
     """Hand out an empty folder; what lies in it at the end becomes the checkpoint `folder`, whole or not at all.
 
-    An older checkpoint of that name stays until the new one is on the disk. Raises CheckpointWriteError with the
-    reason (a full disk, no permission, …); this package's own errors and interrupts pass unchanged. In every case
-    the unfinished folder is gone afterwards.
+    An older checkpoint of that name stays until the new one is on the disk; a folder with anything else in it is
+    never replaced. Raises CheckpointWriteError with the reason (a full disk, no permission, …); this package's own
+    errors and interrupts pass unchanged. In every case the unfinished folder is gone afterwards.
     """
     unfinished: Path | None = None
     lock = -1
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _restore(folder)
+        _refuse_strangers(folder)
         unfinished, lock = _claim(folder)
         yield unfinished
         _finish(unfinished, manifest)
@@ -199,6 +200,13 @@ def _remove_abandoned(folder: Path) -> None:
             pass
         finally:
             os.close(lock)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Only a checkpoint may be replaced, never somebody's other files."""
+    is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_free and not (folder / MANIFEST_FILE).is_file():
+        raise CheckpointWriteError(folder, "something else is there that is no checkpoint; name another folder")
 
 
 def _finish(unfinished: Path, manifest: Manifest) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from llava_model.checkpoint import load_projector, save_projector
 from llava_model.config import LlavaConfig
 from llava_model.convert import from_hf, from_hf_model, save_hf
-from llava_model.errors import CheckpointMismatchError, MissingFileError
+from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
@@ -138,12 +138,13 @@ def test_a_timm_tower_or_a_pooled_grid_has_no_place_in_transformers_format(
     config = LlavaConfig(pooled_grid=1)
     pooled = TransformersTower(whole.tower.network, preprocess=whole.tower.preprocess, config=config)
     parts: dict[str, Any] = {"language": whole.language, "image_token_id": whole.image_token_id}
-    for model in (
-        LlavaModel(**parts),
-        LlavaModel(**parts, tower=pooled, projector=whole.projector, config=config),
+    for model, reason in (
+        (LlavaModel(**parts), "reads words only"),
+        (LlavaModel(**parts, tower=pooled, projector=whole.projector, config=config), "down to 1×1 positions"),
     ):
-        with pytest.raises(CheckpointMismatchError, match="export"):
+        with pytest.raises(ExportError, match=reason) as caught:
             save_hf(model, tmp_path, tokenizer)
+        assert "llavero serve" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])

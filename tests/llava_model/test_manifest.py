@@ -116,6 +116,16 @@ def test_a_configuration_that_json_cannot_hold_is_refused_before_anything_is_rep
     assert read_manifest(tmp_path / "c").step == 7
 
 
+def test_a_folder_that_is_no_checkpoint_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    _save(tmp_path / "empty")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "only.jpg").write_text("x")
+    with pytest.raises(CheckpointWriteError, match="something else is there"):
+        _save(tmp_path / "photos")
+    assert _names(tmp_path) == {"empty", "photos"} and _names(tmp_path / "photos") == {"only.jpg"}
+
+
 def _on_a_disk_of(megabytes: int, folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a mount namespace of its own, with a small file system at `folder`."""
     mount = f"mount -t tmpfs -o size={megabytes}m none '{folder}' && exec '{sys.executable}' -c \"$SCRIPT\" '{folder}'"
