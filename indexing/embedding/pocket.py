@@ -27,6 +27,7 @@ from indexing.embedding.text import SentenceEncoder
 if TYPE_CHECKING:
     from torch import Tensor
 
+PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest")
 MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches
@@ -49,7 +50,7 @@ class PocketEmbedder:
             device: "auto", "cpu", "cuda" …
         """
         self.name = "pocket-1" if adapter is None else f"pocket-1+{adapter.stem}"
-        self.preprocess = Preprocess(size=224, resize_to=256, rounding="nearest")
+        self.preprocess = PREPROCESS
         self._device = pick_device(device)
         self._sentences = SentenceEncoder(text, device=self._device)
         self.clip_dimensions = self.text_dimensions = self._sentences.dimensions

@@ -82,7 +82,9 @@ def _without_creator(words: Sequence[str], creator: str) -> list[str]:
         words.pop()
     while len(words) > 1 and len(words[-1]) == 1:
         words.pop()
-    return [_SPELLED.get(word, word) for word in words if not re.fullmatch(r"0\d+\w?|r\d+", word)]
+    kept = [word for word in words[1:] if not re.fullmatch(r"\d|0\d+\w?|r\d+", word)]
+    kept = [word for word in words[:1] if not re.fullmatch(r"0\d+\w?|r\d+", word)] + kept
+    return [_SPELLED.get(word, word) for word in kept]
 
 
 def _is_cut_name(words: Sequence[str], names: Sequence[str]) -> bool:
