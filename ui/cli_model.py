@@ -10,3 +10,6 @@ model_app = typer.Typer(
     rich_markup_mode=None,
     help="Train, convert and judge the answering model.",
 )
+
+
+from ui import model_score  # noqa: E402,F401  # registers itself

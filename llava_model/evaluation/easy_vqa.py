@@ -1,0 +1,187 @@
+"""easy-vqa: short questions about coloured shapes, thirteen possible answers.
+
+References: the package's `data/test/questions.json`, [["what is the red shape?", "triangle", 0], …], or samples in the
+format of our training sets. Predictions: a JSON array of answers in that order, an object of answers by
+position, one answer a line, or one object a line with `question_id` (the position, from 0) and `text`.
+
+An answer is right when it is the reference, small letters, without a full stop or an article. Beside it stands
+`contains`: the share of answers in which the right word stands and no other of the thirteen.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llava_model.errors import UnscorableError
+from llava_model.evaluation.intervals import wilson
+from llava_model.evaluation.records import read_document, read_records, read_text, text_of
+from llava_model.evaluation.score import Problem, Score, id_problem, percent
+
+SHAPES = ("circle", "rectangle", "triangle")
+COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
+ANSWERS = (*SHAPES, *COLOURS, "yes", "no")
+_IDS = ("question_id", "id")
+_TEXTS = ("text", "answer", "prediction", "response")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One question; `image` is the picture's number in the package, or a file's name."""
+
+    name: str
+    question: str
+    answer: str
+    image: str
+
+    @property
+    def kind(self) -> str:
+        """What is asked for: `yes/no`, `shape` or `colour`."""
+        return "shape" if self.answer in SHAPES else "colour" if self.answer in COLOURS else "yes/no"
+
+
+def score(predictions: Path, references: Path | None) -> Score:
+    """Accuracy in per cent, and by kind of question. Raises UnscorableError, OSError."""
+    if references is None:
+        raise UnscorableError(predictions, "cannot be scored without easy-vqa's questions.json: name it as references")
+    items, problems = read_items(references)
+    answers, more = read_answers(predictions)
+    return scored(items, answers, [*problems, *more], predictions)
+
+
+def scored(items: Sequence[Item], answers: Mapping[str, str], problems: list[Problem], source: Path) -> Score:
+    """The figures of these answers by id; missing ones are reported, and count as wrong."""
+    missing = [item.name for item in items if item.name not in answers]
+    problems = problems + id_problem("missing", missing, "{n} questions have no answer; they count as wrong")
+    names = {item.name for item in items}
+    extra = [name for name in answers if name not in names]
+    problems += id_problem("extra", extra, "{n} answers belong to no question; they are left out")
+    if len(missing) == len(items):
+        raise UnscorableError(source, f"answers none of the {len(items)} questions")
+    right = {item.name: normal(answers.get(item.name, "")) == normal(item.answer) for item in items}
+    kinds = sorted({item.kind for item in items})
+    by_kind = {
+        kind: percent(sum(right[i.name] for i in items if i.kind == kind), sum(i.kind == kind for i in items))
+        for kind in kinds
+    }
+    correct = sum(right.values())
+    accuracy = percent(correct, len(items))
+    contained = sum(contains(answers.get(item.name, ""), item.answer) for item in items)
+    values: dict[str, Any] = {
+        "accuracy": accuracy,
+        "by_kind": by_kind,
+        "contains": percent(contained, len(items)),
+        "correct": correct,
+    }
+    if missing:
+        values["answered_only"] = percent(correct, len(items) - len(missing))
+    return Score(
+        benchmark="easy-vqa",
+        values=values,
+        headline=accuracy,
+        n=len(items),
+        interval=wilson(correct, len(items)),
+        problems=problems,
+    )
+
+
+def normal(text: str) -> str:
+    """Small letters, one blank between words, no article in front and no full stop behind."""
+    words = " ".join(text.lower().split()).rstrip(".! ")
+    return re.sub(r"^(?:an?|the) ", "", words)
+
+
+def contains(text: str, answer: str) -> bool:
+    """Whether the answer's word is said, and no other of the thirteen."""
+    words = set(re.findall(r"[a-z]+", text.lower()))
+    return normal(answer) in words and len(words & set(ANSWERS)) == 1
+
+
+def read_items(references: Path) -> tuple[list[Item], list[Problem]]:
+    """The package's list, or one sample a line in the format of our training sets."""
+    if references.is_dir():
+        references = next(
+            (p for p in (references / "questions.json", references / "data/test/questions.json") if p.is_file()),
+            references,
+        )
+    if references.suffix == ".jsonl":
+        return _items_of_samples(references)
+    entries = read_document(references)
+    if not isinstance(entries, list):
+        raise UnscorableError(references, "is no list of [question, answer, picture]")
+    items, bad = [], []
+    for position, entry in enumerate(entries):
+        if isinstance(entry, list) and len(entry) >= 2 and all(isinstance(part, str) for part in entry[:2]):
+            image = str(entry[2]) if len(entry) > 2 else ""
+            items.append(Item(name=str(position), question=entry[0], answer=entry[1], image=image))
+        else:
+            bad.append(f"entry {position}")
+    if not items:
+        raise UnscorableError(references, "holds no [question, answer, picture]")
+    return items, id_problem(
+        "unreadable", bad, f"{{n}} entries of '{references.name}' are no [question, answer, picture]"
+    )
+
+
+def read_answers(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Answers by id or position. Raises UnscorableError."""
+    text = read_text(path)
+    if not text.strip():
+        raise UnscorableError(path, "is empty")
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, list) and all(isinstance(entry, str) for entry in whole):
+        return {str(position): entry for position, entry in enumerate(whole)}, []
+    if (
+        isinstance(whole, dict)
+        and whole
+        and all(isinstance(value, str) for value in whole.values())
+        and not _is_record(whole)
+    ):
+        return dict(whole), []
+    if whole is None and not text.lstrip().startswith(("{", "[")):
+        return {str(position): line for position, line in enumerate(text.rstrip("\n").split("\n"))}, []
+    return _answers_of_records(path)
+
+
+def _is_record(document: Mapping[str, Any]) -> bool:
+    return any(name in document for name in _TEXTS)
+
+
+def _answers_of_records(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    records, problems = read_records(path)
+    answers: dict[str, str] = {}
+    silent: list[str] = []
+    twice: dict[str, None] = {}
+    for position, record in enumerate(records):
+        name = next((str(record[key]) for key in _IDS if record.get(key) is not None), str(position))
+        said = text_of(record, _TEXTS)
+        if said is None:
+            silent.append(name)
+            continue
+        if name in answers:
+            twice[name] = None
+        answers[name] = said
+    if not answers:
+        raise UnscorableError(path, f"holds no answers: no record has {' or '.join(repr(t) for t in _TEXTS)}")
+    return answers, [
+        *problems,
+        *id_problem("unreadable", silent, f"{{n}} records of '{path.name}' hold no text"),
+        *id_problem(
+            "duplicate", twice, f"{{n}} questions are answered more than once in '{path.name}'; the last counts"
+        ),
+    ]
+
+
+def _items_of_samples(path: Path) -> tuple[list[Item], list[Problem]]:
+    from llava_model.evaluation.vqa import read_questions
+
+    questions, problems = read_questions(path)
+    return [
+        Item(name=one.name, question=one.prompt, answer=one.answers[0], image=str(one.images[0]) if one.images else "")
+        for one in questions
+    ], problems

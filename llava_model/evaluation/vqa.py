@@ -1,0 +1,96 @@
+"""Any set of questions about pictures: one training sample a line, its last answer the reference.
+
+Both formats of `data.schema` are read, so the held-out half of a training set is a benchmark as it is. A reference may
+also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without article and full
+stop) and `contains` (an accepted answer stands in what was said, as whole words).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llava_model.errors import BadSampleError, UnscorableError
+from llava_model.evaluation.easy_vqa import normal, read_answers
+from llava_model.evaluation.intervals import wilson
+from llava_model.evaluation.records import read_records
+from llava_model.evaluation.score import Problem, Score, id_problem, percent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VqaQuestion:
+    """One question, its pictures, and the answers that count as right."""
+
+    name: str
+    prompt: str
+    images: tuple[Path, ...]
+    answers: tuple[str, ...]
+
+
+def score(predictions: Path, references: Path | None) -> Score:
+    """Answers by id. Raises UnscorableError, OSError."""
+    if references is None:
+        raise UnscorableError(predictions, "cannot be scored without the samples it answers: name them as references")
+    questions, problems = read_questions(references)
+    answers, more = read_answers(predictions)
+    return scored(questions, answers, [*problems, *more], predictions)
+
+
+def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQuestion], list[Problem]]:
+    """The samples of a file, pictures relative to `root` (by default the file's folder); bad ones are reported."""
+    from llava_model.data.schema import parse_sample
+
+    records, problems = read_records(path)
+    questions: dict[str, VqaQuestion] = {}
+    bad: list[str] = []
+    for position, record in enumerate(records, 1):
+        try:
+            sample = parse_sample(record, root=root or path.parent, position=position)
+        except BadSampleError as error:
+            bad.append(error.sample)
+            continue
+        asked, said = (
+            "".join(part for part in message.parts if isinstance(part, str)).strip() for message in sample.messages[-2:]
+        )
+        accepted = record.get("answers")
+        listed = [one for one in accepted if isinstance(one, str)] if isinstance(accepted, list) else []
+        questions[sample.id] = VqaQuestion(
+            name=sample.id, prompt=asked, images=sample.images, answers=tuple(dict.fromkeys([said, *listed]))
+        )
+    if not questions:
+        raise UnscorableError(path, "holds no usable sample")
+    twice = len(records) - len(bad) - len(questions)
+    if twice:
+        problems.append(Problem(kind="duplicate", message=f"{twice} samples of '{path.name}' have the id of another"))
+    return list(questions.values()), [*problems, *id_problem("unreadable", bad, "{n} samples cannot be used")]
+
+
+def scored(
+    questions: Sequence[VqaQuestion], answers: Mapping[str, str], problems: list[Problem], source: Path
+) -> Score:
+    """Missing answers are reported, and count as wrong."""
+    missing = [one.name for one in questions if one.name not in answers]
+    names = {one.name for one in questions}
+    if len(missing) == len(questions):
+        raise UnscorableError(source, f"answers none of the {len(questions)} questions")
+    problems = [
+        *problems,
+        *id_problem("missing", missing, "{n} questions have no answer; they count as wrong"),
+        *id_problem("extra", [n for n in answers if n not in names], "{n} answers belong to no question"),
+    ]
+    exact = sum(normal(answers.get(one.name, "")) in {normal(a) for a in one.answers} for one in questions)
+    held = sum(any(_stands_in(a, answers.get(one.name, "")) for a in one.answers) for one in questions)
+    accuracy = percent(exact, len(questions))
+    return Score(
+        benchmark="vqa",
+        values={"accuracy": accuracy, "exact": accuracy, "contains": percent(held, len(questions)), "correct": exact},
+        headline=accuracy,
+        n=len(questions),
+        interval=wilson(exact, len(questions)),
+        problems=problems,
+    )
+
+
+def _stands_in(answer: str, text: str) -> bool:
+    wanted = normal(answer)
+    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None
