@@ -34,14 +34,8 @@ class Mixture:
                 raise BadMixtureError(f"the weight of '{file.path}' is {weight}; it must be a number above 0")
             if sum(_shares(len(file), weight)) == 0:
                 raise BadMixtureError(f"weight {weight} takes no sample of the {len(file)} in '{file.path}'")
-
-    @property
-    def fingerprint(self) -> str:
+        self.fingerprint = _fingerprint(files)
         """Changes with any file's content, with a weight, and with the order of the files; not with their place."""
-        digest = hashlib.sha256()
-        for file, weight in zip(self.files, self.weights, strict=True):
-            digest.update(f"{file.fingerprint} {len(file)} {weight!r}\n".encode())
-        return digest.hexdigest()
 
     def length(self) -> int:
         """Samples in an epoch; every epoch has as many."""
@@ -62,6 +56,11 @@ class Mixture:
         """The sample behind a row of `epoch`. Raises BadSampleError."""
         file, sample = (int(number) for number in pair)
         return self.files[file][sample]
+
+
+def _fingerprint(files: Sequence[tuple[SampleFile, float]]) -> str:
+    lines = (f"{file.fingerprint} {len(file)} {float(weight)!r}\n" for file, weight in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _shares(samples: int, weight: float) -> tuple[int, int]:

@@ -1,0 +1,216 @@
+"""Records of one length in a few large files, found by the digest of what they belong to.
+
+    index.sqlite          digest → shard, slot, checksum, errors of rounding
+    shard-000.features    slot after slot; each has at most one writer at a time, who holds its lock
+
+A record is written and on the disk before the index names it. So what a killed process leaves behind the last named
+slot is no record: the next writer of that shard cuts it off. Two writers fill two shards.
+"""
+
+import errno
+import fcntl
+import itertools
+import mmap
+import os
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from llava_model.data.database import Database
+from llava_model.errors import FeatureCacheError, FeatureDiskFullError
+
+SHARD_BYTES = 64 << 30
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS records (digest BLOB PRIMARY KEY, shard INTEGER, slot INTEGER, "
+    "checksum INTEGER, error_max REAL, error_rms REAL) WITHOUT ROWID"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a record is, and what storing it cost in precision."""
+
+    shard: int
+    slot: int
+    checksum: int
+    error_max: float
+    error_rms: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What is to be stored."""
+
+    digest: bytes
+    content: bytes
+    error_max: float
+    error_rms: float
+
+
+class FeatureStore:
+    """A folder of records. Reading needs no lock and never waits for a writer's computing."""
+
+    def __init__(self, folder: Path, *, record_bytes: int) -> None:
+        self.folder, self._record_bytes = folder, record_bytes
+        self._database = Database(folder / "index.sqlite", _SCHEMA)
+        self._maps: dict[int, mmap.mmap] = {}
+        self._checked: set[tuple[int, int]] = set()
+
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, Place]:
+        """Those that are stored, by whatever process."""
+        places = {}
+        query = "SELECT shard, slot, checksum, error_max, error_rms FROM records WHERE digest = ?"
+        with self._clear_errors(0), self._database.reading() as connection:
+            for digest in digests:
+                row = connection.execute(query, (digest,)).fetchone()
+                if row:
+                    shard, slot, checksum, largest, whole = row
+                    places[digest] = Place(
+                        shard=shard, slot=slot, checksum=checksum, error_max=largest, error_rms=whole
+                    )  # fmt: skip
+        return places
+
+    def read(self, place: Place) -> memoryview:
+        """The record's bytes, its checksum compared the first time. Raises FeatureCacheError if it is damaged."""
+        start, end = place.slot * self._record_bytes, (place.slot + 1) * self._record_bytes
+        content = self._mapped(place.shard, end)[start:end]
+        key = (place.shard, place.slot)
+        if key not in self._checked:
+            if len(content) != self._record_bytes or zlib.crc32(content) != place.checksum:
+                raise FeatureCacheError(self.folder, f"is damaged: slot {place.slot} of {_name(place.shard)}")
+            self._checked.add(key)
+        return content
+
+    @contextmanager
+    def writer(self) -> "Iterator[Writer]":
+        """Hold a shard that nobody else writes to."""
+        self._forget_lost()
+        writer = Writer(self)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    def _forget_lost(self) -> None:
+        """Take names off the index whose bytes are gone: after a power cut, or when somebody deleted a shard."""
+        with self._clear_errors(0), self._database.writing() as connection:
+            for (shard,) in connection.execute("SELECT DISTINCT shard FROM records").fetchall():
+                file = self.folder / _name(shard)
+                whole = file.stat().st_size // self._record_bytes if file.is_file() else 0
+                connection.execute("DELETE FROM records WHERE shard = ? AND slot >= ?", (shard, whole))
+
+    def _mapped(self, shard: int, needed: int) -> memoryview:
+        mapped = self._maps.get(shard)
+        if mapped is None or len(mapped) < needed:
+            try:
+                with (self.folder / _name(shard)).open("rb") as file:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:  # ValueError: an empty file
+                raise FeatureCacheError(self.folder, f"has lost {_name(shard)}: {error}") from error
+            self._maps[shard] = mapped
+        return memoryview(mapped)
+
+    @contextmanager
+    def _clear_errors(self, needed_bytes: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise self._full(needed_bytes) from error
+            raise
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                raise self._full(needed_bytes) from error
+            refusal = FeatureCacheError(self.folder, f"cannot use its index: {error}")
+            refusal.add_note("If this stays, delete that folder: its features are computed again.")
+            raise refusal from error
+
+    def _full(self, needed_bytes: int) -> FeatureDiskFullError:
+        free = shutil.disk_usage(self.folder).free
+        return FeatureDiskFullError(self.folder, needed_bytes=needed_bytes, free_bytes=free)
+
+
+class Writer:
+    """The only one who appends to its shard."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store, self._size = store, store._record_bytes
+        self.dropped_bytes = 0
+        self.shard, self._descriptor, self._slot = -1, -1, 0
+        self._take_shard(first=0)
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Store them all or none; → how many bytes. One that somebody else stored meanwhile counts as stored.
+
+        Raises FeatureDiskFullError; everything stored before stays.
+        """
+        content = b"".join(record.content for record in records)
+        with self._store._clear_errors(len(content)):
+            if (self._slot + len(records)) * self._size > SHARD_BYTES and self._slot:
+                self._take_shard(first=self.shard + 1)
+            self._write(content)
+            self._name(records)
+        self._slot += len(records)
+        return len(content)
+
+    def close(self) -> None:
+        """Let the shard go."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _write(self, content: bytes) -> None:
+        rest, offset = memoryview(content), self._slot * self._size
+        try:
+            while rest:
+                written = os.pwrite(self._descriptor, rest, offset)
+                rest, offset = rest[written:], offset + written
+            os.fdatasync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, self._slot * self._size)
+            raise
+
+    def _name(self, records: Sequence[Record]) -> None:
+        rows = [
+            (r.digest, self.shard, self._slot + number, zlib.crc32(r.content), r.error_max, r.error_rms)
+            for number, r in enumerate(records)
+        ]
+        with self._store._database.writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def _take_shard(self, *, first: int) -> None:
+        """The first shard that is neither full nor held; what a killed writer left behind is cut off."""
+        self.close()
+        with self._store._clear_errors(self._size):
+            for number in itertools.count(first):
+                descriptor = os.open(self._store.folder / _name(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    continue
+                self._descriptor, self.shard = descriptor, number
+                self._slot = self._clean_end()
+                if not self._slot or (self._slot + 1) * self._size <= SHARD_BYTES:
+                    return
+                self.close()
+
+    def _clean_end(self) -> int:
+        """The first free slot: behind the last one that the index names."""
+        with self._store._database.reading() as connection:
+            (last,) = connection.execute("SELECT max(slot) FROM records WHERE shard = ?", (self.shard,)).fetchone()
+        size = os.fstat(self._descriptor).st_size
+        free = 0 if last is None else int(last) + 1
+        if size > free * self._size:
+            self.dropped_bytes += size - free * self._size
+            os.ftruncate(self._descriptor, free * self._size)
+        return free
+
+
+def _name(shard: int) -> str:
+    return f"shard-{shard:03d}.features"
