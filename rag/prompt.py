@@ -132,7 +132,7 @@ class _Draft:
         if self.settings.style == "short":
             examples = [
                 turn
-                for user, reply in _SHORT_EXAMPLES
+                for user, reply in (_SHORT_EXAMPLES if self.settings.examples else ())
                 for turn in (Turn(role="user", text=user), Turn(role="assistant", text=reply))
             ]
             text = "\n".join([*(_short_block(each) for each in evidence), "", asked]).lstrip("\n")

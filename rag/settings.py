@@ -111,6 +111,10 @@ class PromptSettings:
     style: str = "short"
     """`short`: few words and worked examples, for models under a billion parameters; `full`: rules and fences."""
 
+    examples: bool = True
+    """`short`: whether a worked example stands before the question; a model that GROUND has trained needs none, and it
+    costs 80 tokens a request."""
+
     evidence_tokens: int = 220
     """Most tokens of evidence, pictures counted. Two CPU cores read about 300 tokens a second of a 135M model."""
 

@@ -70,6 +70,7 @@ class Ask:
     question: str
     keys: tuple[str, ...]
     answers: tuple[str, ...]
+    about: str = ""  # how the question names its document; "" where it leaves that open
     then: str = ""  # the same asked after another question about this document: "And the date?"
 
 

@@ -30,7 +30,7 @@ def invoice(draw: random.Random) -> Document:
     tax = round(net * draw.choice([0.06, 0.07, 0.19, 0.2, 0.21]), 2)
     rows = tuple((Part(item), Part(money(price), f"amount {n}")) for n, (item, price) in enumerate(zip(chosen, prices, strict=True)))
     who = called(draw, firm)
-    of = draw.choice([f"the invoice from {who}", f"invoice {number}", f"the {who} invoice", f"the invoice {number} of {who}", f"the invoice for the {chosen[0].lower()}"])
+    about, of = draw.choice([(who, f"the invoice from {who}"), (number, f"invoice {number}"), (who, f"the {who} invoice"), (number, f"the invoice {number} of {who}")])
     pay_by = written_date(any_day(draw, 2014), style)
     blocks: list[Written | Table] = [
         line(("company", firm.name), heading=True),
@@ -46,14 +46,14 @@ def invoice(draw: random.Random) -> Document:
     ]
     pick = draw.randrange(len(chosen))
     asks = (
-        Ask(question=draw.choice([f"What is the total of {of}?", f"How much is {of} in total?", f"What is the amount due on {of}?", f"How much do we owe {who}?"]), keys=("total",), answers=("The total is {total}.", "It is {total}."), then="And the total?"),
-        Ask(question=draw.choice([f"What is the total of {of}?", f"How much is {of}?"]), keys=("total",), answers=("The total is {total}.", "It is {total}."), then="How much is it in total?"),
-        Ask(question=draw.choice([f"What is the date of {of}?", f"When was {of} issued?", f"From which date is {of}?"]), keys=("date",), answers=("The date is {date}.", "It is {date}."), then="And what is its date?"),
-        Ask(question=draw.choice([f"By when must {of} be paid?", f"When is {of} due?", f"Until when do we have to pay {of}?"]), keys=("due",), answers=("Please pay by {due}.", "Payment is due by {due}.", "It is {due}."), then="And when is it due?"),
-        Ask(question=draw.choice([f"Who issued invoice {number}?", f"Which company sent invoice {number}?", f"From whom is invoice {number}?", f"Which company sent the invoice over {money(net + tax)}?"]), keys=("company",), answers=("It is {company}.", "{company}."), then="And which company is it from?"),
-        Ask(question=draw.choice([f"Who is the customer on {of}?", f"To whom is {of} addressed?", f"Who has to pay {of}?"]), keys=("customer",), answers=("The customer is {customer}.", "It is {customer}."), then="And who is the customer?"),
-        Ask(question=draw.choice([f"What is the number of the invoice from {who}?", f"Which number does the invoice of {who} have?"]), keys=("number",), answers=("The number is {number}.", "It is {number}."), then="And its number?"),
-        Ask(question=draw.choice([f"How much does {who} charge for the {chosen[pick].lower()}?", f"What is the price of the {chosen[pick].lower()}?", f"How much did the {chosen[pick].lower()} cost?"]), keys=(f"amount {pick}",), answers=(f"The {chosen[pick].lower()} is {{amount {pick}}}.", f"It is {{amount {pick}}}."), then=f"And the {chosen[pick].lower()}?"),
+        Ask(question=draw.choice([f"What is the total of {of}?", f"How much is {of} in total?", f"What is the amount due on {of}?", f"What is the sum of {of}?"]), keys=("total",), about=about, answers=("The total is {total}.", "It is {total}."), then="And the total?"),
+        Ask(question=draw.choice([f"What is the total of {of}?", f"How much is {of}?"]), keys=("total",), about=about, answers=("The total is {total}.", "It is {total}."), then="How much is it in total?"),
+        Ask(question=draw.choice([f"What is the date of {of}?", f"When was {of} issued?", f"From which date is {of}?"]), keys=("date",), about=about, answers=("The date is {date}.", "It is {date}."), then="And what is its date?"),
+        Ask(question=draw.choice([f"By when must {of} be paid?", f"When is {of} due?", f"Until when do we have to pay {of}?"]), keys=("due",), about=about, answers=("Please pay by {due}.", "Payment is due by {due}.", "It is {due}."), then="And when is it due?"),
+        Ask(question=draw.choice([f"Who issued invoice {number}?", f"Which company sent invoice {number}?", f"From whom is invoice {number}?"]), keys=("company",), about=number, answers=("It is {company}.", "{company}."), then="And which company is it from?"),
+        Ask(question=draw.choice([f"Who is the customer on {of}?", f"To whom is {of} addressed?", f"Who has to pay {of}?"]), keys=("customer",), about=about, answers=("The customer is {customer}.", "It is {customer}."), then="And who is the customer?"),
+        Ask(question=draw.choice([f"What is the number of the invoice from {who}?", f"Which number does the invoice of {who} have?"]), keys=("number",), about=who, answers=("The number is {number}.", "It is {number}."), then="And its number?"),
+        Ask(question=draw.choice([f"How much does {who} charge for the {chosen[pick].lower()}?", f"What is the price of the {chosen[pick].lower()}?", f"How much did the {chosen[pick].lower()} cost?"]), keys=(f"amount {pick}",), about=chosen[pick], answers=(f"The {chosen[pick].lower()} is {{amount {pick}}}.", f"It is {{amount {pick}}}."), then=f"And the {chosen[pick].lower()}?"),
     )  # fmt: skip
     absent = (f"What is the bank account of {who}?", f"How much discount is on {of}?", f"Who signed {of}?", f"What is the delivery date of {of}?")
     name = f"invoice-{number.replace('/', '-')}.pdf"
@@ -81,7 +81,7 @@ def price_list(draw: random.Random) -> Document:
         column, _, questions = draw.choice(properties)
         key = f"{column} {n}"
         named = f"the {thing}"
-        asks.append(Ask(question=draw.choice(questions.split("~")).format(named), keys=(key,), answers=(_said(column, named, key), "It is {" + key + "}."), then=f"And the {thing}?" if draw.random() < 0.3 else f"What about the {column.lower()} of the {thing}?"))  # fmt: skip
+        asks.append(Ask(question=draw.choice(questions.split("~")).format(named), keys=(key,), about=thing, answers=(_said(column, named, key), "It is {" + key + "}."), then=f"And the {thing}?" if draw.random() < 0.3 else f"What about the {column.lower()} of the {thing}?"))  # fmt: skip
     title = draw.choice(["Price list", "Catalogue", "Stock list", "Inventory", "Product data", f"{coined(draw)} catalogue", f"Price list {draw.randint(2015, 2027)}"])
     absent = tuple(draw.choice(questions.split("~")).format(f"the {coined(draw)} {draw.randint(1, 99) * 10}") for _, _, questions in properties)
     name = f"{title.lower().replace(' ', '-')}.{draw.choice(['xlsx', 'pdf', 'docx', 'html'])}"
@@ -106,7 +106,7 @@ def schedule(draw: random.Random) -> Document:
         way = draw.choice(["ferry", "bus", "train", "shuttle"])
         rows = tuple((Part(stop), Part(clock(draw), f"first {n}"), Part(clock(draw, first=16, last=23), f"last {n}")) for n, stop in enumerate(stops))
         asks = tuple(
-            Ask(question=draw.choice([f"When does the {which} {way} leave {stop}?", f"What time is the {which} {way} from {stop}?", f"At what time does the {which} {way} leave from {stop}?"]), keys=(f"{which} {n}",), answers=(f"The {which} {way} leaves {stop} at {{{which} {n}}}.", f"It is {{{which} {n}}}.", f"At {{{which} {n}}}."), then=f"And the {'last' if which == 'first' else 'first'} one?" if draw.random() < 0 else f"And when is the {which} {way} from {stop}?")
+            Ask(question=draw.choice([f"When does the {which} {way} leave {stop}?", f"What time is the {which} {way} from {stop}?", f"At what time does the {which} {way} leave from {stop}?"]), keys=(f"{which} {n}",), about=f"{way} {stop}", answers=(f"The {which} {way} leaves {stop} at {{{which} {n}}}.", f"It is {{{which} {n}}}.", f"At {{{which} {n}}}."), then=f"And the {'last' if which == 'first' else 'first'} one?" if draw.random() < 0 else f"And when is the {which} {way} from {stop}?")
             for n, stop in enumerate(stops) for which in [draw.choice(["first", "last"])]
         )  # fmt: skip
         table = Table(header=("Stop", "First", "Last"), rows=rows)
@@ -116,7 +116,7 @@ def schedule(draw: random.Random) -> Document:
         events = draw.sample("Opening speech|Brass band|Puppet show|Guided walk|Cooking course|First-aid training|Lantern parade|Concert of the choir|Poetry reading|Pottery workshop|Yoga class|Chess tournament|Award ceremony|Film evening|Dance lesson".split("|"), draw.randint(3, 7))
         rows = tuple((Part(event), Part(clock(draw), f"time {n}"), Part(draw.choice(["Hall A", "Room 12", "Garden", "Main stage", "Library", "Tent 2", "Foyer", "Courtyard", "Studio 4"]), f"room {n}")) for n, event in enumerate(events))
         asks = tuple(
-            Ask(question=draw.choice(([f"When is the {event.lower()}?", f"At what time does the {event.lower()} begin?", f"What time is the {event.lower()}?"] if what == "time" else [f"Where is the {event.lower()}?", f"Where does the {event.lower()} take place?", f"In which room is the {event.lower()}?"])), keys=(f"{what} {n}",), answers=(f"The {event.lower()} is {'at' if what == 'time' else 'in'} {{{what} {n}}}.", f"It is {{{what} {n}}}."), then=f"And the {event.lower()}?")
+            Ask(question=draw.choice(([f"When is the {event.lower()}?", f"At what time does the {event.lower()} begin?", f"What time is the {event.lower()}?"] if what == "time" else [f"Where is the {event.lower()}?", f"Where does the {event.lower()} take place?", f"In which room is the {event.lower()}?"])), keys=(f"{what} {n}",), about=event, answers=(f"The {event.lower()} is {'at' if what == 'time' else 'in'} {{{what} {n}}}.", f"It is {{{what} {n}}}."), then=f"And the {event.lower()}?")
             for n, event in enumerate(events) for what in [draw.choice(["time", "time", "room"])]
         )  # fmt: skip
         table = Table(header=("Event", "Time", "Place"), rows=rows)
@@ -127,7 +127,7 @@ def schedule(draw: random.Random) -> Document:
         place = draw.choice(["town hall", "post office", "pool", "library", "surgery", "recycling yard"])
         rows = tuple((Part(day), Part(f"{clock(draw, first=6, last=11)} to {clock(draw, first=13, last=22)}", f"hours {n}")) for n, day in enumerate(days))
         asks = tuple(
-            Ask(question=draw.choice([f"When is the {place} open on {day}?", f"What are the opening hours of the {place} on {day}?", f"When does the {place} open on a {day}?"]), keys=(f"hours {n}",), answers=(f"On {day} it is {{hours {n}}}.", f"It is {{hours {n}}}."), then=f"And on {day}?")
+            Ask(question=draw.choice([f"When is the {place} open on {day}?", f"What are the opening hours of the {place} on {day}?", f"When does the {place} open on a {day}?"]), keys=(f"hours {n}",), about=place, answers=(f"On {day} it is {{hours {n}}}.", f"It is {{hours {n}}}."), then=f"And on {day}?")
             for n, day in enumerate(days)
         )  # fmt: skip
         table = Table(header=("Day", "Open"), rows=rows)
@@ -164,7 +164,7 @@ def card(draw: random.Random) -> Document:
     }  # fmt: skip
     said = {"number": "The number is", "born": "The date of birth is", "until": "It is valid until", "issued": "It was issued", "address": "The address is", "department": "The department is", "phone": "The phone number is"}
     asks = tuple(
-        Ask(question=draw.choice(asked[key]), keys=(key,), answers=(f"{said[key]} {{{key}}}.", "It is {" + key + "}."), then=weighted(draw, (1, f"And the {label.lower().rstrip('.')}?")))
+        Ask(question=draw.choice(asked[key]), keys=(key,), about=who, answers=(f"{said[key]} {{{key}}}.", "It is {" + key + "}."), then=weighted(draw, (1, f"And the {label.lower().rstrip('.')}?")))
         for label, key, _ in kept if key != "name"
     )  # fmt: skip
     absent = tuple(draw.choice(asked[key]) for _, key, _ in missing)

@@ -92,7 +92,7 @@ def picture(draw: random.Random) -> Document:
         f"Where is the {kind} of the {asked}?", f"{kind} of {thing}", f"I am looking for a {kind} of {thing}", f"Have we got {thing} in the collection?",
         f"Find a {kind} with {thing}", f"In which {kind} can one see {thing}?", f"Which file has the {asked}?", f"Show me a {kind} of {thing}",
     ]  # fmt: skip
-    ask = Ask(question=draw.choice(questions), keys=("label",), answers=(f"The picture {{file}} shows {_one(shown)}.",), then=f"And {thing}?")
+    ask = Ask(question=draw.choice(questions), keys=("label",), about="", answers=(f"The picture {{file}} shows {_one(shown)}.",), then=f"And {thing}?")
     return Document(kind="picture", name=_file_name(draw), blocks=(), asks=(ask,), labels=labels, shows=shown)
 
 

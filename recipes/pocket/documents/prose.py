@@ -29,13 +29,14 @@ class _Told:
 
     def ask(self, draw: random.Random) -> Ask:
         """The question names the thing or leaves it to the document."""
-        question = draw.choice(self.fact.questions).replace("<thing>", self.thing)
+        asked = draw.choice(self.fact.questions)
+        question, about = asked.replace("<thing>", self.thing), self.thing if "<thing>" in asked else ""
         answers = tuple(
             answer.replace("<thing>", self.thing).replace("{}", "{" + self.key + "}") for answer in self.fact.answers
         )
         short = draw.choice(self.fact.questions).replace("the <thing>", "it").replace("<thing>", "they")
         then = f"And {short[0].lower()}{short[1:]}"
-        return Ask(question=question, keys=(self.key,), answers=(*answers, "It is {" + self.key + "}."), then=then)
+        return Ask(question=question, keys=(self.key,), answers=(*answers, "It is {" + self.key + "}."), about=about, then=then)
 
 
 def _told(draw: random.Random, manner: str, thing: str, count: int) -> tuple[list[_Told], tuple[str, ...]]:
@@ -60,9 +61,7 @@ def manual(draw: random.Random) -> Document:
     told, absent = _told(draw, "manual", thing, draw.randint(3, 7))
     lines = [line("Operation and care", heading=True), *_paragraphs(draw, "manual", told)]
     name = draw.choice([f"{model.lower().replace(' ', '-')}-manual.pdf", f"manual_{digits(draw, 4)}.pdf"])
-    title = f"{model}, operating manual" if thing == model else f"{model} {draw.choice(MACHINES) if thing in model else thing}, instructions"
-    if thing not in title:
-        title = f"{thing}, instructions"
+    title = f"{thing}, operating manual" if model in thing else f"{model} {thing}, instructions"
     return _prose(draw, "manual", name, title, lines, told, absent)
 
 
@@ -77,7 +76,7 @@ def minutes(draw: random.Random) -> Document:
         line(f"{draw.choice(['Held', 'Meeting', 'Session'])} on ", ("held", when), f" in {town(draw)}."),
         line("Present: ", ", ".join(person(draw) for _ in range(draw.randint(2, 4))) + "."),
     ]
-    asks = (Ask(question=draw.choice([f"When did the {thing} meet?", f"When was the meeting of the {thing}?"]), keys=("held",), answers=("The meeting was on {held}.", "It was {held}.", "On {held}."), then="And when did they meet?"),)  # fmt: skip
+    asks = (Ask(question=draw.choice([f"When did the {thing} meet?", f"When was the meeting of the {thing}?"]), keys=("held",), about=thing, answers=("The meeting was on {held}.", "It was {held}.", "On {held}."), then="And when did they meet?"),)  # fmt: skip
     name = f"minutes-{day:%Y-%m-%d}.docx"
     document = _prose(draw, "minutes", name, f"Minutes of the {thing}", [*head, *_paragraphs(draw, "minutes", told)], told, absent)
     return _with_asks(document, asks)
@@ -99,9 +98,9 @@ def letter(draw: random.Random) -> Document:
     close = [line("Kind regards"), line(("writer", writer))]
     title = draw.choice([f"Letter from {sender}", f"Re: {draw.choice(['offer', 'order', 'delivery', 'contract'])}"]) if mail else ""
     name = f"{draw.choice(['letter', 'mail', 'scan'])}-{digits(draw, 5)}." + ("eml" if mail else draw.choice(["pdf", "jpg", "docx"]))
-    asks = [Ask(question=draw.choice([f"When did {thing} write?", f"What is the date of the letter from {thing}?", f"When was the letter of {thing} written?"]), keys=("sent",), answers=("The letter is of {sent}.", "The date is {sent}.", "It is {sent}.", "On {sent}."), then="And what is its date?")]  # fmt: skip
+    asks = [Ask(question=draw.choice([f"When did {thing} write?", f"What is the date of the letter from {thing}?", f"When was the letter of {thing} written?"]), keys=("sent",), about=thing, answers=("The letter is of {sent}.", "The date is {sent}.", "It is {sent}.", "On {sent}."), then="And what is its date?")]  # fmt: skip
     if thing == firm.short:
-        asks.append(Ask(question=draw.choice([f"Who signed the letter from {thing}?", f"Who wrote to us for {thing}?"]), keys=("writer",), answers=("It is {writer}.", "{writer}."), then="And who signed it?"))  # fmt: skip
+        asks.append(Ask(question=draw.choice([f"Who signed the letter from {thing}?", f"Who wrote to us for {thing}?"]), keys=("writer",), about=thing, answers=("It is {writer}.", "{writer}."), then="And who signed it?"))  # fmt: skip
     document = _prose(draw, "letter", name, title, [*head, *_paragraphs(draw, "letter", told), *close], told, absent)
     return _with_asks(document, tuple(asks))
 

@@ -201,26 +201,26 @@ def _asks(draw: random.Random, till: _Till) -> tuple[Ask, ...]:
     if till.date not in by_day and total not in by_day and day not in by_day:
         by_day = f"the {word} of {day}"
     asks = [
-        _ask(draw, ("total",), [f"What is the total on {of_shop}?", f"What is the total of {of_shop}?", f"How much is {of_shop}?", f"How much was paid in total on {of_shop}?", f"What does {of_shop} come to?", f"Total of {of_shop}?", f"How much did we spend at {who} on {day}?", f"How much did we pay at {who}?", f"What is the total amount of {of_shop}?", f"What was the sum on {of_shop}?"],
+        _ask(draw, ("total",), who, [f"What is the total on {of_shop}?", f"What is the total of {of_shop}?", f"How much is {of_shop}?", f"How much was paid in total on {of_shop}?", f"What does {of_shop} come to?", f"Total of {of_shop}?", f"How much did we spend at {who} on {day}?", f"How much did we pay at {who}?", f"What is the total amount of {of_shop}?", f"What was the sum on {of_shop}?"],
              ["The total is {total}.", "The total is {total}.", "It is {total}."], "And the total?|What was the total?|How much was it?|And how much did it cost?"),
-        _ask(draw, ("total",), [f"What is the total on {of_shop}?", f"What is the total of {of_shop}?", f"How much did we spend at {who}?"],
+        _ask(draw, ("total",), who, [f"What is the total on {of_shop}?", f"What is the total of {of_shop}?", f"How much did we spend at {who}?"],
              ["The total is {total}.", "It is {total}."], "And how much was it?"),
-        _ask(draw, ("date",), [f"What is the date of {dated_shop}?", f"When was {dated_shop} issued?", f"What is the date on {dated_shop}?", f"When did we shop at {who}?", f"On which day was {dated_shop} made out?", f"Date of {dated_shop}?", f"On what date did somebody buy something at {who}?", f"When were we at {who}?", f"From which date is {dated_shop}?"],
+        _ask(draw, ("date",), who, [f"What is the date of {dated_shop}?", f"When was {dated_shop} issued?", f"What is the date on {dated_shop}?", f"When did we shop at {who}?", f"On which day was {dated_shop} made out?", f"Date of {dated_shop}?", f"On what date did somebody buy something at {who}?", f"When were we at {who}?", f"From which date is {dated_shop}?"],
              ["The date is {date}.", "It is {date}."], "And when was it?|What is its date?|And the date?|When was that?"),
-        _ask(draw, ("company",), [f"Which company issued {by_day}?", f"Who issued {by_day}?", f"Which shop is {by_day} from?", f"From which company is {by_day}?", f"What is the name of the company on {by_day}?", f"Which company is {by_day} from?", f"Where did we spend {total} on {day}?", f"Which shop gave us {by_day}?", f"Who is the seller on {by_day}?"],
+        _ask(draw, ("company",), by_day.split(" ", 3)[-1], [f"Which company issued {by_day}?", f"Who issued {by_day}?", f"Which shop is {by_day} from?", f"From which company is {by_day}?", f"What is the name of the company on {by_day}?", f"Which company is {by_day} from?", f"Where did we spend {total} on {day}?", f"Which shop gave us {by_day}?", f"Who is the seller on {by_day}?"],
              ["It is {company}.", "{company}."], "And who issued it?|Which company is it from?|And the shop?|Who is it from?"),
-        _ask(draw, ("number",), [f"What is the number of {of_shop}?", f"Which number does {of_shop} have?", f"What is the receipt number of {of_shop}?"],
+        _ask(draw, ("number",), who, [f"What is the number of {of_shop}?", f"Which number does {of_shop} have?", f"What is the receipt number of {of_shop}?"],
              ["The number is {number}.", "It is {number}."], "And its number?|What is the bill number?"),
     ]  # fmt: skip
     asks += [
-        _ask(draw, ("cashier",), [f"Who was the cashier on {of_shop}?", f"Who served us at {who}?", f"What is the cashier's name on {of_shop}?"], ["The cashier is {cashier}.", "It is {cashier}."], "And who was the cashier?|Who served us?"),
-        _ask(draw, ("change",), [f"How much change was given on {of_shop}?", f"What was the change on {of_shop}?"], ["The change is {change}.", "It is {change}."], "And the change?|How much change did we get?"),
-        _ask(draw, ("phone",), [f"What is the phone number of {who}?", f"What is the telephone number on {of_shop}?"], ["The telephone number is {phone}.", "It is {phone}."], "And the phone number?"),
-        _ask(draw, ("tax",), [f"How much tax is on {of_shop}?", f"How much tax did we pay at {who}?"], ["The tax is {tax}.", "It is {tax}."], "And the tax?"),
+        _ask(draw, ("cashier",), who, [f"Who was the cashier on {of_shop}?", f"Who served us at {who}?", f"What is the cashier's name on {of_shop}?"], ["The cashier is {cashier}.", "It is {cashier}."], "And who was the cashier?|Who served us?"),
+        _ask(draw, ("change",), who, [f"How much change was given on {of_shop}?", f"What was the change on {of_shop}?"], ["The change is {change}.", "It is {change}."], "And the change?|How much change did we get?"),
+        _ask(draw, ("phone",), who, [f"What is the phone number of {who}?", f"What is the telephone number on {of_shop}?"], ["The telephone number is {phone}.", "It is {phone}."], "And the phone number?"),
+        _ask(draw, ("tax",), who, [f"How much tax is on {of_shop}?", f"How much tax did we pay at {who}?"], ["The tax is {tax}.", "It is {tax}."], "And the tax?"),
     ]  # fmt: skip
     item = draw.randrange(len(till.goods))
     bought = till.goods[item][0]
-    asks.append(_ask(draw, (f"amount {item}",), [f"How much did the {bought} cost at {who}?", f"What did we pay for the {bought}?", f"How much was the {bought} on {of_shop}?"],
+    asks.append(_ask(draw, (f"amount {item}",), bought, [f"How much did the {bought} cost at {who}?", f"What did we pay for the {bought}?", f"How much was the {bought} on {of_shop}?"],
                      [f"The {bought} cost {{amount {item}}}.", f"It is {{amount {item}}}."], f"And how much was the {bought}?"))  # fmt: skip
     return tuple(asks)
 
@@ -234,5 +234,7 @@ def _absent(draw: random.Random, till: _Till) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _ask(draw: random.Random, keys: tuple[str, ...], questions: list[str], answers: list[str], then: str) -> Ask:
-    return Ask(question=draw.choice(questions), keys=keys, answers=tuple(answers), then=draw.choice(then.split("|")))
+def _ask(draw: random.Random, keys: tuple[str, ...], about: str, questions: list[str], answers: list[str], then: str) -> Ask:
+    return Ask(
+        question=draw.choice(questions), keys=keys, answers=tuple(answers), about=about, then=draw.choice(then.split("|"))
+    )
