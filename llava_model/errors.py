@@ -8,6 +8,7 @@ LlavaError
 ├── IncompleteCheckpointError   a checkpoint without a manifest, or with a file that is not as it was saved
 ├── UnsafeFileError             a pickle with more in it than weights
 ├── ExportError                 another program's format cannot hold this model
+├── MissingPackageError         an optional feature needs a package that is not installed
 ├── UnknownTemplateError        no template of that name
 │   └── NoChatTemplateError     "auto" was asked for and the tokenizer brings none
 ├── ConversationError           turns that no template can say
@@ -223,6 +224,15 @@ class UnsafeFileError(LlavaError):
 
 class ExportError(LlavaError):
     """The format asked for cannot say what this model is; the message says what, a note what can be done."""
+
+
+class MissingPackageError(LlavaError):
+    """An optional feature was asked for, and what it needs is not installed."""
+
+    def __init__(self, package: str, *, purpose: str, install: str) -> None:
+        super().__init__(f"{purpose} needs the package '{package}'")
+        self.add_note(f"Install it with: pip install {install}")
+        self.package, self.purpose = package, purpose
 
 
 class EvaluationError(LlavaError):
