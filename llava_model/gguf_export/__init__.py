@@ -1,0 +1,56 @@
+"""A trained model → the two files that llama.cpp runs: language model, and `mmproj-…` with tower and projector.
+
+    vocabulary   a tokenizer as llama.cpp's loader wants it
+    language     Llama, Mistral, Qwen2, Qwen3: names, metadata, order of rotated rows
+    vision       CLIP or SigLIP with LLaVA's projector
+    files        tensors to disk, one at a time
+
+Facts from ggml-org/llama.cpp (`conversion/`, `tools/mtmd/clip.cpp` and its legacy LLaVA scripts) and its
+package gguf, whose tables of names are used as they are.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llava_model.convert import exportable
+from llava_model.errors import MissingPackageError
+from llava_model.gguf_export.files import NumberFormat, write_file
+from llava_model.gguf_export.language import language_content
+from llava_model.gguf_export.vision import vision_content
+from llava_model.manifest import writing
+from llava_model.trained import Trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class GgufExport:
+    """What was written, and what a user of llama.cpp should know about it."""
+
+    language: Path
+    vision: Path | None
+    notes: tuple[str, ...]
+
+
+def export_gguf(
+    trained: Trained, folder: Path, *, name: str, number_format: NumberFormat = "f16", language_only: bool = False
+) -> GgufExport:
+    """Write `NAME-FORMAT.gguf` and `mmproj-NAME-FORMAT.gguf` into `folder`, both or nothing.
+
+    Raises ExportError for parts that llama.cpp's files cannot hold, MissingPackageError without gguf, and
+    CheckpointWriteError.
+    """
+    try:
+        import gguf  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("gguf", purpose="writing GGUF files", install="'llavero[kits]'") from error
+    language = language_content(trained.model.language, trained.tokenizer, name=name, number_format=number_format)
+    contents = {f"{name}-{number_format}.gguf": language}
+    if not language_only:
+        tower, projector = exportable(trained.model, "llama.cpp")
+        vision = vision_content(tower, projector, name=name, number_format=number_format)
+        contents[f"mmproj-{name}-{number_format}.gguf"] = vision
+    with writing(folder, trained.manifest) as unfinished:
+        for file, content in contents.items():
+            write_file(unfinished / file, content)
+    paths = [folder / file for file in contents]
+    notes = tuple(note for content in contents.values() for note in content.notes)
+    return GgufExport(language=paths[0], vision=paths[1] if len(paths) > 1 else None, notes=notes)
