@@ -12,4 +12,4 @@ model_app = typer.Typer(
 )
 
 
-from ui import model_score  # noqa: E402,F401  # registers itself
+from ui import model_compare, model_evaluate, model_judge, model_score  # noqa: E402,F401  # they register themselves

@@ -47,16 +47,16 @@ def score(
     raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
 
 
-def show_score(result: "Score", *, json: bool) -> None:
-    """The figures on stdout; notes and problems on stderr (in JSON they are inside)."""
+def show_score(result: "Score", *, json: bool | None) -> None:
+    """The figures on stdout; notes and problems on stderr (in JSON they are inside). `json` None: no figures."""
     if json:
         terminal.say_json(result.document())
-    else:
+    elif json is not None:
         for line in _lines(result.values):
             terminal.say(line)
-        terminal.say(f"{'n':24s} {result.n}")
+        terminal.say(_row("n", result.n))
         if result.interval:
-            terminal.say(f"{'95 % interval':24s} {result.interval[0]:.1f} to {result.interval[1]:.1f}")
+            terminal.say(_row("95 % interval", f"{result.interval[0]:.1f} to {result.interval[1]:.1f}"))
         for note in result.notes:
             terminal.tell(f"note: {note}")
     for problem in result.problems:
@@ -65,15 +65,25 @@ def show_score(result: "Score", *, json: bool) -> None:
 
 
 def _lines(values: Any, prefix: str = "") -> list[str]:
-    """A nested result, one figure a line: `settings.random.f1  87.2`."""
+    """A nested result; a group of plain figures becomes one line: `settings.random  accuracy 88.04, …`."""
     lines: list[str] = []
     for name, value in values.items():
-        if isinstance(value, dict):
+        if not isinstance(value, dict):
+            lines.append(_row(prefix + name, _plain(value)))
+        elif any(isinstance(part, dict) for part in value.values()):
             lines += _lines(value, f"{prefix}{name}.")
-        elif isinstance(value, float):
-            lines.append(f"{prefix + name:24s} {value:.2f}")
-        elif isinstance(value, list):
-            lines.append(f"{prefix + name:24s} {' '.join(map(str, value[:_IDS_SHOWN]))}")
-        else:
-            lines.append(f"{prefix + name:24s} {'-' if value is None else value}")
+        elif value:
+            lines.append(_row(prefix + name, ", ".join(f"{key} {_plain(part)}" for key, part in value.items())))
     return lines
+
+
+def _row(name: str, value: object) -> str:
+    return f"{name:18s} {value}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, list):
+        return " ".join(map(str, value[:_IDS_SHOWN])) + (" …" if len(value) > _IDS_SHOWN else "")
+    return "-" if value is None else str(value)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llava_model.evaluation import easy_vqa, llava_bench, mme, pope, scienceqa, vqa
+from llava_model.evaluation.asking import Task
 from llava_model.evaluation.score import Score
 
 _SCORERS: dict[str, Callable[[Path, Path | None], Score]] = {
@@ -14,9 +15,22 @@ _SCORERS: dict[str, Callable[[Path, Path | None], Score]] = {
     "easy-vqa": easy_vqa.score,
     "vqa": vqa.score,
 }
+_TASKS: dict[str, Callable[[Path, int | None], Task]] = {
+    "llava-bench": llava_bench.task,
+    "scienceqa": scienceqa.task,
+    "pope": pope.task,
+    "mme": mme.task,
+    "easy-vqa": easy_vqa.task,
+    "vqa": vqa.task,
+}
 BENCHMARKS = tuple(_SCORERS)
 
 
 def score(benchmark: str, predictions: Path, references: Path | None = None) -> Score:
     """Score files in the benchmark's own formats. Raises UnscorableError, OSError; KeyError for an unknown name."""
     return _SCORERS[benchmark](predictions, references)
+
+
+def task(benchmark: str, data: Path, limit: int | None = None) -> Task:
+    """The questions of a benchmark's own files, ready to be asked. Raises UnscorableError, OSError."""
+    return _TASKS[benchmark](data, limit)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
+from llava_model.evaluation.asking import Ask, Task, evenly
 from llava_model.evaluation.intervals import wilson
 from llava_model.evaluation.records import read_document, read_records, read_text, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem, percent
@@ -49,6 +50,27 @@ def score(predictions: Path, references: Path | None) -> Score:
     items, problems = read_items(references)
     answers, more = read_answers(predictions)
     return scored(items, answers, [*problems, *more], predictions)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """easy-vqa asked of a model: the package's data folder (`data`, `data/test`), or samples, a line each.
+
+    The question alone is the prompt: there is no published one.
+    """
+    file = _questions_file(data)
+    items, problems = read_items(file)
+    chosen = evenly(items, limit)
+    pictures = file.parent / "images"
+    asks = [
+        Ask(
+            name=item.name,
+            prompt=item.question,
+            images=(pictures / f"{item.image}.png" if item.image.isdecimal() else Path(item.image),),
+            max_new_tokens=8,
+        )
+        for item in chosen
+    ]
+    return Task(benchmark="easy-vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
 
 
 def scored(items: Sequence[Item], answers: Mapping[str, str], problems: list[Problem], source: Path) -> Score:
@@ -101,11 +123,7 @@ def contains(text: str, answer: str) -> bool:
 
 def read_items(references: Path) -> tuple[list[Item], list[Problem]]:
     """The package's list, or one sample a line in the format of our training sets."""
-    if references.is_dir():
-        references = next(
-            (p for p in (references / "questions.json", references / "data/test/questions.json") if p.is_file()),
-            references,
-        )
+    references = _questions_file(references)
     if references.suffix == ".jsonl":
         return _items_of_samples(references)
     entries = read_document(references)
@@ -123,6 +141,16 @@ def read_items(references: Path) -> tuple[list[Item], list[Problem]]:
     return items, id_problem(
         "unreadable", bad, f"{{n}} entries of '{references.name}' are no [question, answer, picture]"
     )
+
+
+def _questions_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    places = ("questions.json", "test/questions.json", "data/test/questions.json")
+    found = next((path / place for place in places if (path / place).is_file()), None)
+    if found is None:
+        raise UnscorableError(path, f"holds none of {', '.join(places)}")
+    return found
 
 
 def read_answers(path: Path) -> tuple[dict[str, str], list[Problem]]:

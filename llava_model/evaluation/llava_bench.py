@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
+from llava_model.evaluation.asking import Ask, Task, evenly, picture_in
 from llava_model.evaluation.intervals import ratio_of_means
 from llava_model.evaluation.records import by_id, files_in, read_records
 from llava_model.evaluation.score import Problem, Score, id_problem
@@ -33,7 +34,7 @@ _OF_TEN = re.compile(r"\s*(?:/|out of)\s*10\b")
 _TWO_NUMBERS = re.compile(rf"{_NUMBER}\s*(?:[,;|/&]|and|to|vs\.?)?\s*{_NUMBER}\s*(?:$|[.;,(])")
 _BOTH_NAMED = re.compile(r"(?i)(?:assistant|answer)s?\s*#?\s*1\s*(?:and|,|&)\s*(?:(?:assistant|answer)\s*#?\s*)?2\b")
 _NAMED_SCORE = re.compile(rf"(?:assistant|answer)\s*(?:#\s*)?([12ab])\b[^\d\n]{{0,60}}?{_NUMBER}", re.IGNORECASE)
-_RUN_NUMBER = re.compile(r"[-_.]?(?:eval|run|review|trial)?[-_.]?\d+$")
+_RUN_NUMBER = re.compile(r"[-_.](?:eval|run|review|repeat|seed)[-_.]?\d+$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +58,48 @@ def score(predictions: Path, references: Path | None = None) -> Score:
 
     Raises UnscorableError, OSError.
     """
-    files = files_in(predictions, ".jsonl", ".json")
+    files = [file for file in files_in(predictions, ".jsonl", ".json") if not file.name.endswith(".run.json")]
+    return score_files(files, references)
+
+
+def score_files(files: Sequence[Path], references: Path | None = None) -> Score:
+    """One review file by itself, several as repeats or models. Raises UnscorableError, OSError."""
     scores = {file.stem: _score_file(file, references) for file in files}
-    if len(scores) == 1 and not predictions.is_dir():
-        return next(iter(scores.values()))
-    return _score_folder(scores)
+    return next(iter(scores.values())) if len(scores) == 1 else _score_folder(scores)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """LLaVA-Bench asked of a model: `data` is its folder (`questions.jsonl`, `images`) or its question file.
+
+    The question alone is the prompt, as published. The answers have no score before a judge has read them.
+    """
+    file = data / "questions.jsonl" if data.is_dir() else data
+    records, problems = read_records(file)
+    questions, more = by_id(records, ("question_id", "id"), file=file.name)
+    folder = next(one for one in (file.parent / "images", file.parent) if one.is_dir())
+    chosen = evenly(list(questions), limit)
+    asks = [
+        Ask(
+            name=name,
+            prompt=str(questions[name].get("text", "")),
+            images=(picture_in(folder, str(questions[name]["image"])),) if questions[name].get("image") else (),
+            max_new_tokens=1024,
+        )
+        for name in chosen
+    ]
+
+    def score_answers(answers: Mapping[str, str]) -> Score:
+        missing = [name for name in chosen if name not in answers]
+        return Score(
+            benchmark="llava-bench",
+            values={"overall": None, "categories": {}},
+            headline=None,
+            n=len(answers),
+            notes=["answers only: a judge scores them, see llavero model judge --help"],
+            problems=[*problems, *more, *id_problem("missing", missing, "{n} questions have no answer")],
+        )
+
+    return Task(benchmark="llava-bench", asks=asks, score=score_answers)
 
 
 def first_line_pair(content: str) -> Pair:

@@ -9,13 +9,14 @@ lower case ("yes" is looked for first), anything else is other and wrong; a task
 accuracy+ (of pictures with both questions right), in per cent, so 200 at most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.records import read_text
+from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly
+from llava_model.evaluation.records import files_in, read_text
 from llava_model.evaluation.score import Problem, Score, id_problem
 
 PERCEPTION = (
@@ -40,7 +41,18 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class Question:
+    """One question of the release folder; `place` names task and picture."""
+
+    task: str
+    place: str
+    path: str
+    question: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
     """A task's figures; `score` is what the sums add up."""
 
     accuracy: float
@@ -53,26 +65,56 @@ class Task:
 
 def score(predictions: Path) -> Score:
     """The folder of task files. Raises UnscorableError, OSError."""
-    files = (
-        {file.stem: file for file in sorted(predictions.iterdir()) if file.suffix == ".txt"}
-        if (predictions.is_dir())
-        else {predictions.stem: predictions}
-    )
-    if not predictions.is_dir() and not predictions.exists():
+    if not predictions.exists():
         raise FileNotFoundError(2, "there is no such file or folder", str(predictions))
+    files = {file.stem: file for file in files_in(predictions, ".txt")}
     known = {name: files[name] for name in (*PERCEPTION, *COGNITION) if name in files}
     if not known:
         raise UnscorableError(predictions, f"holds none of MME's task files ({PERCEPTION[0]}.txt …)")
     problems = id_problem("extra", sorted(files.keys() - known.keys()), "{n} files are of no MME task")
-    tasks: dict[str, Task] = {}
+    lines: dict[str, list[Line]] = {}
     for name, file in known.items():
-        task, found = score_task(file)
+        lines[name], found = _read(file)
         problems += found
-        if task is not None:
-            tasks[name] = task
+    return scored(lines, problems, predictions)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """MME asked of a model: `data` is its release folder, a folder a task, with pictures and a text file beside each
+    (or in `images` and `questions_answers_YN`). The prompt is LLaVA's. `limit` counts questions; pictures stay whole.
+    """
+    pictures = [pair for name in (*PERCEPTION, *COGNITION) for pair in _pictures(data / name)]
+    if not pictures:
+        raise UnscorableError(data, f"holds no folder of an MME task with pictures and questions ({PERCEPTION[0]} …)")
+    chosen = evenly(pictures, None if limit is None else max(1, limit // 2))
+    lines = {f"{one.place}#{number}": one for pair in chosen for number, one in enumerate(pair, 1)}
+    asks = [
+        Ask(name=name, prompt=_asked(one.question) + ONE_WORD, images=(Path(one.path),), max_new_tokens=16)
+        for name, one in lines.items()
+    ]
+
+    def score_answers(answers: Mapping[str, str]) -> Score:
+        found: dict[str, list[Line]] = {}
+        for name, one in lines.items():
+            if name in answers:
+                line = Line(place=name, image=one.place, label=one.label, answer=answers[name])
+                found.setdefault(one.task, []).append(line)
+        problems = id_problem("missing", [n for n in lines if n not in answers], "{n} questions have no answer")
+        return scored(found, problems, data)
+
+    return Task(benchmark="mme", asks=asks, score=score_answers)
+
+
+def scored(lines: Mapping[str, Sequence[Line]], problems: list[Problem], source: Path) -> Score:
+    """The figures of the answered questions by task. Raises UnscorableError where there are none."""
+    tasks: dict[str, Figures] = {}
+    for name, of_task in lines.items():
+        if of_task:
+            tasks[name], found = measure(name, of_task)
+            problems = [*problems, *found]
     if not tasks:
-        raise UnscorableError(predictions, "holds no line with picture, question, label and answer")
-    problems += id_problem(
+        raise UnscorableError(source, "holds no line with picture, question, label and answer")
+    problems = problems + id_problem(
         "incomplete",
         [name for name in (*PERCEPTION, *COGNITION) if name not in tasks],
         "{n} tasks have no answers; the sums are over the others",
@@ -89,23 +131,20 @@ def parse_answer(answer: str) -> str:
     return "yes" if "yes" in beginning else "no" if "no" in beginning else "other"
 
 
-def score_task(file: Path) -> tuple[Task | None, list[Problem]]:
-    """One task file; None where no line can be read."""
-    lines, problems = _read(file)
-    if not lines:
-        return None, problems
+def measure(task: str, lines: Sequence[Line]) -> tuple[Figures, list[Problem]]:
+    """One task; at least one line."""
     pairs, single = _pairs(lines)
-    problems += id_problem(
+    problems = id_problem(
         "incomplete",
         [line.place for line in single],
-        f"{{n}} lines of '{file.name}' have no second question of their picture; they count for accuracy only",
+        f"{{n}} lines of '{task}' have no second question of their picture; they count for accuracy only",
     )
     accuracy = sum(line.right for line in lines) / len(lines)
     plus = sum(one.right and two.right for one, two in pairs) / len(pairs) if pairs else 0.0
     total = 0.0
     for part in (accuracy, plus):  # in the original's order: the sum's last digit depends on it
         total += part * 100
-    return Task(
+    return Figures(
         accuracy=accuracy * 100,
         accuracy_plus=plus * 100,
         score=total,
@@ -136,6 +175,31 @@ def _read(file: Path) -> tuple[list[Line], list[Problem]]:
     ]
 
 
+def _pictures(folder: Path) -> list[tuple[Question, ...]]:
+    """The questions of every picture of one task."""
+    nested = folder / "images"
+    texts = folder / "questions_answers_YN" if nested.is_dir() else folder
+    found = {
+        file.stem: file for file in sorted((nested if nested.is_dir() else folder).glob("*")) if file.suffix != ".txt"
+    }
+    pictures = []
+    for file in sorted(texts.glob("*.txt")):
+        rows = [line.rsplit("\t", 1) for line in read_text(file).split("\n") if "\t" in line]
+        if file.stem in found and rows:
+            place = f"{folder.name}/{found[file.stem].name}"
+            path = str(found[file.stem])
+            pictures.append(tuple(_question(folder.name, place, path, *map(str.strip, row)) for row in rows))
+    return pictures
+
+
+def _question(task: str, place: str, path: str, question: str, label: str) -> Question:
+    return Question(task=task, place=place, path=path, question=question, label=label.lower())
+
+
+def _asked(question: str) -> str:
+    return question.replace("Please answer yes or no.", "").strip()
+
+
 def _pairs(lines: Sequence[Line]) -> tuple[list[tuple[Line, Line]], list[Line]]:
     """Neighbours of one picture; what is left alone is given back too, so that one lost line shifts nothing."""
     pairs, single, position = [], [], 0
@@ -149,7 +213,7 @@ def _pairs(lines: Sequence[Line]) -> tuple[list[tuple[Line, Line]], list[Line]]:
     return pairs, single
 
 
-def _summed(tasks: dict[str, Task], problems: list[Problem]) -> Score:
+def _summed(tasks: Mapping[str, Figures], problems: list[Problem]) -> Score:
     def total(names: Sequence[str]) -> float | None:
         present = [tasks[name].score for name in names if name in tasks]
         summed = 0.0

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
+from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly, picture_in
 from llava_model.evaluation.intervals import wilson
 from llava_model.evaluation.records import files_in, read_records, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
@@ -37,6 +38,9 @@ class Label:
     name: str
     text: str
     yes: bool
+    asked: str = ""
+    """The question as written."""
+    image: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,9 +93,45 @@ def score(predictions: Path, references: Path | None) -> Score:
     """
     if references is None:
         raise UnscorableError(predictions, "cannot be scored without POPE's label files: name them as references")
-    settings, categories, problems = _read_references(references)
+    settings, categories, problems = read_settings(references)
     groups, more = _read_answers(predictions, categories, settings)
-    problems += more
+    return scored(settings, groups, [*problems, *more], predictions)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """POPE asked of a model: `data` holds the label files, and the pictures in itself, `val2014` or `images`.
+
+    The prompt is LLaVA's. An answer's id is `setting:question_id`.
+    """
+    settings, _, problems = read_settings(data)
+    folder = _picture_folder(data if data.is_dir() else data.parent)
+    every = [(setting.name, label) for setting in settings for label in setting.labels]
+    chosen = evenly(every, limit)
+    asks = [
+        Ask(
+            name=f"{s}:{one.name}",
+            prompt=one.asked + ONE_WORD,
+            images=(picture_in(folder, one.image),),
+            max_new_tokens=16,
+        )
+        for s, one in chosen
+    ]
+    asked = [Setting(name=s.name, labels=[label for n, label in chosen if n == s.name]) for s in settings]
+
+    def score_answers(answers: Mapping[str, str]) -> Score:
+        groups: dict[str, list[Answer]] = {}
+        for name, text in answers.items():
+            setting, _, question = name.partition(":")
+            groups.setdefault(setting, []).append(Answer(name=question, text=text, question=""))
+        return scored([setting for setting in asked if setting.labels], groups, list(problems), data)
+
+    return Task(benchmark="pope", asks=asks, score=score_answers)
+
+
+def scored(
+    settings: Sequence[Setting], groups: Mapping[str, Sequence[Answer]], problems: list[Problem], source: Path
+) -> Score:
+    """The figures of answers by setting. Raises UnscorableError where none fits."""
     figures: dict[str, dict[str, Any]] = {}
     right = 0
     for setting in settings:
@@ -105,7 +145,7 @@ def score(predictions: Path, references: Path | None) -> Score:
             figures[setting.name] = measure(pairing.pairs)
             right += figures[setting.name]["tp"] + figures[setting.name]["tn"]
     if not figures:
-        raise UnscorableError(predictions, f"holds no answer to any of the questions in '{references}'")
+        raise UnscorableError(source, "holds no answer to any of these questions")
     return _score(figures, right, problems)
 
 
@@ -212,7 +252,7 @@ def _pairing_problems(setting: str, pairing: Pairing, wanted: int) -> list[Probl
     ]
 
 
-def _read_references(references: Path) -> tuple[list[Setting], dict[str, str], list[Problem]]:
+def read_settings(references: Path) -> tuple[list[Setting], dict[str, str], list[Problem]]:
     """Label files by setting, and the setting of each id from a question file, if one lies there."""
     settings: dict[str, Setting] = {}
     categories: dict[str, str] = {}
@@ -242,9 +282,15 @@ def _labels(records: Sequence[Mapping[str, Any]]) -> list[Label]:
             name=str(record.get("question_id", position)),
             text=_question_text(text_of(record, ("text", "question")) or ""),
             yes=record["label"] != "no",
+            asked=(text_of(record, ("text", "question")) or "").strip(),
+            image=str(record.get("image", "")),
         )
         for position, record in enumerate(records, 1)
     ]
+
+
+def _picture_folder(folder: Path) -> Path:
+    return next((one for one in (folder / "val2014", folder / "images", folder) if one.is_dir()), folder)
 
 
 def _question_text(text: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
+from llava_model.evaluation.asking import Ask, Task, evenly, picture_in
 from llava_model.evaluation.intervals import wilson
 from llava_model.evaluation.records import by_id, read_document, read_records, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
@@ -30,6 +31,7 @@ _SUBJECTS = {"natural science": "NAT", "social science": "SOC", "language scienc
 _GRADES = {f"grade{number}": "G1-6" if number <= 6 else "G7-12" for number in range(1, 13)}
 _STRICT = re.compile(r"The answer is ([A-Z]).")
 _LENIENT = re.compile(r"The answer is ([A-E])")
+_BY_LETTER = "\nAnswer with the option's letter from the given choices directly."
 _STORED_AS_FAILED = "FAILED"
 
 
@@ -70,6 +72,32 @@ def score(predictions: Path, references: Path | None, *, split: str = "test") ->
     if len(missing) == len(questions):
         raise UnscorableError(predictions, f"answers none of the {len(questions)} questions of '{split}'")
     return _scored(questions, found, missing, problems)
+
+
+def task(data: Path, limit: int | None = None, *, split: str = "test") -> Task:
+    """ScienceQA asked of a model: `data` is the folder with problems.json and the pictures, `images/test/4/image.png`.
+
+    The prompt is LLaVA-1.5's ("CQM-A": context, question, choices; answer with the letter).
+    """
+    file = data / "problems.json" if data.is_dir() else data
+    questions, problems = read_questions(data, split)
+    records = read_document(file)
+    chosen = {name: questions[name] for name in evenly(list(questions), limit)}
+    asks = [_ask(name, records[name], file.parent, split) for name in chosen]
+
+    def score_answers(answers: Mapping[str, str]) -> Score:
+        missing = [name for name in chosen if name not in answers]
+        more = id_problem("missing", missing, "{n} questions have no answer; they count as wrong")
+        return _scored(chosen, Predictions(stored={}, texts=answers), missing, [*problems, *more])
+
+    return Task(benchmark="scienceqa", asks=asks, score=score_answers)
+
+
+def prompt_of(record: Mapping[str, Any]) -> str:
+    """`Context: …` (where there is a hint), the question, and the choices behind their letters."""
+    context = [f"Context: {record['hint']}"] if record.get("hint") else []
+    choices = [f"{letter}. {choice}" for letter, choice in zip(OPTIONS, record["choices"], strict=False)]
+    return "\n".join([*context, str(record["question"]), *choices])
 
 
 def read_questions(references: Path, split: str) -> tuple[dict[str, Question], list[Problem]]:
@@ -142,6 +170,16 @@ def columns(questions: Mapping[str, Question], right: Mapping[str, float]) -> di
             totals[column] += 1
             rights[column] += right.get(name, 0.0)
     return {name: float(f"{rights[name] / totals[name] * 100:.2f}") if totals[name] else None for name in COLUMNS}
+
+
+def _ask(name: str, record: Mapping[str, Any], folder: Path, split: str) -> Ask:
+    images: tuple[Path, ...] = ()
+    if record.get("image"):
+        places = [
+            picture_in(folder, f"{base}/{name}/{record['image']}") for base in (f"images/{split}", "images", split, ".")
+        ]
+        images = (next((place for place in places if place.is_file()), places[0]),)
+    return Ask(name=name, prompt=prompt_of(record) + _BY_LETTER, images=images, max_new_tokens=64)
 
 
 def _ids_of_split(file: Path, split: str) -> list[str] | None:

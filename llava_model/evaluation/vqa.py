@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llava_model.errors import BadSampleError, UnscorableError
+from llava_model.evaluation.asking import Ask, Task, evenly
 from llava_model.evaluation.easy_vqa import normal, read_answers
 from llava_model.evaluation.intervals import wilson
 from llava_model.evaluation.records import read_records
@@ -34,6 +35,14 @@ def score(predictions: Path, references: Path | None) -> Score:
     questions, problems = read_questions(references)
     answers, more = read_answers(predictions)
     return scored(questions, answers, [*problems, *more], predictions)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """The samples of a file asked of a model; of a conversation its last question."""
+    questions, problems = read_questions(data)
+    chosen = evenly(questions, limit)
+    asks = [Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=64) for one in chosen]
+    return Task(benchmark="vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
 
 
 def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQuestion], list[Problem]]:

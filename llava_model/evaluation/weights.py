@@ -1,0 +1,99 @@
+"""Which weights a run judges: a kit's, with trained parts in place of its own."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llava_model.errors import MissingFileError
+
+if TYPE_CHECKING:
+    from llava_model.serving.engine import Engine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """Folders; `vision` and `projector` go together, without them the model reads words only."""
+
+    name: str
+    language: Path
+    vision: Path | None
+    projector: Path | None
+    adapter: Path | None
+    template: str
+
+    @classmethod
+    def of(
+        cls,
+        kit: str,
+        *,
+        language: Path | None,
+        vision: Path | None,
+        projector: Path | None,
+        adapter: Path | None,
+        template: str,
+        sees: bool,
+    ) -> "Weights":
+        """The kit's parts where nothing else is named. Raises KitError, MissingFileError.
+
+        `sees`: the questions have pictures, so a projector is used (and the kit's vision tower with it) if the kit has
+        one. A language model that is named without a vision tower may be a whole LLaVA checkpoint.
+        """
+        from llava_model.kits import find
+
+        for path, what in ((language, "language model"), (vision, "vision tower"), (projector, "projector")):
+            _check(path, what)
+        _check(adapter, "adapter")
+        found = None if language is not None and (vision is not None or projector is None) else find(kit)
+        if language is None:
+            assert found is not None
+            language = found.path("language")
+            if sees and projector is None and found.has("projector"):
+                projector = found.path("projector")
+            if adapter is None and found.has("adapter") and projector is None:
+                adapter = found.path("adapter")
+        if projector is not None and vision is None:
+            vision = (found or find(kit)).path("vision")
+        name = "-".join(part.name for part in (language, projector, adapter) if part is not None)
+        return cls(
+            name=f"{kit}-{name}" if found else name,
+            language=language,
+            vision=vision,
+            projector=projector,
+            adapter=adapter,
+            template=template,
+        )
+
+    def load(self, device: str) -> "Engine":
+        """The model, ready to answer."""
+        from llava_model.serving.engine import Engine
+
+        return Engine.load(
+            self.language,
+            vision=self.vision,
+            projector=self.projector,
+            adapter=self.adapter,
+            template=self.template,
+            device=device,
+            name=self.name,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What makes answers those of this model: changes when a file of weights is written again."""
+        parts = {"language": self.language, "vision": self.vision, "projector": self.projector, "adapter": self.adapter}
+        return {name: _state(path) for name, path in parts.items()} | {"template": self.template}
+
+
+def _check(path: Path | None, what: str) -> None:
+    if path is not None and not path.is_dir():
+        raise MissingFileError(path, what)
+
+
+def _state(folder: Path | None) -> str | None:
+    """Folder, and a digest of its files' names, sizes and times."""
+    if folder is None:
+        return None
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    facts = [f"{f.relative_to(folder)} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files]
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+    return f"{folder.resolve()} {digest}"

@@ -1,0 +1,80 @@
+"""`llavero model compare`: several models' scores beside the published ones, and a page to read their answers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ui import terminal
+from ui.cli_model import model_app
+from ui.model_score import Benchmark
+
+_DONE, _WITH_PROBLEMS = 0, 3
+
+
+@model_app.command()
+def compare(
+    benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
+    predictions: Annotated[
+        list[str], typer.Argument(metavar="NAME=FILE…", help="What `model score` takes, per model.")
+    ],
+    references: Annotated[Path | None, typer.Option("--references", help="As for `model score`.")] = None,
+    coco: Annotated[bool, typer.Option("--coco", help="LLaVA-Bench: beside the rows of the COCO questions.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures and answers here.")] = None,
+    questions: Annotated[Path | None, typer.Option("--questions", help="For the page: the questions (JSONL).")] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="For the page: the pictures' folder.")] = None,
+    answers: Annotated[
+        list[str] | None, typer.Option("--answers", metavar="NAME=FILE", help="For the page, where NAME is reviewed.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+) -> None:
+    """Set several models' scores beside the published rows; --html adds a page of answers side by side."""
+    from llava_model.evaluation import compare as comparing
+    from llava_model.evaluation.benchmarks import score
+    from llava_model.evaluation.published import published, row_of
+
+    files = _named(predictions, "NAME=FILE")
+    said = _named(answers or [], "--answers")
+    scores = {name: score(benchmark.value, file, references) for name, file in files.items()}
+    shelf = "llava-bench-coco" if coco and benchmark is Benchmark.LLAVA_BENCH else benchmark.value
+    rows = [*published(shelf), *(row_of(name, one, str(files[name])) for name, one in scores.items())]
+    if html is not None:
+        if questions is None:
+            raise typer.BadParameter("the page needs the questions", param_hint="--questions")
+        reviewed = benchmark is Benchmark.LLAVA_BENCH
+        entries = [
+            comparing.read_entry(name, said.get(name, file), file if reviewed and file.is_file() else None)
+            for name, file in files.items()
+        ]
+        html.write_text(comparing.page(shelf, rows, comparing.read_shown(questions, images), entries), "utf-8")
+        terminal.tell(f"the page is at {html}")
+    if json:
+        cells = [{"model": r.model, "source": r.source, "ours": r.ours, "values": dict(r.values)} for r in rows]
+        terminal.say_json({"benchmark": benchmark.value, "rows": cells})
+    else:
+        _say_table(comparing.table(shelf, rows))
+    for name, one in scores.items():
+        for problem in one.problems:
+            terminal.tell(f"problem: {name}: {problem.message}")
+    raise typer.Exit(_WITH_PROBLEMS if any(one.problems for one in scores.values()) else _DONE)
+
+
+def _named(pairs: list[str], where: str) -> dict[str, Path]:
+    """`llava=answers.jsonl` → {"llava": Path}; a bare file is named after itself."""
+    named: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, file = pair.partition("=")
+        path = Path(file if equals else pair)
+        key = name if equals else path.stem
+        if key in named:
+            raise typer.BadParameter(f"'{key}' is named twice", param_hint=where)
+        named[key] = path
+    return named
+
+
+def _say_table(cells: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        first = row[0].ljust(widths[0])
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        terminal.say("  ".join((first, *rest)).rstrip())

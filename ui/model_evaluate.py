@@ -1,0 +1,84 @@
+"""`llavero model evaluate`: ask a model a benchmark's questions and score what it says."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ui import terminal
+from ui.cli_model import model_app
+from ui.model_score import Benchmark, show_score
+
+_DONE, _WITH_PROBLEMS = 0, 3
+
+
+@model_app.command()
+def evaluate(
+    benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The benchmark's own files and pictures; for easy-vqa and vqa also samples."),
+    ] = None,
+    kit: Annotated[str, typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights.")] = "pocket",
+    language: Annotated[Path | None, typer.Option("--language", help="A language model instead of the kit's.")] = None,
+    vision: Annotated[Path | None, typer.Option("--vision", help="A vision tower instead of the kit's.")] = None,
+    projector: Annotated[Path | None, typer.Option("--projector", help="A trained projector.")] = None,
+    adapter: Annotated[Path | None, typer.Option("--adapter", help="A LoRA adapter of the language model.")] = None,
+    template: Annotated[str, typer.Option("--template", help="The conversation template.")] = "auto",
+    device: Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu or cuda.")] = "auto",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Ask only N questions, spread evenly.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The answers (JSONL); a second run goes on with it.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+) -> None:
+    """Ask a model a benchmark's questions, greedily; answers are kept, and a stopped run goes on where it was."""
+    if data is None:
+        raise typer.BadParameter(f"say where {benchmark.value}'s questions and pictures lie", param_hint="--data")
+    from llava_model.errors import ImagesNotSupportedError
+    from llava_model.evaluation.asking import answer_all
+    from llava_model.evaluation.benchmarks import task
+    from llava_model.evaluation.weights import Weights
+
+    asked = task(benchmark.value, data, limit)
+    weights = Weights.of(
+        kit, language=language, vision=vision, projector=projector, adapter=adapter, template=template,
+        sees=any(ask.images for ask in asked.asks),
+    )  # fmt: skip
+    answers = out or Path(f"{benchmark.value}.{weights.name}.jsonl")
+    terminal.tell(f"loading {weights.name}; answers go to {answers}")
+    engine = weights.load(device)
+    if not engine.sees_images and any(ask.images for ask in asked.asks):
+        raise ImagesNotSupportedError(weights.name, sum(len(ask.images) for ask in asked.asks))
+    line = _Progress()
+    result = answer_all(asked, engine, answers, settings=weights.settings(), on_progress=line.show)
+    line.close()
+    document = {"benchmark": benchmark.value, "score": result.headline, "answers": str(answers), **result.document()}
+    if json:
+        terminal.say_json(document)
+        show_score(result, json=None)
+    else:
+        show_score(result, json=False)
+    raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
+
+
+class _Progress:
+    """`120 of 3,000 answers · 2.1 answers/s · 23 min 10 s left`."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._line, self._clock = terminal.ProgressLine(), time.monotonic
+        self._began = self._clock()
+
+    def show(self, progress: Any) -> None:
+        text = f"{progress.answered:,} of {progress.asks:,} answers"
+        seconds = self._clock() - self._began
+        if progress.new and seconds > 1:
+            rate = progress.new / seconds
+            left = (progress.asks - progress.answered) / rate
+            text += f" · {rate:.1f} answers/s · {terminal.duration(left)} left"
+        self._line.show(text, final=progress.answered == progress.asks)
+
+    def close(self) -> None:
+        self._line.close()
