@@ -1,4 +1,5 @@
-"""A trained model on disk, ours or transformers', with what belongs to it; and the same with nothing left to merge.
+"""A trained model on disk, ours or transformers', with what belongs to it; and the two forms it can take for others:
+a checkpoint with nothing left to merge, or transformers' LLaVA.
 
 Weights keep the type they are stored in. An adapter is added in float32 and the sum rounded once.
 """
@@ -23,7 +24,7 @@ from llava_model.checkpoint import (
     read_model_type,
     save_projector,
 )
-from llava_model.convert import from_hf, image_processor
+from llava_model.convert import from_hf, image_processor, save_hf
 from llava_model.errors import MissingFileError
 from llava_model.manifest import MANIFEST_FILE, Manifest, git_hash, read_manifest, writing
 from llava_model.model import LlavaModel
@@ -102,6 +103,21 @@ def save_merged(trained: Trained, folder: Path) -> None:
         if trained.brings_tower and isinstance(model.tower, TransformersTower):
             cast(Any, model.tower.network).save_pretrained(unfinished / VISION)
             image_processor(model.tower.preprocess).save_pretrained(unfinished / VISION)
+
+
+def save_foreign(trained: Trained, folder: Path) -> tuple[str, ...]:
+    """Write transformers' LLaVA with its processor (see `convert.save_hf`), and the manifest beside it.
+
+    Returns what a user should know. Raises ExportError.
+    """
+    with writing(folder, replace(trained.manifest, stage="merged", files={}, created="")) as unfinished:
+        save_hf(trained.model, unfinished, trained.tokenizer)
+    notes = []
+    if trained.model.config.projector == "linear":
+        notes.append("vLLM has no place for a linear projector: serve this one with transformers or llavero")
+    if not trained.tokenizer.chat_template:
+        notes.append("the tokenizer brings no chat template: servers need one named")
+    return tuple(notes)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -12,4 +12,12 @@ model_app = typer.Typer(
 )
 
 
-from ui import model_compare, model_evaluate, model_judge, model_score  # noqa: E402,F401  # they register themselves
+from ui import (  # noqa: E402  # they register themselves
+    model_compare,  # noqa: F401
+    model_convert,  # noqa: F401
+    model_evaluate,  # noqa: F401
+    model_export,  # noqa: F401
+    model_judge,  # noqa: F401
+    model_score,  # noqa: F401
+    model_train,  # noqa: F401
+)
