@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -27,10 +27,8 @@ Pictures = Callable[[Sequence[Path]], torch.Tensor]
 class Samples(Protocol):
     """What `data.mixture.Mixture` is."""
 
-    fingerprint: str
-
-    def epoch(self, *, seed: int, epoch: int) -> Sequence[Sequence[int]]:
-        """Where the samples of an epoch are, in their seeded order."""
+    def epoch(self, *, seed: int, epoch: int) -> Any:
+        """Where the samples of an epoch are, in their seeded order: rows of numbers."""
 
     def __getitem__(self, pair: Sequence[int]) -> Sample:
         """One of them. Raises BadSampleError."""
@@ -75,7 +73,7 @@ class Feed:
         self._process, self._processes = process, processes
         self._pictures, self._skip_bad = pictures, skip_bad
         self._per_epoch = steps_per_epoch(samples.length(), stage)
-        self._order: tuple[int, Sequence[Sequence[int]]] = (-1, ())
+        self._order: tuple[int, Any] = (-1, ())
 
     def step(self, step: int) -> StepBatches:
         """The batches of one step, made now."""
@@ -111,7 +109,7 @@ class Feed:
                 examples.append(self._encoder.encode(self._samples[pair], epoch=epoch))
             except BadSampleError as error:
                 if not self._skip_bad:
-                    error.add_note("Look at the set with `llavero model validate`, or leave such samples out: --skip-bad")
+                    error.add_note("Look at the set with: llavero model validate. Or leave such out: --skip-bad")
                     raise
                 left_out.append(error)
         if not examples:

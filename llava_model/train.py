@@ -29,6 +29,7 @@ from llava_model.model import LlavaModel
 from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import Stage
 from llava_model.trainable import learners, optimiser
+from llava_model.trained import copy_tokenizer
 from llava_model.watching import Log, Meter, OnStep
 
 
@@ -38,6 +39,8 @@ class RunSettings:
 
     out: Path
     """The run's folder: checkpoints, metrics, report."""
+    tokenizer: Path | None = None
+    """Folder whose tokenizer goes beside a language model that was trained whole."""
     seed: int = 0
     """Of the order of samples, drawn instructions, new weights and dropout."""
     autocast: bool = False
@@ -256,6 +259,8 @@ class _Training:
         elif "language" in self.stage.trains:
             language: Any = model.language
             language.save_pretrained(folder / "language", state_dict=_below("model.language.", weights))
+            if self.settings.tokenizer:
+                copy_tokenizer(self.settings.tokenizer, folder / "language")
 
     def _write_adapter(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
         language: Any = self.model.language
@@ -289,8 +294,8 @@ def _with_weights(model: LlavaModel, weights: dict[str, torch.Tensor]) -> Any:
 
 def _layers(language: nn.Module) -> list[nn.Module]:
     """The decoder layers of any of transformers' models: the longest ModuleList."""
-    lists = [module for module in language.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=lambda each: len(each))) if lists else []
+    lists = [list(module) for module in language.modules() if isinstance(module, nn.ModuleList)]
+    return max(lists, key=len, default=[])
 
 
 def _flops(model: LlavaModel, stage: Stage) -> tuple[float, float]:

@@ -1,0 +1,245 @@
+"""`llavero model train`: one stage of training, watched from a terminal, stopped and gone on with at will."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui import terminal
+from ui.cli_model import model_app
+
+if TYPE_CHECKING:
+    from llava_model.data.features import FillProgress
+    from llava_model.stage_run import DataFile, StageRun
+    from llava_model.watching import StepMetrics
+
+_STAGES = ("align", "instruct", "task", "ground")
+
+
+@model_app.command("train")
+def train(
+    stage: Annotated[str, typer.Argument(help="align, instruct, task or ground.", metavar="STAGE")],
+    data: Annotated[
+        list[str], typer.Option("--data", metavar="FILE[:WEIGHT]", help="Samples, LLaVA's JSON or ours; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder. With a checkpoint of this run: go on.")],
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset", help="llava-v1, llava-v1-code, llava-1.5, llava-1.5-lora, scienceqa, pocket, pocket-cpu."
+        ),
+    ] = "pocket",
+    start: Annotated[
+        Path | None, typer.Option("--start", help="The run or checkpoint of the stage before, to learn on from.")
+    ] = None,
+    kit: Annotated[str, typer.Option("--kit", help="Whose language model and vision tower are trained.")] = "pocket",
+    language: Annotated[Path | None, typer.Option("--language", help="Another language model's folder.")] = None,
+    vision: Annotated[Path | None, typer.Option("--vision", help="Another vision tower's folder.")] = None,
+    image_root: Annotated[
+        Path | None, typer.Option("--image-root", help="Where the pictures lie; by default beside each file.")
+    ] = None,
+    words_only: Annotated[bool, typer.Option("--words-only", help="No tower and no projector.")] = False,
+    epochs: Annotated[float | None, typer.Option("--epochs", min=0.001)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Samples a step, over all processes.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", min=0.0, help="Peak learning rate.")] = None,
+    grid: Annotated[
+        int | None, typer.Option("--pooled-grid", min=1, help="Rows and columns of features a new projector gets.")
+    ] = None,
+    projector: Annotated[
+        str, typer.Option("--projector-kind", help="linear or mlp2x_gelu, for a new one.")
+    ] = "mlp2x_gelu",
+    template: Annotated[str, typer.Option("--template", help="Prompt template; auto is the tokenizer's own.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32 or bfloat16 arithmetic.")] = "auto",
+    layout: Annotated[str, typer.Option("--layout", help="auto, padded or packed.")] = "auto",
+    pass_tokens: Annotated[
+        int | None, typer.Option("--pass-tokens", min=16, help="Tokens that go through at once.")
+    ] = None,
+    features: Annotated[Path | None, typer.Option("--features", help="Cache of the tower's features.")] = None,
+    feature_dtype: Annotated[str, typer.Option("--feature-dtype", help="float32, bfloat16 or int8.")] = "float32",
+    shown: Annotated[Path | None, typer.Option("--shown", help="Held-out samples for the report.")] = None,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    checkpoint_every: Annotated[int, typer.Option("--checkpoint-every", min=1)] = 200,
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Checkpoints that stay.")] = 2,
+    most_steps: Annotated[
+        int | None, typer.Option("--most-steps", min=1, help="Stop early, with a checkpoint.")
+    ] = None,
+    gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the language model's layers.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unusable samples out, counted and named.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+) -> None:
+    """Train one stage: align, instruct, task or ground.
+
+    Several processes: accelerate launch -m ui.cli model train … (DDP or FSDP2, as accelerate is configured).
+    """
+    if stage not in _STAGES:
+        raise typer.BadParameter(f"'{stage}' is none of {', '.join(_STAGES)}", param_hint="STAGE")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from llava_model.config import LlavaConfig
+    from llava_model.kits import find
+    from llava_model.serving.load import choose_device, choose_dtype
+    from llava_model.stage_run import StageRun, run_stage, with_epochs
+    from llava_model.stages import stage_of
+    from llava_model.train import RunSettings
+
+    try:
+        chosen = with_epochs(stage_of(preset, stage), epochs=epochs, batch=batch, rate=rate)  # type: ignore[arg-type]  # checked above
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--preset") from error
+    if layout not in ("auto", "padded", "packed"):
+        raise typer.BadParameter(f"'{layout}' is none of auto, padded, packed", param_hint="--layout")
+    import torch
+
+    parts = find(kit)
+    base_language = language or parts.path("language")
+    config = LlavaConfig(projector=projector, pooled_grid=grid)  # type: ignore[arg-type]  # it checks
+    run = StageRun(
+        stage=chosen,
+        data=_files(data, image_root),
+        language=base_language,
+        vision=None if words_only else vision or parts.path("vision"),
+        start=start,
+        config=config,
+        settings=RunSettings(
+            out=out,
+            tokenizer=base_language,
+            seed=seed,
+            autocast=choose_dtype(dtype, choose_device("auto")) == torch.bfloat16,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+            most_steps=most_steps,
+            gradient_checkpointing=gradient_checkpointing,
+            compile=compiled,
+            tensorboard=tensorboard,
+        ),
+        template=template,
+        layout=None if layout == "auto" else layout,  # type: ignore[arg-type]  # checked above
+        pass_tokens=pass_tokens,
+        feature_cache=features,
+        feature_dtype=feature_dtype,
+        shown=shown,
+        skip_bad=skip_bad,
+    )
+    report = _watched(run, run_stage)
+    state = "finished" if report.finished else "stopped; the same command goes on from there"
+    terminal.tell(f"{state}: {report.steps:,} steps, loss {report.loss:.4f}, {report.checkpoint}")
+    for reason in report.left_out[:20]:
+        terminal.tell(f"left out: {reason}")
+    if as_json:
+        terminal.say_json(
+            {
+                "checkpoint": str(report.checkpoint),
+                "steps": report.steps,
+                "finished": report.finished,
+                "loss": report.loss,
+                "left_out": list(report.left_out),
+            }
+        )
+    else:
+        terminal.say(str(report.checkpoint))
+    if report.left_out:
+        raise typer.Exit(3)
+
+
+def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
+    from llava_model.stage_run import DataFile
+
+    files = []
+    for each in data:
+        name, colon, weight = each.rpartition(":")
+        if colon and not Path(each).exists():
+            try:
+                files.append(DataFile(path=Path(name), weight=float(weight), image_root=image_root))
+            except ValueError as error:
+                raise typer.BadParameter(f"'{weight}' is no weight", param_hint="--data") from error
+        else:
+            files.append(DataFile(path=Path(each), image_root=image_root))
+    return tuple(files)
+
+
+def _watched(run: "StageRun", run_stage: Any) -> Any:
+    """The run under a progress bar; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
+    from accelerate import Accelerator  # type: ignore[import-untyped]  # it brings no types
+
+    from llava_model.serving.load import choose_device
+
+    stop = threading.Event()
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        terminal.tell("stopping after this step, with a checkpoint")
+        stop.set()
+
+    accelerator = Accelerator(cpu=choose_device("auto").type == "cpu")
+    earlier = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with _Bar(quiet=not accelerator.is_main_process) as bar:
+            return run_stage(
+                run,
+                accelerator=accelerator,
+                on_step=bar.step,
+                on_fill=bar.fill,
+                announce=bar.tell,
+                should_stop=stop.is_set,
+            )
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+class _Bar:
+    """tqdm on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._told = 0.0
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def tell(self, words: str) -> None:
+        if not self._quiet:
+            terminal.tell(words)
+
+    def fill(self, progress: "FillProgress") -> None:
+        self._line(f"features of pictures: {progress.done:,} of {progress.total:,}", every=5.0)
+
+    def step(self, metrics: "StepMetrics") -> None:
+        words = (
+            f"step {metrics.step:,}/{metrics.steps:,}  loss {metrics.loss:.4f}  rate {metrics.rate:.2e}  "
+            f"{metrics.samples_per_second:.1f} samples/s  {metrics.tokens_per_second:,.0f} tokens/s"
+        )
+        if metrics.utilisation is not None:
+            words += f"  MFU {metrics.utilisation:.0%}"
+        self._line(f"{words}  {_clock(metrics.seconds_left)} left", every=2.0, last=metrics.step == metrics.steps)
+
+    def _line(self, words: str, *, every: float, last: bool = False) -> None:
+        import sys
+        import time
+
+        now = time.monotonic()
+        if self._quiet or (now - self._told < every and not last):
+            return
+        self._told = now
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{words}" + ("\n" if last else ""))
+            sys.stderr.flush()
+        else:
+            terminal.tell(words)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
