@@ -5,9 +5,10 @@
 Title, artist, description and tags come from the RDF inside the SVG drawing of the same name. A title that many
 different drawings carry ("Various Cliparts") says nothing: the file name's words stand in for it.
 
-Members of one series (same words but for numbers, colours, directions) and near-duplicate pictures form a group, and
-a group is never split: `held_out.jsonl` takes one picture from each of 400 groups, and the rest of those groups is
-used nowhere. Held-out pictures have an English title of their own. What is not English goes to `other_language.jsonl`.
+Members of one artist's series (same words but for numbers, letters, colours, directions) and near-duplicate pictures
+form a group, and a group is never split: `held_out.jsonl` takes one picture from each of 400 groups, and the rest of
+those groups is used nowhere. Held-out pictures have an English title of their own, and no two of them the same words.
+What is not English goes to `other_language.jsonl`.
 """
 
 import logging
@@ -54,6 +55,7 @@ class Drawing:
     own_title: bool  # else the text comes from the file name
     english: bool
     file_text: str  # the file name's words
+    artist: str = ""
     tags: tuple[str, ...] = ()
     description: str = ""
 
@@ -103,17 +105,27 @@ def judge(raw: Sequence[_Raw], vocabulary: Set[str]) -> list[Drawing]:
 def draw_held_out(drawings: Sequence[Drawing], groups: Sequence[int], count: int) -> tuple[list[int], set[int]]:
     """One member of each of `count` groups, drawn with the fixed seed, and the groups so used up.
 
-    Raises ValueError when too few groups have an English title of their own.
+    Raises ValueError when too few groups have an English title of their own, unlike the others' titles.
     """
-    eligible: dict[int, list[int]] = defaultdict(list)
-    for index, drawing in enumerate(drawings):
-        if drawing.english and drawing.own_title:
-            eligible[groups[index]].append(index)
-    if len(eligible) < count:
-        raise ValueError(f"{count} drawings are to be held out, but only {len(eligible)} groups have a title of their own")
     draw = random.Random(SEED)
-    taken = draw.sample(sorted(eligible), count)
-    return sorted(draw.choice(eligible[group]) for group in taken), set(taken)
+    order = list(range(len(drawings)))
+    draw.shuffle(order)
+    chosen: list[int] = []
+    taken: set[int] = set()
+    said: set[str] = set()
+    for index in order:
+        words = titles.series_key(drawings[index].text)
+        if len(chosen) < count and _may_be_held_out(drawings[index]) and groups[index] not in taken and words not in said:
+            chosen.append(index)
+            taken.add(groups[index])
+            said.add(words)
+    if len(chosen) < count:
+        raise ValueError(f"{count} drawings are to be held out, but only {len(chosen)} have a title of their own")
+    return sorted(chosen), taken
+
+
+def _may_be_held_out(drawing: Drawing) -> bool:
+    return drawing.english and drawing.own_title
 
 
 def _catalogue(png: Path, svg: Path) -> Iterator[_Raw]:
@@ -163,6 +175,7 @@ def _judged(one: _Raw, users: dict[str, set[str]], vocabulary: Set[str]) -> Draw
         own_title=is_own,
         english=titles.looks_english(text, vocabulary),
         file_text=file_text,
+        artist=titles.artist_key(one.creator),
         tags=_tags(one, vocabulary),
         description=one.description if titles.looks_english(one.description.lower(), vocabulary) else "",
     )
@@ -194,14 +207,16 @@ def _file_text(one: _Raw) -> str:
 
 
 def _keys(drawing: Drawing) -> list[str]:
-    return [key for key in (titles.series_key(drawing.text), titles.series_key(drawing.file_text)) if key]
+    """What the members of one artist's series share; two artists' apples are no series."""
+    keys = (titles.series_key(drawing.text), titles.series_key(drawing.file_text))
+    return [f"{drawing.artist}: {key}" for key in keys if key]
 
 
 def _few_of_each_series(drawings: Iterable[Drawing]) -> list[Drawing]:
     seen: Counter[str] = Counter()
     kept: list[Drawing] = []
     for drawing in drawings:
-        key = titles.series_key(drawing.text)
+        key = f"{drawing.artist}: {titles.series_key(drawing.text)}"
         seen[key] += 1
         if seen[key] <= PER_SERIES:
             kept.append(drawing)

@@ -41,7 +41,7 @@ def samples(count: int, seed: int, count_tokens: CountTokens, tally: Tally, *, p
     while made < count:
         draw = random.Random(f"{seed}-{attempt}")
         attempt += 1
-        question = _question(draw)
+        question = question_of(draw)
         if question is None:
             continue
         known, chunks = question
@@ -64,7 +64,7 @@ def _settings(draw: random.Random) -> PromptSettings:
     )
 
 
-def _question(draw: random.Random) -> tuple[Known, list[Chunk]] | None:
+def question_of(draw: random.Random) -> tuple[Known, list[Chunk]] | None:
     kind = draw.choices(list(SHARES), list(SHARES.values()))[0]
     document = make(kind, draw)
     asks = [ask for ask in document.asks if all(key in document.values for key in ask.keys)]
@@ -109,7 +109,12 @@ def _answered(
     question, topic = _asked(draw, document, ask)
     value = document.values[ask.keys[0]] if not document.labels else document.shows
     known = Known(
-        question=question, topic=topic, about=ask.about, replies=_replies(draw, document, ask), evidence=(right.id,), values=(value,)
+        question=question,
+        topic=topic,
+        about=ask.about,
+        replies=_replies(draw, document, ask),
+        evidence=(right.id,),
+        values=(value,),
     )
     return known, _mixed(draw, _with_neighbours(draw, right, chunks), [_likest(other, question) for other in others])
 
@@ -151,7 +156,10 @@ def _twice(
     if ask.keys[0] not in ("total", "date"):
         return None
     values = document.values
-    table = Table(header=("Paid to", "Date", "Total"), rows=((Part(values["company"]), Part(values["date"]), Part(values["total"])),))
+    table = Table(
+        header=("Paid to", "Date", "Total"),
+        rows=((Part(values["company"]), Part(values["date"]), Part(values["total"])),),
+    )
     note = Document(kind="table", name=f"payments-{draw.randint(2010, 2027)}.xlsx", title="Payments", blocks=(table,))
     chunks, listed = document.chunks(), note.chunks()[-1]
     right = _holder(chunks, document, ask)
@@ -161,7 +169,9 @@ def _twice(
     pair = [right, listed] if draw.random() < 0.5 else [listed, right]
     replies = tuple(reply.replace(" [1]", " [1][2]") for reply in _replies(draw, document, ask))
     value = values[ask.keys[0]]
-    known = Known(question=question, topic=topic, replies=replies, evidence=(pair[0].id, pair[1].id), values=(value, value))
+    known = Known(
+        question=question, topic=topic, replies=replies, evidence=(pair[0].id, pair[1].id), values=(value, value)
+    )
     return known, _mixed(draw, pair, [_likest(other, question) for other in others[:1]])
 
 
@@ -189,7 +199,9 @@ def _replies(draw: random.Random, document: Document, ask: Ask) -> tuple[str, ..
 def _holder(chunks: Sequence[Chunk], document: Document, ask: Ask) -> Chunk | None:
     """The chunk that holds the asked value and most of the question."""
     value = fold(document.shows or document.values[ask.keys[0]])
-    holding = [chunk for chunk in chunks if value in fold(chunk.text) and (chunk.kind == "image") == bool(document.labels)]
+    holding = [
+        chunk for chunk in chunks if value in fold(chunk.text) and (chunk.kind == "image") == bool(document.labels)
+    ]
     return max(holding, key=lambda chunk: _shared(chunk, ask.question), default=None)
 
 

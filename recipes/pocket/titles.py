@@ -52,6 +52,11 @@ def series_key(text: str) -> str:
     return " ".join(sorted({_singular(word) for word in kept}))
 
 
+def artist_key(creator: str) -> str:
+    """Equal for one artist's spellings: "A.J. Ashton", "AJ Ashton [aj@…]"."""
+    return re.sub(r"[^a-z]", "", _plain(re.sub(r"[(\[<].*", "", creator).lower()))
+
+
 def looks_english(text: str, vocabulary: Set[str]) -> bool:
     """ASCII, no article of another language, and most of the words of three letters and more in `vocabulary`."""
     words = re.findall(r"[a-z]+", text)

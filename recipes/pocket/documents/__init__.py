@@ -1,7 +1,8 @@
 """Made-up business documents with known answers: seed → document → chunks, questions, a drawing.
 
 names, values, facts   what is written: people, firms, goods, amounts, dates, statements
-receipts, lists, prose, pictures   one function a kind: `random.Random` → Document
+wordings               how people ask and what is answered
+receipts invoices tables cards prose pictures   one function a kind: `random.Random` → Document
 noise    what a text recogniser makes of it
 drawing  the document as a picture file
 """
@@ -9,12 +10,14 @@ drawing  the document as a picture file
 import random
 from collections.abc import Callable, Mapping
 
+from recipes.pocket.documents.cards import card
 from recipes.pocket.documents.document import Ask, Document
-from recipes.pocket.documents.lists import card, invoice, price_list, schedule
+from recipes.pocket.documents.invoices import invoice
 from recipes.pocket.documents.noise import read_by_ocr
 from recipes.pocket.documents.pictures import picture
 from recipes.pocket.documents.prose import handbook, letter, manual, minutes
 from recipes.pocket.documents.receipts import receipt
+from recipes.pocket.documents.tables import price_list, schedule
 
 KINDS: Mapping[str, Callable[[random.Random], Document]] = {
     "receipt": receipt,

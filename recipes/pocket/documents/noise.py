@@ -31,7 +31,9 @@ def read_by_ocr(document: Document, draw: random.Random, *, strength: float) -> 
 
     worn = document.changed(change)
     blocks = [_crowded(block, draw, strength) if isinstance(block, Written) else block for block in worn.blocks]
-    return replace(worn, blocks=tuple(block for block in blocks if not isinstance(block, Written) or block.text.strip()))
+    return replace(
+        worn, blocks=tuple(block for block in blocks if not isinstance(block, Written) or block.text.strip())
+    )
 
 
 def misread(text: str, draw: random.Random, *, share: float) -> str:

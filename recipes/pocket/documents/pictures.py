@@ -2,9 +2,10 @@
 
 import random
 
-from recipes.pocket.documents.document import Ask, Document
+from recipes.pocket.documents.document import Document
 from recipes.pocket.documents.names import coined
-from recipes.pocket.documents.values import digits
+from recipes.pocket.documents.values import digits, listed
+from recipes.pocket.documents.wordings import Name, ask, parsed
 
 # what people ask for = the labels that a classifier of ImageNet's classes gives it
 _SEEN = """
@@ -59,21 +60,34 @@ panda = giant panda; lesser panda
 wild cat = lynx; leopard, jaguar; cheetah
 deer = impala, gazelle; hartebeest
 """
-_PLAIN = """
-    koala|zebra|lion|tiger|elephant bank|camel|llama|hedgehog|beaver|otter|badger|hippopotamus|bison|kite|ostrich|peacock|
-    flamingo|toucan|macaw|hen|crane|pelican|jellyfish|starfish|snail|lobster|hermit crab|bee|ladybug|dragonfly|scorpion|
-    accordion|cello|drum|flute|harp|trombone|violin|balloon|barrel|basketball|bathtub|beacon|binoculars|birdhouse|bookcase|
-    broom|bucket|candle|cannon|carousel|chain saw|corkscrew|crib|envelope|fountain|frying pan|gasmask|hammer|hourglass|
-    iron|jigsaw puzzle|lawn mower|lighter|mailbox|microphone|microscope|mousetrap|nail|padlock|paintbrush|parachute|piano|
-    pinwheel|plow|pretzel|quilt|refrigerator|rocking chair|safe|saxophone|screwdriver|sewing machine|shovel|snowmobile|sundial|
-    sunglasses|swing|thimble|toaster|tractor|tripod|trophy|typewriter keyboard|umbrella|unicycle|vase|vending machine|wallet|
-    whistle|windmill tower|wooden spoon|yurt|ice cream|pizza|pineapple|artichoke|corn|acorn|rugby ball|ski|tent|totem pole
-"""
-PLAIN = tuple(" ".join(name.split()) for name in _PLAIN.split("|"))
+PLAIN = listed("""
+    koala|zebra|lion|tiger|elephant|camel|llama|hedgehog|beaver|otter|badger|hippopotamus|bison|kite|ostrich|
+    peacock|flamingo|toucan|macaw|hen|crane|pelican|jellyfish|starfish|snail|lobster|hermit crab|bee|ladybug|
+    dragonfly|scorpion|accordion|cello|drum|flute|harp|trombone|violin|balloon|barrel|basketball|bathtub|beacon|
+    binoculars|birdhouse|bookcase|broom|bucket|candle|cannon|carousel|chain saw|corkscrew|crib|envelope|fountain|
+    frying pan|gasmask|hammer|hourglass|iron|jigsaw puzzle|lawn mower|lighter|mailbox|microphone|microscope|
+    mousetrap|nail|padlock|paintbrush|parachute|piano|pinwheel|plow|pretzel|quilt|refrigerator|rocking chair|safe|
+    saxophone|screwdriver|sewing machine|shovel|snowmobile|sundial|sunglasses|swing|thimble|toaster|tractor|tripod|
+    trophy|typewriter|umbrella|unicycle|vase|vending machine|wallet|whistle|windmill|wooden spoon|yurt|ice cream|
+    pizza|pineapple|artichoke|corn|acorn|rugby ball|ski|tent|totem pole
+""")
 SEEN = tuple(
     (asked.strip(), tuple(label.strip() for label in labels.split(";")))
     for asked, labels in (row.split("=") for row in _SEEN.strip().splitlines())
 )
+
+(_WORDING,) = parsed("""
+    label
+    ? Is there a <kind> of <thing>? Do we have a <kind> of <thing>? Which <kind> shows <thing>?
+    ? Where is the <kind> of the <name>? Have we got <thing> in the collection? Which file has the <name>?
+    ? In which <kind> can one see <thing>? Can you find a <kind> with <thing>?
+    ~ Show me the <name>
+    ~ Show me a <kind> of <thing>
+    ~ <kind> of <thing>
+    ~ I am looking for a <kind> of <thing>
+    = The picture {file} shows <shown>.
+    + And <thing>?
+""")
 
 
 def picture(draw: random.Random) -> Document:
@@ -86,14 +100,9 @@ def picture(draw: random.Random) -> Document:
         labels = (asked, *draw.sample(PLAIN, draw.choice([0, 0, 1, 2])))
     shown = next((label for label in labels if asked.lower() in label.lower()), labels[0])
     kind = draw.choice(["photo", "picture", "picture", "drawing", "photograph", "image"])
-    thing = _one(asked)
-    questions = [
-        f"Is there a {kind} of {thing}?", f"Do we have a {kind} of {thing}?", f"Show me the {asked}", f"Which {kind} shows {thing}?",
-        f"Where is the {kind} of the {asked}?", f"{kind} of {thing}", f"I am looking for a {kind} of {thing}", f"Have we got {thing} in the collection?",
-        f"Find a {kind} with {thing}", f"In which {kind} can one see {thing}?", f"Which file has the {asked}?", f"Show me a {kind} of {thing}",
-    ]  # fmt: skip
-    ask = Ask(question=draw.choice(questions), keys=("label",), about="", answers=(f"The picture {{file}} shows {_one(shown)}.",), then=f"And {thing}?")
-    return Document(kind="picture", name=_file_name(draw), blocks=(), asks=(ask,), labels=labels, shows=shown)
+    names = {"kind": Name(kind), "thing": Name(_one(asked)), "name": Name(asked), "shown": Name(_one(shown))}
+    question = ask(draw, _WORDING, names)
+    return Document(kind="picture", name=_file_name(draw), blocks=(), asks=(question,), labels=labels, shows=shown)
 
 
 def _one(thing: str) -> str:
@@ -103,9 +112,9 @@ def _one(thing: str) -> str:
 
 
 def _file_name(draw: random.Random) -> str:
-    word = coined(draw).lower()
-    stem = draw.choice(
-        [f"IMG_{digits(draw, 4)}", f"DSC{digits(draw, 5)}", f"P10{digits(draw, 5)}", f"{word}-{draw.randint(1, 99):02}", f"{word}-{coined(draw).lower()}",
-         f"trip-{draw.randint(1, 30)}", f"{word}_{draw.randint(1, 9)}", f"stamp-{draw.randint(1, 40):02}", f"scan {draw.randint(1, 99)}", f"the {word} album {draw.randint(1, 20)}"]
-    )  # fmt: skip
+    word, number = coined(draw).lower(), draw.randint(1, 99)
+    camera = draw.choice([f"IMG_{digits(draw, 4)}", f"DSC{digits(draw, 5)}", f"P10{digits(draw, 5)}"])
+    worded = draw.choice([f"{word}-{number:02}", f"{word}-{coined(draw).lower()}", f"the {word} album {number}"])
+    counted = draw.choice([f"trip-{number}", f"{word}_{number}", f"stamp-{number:02}", f"scan {number}"])
+    stem = draw.choice([camera, worded, counted])
     return stem + draw.choice([".jpg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif"])

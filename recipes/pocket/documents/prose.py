@@ -6,10 +6,39 @@ from dataclasses import dataclass, replace
 from recipes.pocket.documents.document import Ask, Document, Part, Written, line
 from recipes.pocket.documents.facts import FACTS, FILLERS, VALUES, Fact
 from recipes.pocket.documents.names import MACHINES, coined, company, person, street, town
-from recipes.pocket.documents.values import LONG_STYLES, any_day, digits, written_date
+from recipes.pocket.documents.values import LONG_STYLES, any_day, digits, listed, written_date
+from recipes.pocket.documents.wordings import Name, ask, asks, parsed
 
-_CLUBS = "sailing club|garden association|choir|chess club|allotment society|parents' council|rowing club|theatre group|village council|film society".split("|")  # fmt: skip
-_HOUSES = "youth hostel|swimming hall|city archive|botanical garden|open-air museum|climbing hall|library|observatory|community centre|old brewery".split("|")  # fmt: skip
+_CLUBS = listed("""
+    sailing club|garden association|choir|chess club|allotment society|parents' council|rowing club|
+    theatre group|village council|film society
+""")
+_HOUSES = listed("""
+    youth hostel|swimming hall|city archive|botanical garden|open-air museum|climbing hall|
+    library|observatory|community centre|old brewery
+""")
+_HELD = parsed("""
+    held
+    ? When did the <thing> meet? When was the meeting of the <thing>?
+    = The meeting was on {held}.
+    = It was {held}.
+    = On {held}.
+    + And when did they meet?
+""")
+_WRITTEN = parsed("""
+    sent
+    ? When did <thing> write? What is the date of the letter from <thing>? When was the letter of <thing> written?
+    = The letter is of {sent}.
+    = The date is {sent}.
+    = It is {sent}.
+    + And what is its date?
+
+    writer
+    ? Who signed the letter from <thing>? Who wrote to us for <thing>?
+    = It is {writer}.
+    = {writer}.
+    + And who signed it?
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +58,25 @@ class _Told:
 
     def ask(self, draw: random.Random) -> Ask:
         """The question names the thing or leaves it to the document."""
-        asked = draw.choice(self.fact.questions)
-        question, about = asked.replace("<thing>", self.thing), self.thing if "<thing>" in asked else ""
-        answers = tuple(
-            answer.replace("<thing>", self.thing).replace("{}", "{" + self.key + "}") for answer in self.fact.answers
-        )
-        short = draw.choice(self.fact.questions).replace("the <thing>", "it").replace("<thing>", "they")
-        then = f"And {short[0].lower()}{short[1:]}"
-        return Ask(question=question, keys=(self.key,), answers=(*answers, "It is {" + self.key + "}."), about=about, then=then)
+        wording = self.fact.wording
+        answers = tuple(answer.replace("{}", "{" + self.key + "}") for answer in wording.answers)
+        short = draw.choice(wording.questions).replace("the <thing>", "it")
+        follow_ups = () if "<thing>" in short else (f"And {short[0].lower()}{short[1:]}",)
+        asked = replace(wording, key=self.key, answers=(*answers, "It is {" + self.key + "}."), follow_ups=follow_ups)
+        return ask(draw, asked, {"thing": Name(self.thing, self.thing)})
 
 
 def _told(draw: random.Random, manner: str, thing: str, count: int) -> tuple[list[_Told], tuple[str, ...]]:
     """Some facts, and questions for facts that are left out."""
     facts = draw.sample(FACTS[manner], count + 4)
-    told = [_Told(fact, f"fact {n}", VALUES[fact.value](draw), thing) for n, fact in enumerate(facts[:count])]
-    absent = tuple(draw.choice(fact.questions).replace("<thing>", thing) for fact in facts[count:])
+    told = [_Told(fact, f"fact {n}", VALUES[fact.wording.key](draw), thing) for n, fact in enumerate(facts[:count])]
+    absent = tuple(draw.choice(fact.wording.questions).replace("<thing>", thing) for fact in facts[count:])
     return told, absent
 
 
 def _paragraphs(draw: random.Random, manner: str, told: list[_Told]) -> list[Written]:
     lines = [Written(parts=each.parts) for each in told]
-    for filler in draw.sample(FILLERS[manner].split("|"), draw.randint(0, 3)):
+    for filler in draw.sample(FILLERS[manner], draw.randint(0, 3)):
         lines.insert(draw.randrange(len(lines) + 1), line(filler))
     return lines
 
@@ -76,10 +103,12 @@ def minutes(draw: random.Random) -> Document:
         line(f"{draw.choice(['Held', 'Meeting', 'Session'])} on ", ("held", when), f" in {town(draw)}."),
         line("Present: ", ", ".join(person(draw) for _ in range(draw.randint(2, 4))) + "."),
     ]
-    asks = (Ask(question=draw.choice([f"When did the {thing} meet?", f"When was the meeting of the {thing}?"]), keys=("held",), about=thing, answers=("The meeting was on {held}.", "It was {held}.", "On {held}."), then="And when did they meet?"),)  # fmt: skip
+    held = asks(draw, _HELD, {"thing": Name(thing, thing)})
     name = f"minutes-{day:%Y-%m-%d}.docx"
-    document = _prose(draw, "minutes", name, f"Minutes of the {thing}", [*head, *_paragraphs(draw, "minutes", told)], told, absent)
-    return _with_asks(document, asks)
+    document = _prose(
+        draw, "minutes", name, f"Minutes of the {thing}", [*head, *_paragraphs(draw, "minutes", told)], told, absent
+    )
+    return replace(document, asks=(*document.asks, *held))
 
 
 def letter(draw: random.Random) -> Document:
@@ -92,17 +121,29 @@ def letter(draw: random.Random) -> Document:
     sender = firm.name if thing == firm.short else thing
     mail = draw.random() < 0.4
     if mail:
-        head = [line(f"From: {sender}"), line("Subject: ", draw.choice(["Your order", "Our appointment", "Visit", "Invoice", "Offer"])), line("Date: ", ("sent", day))]
+        head = [
+            line(f"From: {sender}"),
+            line("Subject: ", draw.choice(["Your order", "Our appointment", "Visit", "Invoice", "Offer"])),
+            line("Date: ", ("sent", day)),
+        ]
     else:
-        head = [line(("sender", sender)), line(f"{street(draw, firm.style)}, {town(draw)}"), line(("sent", day), align=1)]
+        head = [
+            line(("sender", sender)),
+            line(f"{street(draw, firm.style)}, {town(draw)}"),
+            line(("sent", day), align=1),
+        ]
     close = [line("Kind regards"), line(("writer", writer))]
-    title = draw.choice([f"Letter from {sender}", f"Re: {draw.choice(['offer', 'order', 'delivery', 'contract'])}"]) if mail else ""
-    name = f"{draw.choice(['letter', 'mail', 'scan'])}-{digits(draw, 5)}." + ("eml" if mail else draw.choice(["pdf", "jpg", "docx"]))
-    asks = [Ask(question=draw.choice([f"When did {thing} write?", f"What is the date of the letter from {thing}?", f"When was the letter of {thing} written?"]), keys=("sent",), about=thing, answers=("The letter is of {sent}.", "The date is {sent}.", "It is {sent}.", "On {sent}."), then="And what is its date?")]  # fmt: skip
-    if thing == firm.short:
-        asks.append(Ask(question=draw.choice([f"Who signed the letter from {thing}?", f"Who wrote to us for {thing}?"]), keys=("writer",), about=thing, answers=("It is {writer}.", "{writer}."), then="And who signed it?"))  # fmt: skip
+    title = (
+        draw.choice([f"Letter from {sender}", f"Re: {draw.choice(['offer', 'order', 'delivery', 'contract'])}"])
+        if mail
+        else ""
+    )
+    name = f"{draw.choice(['letter', 'mail', 'scan'])}-{digits(draw, 5)}." + (
+        "eml" if mail else draw.choice(["pdf", "jpg", "docx"])
+    )
+    about = asks(draw, _WRITTEN if thing == firm.short else _WRITTEN[:1], {"thing": Name(thing, thing)})
     document = _prose(draw, "letter", name, title, [*head, *_paragraphs(draw, "letter", told), *close], told, absent)
-    return _with_asks(document, tuple(asks))
+    return replace(document, asks=(*document.asks, *about))
 
 
 def handbook(draw: random.Random) -> Document:
@@ -116,16 +157,17 @@ def handbook(draw: random.Random) -> Document:
 
 
 def _prose(
-    draw: random.Random, kind: str, name: str, title: str, lines: list[Written], told: list[_Told], absent: tuple[str, ...]
+    draw: random.Random,
+    kind: str,
+    name: str,
+    title: str,
+    lines: list[Written],
+    told: list[_Told],
+    absent: tuple[str, ...],
 ) -> Document:
     scanned = name.endswith(".jpg") or (name.endswith(".pdf") and draw.random() < 0.5)
-    asks = tuple(each.ask(draw) for each in told)
     return Document(
-        kind=kind, name=name, title="" if name.endswith(".jpg") else title, blocks=tuple(lines), asks=asks,
+        kind=kind, name=name, title="" if name.endswith(".jpg") else title, blocks=tuple(lines),
+        asks=tuple(each.ask(draw) for each in told),
         absent=absent, scanned=scanned,
     )  # fmt: skip
-
-
-def _with_asks(document: Document, asks: tuple[Ask, ...]) -> Document:
-    return replace(document, asks=(*document.asks, *asks))
-

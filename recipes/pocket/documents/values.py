@@ -15,6 +15,16 @@ MONTHS = (
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The names in `a|b|…`, which may be broken over lines."""
+    return tuple(" ".join(name.split()) for name in text.split("|"))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The single words of a text."""
+    return tuple(text.split())
+
+
 def weighted(draw: random.Random, *choices: tuple[float, Item]) -> Item:
     """One of the choices, by weight."""
     return draw.choices([item for _, item in choices], [weight for weight, _ in choices])[0]
@@ -26,8 +36,10 @@ def any_day(draw: random.Random, first: int = 2009, last: int = 2027) -> date:
     return start + timedelta(days=draw.randrange((date(last, 12, 31) - start).days))
 
 
-DATE_STYLES = ("d/m/Y", "d/m/y", "d-m-Y", "d-m-y", "d.m.Y", "Y-m-d", "Y/m/d", "j M Y", "d M Y", "d MON Y", "j F Y", "F j, Y",
-               "d-M-Y", "j/n/Y", "m/d/Y", "dMY")  # fmt: skip
+DATE_STYLES = (
+    "d/m/Y", "d/m/y", "d-m-Y", "d-m-y", "d.m.Y", "Y-m-d", "Y/m/d", "j M Y", "d M Y", "d MON Y", "j F Y", "F j, Y",
+    "d-M-Y", "j/n/Y", "m/d/Y", "dMY",
+)  # fmt: skip
 LONG_STYLES = ("j F Y", "j F Y", "F j, Y", "d M Y", "W, j F Y", "Y-m-d", "d.m.Y", "d/m/Y")
 
 
