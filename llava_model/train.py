@@ -240,7 +240,8 @@ class _Training:
         snapshot = state.take(self.module, self.optimizer, step=step)
         folder = self.settings.out / f"checkpoint-{step:06d}"
         if self.accelerator.is_main_process:
-            with writing(folder, replace(self.manifest, step=step)) as unfinished:
+            # a new module draws random numbers, and the run must not notice that a checkpoint was written
+            with torch.random.fork_rng(devices=[]), writing(folder, replace(self.manifest, step=step)) as unfinished:
                 self._write_parts(unfinished, snapshot)
                 state.write(unfinished, snapshot)
             self._drop_old()

@@ -1,5 +1,6 @@
 """Tiny tokenizers and models, made on the spot from a seed; nothing is downloaded."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # training_world lies beside the tests, which are no packages
 
 CORPUS = [
     "The quick brown fox jumps over the lazy dog. How many chairs did the factory in Rome make in 1994?",
@@ -117,50 +120,56 @@ TOKENIZERS = ("chatml", "llama_3", "llama_2", "phi", "shouting")
 @pytest.fixture(scope="session")
 def make_tokenizer() -> Callable[[str], Any]:
     """A fresh tokenizer of this kind, with `<image>`; see TOKENIZERS."""
+    return make_tiny_tokenizer
+
+
+def make_tiny_tokenizer(kind: str) -> Any:
+    """One of TOKENIZERS, for processes that pytest does not run too."""
     from llava_model.tokenize import prepare_tokenizer
 
-    return lambda kind: prepare_tokenizer(_make_tokenizer(kind))
+    return prepare_tokenizer(_make_tokenizer(kind))
+
+
+def make_tiny_foreign(
+    *, tower: str = "clip", select: str = "default", activation: str = "gelu", layer: int = -2,
+    vocabulary: int = 512, image_token: int = 500, tied: bool = False,
+) -> Any:  # fmt: skip
+    """transformers' LLaVA with random weights: 3 layers of vision, 2 of Llama, 512 words."""
+    import torch
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        SiglipVisionConfig,
+    )
+
+    torch.set_num_threads(1)  # two threads only wait for each other in models this small
+    torch.manual_seed(0)
+    vision_class = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower]
+    vision = vision_class(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, image_size=28,
+        patch_size=14,
+    )  # fmt: skip
+    text = LlamaConfig(
+        hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=vocabulary, max_position_embeddings=512, tie_word_embeddings=tied,
+        bos_token_id=None, eos_token_id=None, pad_token_id=None,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=vision, text_config=text, image_token_index=image_token, projector_hidden_act=activation,
+        vision_feature_select_strategy=select, vision_feature_layer=layer, image_seq_length=4,
+    )  # fmt: skip
+    foreign = LlavaForConditionalGeneration(config).eval()
+    for parameter in foreign.parameters():  # biases and norms differ from their neutral start
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return foreign
 
 
 @pytest.fixture(scope="session")
 def make_foreign() -> Callable[..., Any]:
-    """transformers' LLaVA with random weights: 3 layers of vision, 2 of Llama, 500 words."""
-
-    def make(
-        *, tower: str = "clip", select: str = "default", activation: str = "gelu", layer: int = -2,
-        vocabulary: int = 512, image_token: int = 500, tied: bool = False,
-    ) -> Any:  # fmt: skip
-        import torch
-        from transformers import (
-            CLIPVisionConfig,
-            LlamaConfig,
-            LlavaConfig,
-            LlavaForConditionalGeneration,
-            SiglipVisionConfig,
-        )
-
-        torch.set_num_threads(1)  # two threads only wait for each other in models this small
-        torch.manual_seed(0)
-        vision_class = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower]
-        vision = vision_class(
-            hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, image_size=28,
-            patch_size=14,
-        )  # fmt: skip
-        text = LlamaConfig(
-            hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, vocab_size=vocabulary, max_position_embeddings=512, tie_word_embeddings=tied,
-            bos_token_id=None, eos_token_id=None, pad_token_id=None,
-        )  # fmt: skip
-        config = LlavaConfig(
-            vision_config=vision, text_config=text, image_token_index=image_token, projector_hidden_act=activation,
-            vision_feature_select_strategy=select, vision_feature_layer=layer, image_seq_length=4,
-        )  # fmt: skip
-        foreign = LlavaForConditionalGeneration(config).eval()
-        for parameter in foreign.parameters():  # biases and norms differ from their neutral start
-            parameter.data += 0.05 * torch.randn_like(parameter)
-        return foreign
-
-    return make
+    """See `make_tiny_foreign`."""
+    return make_tiny_foreign
 
 
 @pytest.fixture(scope="session")

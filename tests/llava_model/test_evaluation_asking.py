@@ -178,6 +178,7 @@ def test_pope_is_asked_in_llavas_words_and_scored_by_setting(tmp_path: Path) -> 
     result = answer_all(made, Parrot("Yes"), tmp_path / "out" / "a.jsonl", settings={})
     assert result.values["settings"]["random"]["accuracy"] == 100.0
     assert result.values["settings"]["popular"]["accuracy"] == 0.0
+    assert score("pope", tmp_path / "out" / "a.jsonl", tmp_path).values == result.values
 
 
 def test_mme_is_asked_from_its_release_folder_with_llavas_words(tmp_path: Path) -> None:
@@ -194,6 +195,7 @@ def test_mme_is_asked_from_its_release_folder_with_llavas_words(tmp_path: Path) 
     ]  # fmt: skip
     result = answer_all(made, Parrot("Yes"), tmp_path / "out" / "a.jsonl", settings={})
     assert result.values["tasks"] == {"count": 50.0, "posters": 50.0} and result.values["perception"] == 100.0
+    assert score("mme", tmp_path / "out" / "a.jsonl", tmp_path).values == result.values
 
 
 def test_scienceqa_is_asked_with_context_choices_and_the_letter_instruction(tmp_path: Path) -> None:

@@ -84,3 +84,11 @@ def test_held_out_samples_are_a_benchmark_as_they_are(tmp_path: Path) -> None:
     assert result.values["exact"] == pytest.approx(100 / 3)
     assert result.values["contains"] == pytest.approx(200 / 3)
     assert result.problems[0].ids == ("c",)
+
+
+def test_answers_by_position_with_a_torn_line_give_no_score_instead_of_shifted_answers(
+    references: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "triangle"}\n{"text": "r\n{"text": "no"}\n{"text": "yes"}\n')
+    with pytest.raises(UnscorableError, match="without ids"):
+        score(tmp_path / "a.jsonl", references)

@@ -1,5 +1,6 @@
 """MME's folder of tab-separated task files."""
 
+import json
 import random
 from pathlib import Path
 
@@ -77,3 +78,20 @@ def test_a_folder_without_task_files_gives_no_score(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("a\tb\tYes\tYes\n")
     with pytest.raises(UnscorableError, match=r"existence\.txt"):
         score(tmp_path)
+
+
+def test_llavas_answers_are_scored_with_the_release_folder(tmp_path: Path) -> None:
+    release = tmp_path / "release" / "count"
+    release.mkdir(parents=True)
+    for number in (1, 2):
+        (release / f"{number:04d}.jpg").write_bytes(b"")
+        lines = "Is it so? Please answer yes or no.\tYes\nIs it not?  Please answer yes or no.\tNo\n"
+        (release / f"{number:04d}.txt").write_text(lines)
+    tail = "\nAnswer the question using a single word or phrase."
+    said = [("1", "Is it so?", "Yes"), ("1", "Is it not?", "No"), ("2", "Is it so?", "No"), ("9", "Is it so?", "No")]
+    records = [{"question_id": f"count/000{n}.jpg", "prompt": q + tail, "text": a} for n, q, a in said]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    result = score(tmp_path / "a.jsonl", tmp_path / "release")
+    assert result.values["tasks"]["count"] == pytest.approx(200 / 3 + 100)  # 2 of 3 questions, 1 of 1 whole picture
+    found = {problem.kind: problem.ids for problem in result.problems if problem.kind in ("missing", "extra")}
+    assert found["extra"] == ("count/0009.jpg",) and len(found["missing"]) == 1

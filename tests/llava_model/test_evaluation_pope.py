@@ -177,3 +177,24 @@ def test_every_text_is_yes_or_no(text: str) -> None:
 def test_without_labels_it_says_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(UnscorableError, match="label files"):
         score(tmp_path / "a.jsonl", None)
+
+
+def test_answers_that_fit_nowhere_give_no_score_instead_of_shifted_pairs(tmp_path: Path) -> None:
+    references = written(tmp_path / "coco_pope_random.json", some_labels("random", 20))
+    answers = written(tmp_path / "a.jsonl", [{"answer": "No"}] * 19)
+    with pytest.raises(UnscorableError):
+        score(answers, references)
+
+
+def test_the_interval_holds_the_mean_f1_and_narrows_with_more_questions(tmp_path: Path) -> None:
+    widths = []
+    for count in (50, 800):
+        references = written(tmp_path / "coco_pope_random.json", some_labels("random", count))
+        draw = random.Random(1)
+        answers = [{"question_id": n, "text": draw.choice(["Yes", "No"])} for n in range(1, count + 1)]
+        result = score(written(tmp_path / "a.jsonl", answers), references)
+        assert result.interval is not None and result.headline is not None
+        low, high = result.interval
+        assert low < result.headline < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
