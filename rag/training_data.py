@@ -67,6 +67,18 @@ class Tally:
     repaired: int = 0  # the first wording did not verify, a later one did
     tokens: list[int] = field(default_factory=list)
 
+    def add(self, other: "Tally") -> None:
+        """Count what another one counted."""
+        self.outcomes += other.outcomes
+        self.repaired += other.repaired
+        self.tokens += other.tokens
+
+    def leave_out(self, reason: str) -> None:
+        """The last sample is not used after all."""
+        self.tokens.pop()
+        self.outcomes["answered"] -= 1
+        self.outcomes[reason] += 1
+
 
 def ground(
     name: str,
@@ -190,25 +202,36 @@ def samples_from(
     """
     draw = random.Random(seed)
     tally = tally if tally is not None else Tally()
+
+    def made(name: str, known: Known, found: Sequence[Chunk]) -> Iterator[Sample]:
+        first = Tally()
+        sample = ground(name, known, as_hits(found), count_tokens=count_tokens, settings=settings, tally=first).sample
+        if sample is None and known.evidence:  # behind others it is not shown: a good search has it first
+            found = sorted(found, key=lambda chunk: chunk.id not in known.evidence)
+            first = Tally()
+            sample = ground(
+                name, known, as_hits(found), count_tokens=count_tokens, settings=settings, tally=first
+            ).sample
+        tally.add(first)
+        yield from (sample,) if sample is not None else ()
+
     for number, each in enumerate(questions):
         right = _holding(chunks, each) if each.answer else None
         rivals = _rivals(chunks, each, without=right)
-        if each.answer and right is None:
+        name = f"own-{number:05}"
+        if right is not None:
+            yield from made(name, *_answered(each, right, rivals, draw))
+            if draw.random() < refused_share / max(1e-9, 1 - refused_share):
+                yield from made(f"{name}-gone", *_taken_away(each, right, rivals, draw))
+        elif each.answer:
             tally.outcomes["not shown"] += 1
-            continue
-        made = [_answered(each, right, rivals, draw)] if right else [(Known(question=each.question), as_hits(rivals[:3]))]
-        if right and draw.random() < refused_share / max(1e-9, 1 - refused_share):
-            made.append(_taken_away(each, right, rivals, draw))
-        for version, (known, hits) in enumerate(made):
-            name = f"own-{number:05}-{version}"
-            sample = ground(name, known, hits, count_tokens=count_tokens, settings=settings, tally=tally).sample
-            if sample is not None:
-                yield sample
+        else:
+            yield from made(name, Known(question=each.question), rivals[:3])
 
 
 def _answered(
     asked: QuestionAnswer, right: Chunk, rivals: Sequence[Chunk], draw: random.Random
-) -> tuple[Known, tuple[Hit, ...]]:
+) -> tuple[Known, list[Chunk]]:
     beside = list(rivals[: draw.randint(0, 3)])
     beside.insert(draw.randint(0, len(beside)), right)
     answer = asked.answer.strip().rstrip(".")
@@ -216,17 +239,17 @@ def _answered(
     if len(answer.split()) > 4:
         replies = replies[1:]
     known = Known(question=asked.question, replies=replies, evidence=(right.id,), values=(answer,))
-    return known, as_hits(beside)
+    return known, beside
 
 
 def _taken_away(
     asked: QuestionAnswer, right: Chunk, rivals: Sequence[Chunk], draw: random.Random
-) -> tuple[Known, tuple[Hit, ...]]:
+) -> tuple[Known, list[Chunk]]:
     left = list(rivals[: draw.randint(1, 3)])
     if draw.random() < 0.5:
         left.insert(0, without_value(right, asked.answer))
     left = [without_value(chunk, asked.answer) for chunk in left]
-    return Known(question=asked.question, missing=(asked.answer,)), as_hits(left)
+    return Known(question=asked.question, missing=(asked.answer,)), left
 
 
 def as_hits(chunks: Sequence[Chunk]) -> tuple[Hit, ...]:
@@ -240,7 +263,9 @@ def without_value(chunk: Chunk, value: str) -> Chunk:
     """The chunk without the lines (of a table: the rows) in which the value stands, and without its title if that
     says it too. Its id stays."""
     wanted = _key(value)
-    gone = {row for passage in passages(chunk) if wanted in _key(passage.quote) for row in _key(passage.quote).split("\n")}
+    gone = {
+        row for passage in passages(chunk) if wanted in _key(passage.quote) for row in _key(passage.quote).split("\n")
+    }
     kept = [row for row in chunk.text.split("\n") if wanted not in _key(row) and _key(row) not in gone]
     return replace(
         chunk,

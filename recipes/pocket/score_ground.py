@@ -125,15 +125,12 @@ def _letters(text: str) -> str:
 
 def synthetic(limit: int) -> Iterator[Case]:
     """Held-out documents: questions answered and refused as the training data has them."""
-    from recipes.pocket.make_ground import question_of
+    from recipes.pocket.documents.questions import plan, question
 
     for number in range(limit):
-        found = None
-        attempt = 0
-        while found is None:
-            found = question_of(random.Random(f"{SYNTHETIC_SEED}-{number}-{attempt}"))
-            attempt += 1
-        known, chunks = found
+        planned = plan(random.Random(f"{SYNTHETIC_SEED}-{number}"))
+        drawn = (question(planned, random.Random(f"{SYNTHETIC_SEED}-{number}-{attempt}")) for attempt in range(1000))
+        known, chunks = next(found for found in drawn if found is not None)
         hits = as_hits(chunks)
         paths = frozenset(hit.chunk.path for hit in hits if hit.chunk.id in known.evidence)
         yield Case(

@@ -137,7 +137,7 @@ class Document:
             blocks=tuple(self._read_blocks(1 if paged else None)),
             is_picture=is_picture,
         )
-        labels = self.labels or _LOOKS[int(digest[:4], 16) % len(_LOOKS)]
+        labels = self.labels or _LOOKS[sum(self.name.encode()) % len(_LOOKS)]
         known = [Label(text=label, probability=0.5) for label in labels]
         made = chunks(reading, source=source, image_folder=f"pages/{digest[:8]}", settings=ChunkSettings())
         return tuple(with_labels(chunk, known) if chunk.kind == "image" else chunk for chunk in made)

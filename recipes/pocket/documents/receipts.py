@@ -53,6 +53,7 @@ _DATES = {
         "Datum", "Belegdatum", "Date", "",
     ),
 }  # fmt: skip
+_COLUMNS = ("Item Qty Total", "QTY DESCRIPTION AMOUNT", "Description Qty Price Amt", "CODE/DESC PRICE AMOUNT")
 _NUMBERS = ("Bill No", "Receipt No", "Invoice #", "Doc No.", "Inv. No", "Ref", "Slip")
 _CASHIERS = ("Cashier", "CASHIER", "Served by", "Staff", "Operator")
 _NETS = ("Sub Total", "SUBTOTAL", "Subtotal", "Total (Excluding GST)", "Taxable amount")
@@ -168,7 +169,7 @@ class _Till:
     shop: Company
     manner: str
     day: date
-    date: str
+    dated: str
     time: str
     money: Money
     goods: tuple[tuple[str, int, float], ...]  # name, count, price of one
@@ -189,9 +190,14 @@ def receipt(draw: random.Random) -> Document:
         *_totals(draw, till),
         *_foot(draw, till),
     ]
-    name = _file_name(draw)
-    asks = _asks(draw, till)
-    return Document(kind="receipt", name=name, blocks=tuple(lines), asks=asks, absent=_absent(draw, till), scanned=True)
+    return Document(
+        kind="receipt",
+        name=_file_name(draw),
+        blocks=tuple(lines),
+        asks=_asks(draw, till),
+        absent=_absent(draw, till),
+        scanned=True,
+    )
 
 
 def _till(draw: random.Random) -> _Till:
@@ -209,7 +215,7 @@ def _till(draw: random.Random) -> _Till:
     total = round(sum(count * price for _, count, price in goods), 2)
     paid = total if draw.random() < 0.3 else float(-(-total // 10) * 10)
     return _Till(
-        shop=shop, manner=manner, day=day, date=written_date(day, draw.choice(DATE_STYLES)), time=clock(draw),
+        shop=shop, manner=manner, day=day, dated=written_date(day, draw.choice(DATE_STYLES)), time=clock(draw),
         money=draw.choice(MONEY_STYLES[shop.style]), goods=goods, cashier=person(draw).split()[0], number=code(draw),
         total=total, paid=paid,
     )  # fmt: skip
@@ -218,9 +224,8 @@ def _till(draw: random.Random) -> _Till:
 def _head(draw: random.Random, till: _Till, shown: str) -> list[Written]:
     lines = []
     if draw.random() < 0.2:  # a brand or somebody's note stands above the company
-        lines.append(
-            line(draw.choice([person(draw).lower(), digits(draw, 4), till.shop.short.split()[0].upper()]), align=0.5)
-        )
+        above = [person(draw).lower(), digits(draw, 4), till.shop.short.split()[0].upper()]
+        lines.append(line(draw.choice(above), align=0.5))
     tail = f" ({digits(draw, 6)}-{draw.choice('ADHKMPTVWX')})" if draw.random() < 0.25 else ""
     lines.append(line(("company", shown), tail, align=0.5))
     if not tail and draw.random() < 0.5:
@@ -230,11 +235,8 @@ def _head(draw: random.Random, till: _Till, shown: str) -> list[Written]:
     if draw.random() < 0.5:
         lines.append(line(draw.choice(["Tel: ", "TEL ", "Phone: "]), ("phone", phone(draw)), align=0.5))
     if draw.random() < 0.45:
-        lines.append(
-            line(
-                f"{draw.choice(['GST ID', 'GST No', 'GST Reg No', 'VAT No', 'Tax ID'])}: {digits(draw, 12)}", align=0.5
-            )
-        )
+        known_as = draw.choice(["GST ID", "GST No", "GST Reg No", "VAT No", "Tax ID"])
+        lines.append(line(f"{known_as}: {digits(draw, 12)}", align=0.5))
     if draw.random() < 0.7:
         lines.append(line(draw.choice(_HEADINGS[till.manner]), align=0.5))
     return lines
@@ -245,7 +247,7 @@ def _meta(draw: random.Random, till: _Till) -> list[Written]:
     opening = f"{label}{draw.choice([': ', ' : ', ' ', ':'])}" if label else ""
     after = draw.choice(["", f" {till.time}", f" {till.time}", f"  Time: {till.time}"])
     colon = draw.choice([": ", " : ", ":"])
-    lines = [line(opening, ("date", till.date), after), line(draw.choice(_NUMBERS) + colon, ("number", till.number))]
+    lines = [line(opening, ("date", till.dated), after), line(draw.choice(_NUMBERS) + colon, ("number", till.number))]
     if draw.random() < 0.6:
         cashier = draw.choice([till.cashier, till.cashier.upper()])
         lines.append(line(draw.choice(_CASHIERS) + colon, ("cashier", cashier)))
@@ -256,17 +258,7 @@ def _meta(draw: random.Random, till: _Till) -> list[Written]:
 
 
 def _goods(draw: random.Random, till: _Till) -> list[Written]:
-    lines = (
-        [
-            line(
-                draw.choice(
-                    ["Item Qty Total", "QTY DESCRIPTION AMOUNT", "Description Qty Price Amt", "CODE/DESC PRICE AMOUNT"]
-                )
-            )
-        ]
-        if draw.random() < 0.6
-        else []
-    )
+    lines = [line(draw.choice(_COLUMNS))] if draw.random() < 0.6 else []
     two_lines = draw.random() < 0.4
     shouted = draw.random() < 0.4
     for number, (item, count, price) in enumerate(till.goods):
@@ -342,7 +334,7 @@ def _absent(draw: random.Random, till: _Till) -> tuple[str, ...]:
 
 def _called(draw: random.Random, till: _Till) -> dict[str, Name]:
     """The ways to name one receipt: by its shop, by its shop and day, by its day and total."""
-    who, day = called(draw, till.shop), as_asked(till.day, draw, written=till.date)
+    who, day = called(draw, till.shop), as_asked(till.day, draw, written=till.dated)
     total = till.money(till.total) if draw.random() < 0.6 else f"{till.total:.2f}"
     word = draw.choice(["receipt", "receipt", "receipt", "bill", "slip", "purchase"])
     by_shop = draw.choice([f"the {word} from", f"our {word} from", f"the {word} of", f"the {word} issued by"])

@@ -1,0 +1,173 @@
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.passages import passages
+from rag.terms import fold
+from recipes.pocket.documents import KINDS, make
+from recipes.pocket.documents.document import Document, Part, Table, line
+from recipes.pocket.documents.drawing import draw
+from recipes.pocket.documents.noise import misread, read_by_ocr
+from recipes.pocket.documents.values import written_date
+from recipes.pocket.documents.wordings import Name, ask, parsed
+
+seeds = st.integers(0, 10**6)
+kinds = st.sampled_from(sorted(KINDS))
+
+
+def texts(document: Document) -> str:
+    return "\n".join(chunk.text for chunk in document.chunks())
+
+
+@given(kind=kinds, seed=seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_same_seed_makes_the_same_document(kind: str, seed: int) -> None:
+    assert make(kind, random.Random(seed)) == make(kind, random.Random(seed))
+
+
+@given(kind=kinds, seed=seeds)
+@settings(max_examples=100, deadline=None)
+def test_every_value_that_can_be_asked_for_stands_in_a_passage_of_a_chunk(kind: str, seed: int) -> None:
+    document = make(kind, random.Random(seed))
+    written = fold(" ".join(passage.text for chunk in document.chunks() for passage in passages(chunk)))
+    for asked in document.asks:
+        for key in asked.keys:
+            if key in document.values:
+                assert " ".join(fold(document.values[key]).split()) in " ".join(written.split())
+
+
+@given(kind=kinds, seed=seeds)
+@settings(max_examples=100, deadline=None)
+def test_answers_name_only_values_of_their_question_and_the_file(kind: str, seed: int) -> None:
+    document = make(kind, random.Random(seed))
+    for asked in document.asks:
+        for answer in asked.answers:
+            answer.format_map({**dict.fromkeys(asked.keys, "x"), "file": "y"})
+
+
+@given(kind=kinds, seed=seeds)
+@settings(max_examples=100, deadline=None)
+def test_no_pattern_is_left_in_what_is_written_or_asked(kind: str, seed: int) -> None:
+    document = make(kind, random.Random(seed))
+    asked = [*document.absent, *(text for each in document.asks for text in (each.question, each.then, each.about))]
+    assert not any("<" in text or ">" in text or "{" in text for text in asked)
+    assert "<thing>" not in texts(document)
+
+
+@given(kind=kinds.filter(lambda kind: kind != "picture"), seed=seeds)
+@settings(max_examples=100, deadline=None)
+def test_a_document_without_a_value_says_it_nowhere_and_keeps_its_other_lines(kind: str, seed: int) -> None:
+    document = make(kind, random.Random(seed))
+    asked = next(each for each in document.asks if each.keys[0] in document.values)
+    value = fold(document.values[asked.keys[0]])
+    rest = document.without(asked.keys)
+    assert value not in fold(texts(rest))
+    kept = [row for row in texts(document).split("\n") if value not in fold(row)]
+    assert set(texts(rest).split("\n")) <= set(kept) | {""}
+
+
+def test_removing_a_total_removes_the_same_amount_under_other_labels() -> None:
+    document = Document(
+        kind="receipt",
+        name="1.jpg",
+        blocks=(line("Total: ", ("total", "9.00")), line("CASH 9.00"), line("Date: ", ("date", "1/2/2020"))),
+        scanned=True,
+    )
+    text = document.without(("total",)).chunks()[-1].text
+    assert text == "Date: 1/2/2020"
+
+
+@given(seed=seeds)
+@settings(max_examples=40, deadline=None)
+def test_lines_of_a_scan_stand_on_the_page_below_each_other(seed: int) -> None:
+    document = make("receipt", random.Random(seed))
+    boxes = [each.box for each in document.chunks()[-1].lines]
+    assert boxes and all(box is not None and 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes)
+    tops = [box[1] for box in boxes if box is not None]
+    assert tops == sorted(tops)
+
+
+def test_noise_of_zero_changes_no_letter() -> None:
+    assert misread("Total: RM 31.00", random.Random(1), share=0.0) == "Total: RM 31.00"
+
+
+def test_noise_mistakes_letters_for_their_likes() -> None:
+    read = {misread("10:05 Somm", random.Random(seed), share=0.5) for seed in range(200)}
+    assert any("l" in text for text in read) and any("rn" in text for text in read)
+
+
+def test_a_value_is_still_known_after_it_was_misread() -> None:
+    document = Document(kind="receipt", name="1.jpg", blocks=(line("Totals: ", ("total", "RM 1005.50")),), scanned=True)
+    for seed in range(50):
+        worn = read_by_ocr(document, random.Random(seed), strength=0.5)
+        if worn.blocks:
+            assert worn.values["total"] in worn.chunks()[-1].text
+
+
+def test_values_are_misread_less_than_other_words() -> None:
+    words = "Simple lines of oil 1O0 1805"
+    document = Document(kind="x", name="1.jpg", blocks=(line(words, ("key", words)),), scanned=True)
+
+    def changed(key: str) -> int:
+        count = 0
+        for seed in range(200):
+            worn = read_by_ocr(document, random.Random(seed), strength=0.03)
+            block = worn.blocks[0]
+            assert not isinstance(block, Table)
+            count += next(part.text for part in block.parts if part.key == key).casefold() != words.casefold()
+        return count
+
+    assert changed("key") < 0.6 * changed("")
+
+
+@pytest.mark.parametrize(
+    ("style", "written"),
+    [
+        ("d/m/Y", "05/03/2018"),
+        ("j M Y", "5 Mar 2018"),
+        ("d MON Y", "05 MAR 2018"),
+        ("F j, Y", "March 5, 2018"),
+        ("d-m-y", "05-03-18"),
+        ("W, j F Y", "Monday, 5 March 2018"),
+    ],
+)
+def test_dates_are_written_in_many_styles(style: str, written: str) -> None:
+    from datetime import date
+
+    assert written_date(date(2018, 3, 5), style) == written
+
+
+def test_a_wording_fills_names_in_and_remembers_what_they_are_about() -> None:
+    (wording,) = parsed("""
+        total
+        ? How much is <bill>?
+        = The total is {total}.
+        + And the total?
+    """)
+    asked = ask(random.Random(0), wording, {"bill": Name("the bill from Lowe", "Lowe")})
+    assert (asked.question, asked.about, asked.then) == ("How much is the bill from Lowe?", "Lowe", "And the total?")
+
+
+def test_a_table_becomes_a_table_chunk_with_its_rows_spelled_out() -> None:
+    table = Table(header=("Item", "Price"), rows=((Part("Lamp"), Part("9 EUR", "price")),))
+    document = Document(kind="table", name="a.xlsx", title="List", blocks=(table,))
+    (chunk,) = document.chunks()
+    assert chunk.kind == "table"
+    assert [passage.text for passage in passages(chunk)] == ["Lamp: Price 9 EUR"]
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"picture"}))
+def test_a_drawing_has_ink_on_paper_and_is_the_same_for_the_same_seed(kind: str) -> None:
+    document = KINDS[kind](random.Random(3))
+    first, again = draw(document, random.Random(1)), draw(document, random.Random(1))
+    grey = np.asarray(first)
+    assert np.array_equal(grey, np.asarray(again))
+    assert 0.001 < float((grey < 100).mean()) < 0.3
+
+
+def test_a_clean_drawing_is_printed_without_noise() -> None:
+    document = KINDS["receipt"](random.Random(5))
+    assert int(np.asarray(draw(document, random.Random(1), noise=0)).max()) == 255
