@@ -5,17 +5,24 @@
     learned  …                               ✓   ✓  ✓   ✓
 
 Nothing is tokenised twice, so labels cannot slip. A sample that would train nothing or lose a picture is refused.
+
+Independent questions about the same pictures share what they begin with:
+
+    ids       system <image>…  question 1  answer 1  question 2  answer 2
+    branch    0 0 0 0 0 0 0 0  1 1 1 1 1 1 1 1 1 1   2 2 2 2 2 2 2 2 2 2     a branch sees itself and branch 0
+    position  0 1 2 3 4 5 6 7  8 9 …                 8 9 …
 """
 
 import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llava_model.data.schema import Sample
 from llava_model.errors import BadSampleError
 from llava_model.stages import CaptionPrompt
-from llava_model.templates import Message
+from llava_model.templates import Message, Part, Slot
 from llava_model.tokenize import Encoded, PromptEncoder
 
 BRIEF_INSTRUCTIONS = (
@@ -43,11 +50,25 @@ class Example:
     ids: tuple[int, ...]
     learned: tuple[bool, ...]
     images: tuple[Path, ...]
+    branches: tuple[int, ...] = ()
+    """For each token its branch; empty: one conversation, in which all that comes before is seen."""
 
     @property
     def targets(self) -> int:
         """Tokens in the loss; the first token of a row has nothing before it."""
         return sum(self.learned[1:])
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Places in the sequence that each token believes to stand in."""
+        if not self.branches:
+            return tuple(range(len(self.ids)))
+        shared = self.branches.count(0)
+        starts: dict[int, int] = {}
+        return tuple(
+            place if branch == 0 else shared + place - starts.setdefault(branch, place)
+            for place, branch in enumerate(self.branches)
+        )
 
 
 class ExampleEncoder:
@@ -70,12 +91,31 @@ class ExampleEncoder:
         """Raises BadSampleError with the sample's id."""
         if self._caption_prompt == "drawn":
             sample = self._asked(sample, epoch)
+        if sample.independent and sum(message.role == "user" for message in sample.messages) > 1:
+            return self._branched(sample)
         encoded = self._encoder.encode(sample.messages, open_reply=False)
         learned = learned_tokens(encoded)
         ids = encoded.ids[: self._max_tokens]
         example = Example(id=sample.id, ids=ids, learned=learned[: self._max_tokens], images=sample.images)
         self._check(example, encoded)
         return example
+
+    def _branched(self, sample: Sample) -> Example:
+        """Every question as a conversation of its own, and then their common beginning once."""
+        alone = [self.encode(each) for each in single_questions(sample)]
+        shared = _common([each.ids for each in alone])
+        ids, learned, branches = list(alone[0].ids[:shared]), [False] * shared, [0] * shared
+        for number, each in enumerate(alone, 1):
+            if any(each.learned[: shared + 1]):
+                raise BadSampleError(sample.id, f"question {number} begins with its answer")
+            if len(ids) + len(each.ids) - shared > self._max_tokens:
+                break
+            ids += each.ids[shared:]
+            learned += each.learned[shared:]
+            branches += [number] * (len(each.ids) - shared)
+        return Example(
+            id=sample.id, ids=tuple(ids), learned=tuple(learned), images=sample.images, branches=tuple(branches)
+        )
 
     def _asked(self, sample: Sample, epoch: int) -> Sample:
         """The caption under a drawn instruction: the same for the same seed, sample and epoch, whoever asks."""
@@ -97,6 +137,35 @@ class ExampleEncoder:
         if not example.targets:
             looked = f"none of its first {len(example.ids)} tokens (of {len(encoded.ids)}) is an answer's"
             raise BadSampleError(example.id, f"would train nothing: {looked}")
+
+
+def single_questions(sample: Sample) -> list[Sample]:
+    """The independent turns as samples with one question each; every one has the pictures."""
+    before = tuple(message for message in sample.messages if message.role == "system")
+    spoken = [message for message in sample.messages if message.role != "system"]
+    pictures = _pictures(spoken[0])
+    alone = []
+    for number in range(0, len(spoken), 2):
+        question = spoken[number]
+        if number:
+            question = replace(question, parts=(*pictures, *question.parts))
+        alone.append(replace(sample, messages=(*before, question, spoken[number + 1]), independent=False))
+    return alone
+
+
+def _pictures(message: Message) -> tuple[Part, ...]:
+    """The pictures of the first question, with the line break between them and its words."""
+    behind = max((place for place, part in enumerate(message.parts) if part is Slot.IMAGE), default=-1) + 1
+    rest = message.parts[behind : behind + 1]
+    line_break = ("\n",) if behind and rest and isinstance(rest[0], str) and rest[0].startswith("\n") else ()
+    return (*message.parts[:behind], *line_break)
+
+
+def _common(rows: Sequence[Sequence[int]]) -> int:
+    """Length of the common beginning."""
+    shortest = min(map(len, rows))
+    first = rows[0]
+    return next((n for n in range(shortest) if any(row[n] != first[n] for row in rows)), shortest)
 
 
 def learned_tokens(encoded: Encoded) -> tuple[bool, ...]:

@@ -3,8 +3,8 @@
     padded   several rows, each as long as the longest; short ones end in padding that nothing looks at
     packed   one row with many examples one behind the other, each blind to the others
 
-Both are right-aligned to the causal order: what stands behind an example can never be seen by it, so padded rows need
-no mask at all, and packed rows only one that hides what lies before.
+What stands behind an example can never be seen by it, so padded rows need no mask at all (unless an example has
+branches), and packed rows only one that hides what lies before.
 
 Legend: B rows, T tokens, N pictures.
 """
@@ -54,18 +54,33 @@ def collate(examples: Sequence[Example], *, layout: Layout, pad_id: int) -> Batc
     if not examples:
         return _batch([([pad_id], [False], [0])], (), None, pad_id)
     if layout == "padded":
-        return _batch([(e.ids, e.learned, range(len(e.ids))) for e in examples], examples, None, pad_id)
+        rows = [(e.ids, e.learned, e.positions) for e in examples]
+        longest = max(len(e.ids) for e in examples)
+        branched = any(e.branches for e in examples)
+        masks = torch.stack([_seen([e], longest) for e in examples])[:, None] if branched else None
+        return _batch(rows, examples, masks, pad_id)
     ids = [token for e in examples for token in e.ids]
     learned = [flag for e in examples for flag in (False, *e.learned[1:])]
-    positions = [position for e in examples for position in range(len(e.ids))]
-    return _batch([(ids, learned, positions)], examples, _apart([len(e.ids) for e in examples]), pad_id)
+    positions = [position for e in examples for position in e.positions]
+    return _batch([(ids, learned, positions)], examples, _seen(examples, len(ids))[None, None], pad_id)
 
 
-def _apart(lengths: Sequence[int]) -> torch.Tensor:
-    """mask_11TT: each example sees itself, up to the present."""
-    owner_T = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+def _seen(examples: Sequence[Example], width: int) -> torch.Tensor:
+    """mask_TT of one row: an example sees itself, up to the present; of its branches each itself and the first.
+
+    Padding sees itself, so that its softmax has something to share out.
+    """
+    owner_T, branch_T = torch.full((width,), -1), torch.zeros(width, dtype=torch.long)
+    start = 0
+    for number, example in enumerate(examples):
+        end = start + len(example.ids)
+        owner_T[start:end] = number
+        if example.branches:
+            branch_T[start:end] = torch.tensor(example.branches)
+        start = end
     same_TT = owner_T[:, None] == owner_T[None, :]
-    return same_TT.tril()[None, None]
+    reached_TT = (branch_T[:, None] == branch_T[None, :]) | (branch_T[None, :] == 0)
+    return (same_TT & reached_TT).tril()
 
 
 def _batch(

@@ -10,6 +10,9 @@ Ours (one object a line); `<image>` in a user's content is a picture's place, in
     {"id": "33", "images": ["coco/33.jpg"], "messages": [
         {"role": "user", "content": "<image>\\nWhat is this?"}, {"role": "assistant", "content": "A cat."}]}
 
+With `"independent": true` (ours alone) the turns are separate questions about the same pictures: each is learned as if
+it stood alone, so that no answer can be read off an earlier one, and the pictures pass the model once.
+
 A sample that would train nothing, or lose a picture, is refused by name. Without pictures `<image>` is text like
 any other, and the tokenizer breaks it open.
 """
@@ -39,6 +42,8 @@ class Sample:
     id: str
     messages: tuple[Message, ...]
     images: tuple[Path, ...] = ()
+    independent: bool = False
+    """Turns do not see each other; all pictures stand in the first question."""
 
 
 def parse_sample(record: object, *, root: Path, position: int) -> Sample:
@@ -50,7 +55,15 @@ def parse_sample(record: object, *, root: Path, position: int) -> Sample:
     turns = _turns(record, name)
     messages = tuple(_message(role, text, name, bool(images)) for role, text in turns)
     _check(name, messages, len(images))
-    return Sample(id=name, messages=messages, images=tuple(_joined(root, image, name) for image in images))
+    independent = record.get("independent", False)
+    if independent and next(m for m in messages if m.role == "user").images != len(images):
+        raise BadSampleError(name, "has independent turns, but not all pictures in its first question")
+    return Sample(
+        id=name,
+        messages=messages,
+        images=tuple(_joined(root, image, name) for image in images),
+        independent=bool(independent),
+    )
 
 
 def to_record(sample: Sample, *, root: Path) -> dict[str, Any]:
@@ -59,6 +72,7 @@ def to_record(sample: Sample, *, root: Path) -> dict[str, Any]:
         "id": sample.id,
         "images": [image.relative_to(root).as_posix() for image in sample.images],
         "messages": [{"role": message.role, "content": _written(message)} for message in sample.messages],
+        **({"independent": True} if sample.independent else {}),
     }
 
 

@@ -1,6 +1,7 @@
 """Every fast path against the plain one, and all of them against transformers' own Trainer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_world import World
 
-from llava_model.data.encoding import Example, learned_tokens
+from llava_model.data.encoding import Example, learned_tokens, single_questions
 from llava_model.data.packing import collate, plan
 from llava_model.data.schema import parse_sample
 from llava_model.errors import BadSampleError
@@ -165,3 +166,27 @@ def test_plain_captions_are_the_picture_and_the_caption_and_nothing_else(world: 
     example = world.encoder(caption_prompt="plain").encode(sample)
     image = world.encoder()._encoder.image_token_id
     assert example.ids[:4] == (image,) * 4 and all(example.learned[4:]) and not any(example.learned[:4])
+
+
+@pytest.mark.parametrize("layout", ["padded", "packed"])
+def test_independent_questions_about_a_picture_are_learned_as_if_each_stood_alone(world: World, layout: str) -> None:
+    sample = next(
+        s
+        for pair in world.mixture().epoch(seed=0, epoch=0)
+        if len((s := world.mixture()[pair]).messages) == 4 and s.images
+    )
+    together = [replace(sample, independent=True), *[world.mixture()[(0, number)] for number in (0, 4)]]
+    alone = [*single_questions(sample), *together[1:]]
+    assert [s.messages[0].images for s in alone[:2]] == [len(sample.images)] * 2
+    encoder = world.encoder()
+    found = []
+    for chosen in (together, alone):
+        model = world.model()
+        batch = collate([encoder.encode(each) for each in chosen], layout=layout, pad_id=0)  # type: ignore[arg-type]  # parametrised
+        loss = loss_sum(model, batch, model.image_features(world.pixels(batch.images)) if batch.images else None)
+        loss.backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.language.parameters() if p.grad is not None])
+        found.append((float(loss.detach()) / batch.targets, gradient / batch.targets, batch.targets, batch.tokens))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    torch.testing.assert_close(found[0][1], found[1][1], **CLOSE)
+    assert found[0][2] == found[1][2] and found[0][3] < found[1][3]
