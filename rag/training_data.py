@@ -235,7 +235,7 @@ def _answered(
     beside = list(rivals[: draw.randint(0, 3)])
     beside.insert(draw.randint(0, len(beside)), right)
     answer = asked.answer.strip().rstrip(".")
-    replies = (f"It is {answer} [1].", f"{answer[:1].upper()}{answer[1:]} [1].", f"{answer} [1].")
+    replies: tuple[str, ...] = (f"It is {answer} [1].", f"{answer[:1].upper()}{answer[1:]} [1].", f"{answer} [1].")
     if len(answer.split()) > 4:
         replies = replies[1:]
     known = Known(question=asked.question, replies=replies, evidence=(right.id,), values=(answer,))

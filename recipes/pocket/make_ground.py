@@ -88,7 +88,7 @@ def write(path: Path, made: Iterator[Sample]) -> None:
             for count, sample in enumerate(made, 1):
                 file.write(json.dumps(to_record(sample, root=path.parent), ensure_ascii=False) + "\n")
                 if count % 500 == 0:
-                    print(f"{path.name}: {count} samples", file=sys.stderr, flush=True)
+                    sys.stderr.write(f"{path.name}: {count} samples\n")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def main() -> None:
     ):
         tally = Tally()
         write(arguments.out / f"{name}.jsonl", samples(count, seed, count_tokens, tally, prefix=f"ground-{name}"))
-        print(report(name, tally))
+        sys.stdout.write(report(name, tally) + "\n")
 
 
 def report(name: str, tally: Tally) -> str:

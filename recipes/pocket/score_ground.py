@@ -63,6 +63,7 @@ class Case:
     accepted: tuple[str, ...] = ()
     right: frozenset[str] = frozenset()  # paths of the files that answer
     topic: str = ""
+    part: str = ""  # of the group, counted by itself too: company, date, total; photo, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,7 @@ class Scored:
 
     id: str
     group: str
+    part: str
     question: str
     accepted: tuple[str, ...]
     answer: str  # the model's own words
@@ -151,12 +153,19 @@ def sample(bench: Any) -> Iterator[Case]:
     for each in _json_lines(SAMPLE / "questions.jsonl"):
         found = bench.search(SearchRequest(text=each["question"], k=8)).evidence
         right = frozenset(str(SAMPLE / "collection" / source) for source in each["sources"])
-        accepted = (each["answer"], *each["accept"])
-        yield Case(
-            id=each["id"], group="sample", question=each["question"], hits=tuple(found), accepted=accepted, right=right
-        )
         rest = tuple(hit for hit in found if hit.chunk.path not in right)
-        yield Case(id=f"{each['id']}-gone", group="sample, taken away", question=each["question"], hits=rest)
+        asked = Case(
+            id=each["id"],
+            group="sample",
+            part="photo" if each["kind"] == "photo" else "text",
+            question=each["question"],
+            hits=tuple(found),
+            accepted=(each["answer"], *each["accept"]),
+            right=right,
+        )
+        yield asked
+        gone = f"{each['id']}-gone"
+        yield replace(asked, id=gone, group="sample, taken away", hits=rest, accepted=(), right=frozenset())
     for each in _json_lines(SAMPLE / "unanswerable.jsonl"):
         found = bench.search(SearchRequest(text=each["question"], k=8)).evidence
         yield Case(id=each["id"], group="sample, unanswerable", question=each["question"], hits=tuple(found))
@@ -203,6 +212,7 @@ def receipts(
                 yield Case(
                     id=f"{name}-{field}{group.removeprefix('receipts').replace(', ', '-')}",
                     group=group,
+                    part=field,
                     question=question,
                     hits=as_hits(found),
                     accepted=(label[field],) if group == "receipts" else (),
@@ -242,7 +252,7 @@ def opened(folder: Path, sources: Sequence[Path]) -> Any:
 
     bench = Workbench.open(Settings.load(folder), create=True)
     if not bench.files():
-        print(f"Indexing {len(sources)} files and folders into {folder} …", file=sys.stderr, flush=True)
+        sys.stderr.write(f"Indexing {len(sources)} files and folders into {folder} …\n")
         bench.index(sources)
     return bench
 
@@ -306,6 +316,7 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
     return Scored(
         id=case.id,
         group=case.group,
+        part=case.part,
         question=case.question,
         accepted=case.accepted,
         answer=answer,
@@ -373,9 +384,8 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
             "refused_where_shown": _share([each.refused for each in own if each.shown]),
             "shown": _share([each.shown for each in own]),
         }
-        fields = {each.id.split("-")[1] for each in own} if group == "receipts" else set()
-        for field in sorted(fields):
-            groups[group][f"exact_{field}"] = _share([each.exact for each in own if each.id.endswith(field)])
+        for part in sorted({each.part for each in own} - {""}):
+            groups[group][f"exact, {part}"] = _share([each.exact for each in own if each.part == part])
     return groups
 
 
@@ -388,7 +398,7 @@ def run(cases: Sequence[tuple[Case, Any]], engine: Engine, settings: PromptSetti
             scored.append(score(case, engine, settings, load_image=load_image))
             file.write(json.dumps(asdict(scored[-1]), ensure_ascii=False) + "\n")
             if number % 25 == 0 or number == len(cases):
-                print(f"{dump.stem}: {number} of {len(cases)}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"{dump.stem}: {number} of {len(cases)}\n")
     return summary(scored)
 
 
@@ -403,16 +413,37 @@ def gathered(arguments: argparse.Namespace) -> list[tuple[Case, Any]]:
     if "receipts" in arguments.sets:
         bench = opened(arguments.libraries / "receipts", sorted(arguments.corpus.glob("*.jpg")))
         cases += [(case, None) for case in receipts(*receipt_texts(bench, arguments.corpus), order=by_search(bench))]
-    counts: dict[str, int] = {}
-    kept = []
-    for case, load_image in cases:
-        counts[case.group] = counts.get(case.group, 0) + 1
-        if not arguments.limit or counts[case.group] <= arguments.limit:
-            kept.append((case, load_image))
-    return kept
+    return [each for group in _grouped(cases).values() for each in _spread(group, arguments.limit)]
+
+
+def _grouped(cases: Sequence[tuple[Case, Any]]) -> dict[str, list[tuple[Case, Any]]]:
+    groups: dict[str, list[tuple[Case, Any]]] = {}
+    for each in cases:
+        groups.setdefault(each[0].group, []).append(each)
+    return groups
+
+
+def _spread(group: list[tuple[Case, Any]], limit: int) -> list[tuple[Case, Any]]:
+    """At most `limit` of them, from all over the group; 0 is all."""
+    count = min(limit or len(group), len(group))
+    return [group[place * len(group) // count] for place in range(count)]
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """One line a share: run, group, what, share, interval, n."""
+    rows = [f"{'':42}{'share':>7}  {'95 %':^15}{'n':>5}"]
+    for name, result in results.items():
+        for group, shares in result["groups"].items():
+            rows.append(f"{name} · {group}")
+            for what, each in shares.items():
+                low, high = each["interval"]
+                share = "–" if each["share"] is None else f"{each['share']:.3f}"
+                rows.append(f"    {what:38}{share:>7}  {low:.3f} … {high:.3f}{each['n']:>5}")
+    return "\n".join(rows)
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kit", default="pocket")
     parser.add_argument("--adapter", type=Path, help="LoRA that GROUND trained; without it the kit's model as it is")
@@ -435,31 +466,27 @@ def main() -> None:
     from llava_model.kits import find
 
     kit = find(arguments.kit)
-    vision = kit.path("vision") if arguments.projector else None
     trained = PromptSettings(
-        examples=not arguments.no_examples, max_passages=arguments.max_passages, later_file=arguments.later_file, least_gain=arguments.least_gain,
-    )  # fmt: skip
+        examples=not arguments.no_examples,
+        max_passages=arguments.max_passages,
+        later_file=arguments.later_file,
+        least_gain=arguments.least_gain,
+    )
     cases = gathered(arguments)
     runs = [("trained" if arguments.adapter else "untrained", arguments.adapter, trained)]
     if arguments.untrained and arguments.adapter:
         runs.append(("untrained", None, PromptSettings()))
     results = {}
     for name, adapter, settings in runs:
+        seeing = arguments.projector if name == runs[0][0] else None
         engine = Engine.load(
-            kit.path("language"),
-            vision=vision if adapter else None,
-            projector=arguments.projector if adapter else None,
-            adapter=adapter,
-            device="auto",
+            kit.path("language"), vision=kit.path("vision") if seeing else None, projector=seeing, adapter=adapter
         )
-        results[name] = {
-            "adapter": str(adapter or ""),
-            "settings": asdict(settings),
-            "groups": run(cases, engine, settings, arguments.out / f"{name}.jsonl"),
-        }
-    text = json.dumps(results, indent=1, ensure_ascii=False)
-    (arguments.out / "ground.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+        groups = run(cases, engine, settings, arguments.out / f"{name}.jsonl")
+        results[name] = {"adapter": str(adapter or ""), "settings": asdict(settings), "groups": groups}
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    (arguments.out / "ground.json").write_text(text, encoding="utf-8")
+    sys.stdout.write(table(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,15 @@ _HOUSES = listed("""
     youth hostel|swimming hall|city archive|botanical garden|open-air museum|climbing hall|
     library|observatory|community centre|old brewery
 """)
+_BEFORE = ("Please note: ", "New this year: ", "Important: ", "A reminder: ", "As we said on the telephone: ")
+_BEHIND = (
+    ", as announced in spring",
+    " unless agreed otherwise",
+    ", and this will not change soon",
+    ", which surprised nobody",
+    " (see also the last page)",
+    ", whatever you may have read elsewhere",
+)
 _HELD = parsed("""
     held
     ? When did the <thing> meet? When was the meeting of the <thing>?
@@ -54,7 +63,7 @@ class _Told:
     def parts(self) -> tuple[Part, ...]:
         before, after = self.fact.statement.replace("<thing>", self.thing).split("{}")
         value = self.value if before else self.value[:1].upper() + self.value[1:]
-        return tuple(part for part in (Part(before), Part(value, self.key), Part(after)) if part.text)
+        return tuple(part for part in (Part(before), Part(value, self.key), Part(after)) if part.text)  # ends in "."
 
     def ask(self, draw: random.Random) -> Ask:
         """The question names the thing or leaves it to the document."""
@@ -75,10 +84,28 @@ def _told(draw: random.Random, manner: str, thing: str, count: int) -> tuple[lis
 
 
 def _paragraphs(draw: random.Random, manner: str, told: list[_Told]) -> list[Written]:
-    lines = [Written(parts=each.parts) for each in told]
+    """The facts in sentences, some dressed up and some joined in pairs, with sentences between that say nothing."""
+    sentences = [_dressed(draw, each.parts) for each in told]
+    lines: list[Written] = []
+    while sentences:
+        parts = sentences.pop(0)
+        if sentences and draw.random() < 0.2:
+            first, *rest = sentences.pop(0)
+            lower = first if first.key else Part(first.text[:1].lower() + first.text[1:])
+            parts = (*parts[:-1], Part(parts[-1].text.rstrip(".") + "; "), lower, *rest)
+        lines.append(Written(parts=parts))
     for filler in draw.sample(FILLERS[manner], draw.randint(0, 3)):
         lines.insert(draw.randrange(len(lines) + 1), line(filler))
     return lines
+
+
+def _dressed(draw: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The sentence, one time in three with words around it that do not matter."""
+    if draw.random() < 0.18:
+        parts = (Part(draw.choice(_BEFORE)), *parts)
+    if draw.random() < 0.18:
+        parts = (*parts[:-1], Part(parts[-1].text.rstrip(".") + draw.choice(_BEHIND) + "."))
+    return parts
 
 
 def manual(draw: random.Random) -> Document:

@@ -168,14 +168,23 @@ def _twice(
 
 
 def _asked(draw: random.Random, document: Document, ask: Ask) -> tuple[str, str]:
-    """The question, or one in eight times the short one that follows another question about the document."""
+    """The question as somebody types it, or one in eight times a short one that follows another about the document."""
     earlier = [
         each.question for each in document.asks if each.about and each.about == ask.about and each.keys != ask.keys
     ]
     if not earlier or not ask.then or draw.random() >= 0.12:
-        return ask.question, ""
+        return _as_typed(draw, ask.question), ""
     resolved = resolve(ask.then, [Turn(role="user", text=draw.choice(earlier))])
     return (resolved.question, resolved.topic) if resolved.topic else (ask.question, "")
+
+
+def _as_typed(draw: random.Random, asked: str) -> str:
+    """Mostly as it is; some people spare themselves capitals and marks, others are polite."""
+    if draw.random() < 0.08:
+        return asked[:1].lower() + asked[1:].rstrip("?")
+    if draw.random() < 0.06 and asked.endswith("?"):
+        return draw.choice(["Can you tell me: ", "Please tell me: ", "I would like to know: "]) + asked
+    return asked
 
 
 def _replies(draw: random.Random, document: Document, ask: Ask) -> tuple[str, ...]:
