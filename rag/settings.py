@@ -151,6 +151,12 @@ class PromptSettings:
         _within("history_tokens", self.history_tokens, 0, 1_000_000)
 
     @classmethod
+    def for_grounded_models(cls) -> "PromptSettings":
+        """For a small model that the GROUND stage has trained: it knows the form of an answer without an example, and
+        has learned from words of evidence alone, pictures as their labels."""
+        return cls(examples=False, max_pictures=0)
+
+    @classmethod
     def for_capable_models(cls, context_tokens: int) -> "PromptSettings":
         """For models of several billion parameters: more evidence, half of what the model can read."""
         budget = max(16, min(context_tokens // 2, 6000))
