@@ -11,7 +11,7 @@ _SCORERS: dict[str, Callable[[Path, Path | None], Score]] = {
     "llava-bench": llava_bench.score,
     "scienceqa": scienceqa.score,
     "pope": pope.score,
-    "mme": lambda predictions, references: mme.score(predictions),
+    "mme": mme.score,
     "easy-vqa": easy_vqa.score,
     "vqa": vqa.score,
 }

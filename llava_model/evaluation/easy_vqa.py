@@ -182,6 +182,8 @@ def _is_record(document: Mapping[str, Any]) -> bool:
 
 def _answers_of_records(path: Path) -> tuple[dict[str, str], list[Problem]]:
     records, problems = read_records(path)
+    if problems and not any(key in record for record in records for key in _IDS):
+        raise UnscorableError(path, f"has answers without ids, and cannot be matched: {problems[0].message}")
     answers: dict[str, str] = {}
     silent: list[str] = []
     twice: dict[str, None] = {}

@@ -17,6 +17,19 @@ def wilson(correct: int, n: int) -> tuple[float, float] | None:
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 
+def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tuple[float, float] | None:
+    """Of the mean F1 over sets of (tp, fp, tn, fn), by drawing every set's answers again (bootstrap, seeded)."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    drawn = [random.multinomial(sum(one), np.asarray(one) / sum(one), size=_RESAMPLES) for one in counts if sum(one)]
+    if not drawn:
+        return None
+    f1s = [2 * d[:, 0] / np.maximum(2 * d[:, 0] + d[:, 1] + d[:, 3], 1) for d in drawn]
+    low, high = np.percentile(100 * np.mean(f1s, axis=0), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tuple[float, float] | None:
     """Of 100 · mean(second) / mean(first), by drawing whole pairs again (bootstrap, 2,000 times, seeded)."""
     import numpy as np

@@ -16,7 +16,7 @@ from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly
-from llava_model.evaluation.records import files_in, read_text
+from llava_model.evaluation.records import files_in, read_records, read_text, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
 
 PERCEPTION = (
@@ -63,8 +63,12 @@ class Figures:
     other: int
 
 
-def score(predictions: Path) -> Score:
-    """The folder of task files. Raises UnscorableError, OSError."""
+def score(predictions: Path, references: Path | None = None) -> Score:
+    """The folder of task files; or answers as LLaVA's code and ours write them (JSONL, `question_id` task/picture),
+    with MME's release folder as `references`. Raises UnscorableError, OSError.
+    """
+    if predictions.suffix == ".jsonl" and predictions.is_file():
+        return _score_answers(predictions, references)
     if not predictions.exists():
         raise FileNotFoundError(2, "there is no such file or folder", str(predictions))
     files = {file.stem: file for file in files_in(predictions, ".txt")}
@@ -120,6 +124,38 @@ def scored(lines: Mapping[str, Sequence[Line]], problems: list[Problem], source:
         "{n} tasks have no answers; the sums are over the others",
     )
     return _summed(tasks, problems)
+
+
+def _score_answers(predictions: Path, references: Path | None) -> Score:
+    if references is None:
+        raise UnscorableError(predictions, "cannot be scored without MME's release folder: name it as references")
+    questions = {
+        (one.place.rpartition(".")[0], _asked(one.question)): one
+        for name in (*PERCEPTION, *COGNITION)
+        for picture in _pictures(references / name)
+        for one in picture
+    }
+    records, problems = read_records(predictions)
+    answered: dict[tuple[str, str], str] = {}
+    extra = []
+    for record in records:
+        place = str(record.get("question_id", "")).partition("#")[0].rpartition(".")[0]
+        prompt = text_of(record, ("prompt",)) or ""
+        key = (place.replace("/images/", "/"), _asked(prompt.replace(ONE_WORD.strip(), "")))
+        text = text_of(record, ("text", "answer"))
+        if key in questions and text is not None:
+            answered[key] = text
+        else:
+            extra.append(str(record.get("question_id")))
+    lines: dict[str, list[Line]] = {}
+    for key, one in questions.items():
+        if key in answered:
+            line = Line(place=one.place, image=one.place, label=one.label, answer=answered[key])
+            lines.setdefault(one.task, []).append(line)
+    missing = [f"{one.place}: {one.question}" for key, one in questions.items() if key not in answered]
+    problems += id_problem("missing", missing, "{n} questions have no answer; the figures are over the others")
+    problems += id_problem("extra", extra, "{n} answers hold no text or belong to no question of the release folder")
+    return scored(lines, problems, predictions)
 
 
 def parse_answer(answer: str) -> str:

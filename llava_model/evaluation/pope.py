@@ -9,82 +9,24 @@ Answers: LLaVA's, all settings in one file (ids 1 …, 10000001 …, 20000001 �
     {"question_id": 10000001, "prompt": "Is there a snowboard in the image?\\nAnswer the …", "text": "No", …}
     {"question": "is there a snowboard in the image?", "answer": "No, there is none."}
 
+(our own runs write `random:1` for the id).
+
 An answer is no when its first sentence, commas dropped, has the word "No", "no" or "not" between blanks, and yes in
-every other case, as in POPE's `evaluate.py` and LLaVA's `eval_pope.py`; those pair answers with labels by order. Here
-they are paired by id or by order, whichever agrees with the questions' texts, so that a lost line shifts nothing.
+every other case, as in POPE's `evaluate.py` and LLaVA's `eval_pope.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly, picture_in
-from llava_model.evaluation.intervals import wilson
+from llava_model.evaluation.intervals import mean_f1, wilson
+from llava_model.evaluation.pope_pairing import Answer, Label, Pairing, Setting, pair
 from llava_model.evaluation.records import files_in, read_records, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
 
 SETTINGS = ("random", "popular", "adversarial")
-_BLOCK = 10_000_000
-"""LLaVA's question file numbers its settings 1 …, 10000001 …, 20000001 …."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Label:
-    """One question. `text` is its first line, in small letters."""
-
-    name: str
-    text: str
-    yes: bool
-    asked: str = ""
-    """The question as written."""
-    image: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What a model said. `name` is the id as written, None where the format has none."""
-
-    name: str | None
-    text: str
-    question: str
-    category: str | None = None
-
-    @property
-    def local(self) -> str | None:
-        """The id within its setting."""
-        return str(int(self.name) % _BLOCK) if self.name is not None and self.name.isdecimal() else self.name
-
-    @property
-    def block(self) -> int:
-        """Which of LLaVA's settings the id is of."""
-        return int(self.name) // _BLOCK if self.name is not None and self.name.isdecimal() else 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
-    """A setting's labels, by their file."""
-
-    name: str
-    labels: Sequence[Label]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pairing:
-    """Answers beside their labels, and what found no partner."""
-
-    pairs: Sequence[tuple[Answer, Label]]
-    missing: Sequence[str]
-    extra: Sequence[str]
-    differing: Sequence[str]
-    """Paired, but the questions' texts disagree."""
-
-    @property
-    def cost(self) -> int:
-        """How badly answers and labels fit."""
-        return len(self.missing) + len(self.extra) + len(self.differing)
 
 
 def score(predictions: Path, references: Path | None) -> Score:
@@ -186,58 +128,6 @@ def measure(pairs: Sequence[tuple[Answer, Label]]) -> dict[str, Any]:
     }
 
 
-def pair(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
-    """By id where ids fit, else in order, else by the questions' texts: what leaves the least over."""
-    ways = []
-    names = [answer.local for answer in answers]
-    if None not in names and len(set(names)) == len(names):
-        ways.append(_by_id(answers, labels))
-    if len(answers) == len(labels):
-        ways.append(_pairing(list(zip(answers, labels, strict=True)), [], []))
-    best = min(ways, key=lambda way: way.cost, default=None)
-    if (best is None or best.cost) and all(answer.question for answer in answers):
-        aligned = _by_text(answers, labels)
-        best = aligned if best is None or aligned.cost < best.cost else best
-    if best is None:
-        both = min(len(answers), len(labels))
-        rest = [label.name for label in labels[both:]]
-        over = [answer.name or f"answer {both + n}" for n, answer in enumerate(answers[both:], 1)]
-        best = _pairing(list(zip(answers, labels, strict=False)), rest, over)
-    return best
-
-
-def _by_id(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
-    wanted = {label.name: label for label in labels}
-    pairs = [(answer, wanted[answer.local]) for answer in answers if answer.local in wanted]
-    answered = {label.name for _, label in pairs}
-    return _pairing(
-        pairs,
-        [name for name in wanted if name not in answered],
-        [str(answer.name) for answer in answers if answer.local not in wanted],
-    )
-
-
-def _by_text(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
-    """Longest runs of the same questions in the same order."""
-    asked, wanted = [answer.question for answer in answers], [label.text for label in labels]
-    pairs: list[tuple[Answer, Label]] = []
-    left_answers, left_labels = set(range(len(answers))), set(range(len(labels)))
-    for start, other, size in SequenceMatcher(None, asked, wanted, autojunk=False).get_matching_blocks():
-        pairs += zip(answers[start : start + size], labels[other : other + size], strict=True)
-        left_answers -= set(range(start, start + size))
-        left_labels -= set(range(other, other + size))
-    return _pairing(
-        pairs,
-        [labels[n].name for n in sorted(left_labels)],
-        [answers[n].name or f"answer {n + 1}" for n in sorted(left_answers)],
-    )
-
-
-def _pairing(pairs: Sequence[tuple[Answer, Label]], missing: Sequence[str], extra: Sequence[str]) -> Pairing:
-    differing = [label.name for answer, label in pairs if answer.question and label.text != answer.question]
-    return Pairing(pairs=pairs, missing=missing, extra=extra, differing=differing)
-
-
 def _pairing_problems(setting: str, pairing: Pairing, wanted: int) -> list[Problem]:
     return [
         *id_problem(
@@ -332,6 +222,9 @@ def _answers_of(file: Path, categories: Mapping[str, str]) -> tuple[list[Answer]
             silent.append(name or f"record {position}")
             continue
         category = record.get("category")
+        prefix, colon, rest = (name or "").partition(":")
+        if colon and rest and category is None:  # as our own runs write them: `random:17`
+            category, name = prefix, rest
         key: tuple[str, str | int] = (str(category), name if name is not None else position)
         if key in answers:
             twice[str(name)] = None
@@ -386,7 +279,7 @@ def _score(figures: dict[str, dict[str, Any]], right: int, problems: list[Proble
         values={"settings": figures, "f1": mean, "accuracy": accuracy},
         headline=mean,
         n=n,
-        interval=None,
+        interval=None if mean is None else mean_f1([(s["tp"], s["fp"], s["tn"], s["fn"]) for s in figures.values()]),
         notes=[*notes, f"accuracy over all questions, 95 %: {_written(wilson(right, n))}"],
         problems=problems,
     )

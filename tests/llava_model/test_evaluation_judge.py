@@ -197,10 +197,10 @@ def test_a_proxy_in_the_environment_gets_nothing(monkeypatch: pytest.MonkeyPatch
     assert proxy.asked == []
 
 
-@pytest.mark.parametrize("named", [{"url": "", "model": "m"}, {"url": "http://h/v1", "model": ""}])
-def test_without_endpoint_or_model_it_says_what_to_set(named: dict[str, str]) -> None:
+@pytest.mark.parametrize(("url", "model"), [("", "m"), ("http://h/v1", "")])
+def test_without_endpoint_or_model_it_says_what_to_set(url: str, model: str) -> None:
     with pytest.raises(JudgeError, match=r"--endpoint|--model") as raised:
-        Endpoint(**named)
+        Endpoint(url=url, model=model)
     assert "http://127.0.0.1:8000/v1" in raised.value.__notes__[0]
 
 
