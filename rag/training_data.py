@@ -131,7 +131,7 @@ def _marker(prompt: Prompt, chunk_id: str, value: str) -> int | None:
     """The number of the evidence that shows this value of this chunk; None where the model cannot read it."""
     for each in prompt.evidence:
         if each.hit.chunk.id == chunk_id:
-            shown = " ".join([*(passage.text for passage in each.shown), each.hit.chunk.title, each.hit.chunk.path])
+            shown = " ".join([*(passage.text for passage in each.shown), each.hit.chunk.title])
             return each.marker if _key(value) in _key(shown) else None
     return None
 
