@@ -1,13 +1,14 @@
 """`llavero model evaluate`: ask a model a benchmark's questions and score what it says."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ui import terminal
 from ui.cli_model import model_app
 from ui.model_score import Benchmark, show_score
+from ui.rate_line import RateLine
 
 _DONE, _WITH_PROBLEMS = 0, 3
 
@@ -50,8 +51,14 @@ def evaluate(
     engine = weights.load(device)
     if not engine.sees_images and any(ask.images for ask in asked.asks):
         raise ImagesNotSupportedError(weights.name, sum(len(ask.images) for ask in asked.asks))
-    line = _Progress()
-    result = answer_all(asked, engine, answers, settings=weights.settings(), on_progress=line.show)
+    line = RateLine("answers")
+    result = answer_all(
+        asked,
+        engine,
+        answers,
+        settings=weights.settings(),
+        on_progress=lambda done: line.show(done.answered, done.asks),
+    )
     line.close()
     document = {"benchmark": benchmark.value, "score": result.headline, "answers": str(answers), **result.document()}
     if json:
@@ -60,25 +67,3 @@ def evaluate(
     else:
         show_score(result, json=False)
     raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
-
-
-class _Progress:
-    """`120 of 3,000 answers · 2.1 answers/s · 23 min 10 s left`."""
-
-    def __init__(self) -> None:
-        import time
-
-        self._line, self._clock = terminal.ProgressLine(), time.monotonic
-        self._began = self._clock()
-
-    def show(self, progress: Any) -> None:
-        text = f"{progress.answered:,} of {progress.asks:,} answers"
-        seconds = self._clock() - self._began
-        if progress.new and seconds > 1:
-            rate = progress.new / seconds
-            left = (progress.asks - progress.answered) / rate
-            text += f" · {rate:.1f} answers/s · {terminal.duration(left)} left"
-        self._line.show(text, final=progress.answered == progress.asks)
-
-    def close(self) -> None:
-        self._line.close()

@@ -9,6 +9,7 @@ import typer
 from ui import terminal
 from ui.cli_model import model_app
 from ui.model_score import show_score
+from ui.rate_line import RateLine
 
 if TYPE_CHECKING:
     from llava_model.evaluation.endpoint import Endpoint
@@ -63,10 +64,10 @@ def judge(
     settings = JudgeSettings(
         rubric=read_rubric(rubric or RUBRIC), swap=swap, repeat=repeat, attempts=attempts, parallel=parallel
     )
-    line = terminal.ProgressLine()
+    line = RateLine("reviews")
     tally = judge(
         cases, server, out, settings,
-        on_progress=lambda done, total: line.show(f"{done:,} of {total:,} reviews", final=done == total),
+        on_progress=line.show,
     )  # fmt: skip
     line.close()
     terminal.tell(
@@ -92,14 +93,14 @@ def _join(
     """ScienceQA's two ensembles; the options go into a result file at `out`."""
     from llava_model.evaluation import ensemble, scienceqa
 
-    line = terminal.ProgressLine()
+    line = RateLine("decisions")
     if server is None:
         options, _, problems = ensemble.combine(text_model, ours, problems_file)
     else:
         decisions = out.with_name(f"{out.stem}.decisions.jsonl")
         options, problems = ensemble.arbitrate(
             text_model, ours, problems_file, server, decisions,
-            on_progress=lambda done, total: line.show(f"{done:,} of {total:,} decisions", final=done == total),
+            on_progress=line.show,
         )  # fmt: skip
         line.close()
     part = out.with_name(out.name + ".part")
