@@ -113,7 +113,7 @@ class PromptSettings:
 
     examples: bool = True
     """`short`: whether a worked example stands before the question; a model that GROUND has trained needs none, and it
-    costs 80 tokens a request."""
+    costs 71 tokens a request."""
 
     evidence_tokens: int = 220
     """Most tokens of evidence, pictures counted. Two CPU cores read about 300 tokens a second of a 135M model."""
