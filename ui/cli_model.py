@@ -20,4 +20,5 @@ from ui import (  # noqa: E402  # they register themselves
     model_judge,  # noqa: F401
     model_score,  # noqa: F401
     model_train,  # noqa: F401
+    model_validate,  # noqa: F401
 )

@@ -15,23 +15,22 @@ Legend: N pictures, C colour channels, H height, W width, P positions per pictur
 """
 
 import hashlib
-import itertools
 import json
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from llava_model.data.feature_format import FeatureFormat, FeatureType, relative_errors
 from llava_model.data.feature_store import FeatureStore, Place, Record, Writer
 from llava_model.data.picture_bytes import PictureMemo, digest_of, read_bytes
+from llava_model.data.pictures import in_order
 from llava_model.errors import FeatureCacheError, FeatureMissingError, MissingFileError, UnreadablePictureError
 from llava_model.fingerprints import fingerprint_of
 from llava_model.images import open_picture
@@ -41,9 +40,6 @@ _FORMAT = "llavero-features-1"
 _CHUNK = 512  # pictures looked up at once
 _THREADS = min(8, os.cpu_count() or 1)
 _GOLDEN = 0.6180339887  # writers that start at multiples of it begin far from each other
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +155,7 @@ class FeatureCache:
         digests = self._memo.known(paths)
         unknown = [path for path in paths if path not in digests]
         read: dict[Path, bytes] = {}
-        for path, outcome in zip(unknown, _ahead(pool, _try_digest, unknown, depth=4 * _THREADS), strict=True):
+        for path, outcome in zip(unknown, in_order(pool, _try_digest, unknown, depth=4 * _THREADS), strict=True):
             if isinstance(outcome, str):
                 filling.fail(path, outcome)
             else:
@@ -179,7 +175,7 @@ class FeatureCache:
 
     def _compute(self, paths: Sequence[Path], filling: "_Filling", pool: ThreadPoolExecutor) -> None:
         prepared: list[tuple[Path, bytes, torch.Tensor]] = []
-        for path, outcome in zip(paths, _ahead(pool, self._try_prepare, paths, depth=2 * self._batch), strict=True):
+        for path, outcome in zip(paths, in_order(pool, self._try_prepare, paths, depth=2 * self._batch), strict=True):
             if isinstance(outcome, str):
                 filling.fail(path, outcome)
             else:
@@ -321,15 +317,3 @@ def _chunks(paths: Sequence[Path], size: int, *, start: float) -> Iterator[Seque
     pieces = [paths[first : first + size] for first in range(0, len(paths), size)]
     turn = int(start * len(pieces))
     return iter(pieces[turn:] + pieces[:turn])
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], *, depth: int
-) -> Iterator[Result]:
-    """Results in order, with at most `depth` of them waiting."""
-    rest = iter(items)
-    waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in itertools.islice(rest, depth))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(function, item) for item in itertools.islice(rest, 1))
-        yield result

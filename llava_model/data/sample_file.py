@@ -54,9 +54,13 @@ class SampleFile(Sequence[Sample]):
             return tuple(self[position] for position in range(*index.indices(len(self))))
         position = range(len(self))[index]
         try:
-            return parse_sample(self.record(position), root=self.image_root, position=position)
+            return self.parsed(position)
         except BadSampleError as error:
             raise BadSampleError(error.sample, f"(#{position} in '{self.path}') {error.reason}") from error
+
+    def parsed(self, position: int) -> Sample:
+        """The sample at a position from 0 on; a BadSampleError from here does not name the file."""
+        return parse_sample(self.record(position), root=self.image_root, position=position)
 
     def record(self, position: int) -> Any:
         """The sample as it is written, parsed as JSON only. Raises BadSampleError."""

@@ -1,0 +1,99 @@
+"""What a check of training data found: one entry for each thing, with the sample and the reason."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal[
+    "file", "sample", "picture", "untrainable", "too-long", "duplicate-id", "duplicate-content", "leaked-picture",
+    "leaked-answer", "lookalike", "same-words", "unchecked",
+]  # fmt: skip
+
+MEANINGS: dict[Kind, str] = {
+    "file": "files that cannot be read as samples, or hold none",
+    "sample": "records that are no usable sample",
+    "picture": "samples with a missing or broken picture",
+    "untrainable": "samples that would train nothing or cannot be written as a conversation",
+    "too-long": "samples longer than the limit",
+    "duplicate-id": "samples whose id came before",
+    "duplicate-content": "samples whose pictures and words came before",
+    "leaked-picture": "samples with a picture of the evaluation",
+    "leaked-answer": "samples with a question and answer of the evaluation",
+    "lookalike": "samples with a picture that looks like one of the evaluation",
+    "same-words": "samples with words of the evaluation about another picture",
+    "unchecked": "parts of the evaluation that could not be read, so nothing was compared with them",
+}
+
+WARNINGS: frozenset[Kind] = frozenset({"lookalike", "same-words", "unchecked"})
+"""These may be as they should; everything else is a problem."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """`reason` completes "sample X …". `id` and `position` are None where a whole file is meant."""
+
+    kind: Kind
+    file: Path
+    reason: str
+    id: str | None = None
+    position: int | None = None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether the set should be mended before it is trained on."""
+        return self.kind not in WARNINGS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenCounts:
+    """Lengths of the tokenised samples, pictures included."""
+
+    samples: int
+    total: int
+    learned: int
+    shortest: int
+    median: int
+    p95: int
+    longest: int
+    histogram: tuple[tuple[int, int, int], ...]
+    """(from, below, samples); each range is twice as wide as the one before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileCounts:
+    """One file of the set."""
+
+    path: Path
+    samples: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidationReport:
+    """The counts are of samples that can be read; `samples` counts all records."""
+
+    files: tuple[FileCounts, ...]
+    samples: int
+    turns: int
+    pictures: int
+    distinct_pictures: int
+    text_only: int
+    pictures_per_sample: dict[int, int]
+    tokens: TokenCounts | None
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """What should be mended."""
+        return tuple(finding for finding in self.findings if finding.is_problem)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What a person should look at."""
+        return tuple(finding for finding in self.findings if not finding.is_problem)
+
+    def by_kind(self) -> Counter[Kind]:
+        """How many findings of each kind."""
+        return Counter(finding.kind for finding in self.findings)

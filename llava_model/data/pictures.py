@@ -1,0 +1,102 @@
+"""What a check needs to know of a picture: that it opens, what its bytes are, and what it looks like.
+
+The look is 128 bits that survive another size and another compression: of a grey 9×9 thumbnail, whether each
+pixel is lighter than its left and its upper neighbour (the "difference hash", in both directions).
+"""
+
+import itertools
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from llava_model.data.picture_bytes import digest_of, read_bytes
+from llava_model.errors import MissingFileError, UnreadablePictureError
+from llava_model.images import open_picture
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Look = tuple[int, int]
+
+_SIDE = 9
+_ALIKE_BITS = 8  # of 128
+_FLAT_DEVIATION = 3.0  # grey levels: a thumbnail with less contrast looks like any other
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureFacts:
+    """A picture that opens. `look` is None where there is hardly anything to see, or nobody asked."""
+
+    digest: bytes
+    look: Look | None
+
+
+def examine(path: Path, *, with_look: bool) -> PictureFacts | str:
+    """Read and decode it whole; the facts, or why it cannot be used."""
+    try:
+        content = read_bytes(path)
+        picture = open_picture(content)
+    except UnreadablePictureError as error:
+        return error.reason
+    except MissingFileError:
+        return "there is no such file"
+    return PictureFacts(digest=digest_of(content), look=look_of(picture) if with_look else None)
+
+
+def examine_all(paths: Sequence[Path], *, with_look: bool, threads: int) -> Iterator[PictureFacts | str]:
+    """`examine` of each, in order; Pillow decodes outside Python's lock, so threads are enough."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # open_picture says it itself
+        yield from in_order(pool, lambda path: examine(path, with_look=with_look), paths, depth=4 * threads)
+
+
+def in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], *, depth: int
+) -> Iterator[Result]:
+    """Results in the order of the items, at most `depth` of them in work or waiting."""
+    rest = iter(items)
+    waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in itertools.islice(rest, depth))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(function, item) for item in itertools.islice(rest, 1))
+        yield result
+
+
+def look_of(picture: Image.Image) -> Look | None:
+    """Lighter than the left neighbour, lighter than the upper one: 64 bits each."""
+    thumbnail = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    grey = np.asarray(thumbnail, dtype=np.int16)
+    if grey.std() < _FLAT_DEVIATION:
+        return None
+    across = grey[1:, 1:] > grey[1:, :-1]
+    down = grey[1:, 1:] > grey[:-1, 1:]
+    return _bits(across), _bits(down)
+
+
+class Looks:
+    """Pictures found again by what they look like."""
+
+    def __init__(self, pictures: Iterable[tuple[Path, Look]]) -> None:
+        unique = {look: path for path, look in pictures}
+        self._paths = list(unique.values())
+        self._looks = np.array(list(unique), dtype=np.uint64).reshape(-1, 2)
+
+    def like(self, look: Look) -> Path | None:
+        """The most alike picture if it differs in few enough bits."""
+        if not self._paths:
+            return None
+        distances = np.bitwise_count(self._looks ^ np.array(look, dtype=np.uint64)).sum(axis=1)
+        nearest = int(distances.argmin())
+        return self._paths[nearest] if distances[nearest] <= _ALIKE_BITS else None
+
+
+def _bits(flags: npt.NDArray[np.bool_]) -> int:
+    return int.from_bytes(np.packbits(flags).tobytes())

@@ -1,0 +1,72 @@
+"""How long samples are in tokens, and whether anything in them would be learned."""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from llava_model.data.encoding import Example, ExampleEncoder
+from llava_model.data.findings import Kind, TokenCounts
+from llava_model.data.schema import Sample
+from llava_model.errors import BadSampleError, LlavaError
+from llava_model.tokenize import PromptEncoder
+
+_FIRST_RANGE = 64
+
+
+class TokenCheck:
+    """Encodes each sample as training does, uncut, and keeps only its length."""
+
+    def __init__(self, encoder: PromptEncoder, *, max_tokens: int | None) -> None:
+        self._encoder = ExampleEncoder(encoder, max_tokens=sys.maxsize)
+        self._image_token_id, self._max_tokens = encoder.image_token_id, max_tokens
+        self._lengths: list[int] = []
+        self._learned = 0
+
+    def check(self, sample: Sample) -> Iterator[tuple[Kind, str]]:
+        """What is wrong with it."""
+        try:
+            example = self._encoder.encode(sample)
+        except BadSampleError as error:
+            yield "untrainable", error.reason
+            return
+        except LlavaError as error:
+            yield "untrainable", f"cannot be written as a conversation: {error}"
+            return
+        self._lengths.append(len(example.ids))
+        self._learned += example.targets
+        if self._max_tokens is not None and len(example.ids) > self._max_tokens:
+            yield from self._too_long(example, self._max_tokens)
+
+    def _too_long(self, example: Example, limit: int) -> Iterator[tuple[Kind, str]]:
+        cut = example.ids[limit:].count(self._image_token_id)
+        lost = f"{cut} of its picture tokens" if cut else "words only"
+        yield "too-long", f"has {len(example.ids)} tokens, the limit is {limit}; a cut would take {lost}"
+        if not any(example.learned[1:limit]):
+            yield "untrainable", f"would train nothing when it is cut at {limit} tokens"
+
+    def counts(self) -> TokenCounts | None:
+        """None if no sample could be tokenised."""
+        if not self._lengths:
+            return None
+        lengths = np.array(self._lengths)
+        return TokenCounts(
+            samples=len(lengths),
+            total=int(lengths.sum()),
+            learned=self._learned,
+            shortest=int(lengths.min()),
+            median=int(np.median(lengths)),
+            p95=int(np.percentile(lengths, 95)),
+            longest=int(lengths.max()),
+            histogram=_histogram(lengths),
+        )
+
+
+def _histogram(lengths: np.ndarray) -> tuple[tuple[int, int, int], ...]:  # type: ignore[type-arg]  # any whole numbers
+    edges = [0, _FIRST_RANGE]
+    while edges[-1] <= lengths.max():
+        edges.append(2 * edges[-1])
+    counts, _ = np.histogram(lengths, bins=np.array(edges) - 0.5)
+    ranges = list(zip(edges, edges[1:], counts.tolist(), strict=False))
+    first = next(number for number, (_, _, count) in enumerate(ranges) if count)
+    return tuple(ranges[first:])
