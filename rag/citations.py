@@ -157,7 +157,7 @@ def _without_names(sentence: str, chunk: Chunk) -> str:
     """Naming the file is no claim about what it says, and the number in its name is none either."""
     path = PurePath(chunk.path)
     for name in sorted({path.name, path.stem, path.stem.replace("_", " ")} - {""}, key=len, reverse=True):
-        sentence = re.sub(re.escape(name), " ", sentence, flags=re.IGNORECASE)
+        sentence = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", sentence, flags=re.IGNORECASE)
     return sentence
 
 

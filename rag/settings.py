@@ -153,8 +153,9 @@ class PromptSettings:
     @classmethod
     def for_grounded_models(cls) -> "PromptSettings":
         """For a small model that the GROUND stage has trained: it knows the form of an answer without an example, and
-        has learned from words of evidence alone, pictures as their labels."""
-        return cls(examples=False, max_pictures=0)
+        has learned from words of evidence alone, pictures as their labels, among more of them than an untrained one
+        can bear: of 150 questions about receipts 2 passages hold the answer to 64, 6 passages to 123."""
+        return cls(examples=False, max_pictures=0, max_passages=6, least_gain=0.05)
 
     @classmethod
     def for_capable_models(cls, context_tokens: int) -> "PromptSettings":

@@ -29,10 +29,20 @@ _FREQUENCY = (
 _DURATION = rf"\b{_NUMBER}[ -]?(?:s|secs?|seconds?|min|mins|minutes?|h|hours?|days?|weeks?|months?|years?)\b"
 _LENGTH = rf"\b{_NUMBER} ?(?:mm|cm|m|km|metres?|meters?|kilomet(?:er|re)s?|miles?|feet|ft|inch(?:es)?|fathoms?)\b"
 _WEIGHT = rf"\b{_NUMBER} ?(?:mg|g|kg|t|grams?|kilos?|kilograms?|tonn?e?s?|lbs?|ounces?|oz)\b"
+_COMPANY = (
+    r"(?i:\b(?:sdn\.? ?bhd|bhd|ltd|limited|inc|llc|gmbh|ag|kg|ohg|e\.k|s\.a|s\.l|plc|corp|enterprises?|trading|"
+    r"company|co)\b)"
+)
 _NAME = r"\b[A-Z][\w’'-]+ (?:[A-Z]\. ?)?[A-Z][\w’'-]+"
 
 # The first line whose question fits decides; "when" stands before "what time" would be too late, so order matters.
 _KINDS: tuple[tuple[str, str, re.RegexFlag], ...] = (
+    (
+        r"\b(?:which|what|name of the) (?:company|firm|shop|store|seller|business|restaurant)|"
+        r"\bwho (?:issued|sold|sent)|from whom|\bseller\b",
+        _COMPANY,
+        re.RegexFlag(0),
+    ),
     (r"how (?:often|regularly|frequently)", _FREQUENCY, re.IGNORECASE),
     (r"how (?:long|many (?:minutes|hours|days|weeks|months|years))", f"{_DURATION}|{_LENGTH}", re.IGNORECASE),
     (r"(?:at )?(?:what|which) time|what hour", _CLOCK, re.IGNORECASE),
@@ -75,5 +85,5 @@ def sought(question: str) -> Sought | None:
     """What the question seeks; None where any words could answer it."""
     for asks, answers in _COMPILED:
         if asks.search(question):
-            return Sought(pattern=answers, is_number=answers.pattern != _NAME)
+            return Sought(pattern=answers, is_number=answers.pattern not in (_NAME, _COMPANY))
     return None

@@ -189,3 +189,9 @@ def test_quotes_stand_in_the_source_word_for_word(sentence: str) -> None:
 def test_support_is_a_share(sentence: str) -> None:
     found = support(sentence, MANUAL)
     assert 0 <= found.share <= 1 and 0 <= found.new_share <= 1 and len(found.quote) <= 3
+
+
+def test_a_files_short_name_is_not_cut_out_of_words_and_numbers() -> None:
+    receipt = chunk("Total RM 31.00", file="1.jpg", kind="text")
+    (found,) = cited("The total is RM 31.00 [1].", "", receipt).citations
+    assert found.verified
