@@ -62,7 +62,7 @@ class TokenCheck:
         )
 
 
-def _histogram(lengths: np.ndarray) -> tuple[tuple[int, int, int], ...]:  # type: ignore[type-arg]  # any whole numbers
+def _histogram(lengths: np.ndarray) -> tuple[tuple[int, int, int], ...]:
     edges = [0, _FIRST_RANGE]
     while edges[-1] <= lengths.max():
         edges.append(2 * edges[-1])
