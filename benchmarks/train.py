@@ -53,9 +53,7 @@ from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import TransformersTower, load_tower
 from llava_model.trainable import learners, optimiser, set_up
 
-WORDS = (
-    "a small red boat lies at the old pier while two people in yellow coats talk under grey clouds"  # 20 of them
-).split(" ")
+WORDS = ["a", "small", "red", "boat", "lies", "at", "the", "old", "pier", "while", "two", "people", "in", "yellow"]
 
 
 def make_samples(folder: Path, stage: str, count: int) -> None:

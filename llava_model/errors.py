@@ -23,6 +23,10 @@ LlavaError
 │   ├── AnswersInUseError       another run writes the same answers
 │   ├── AnswersMismatchError    the answers in a file come from another model, set or prompt
 │   └── JudgeError              no endpoint was named, or the judge does not answer
+├── GenerationError             training data that cannot be made
+│   ├── SourceError             captions, boxes or prompts that cannot be used at all
+│   ├── GenerationInUseError    another run writes into the same folder
+│   └── WriterError             no endpoint was named, or the text model there does not answer
 ├── TrainingDataError           a training set that cannot be used at all
 ├── TrainingStoppedError        a loss that is not a number any more
 ├── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
@@ -267,3 +271,28 @@ class AnswersMismatchError(EvaluationError):
 
 class JudgeError(EvaluationError):
     """The judge cannot be asked, or does not answer; what it has judged is kept."""
+
+
+class GenerationError(LlavaError):
+    """Training data cannot be made: the message says why."""
+
+
+class SourceError(GenerationError):
+    """A file of captions, boxes or prompts that nothing can be made of."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"'{path}' {reason}")
+        self.path, self.reason = path, reason
+
+
+class GenerationInUseError(GenerationError):
+    """Two runs would write into one folder; the second stops before it sends or writes anything."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(f"'{folder}' is being written by {holder}")
+        self.add_note("Wait for it, or name another folder with --out.")
+        self.folder, self.holder = folder, holder
+
+
+class WriterError(GenerationError):
+    """The text model that writes the data cannot be asked, or does not answer; what it has written is kept."""

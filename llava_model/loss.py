@@ -39,7 +39,8 @@ def loss_sum(
     if not batch.targets:
         nothing: torch.Tensor = output.logits_BKL.float().sum() * 0.0
         return nothing
-    return functional.cross_entropy(logits_KL.float(), batch.ids_BT[batch.targets_BT], reduction="sum")
+    summed: torch.Tensor = functional.cross_entropy(logits_KL.float(), batch.ids_BT[batch.targets_BT], reduction="sum")
+    return summed
 
 
 def touching_projector(

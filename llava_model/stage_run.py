@@ -4,7 +4,7 @@ base (kit) + start (checkpoint of the stage before) + files of samples ─► ou
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from llava_model.data.features import FeatureCache, FillProgress
 from llava_model.data.mixture import Mixture
 from llava_model.data.packing import Layout
 from llava_model.data.sample_file import SampleFile
+from llava_model.data.schema import Sample
 from llava_model.errors import CheckpointMismatchError, TrainingDataError
 from llava_model.images import open_picture
 from llava_model.manifest import Manifest, git_hash, latest, read_manifest
@@ -30,6 +31,7 @@ from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import VisionTower, load_tower
 from llava_model.train import RunSettings, TrainReport, train
 from llava_model.trainable import describe, set_up
+from llava_model.warm_start import fit_projector
 from llava_model.watching import OnStep
 
 _SHOWN = "shown-before.json"
@@ -60,6 +62,8 @@ class StageRun:
     config: LlavaConfig = field(default_factory=LlavaConfig)
     """Of a new projector; a checkpoint to start from brings its own."""
     settings: RunSettings
+    warm_start: bool = False
+    """Fit a new projector to the captions in closed form before the first step (`warm_start`)."""
     template: str = "auto"
     layout: Layout | None = None
     """None: packed on a GPU, padded on a CPU, where packing loses (docs/LOG.md)."""
@@ -98,6 +102,10 @@ def run_stage(
     shown = _first(run.shown)
     before = _before(run, model, encoder, shown, adapter)
     set_up(model, run.stage, adapter=adapter, seed=run.settings.seed)
+    pictures = _pictures(run, model.tower, mixture, on_fill)
+    if run.warm_start and run.start is None:
+        explained = fit_projector(model, tokenizer, _samples(mixture), _features(model, pictures))
+        announce(f"projector fitted to captions: {explained:.0%} of the variance of their words explained")
     announce(f"stage {run.stage.name}: {describe(model)}")
     announce(f"{mixture.length():,} samples an epoch from {len(run.data)} files, {run.stage.epochs:g} epochs")
     feed = Feed(
@@ -115,7 +123,7 @@ def run_stage(
         seed=run.settings.seed,
         process=accelerator.process_index if accelerator else 0,
         processes=accelerator.num_processes if accelerator else 1,
-        pictures=_pictures(run, model.tower, mixture, on_fill),
+        pictures=pictures,
         skip_bad=run.skip_bad,
     )
     report = train(
@@ -192,6 +200,7 @@ def _manifest(run: StageRun, mixture: Mixture) -> Manifest:
         "data": [{"file": f.path.name, "weight": f.weight} for f in run.data],
         "start": read_manifest(_checkpoint(run.start), verify=False).config if run.start else None,
         "template": run.template,
+        "warm_start": run.warm_start,
         "autocast": run.settings.autocast,
         "skip_bad": run.skip_bad,
     }
@@ -243,6 +252,21 @@ def _pictures(
         problem.add_note("Look at the set with: llavero model validate. Or leave such samples out: --skip-bad")
         raise problem
     return cache.features
+
+
+def _features(model: LlavaModel, pictures: Pictures) -> Pictures:
+    """Features whether they come from a cache or the tower has to make them."""
+
+    def made(images: Sequence[Path]) -> torch.Tensor:
+        found = pictures(images)
+        return model.image_features(found) if found.dim() == 4 else found
+
+    return made
+
+
+def _samples(mixture: Mixture) -> Iterator[Sample]:
+    for file in mixture.files:
+        yield from file
 
 
 def _all_images(mixture: Mixture) -> list[Path]:

@@ -34,8 +34,13 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Ask a model a benchmark's questions, greedily; answers are kept, and a stopped run goes on where it was."""
+    data = data or _installed_data(benchmark.value)
     if data is None:
-        raise typer.BadParameter(f"say where {benchmark.value}'s questions and pictures lie", param_hint="--data")
+        raise typer.BadParameter(
+            f"say where {benchmark.value}'s questions and pictures lie"
+            + (" (or: pip install --no-deps easy-vqa)" if benchmark.value == "easy-vqa" else ""),
+            param_hint="--data",
+        )
     from llava_model.errors import ImagesNotSupportedError
     from llava_model.evaluation.asking import answer_all
     from llava_model.evaluation.benchmarks import task
@@ -67,3 +72,14 @@ def evaluate(
     else:
         show_score(result, json=False)
     raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
+
+
+def _installed_data(benchmark: str) -> Path | None:
+    """The data that the `easy-vqa` package brings, where somebody has installed it; it is looked for, not imported."""
+    if benchmark != "easy-vqa":
+        return None
+    from importlib.util import find_spec
+
+    found = find_spec("easy_vqa")
+    folder = Path(found.origin).parent / "data" / "test" if found is not None and found.origin else None
+    return folder if folder is not None and folder.is_dir() else None

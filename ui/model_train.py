@@ -52,6 +52,9 @@ def train(
     projector: Annotated[
         str, typer.Option("--projector-kind", help="linear or mlp2x_gelu, for a new one.")
     ] = "mlp2x_gelu",
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="Fit a new projector to the captions before the first step.")
+    ] = False,
     template: Annotated[str, typer.Option("--template", help="Prompt template; auto is the tokenizer's own.")] = "auto",
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32 or bfloat16 arithmetic.")] = "auto",
     layout: Annotated[str, typer.Option("--layout", help="auto, padded or packed.")] = "auto",
@@ -119,6 +122,7 @@ def train(
             compile=compiled,
             tensorboard=tensorboard,
         ),
+        warm_start=warm_start,
         template=template,
         layout=None if layout == "auto" else layout,  # type: ignore[arg-type]  # checked above
         pass_tokens=pass_tokens,

@@ -40,6 +40,7 @@ class Weights:
         one. A language model that is named without a vision tower may be a whole LLaVA checkpoint.
         """
         from llava_model.kits import find
+        from llava_model.kits.trained import trained_weights
 
         for path, what in ((language, "language model"), (vision, "vision tower"), (projector, "projector")):
             _check(path, what)
@@ -48,10 +49,9 @@ class Weights:
         if language is None:
             assert found is not None
             language = found.path("language")
-            if sees and projector is None and found.has("projector"):
-                projector = found.path("projector")
-            if adapter is None and found.has("adapter") and projector is None:
-                adapter = found.path("adapter")
+            shipped = trained_weights(kit)
+            if projector is None and adapter is None:  # parts of one training: never one of ours with one of the user's
+                projector, adapter = shipped.projector if sees else None, shipped.adapter
         if projector is not None and vision is None:
             vision = (found or find(kit)).path("vision")
         name = "-".join(part.name for part in (language, projector, adapter) if part is not None)
@@ -85,15 +85,15 @@ class Weights:
 
 
 def _check(path: Path | None, what: str) -> None:
-    if path is not None and not path.is_dir():
+    if path is not None and not path.exists():
         raise MissingFileError(path, what)
 
 
 def _state(folder: Path | None) -> str | None:
-    """Folder, and a digest of its files' names, sizes and times."""
+    """Folder or file, and a digest of its files' names, sizes and times."""
     if folder is None:
         return None
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = [folder] if folder.is_file() else sorted(file for file in folder.rglob("*") if file.is_file())
     facts = [f"{f.relative_to(folder)} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files]
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
     return f"{folder.resolve()} {digest}"

@@ -1,9 +1,9 @@
 """Weights that the project trained itself and that ship inside the package, by kit.
 
-    weights/<kit>/projector.safetensors   vision features → the language model's space
-    weights/<kit>/adapter/                LoRA of the language model (peft's format)
-    weights/<kit>/joint_space.safetensors pooled features → the text space, for search
-    weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
+weights/<kit>/projector.safetensors   vision features → the language model's space
+weights/<kit>/adapter/                LoRA of the language model (peft's format)
+weights/<kit>/joint_space.safetensors pooled features → the text space, for search
+weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
 """
 
 from dataclasses import dataclass

@@ -19,6 +19,7 @@ from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, stage_of
 from llava_model.train import RunSettings, TrainReport, train
 from llava_model.trainable import set_up
+from llava_model.warm_start import fit_projector
 from llava_model.watching import read_lines
 
 SMALL = replace(INSTRUCT, learning_rate=1e-2, batch=4, epochs=2, lora=Lora(rank=2, alpha=4, dropout=0.1))
@@ -244,3 +245,26 @@ def test_presets_have_the_published_numbers() -> None:
     for stages in PRESETS.values():
         for stage in stages:
             assert stage.source and Stage.from_json(json.loads(json.dumps(stage.to_json()))) == stage
+
+
+def test_a_warm_start_puts_pictures_near_the_words_of_their_captions(world: World) -> None:
+    model, before = world.model(), world.model()
+    samples = [s for pair in world.mixture().epoch(seed=0, epoch=0) if len((s := world.mixture()[pair]).images) == 1]
+
+    def features(images: Any) -> torch.Tensor:
+        return model.image_features(world.pixels(images))
+
+    explained = fit_projector(model, world.tokenizer, samples, features, ridge=1e-9)
+    table = model.language.get_input_embeddings().weight  # type: ignore[operator]  # transformers'
+
+    def miss(which: LlavaModel) -> float:
+        assert which.projector is not None
+        total = 0.0
+        for sample in samples:
+            words = str(sample.messages[1].parts[0])
+            target = table[torch.tensor(world.tokenizer.encode(f" {words}", add_special_tokens=False))].mean(0)
+            total += float((which.projector(features(sample.images)) - target).square().mean().detach())
+        return total
+
+    assert 0.0 < explained <= 1.0 and miss(model) < 0.5 * miss(before)
+    assert torch.equal(model.projector.layers[0].weight, before.projector.layers[0].weight)  # type: ignore[union-attr]  # there is one

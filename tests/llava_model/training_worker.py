@@ -1,0 +1,57 @@
+"""One process of a run over several, started by test_training_distributed.py: `MODE FOLDER OUT`."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+from conftest import make_tiny_foreign, make_tiny_tokenizer
+from training_world import World, a_manifest
+
+from llava_model.batches import Feed
+from llava_model.stages import INSTRUCT, Lora
+from llava_model.train import RunSettings, train
+from llava_model.trainable import set_up
+
+
+def main() -> None:
+    """Train the tiny world; all processes leave the checkpoint of one."""
+    mode, folder, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    from accelerate import Accelerator
+    from accelerate.utils import FullyShardedDataParallelPlugin
+
+    torch.set_num_threads(1)
+    plugin = None
+    if mode == "fsdp":
+        plugin = FullyShardedDataParallelPlugin(
+            fsdp_version=2,
+            auto_wrap_policy="transformer_based_wrap",
+            transformer_cls_names_to_wrap=["LlamaDecoderLayer"],
+            reshard_after_forward=True,
+            cpu_ram_efficient_loading=False,
+        )
+    accelerator = Accelerator(cpu=True, fsdp_plugin=plugin)
+    lora = Lora(rank=2, alpha=4) if mode == "ddp" else None
+    stage = replace(INSTRUCT, learning_rate=1e-3, batch=5, epochs=1, lora=lora)
+    world = World(folder, make_tiny_foreign, make_tiny_tokenizer("chatml"))
+    model = world.model()
+    set_up(model, stage, seed=0)
+    samples = world.mixture()
+    feed = Feed(
+        samples, world.encoder(), stage, layout="packed", pass_tokens=90, pad_id=0, seed=0, pictures=world.pixels,
+        process=accelerator.process_index, processes=accelerator.num_processes,
+    )  # fmt: skip
+    stop_after = int(os.environ.get("STOP_AFTER", "0")) or None
+    train(
+        model, feed, stage, RunSettings(out=out, most_steps=stop_after), a_manifest(),
+        samples_per_epoch=samples.length(), accelerator=accelerator,
+    )  # fmt: skip
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
