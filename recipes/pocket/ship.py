@@ -1,0 +1,72 @@
+"""A trained checkpoint → the small weights that lie inside the package.
+
+    python recipes/pocket/ship.py build/runs/ground
+
+Half precision, no path of the machine they were trained on, nothing but what serving needs. The card beside them
+(`README.md`) is written by hand: it says what was reached.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from llava_model.kits.trained import __file__ as trained_file
+from llava_model.manifest import latest, read_manifest
+
+KIT = Path(str(trained_file)).parent / "weights" / "pocket"
+BASE = "SmolLM2-135M-Instruct"
+
+
+def main() -> None:
+    """Copy the latest checkpoint of a run."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("--out", type=Path, default=KIT)
+    chosen = arguments.parse_args()
+    checkpoint = latest(chosen.run) or chosen.run
+    manifest = read_manifest(checkpoint)
+    halve(checkpoint / "projector.safetensors", chosen.out / "projector.safetensors")
+    if (checkpoint / "adapter").is_dir():
+        halve(
+            checkpoint / "adapter" / "adapter_model.safetensors", chosen.out / "adapter" / "adapter_model.safetensors"
+        )
+        settings = json.loads((checkpoint / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+        settings["base_model_name_or_path"] = BASE
+        (chosen.out / "adapter" / "adapter_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    (chosen.out / "run.json").write_text(
+        json.dumps(
+            {
+                "stage": manifest.stage,
+                "step": manifest.step,
+                "seed": manifest.seed,
+                "config": manifest.config,
+                "base": manifest.base,
+                "data_fingerprint": manifest.data_fingerprint,
+                "git_hash": manifest.git_hash,
+            },
+            indent=1,
+        ),
+        encoding="utf-8",
+    )
+    total = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())
+    print(f"{chosen.out}: {total / 1e6:.1f} MB")
+
+
+def halve(source: Path, target: Path) -> None:
+    """The same tensors in float16, with the same header; the file appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with safe_open(source, framework="pt") as file:
+        header = file.metadata()
+    weights = {name: tensor.to(torch.float16).contiguous() for name, tensor in load_file(source).items()}
+    unfinished = target.with_suffix(".part")
+    save_file(weights, unfinished, metadata=header)
+    shutil.move(unfinished, target)
+
+
+if __name__ == "__main__":
+    main()
