@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from llava_model.config import LlavaConfig
-from llava_model.errors import CheckpointMismatchError, MissingFileError, WrongBaseError
+from llava_model.errors import CheckpointMismatchError, MissingFileError, MissingPackageError, WrongBaseError
 from llava_model.manifest import Manifest, fingerprint_of, read_manifest
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
@@ -79,6 +79,33 @@ def load_language(folder: Path, *, dtype: torch.dtype, adapter: Path | None = No
         folder, dtype=dtype, local_files_only=True, use_safetensors=True
     )
     return merge_adapter(language, adapter) if adapter else language
+
+
+def load_quantized(folder: Path, *, dtype: torch.dtype, device: torch.device) -> nn.Module:
+    """A causal language model with its matrices in 4 bits (NF4, twice quantised), for QLoRA. Needs a GPU.
+
+    Raises MissingPackageError, or CheckpointMismatchError for a device that cannot hold it.
+    """
+    from importlib.util import find_spec
+
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    if device.type != "cuda":
+        raise CheckpointMismatchError("4-bit weights", found=f"device '{device}'", wanted="a CUDA GPU")
+    if find_spec("bitsandbytes") is None:
+        raise MissingPackageError("bitsandbytes", purpose="QLoRA", install="'llavero[qlora]'")
+    how = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers'
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    language: nn.Module = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        quantization_config=how,
+        device_map={"": device},
+        local_files_only=True,
+        use_safetensors=True,
+    )
+    return language
 
 
 def merge_adapter(language: nn.Module, adapter: Path) -> nn.Module:

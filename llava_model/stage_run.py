@@ -12,7 +12,15 @@ from typing import Any
 import torch
 
 from llava_model.batches import Feed, Pictures, no_pictures
-from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_language, load_projector, merge_adapter
+from llava_model.checkpoint import (
+    ADAPTER,
+    LANGUAGE,
+    PROJECTOR_FILE,
+    load_language,
+    load_projector,
+    load_quantized,
+    merge_adapter,
+)
 from llava_model.config import LlavaConfig
 from llava_model.data.encoding import ExampleEncoder
 from llava_model.data.features import FeatureCache, FillProgress
@@ -159,7 +167,10 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
         language_folder = start / LANGUAGE
     if start and (start / ADAPTER).is_dir():
         adapter = start / ADAPTER
-    language = load_language(language_folder, dtype=dtype)
+    if run.stage.lora and run.stage.lora.quantize == "nf4":
+        language = load_quantized(language_folder, dtype=torch.bfloat16, device=device)
+    else:
+        language = load_language(language_folder, dtype=dtype)
     if device.type == "cpu":
         # fused attention's backward is slow on CPUs: 22 % of a step with 28 tokens a row, 4 % this way
         language.set_attn_implementation("eager")  # type: ignore[operator]  # transformers'

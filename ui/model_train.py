@@ -71,6 +71,9 @@ def train(
         int | None, typer.Option("--most-steps", min=1, help="Stop early, with a checkpoint.")
     ] = None,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
+    quantize: Annotated[
+        str, typer.Option("--quantize", help="none, or nf4: frozen weights in 4 bits under LoRA (QLoRA, on a GPU).")
+    ] = "none",
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the language model's layers.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard")] = False,
     skip_bad: Annotated[
@@ -85,6 +88,8 @@ def train(
     if stage not in _STAGES:
         raise typer.BadParameter(f"'{stage}' is none of {', '.join(_STAGES)}", param_hint="STAGE")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from dataclasses import replace
+
     from llava_model.config import LlavaConfig
     from llava_model.kits import find
     from llava_model.serving.load import choose_device, choose_dtype
@@ -96,6 +101,11 @@ def train(
         chosen = with_epochs(stage_of(preset, stage), epochs=epochs, batch=batch, rate=rate)  # type: ignore[arg-type]  # checked above
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--preset") from error
+    if quantize != "none":
+        if quantize != "nf4" or chosen.lora is None:
+            problem = f"'{quantize}' is neither none nor nf4" if quantize != "nf4" else f"{stage} has no LoRA there"
+            raise typer.BadParameter(problem, param_hint="--quantize")
+        chosen = replace(chosen, lora=replace(chosen.lora, quantize="nf4"))
     if layout not in ("auto", "padded", "packed"):
         raise typer.BadParameter(f"'{layout}' is none of auto, padded, packed", param_hint="--layout")
     import torch
