@@ -44,6 +44,7 @@ MEANINGS: dict[Reason, str] = {
 
 LEAST_WORDS: Mapping[Kind, int] = {"conversation": 1, "detail": 30, "complex": 20, "reading": 1, "brief": 2}
 _LEAK_WORDS = 9
+_OUR_QUESTIONS: frozenset[Kind] = frozenset({"detail", "brief"})  # they come from our lists, not from the model
 
 _SOURCE = re.compile(
     r"\b(captions?|the (given |provided |above )?(descriptions?|sentences?)\b(?! of)|annotations?|symbolic"
@@ -119,8 +120,9 @@ class Judge:
 
     def objection(self, kind: Kind, item: Item, exchange: Exchange) -> Reason | None:
         """Why this exchange must not be learned; None if nothing speaks against it."""
-        text = f"{exchange.question}\n{exchange.answer}".strip()
-        if not exchange.answer.strip() or (kind != "detail" and not exchange.question.strip()):
+        written = (exchange.answer,) if kind in _OUR_QUESTIONS else (exchange.question, exchange.answer)
+        text = "\n".join(written)
+        if not all(part.strip() for part in written):
             return "empty"
         if IMAGE_TOKEN in text:
             return "image-token"

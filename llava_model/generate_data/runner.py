@@ -184,6 +184,7 @@ class Runner:
         return self._gone(reason) if many else _FailedError(reason)
 
     def _gone(self, reason: str) -> WriterError:
+        self._stop.set()
         writer = self._client.writer
         error = WriterError(f"'{writer.model}' at {writer.url} does not answer: {reason}")
         error.add_note("What it has written is kept; the same command goes on from there.")

@@ -44,7 +44,7 @@ Question: Where does it stand?
 Answer: It stands on the left."""
 DETAIL = (
     "A dog stands on the grass in picture {number} and looks at a red ball that lies in front of it. The lawn is wet "
-    "and there are trees in the background. The dog has a brown coat and it seems to wait for somebody to throw the ball."
+    "and there are trees in the background. The dog has a brown coat and it seems to wait for somebody to throw it."
 )
 COMPLEX = """Question: Why does the dog look at the ball in picture {number}?
 Answer: The ball lies in front of the dog and nobody holds it, so the dog is probably waiting for the next throw. Dogs \
@@ -61,7 +61,11 @@ Lines: none"""
 def good(body: dict[str, Any], number: int = 0) -> str:
     """What a well-behaved model writes; the number comes from the picture, so that no two are alike."""
     system = body["messages"][0]["content"]
-    told = next(turn["content"] for turn in reversed(body["messages"]) if "===" not in turn["content"])
+    told = next(
+        turn["content"]
+        for turn in reversed(body["messages"])
+        if turn["content"].startswith(("Sentences:", "Text:", "Objects:"))
+    )
     name = "".join(character for character in told.split("Objects:")[0] if character.isdigit())[:6] or "0"
     if "detailed description" in system:
         return DETAIL.replace("{number}", name)
