@@ -1,14 +1,14 @@
-"""The pocket kit's embedder: an ImageNet classifier and a sentence encoder, joined without training (ConSE).
+"""The pocket kit's embedder: an ImageNet classifier and a sentence encoder, joined without training (ConSE) or with.
 
     pixels ─► EfficientNet ─► 1000 probabilities ─► mean of the class names' sentence vectors ─┐
-                         └──► pooled features ─► adapter, if any (linear, adds to the mean) ───┴─► unit vector
-    words  ─► the same sentence encoder ─► unit vector in the same space
+                         └──► features, stages ─► adapter, if any (adds to the mean) ──────────┴─► unit vector
+    words  ─► the same sentence encoder ─► adapter, if any ─► unit vector in the same space
 
 From "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (Norouzi et al., 2014). The
 mean of all class vectors is subtracted on both sides; without it everything resembles everything.
 It knows ImageNet's thousand things and is weaker than CLIP.
 
-Legend: B batch, K classes, D width of a vector, F pooled features, H W pixels, C colours.
+Legend: B batch, K classes, D width of a vector, H W pixels, C colours.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexing.embedding.adapter import TEMPERATURE, Adapter, load_adapter, look
 from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.device import pick_device
-from indexing.embedding.errors import WeightsError
 from indexing.embedding.network import load_classifier, scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
 from indexing.embedding.text import SentenceEncoder
@@ -32,10 +32,6 @@ MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches
 
-# Chosen, with a class's words, on 674 captioned drawings and photographs (Tux Paint's stamps) and 15 of
-# scikit-image's; text→image MRR 0.160 → 0.177 and 0.85 → 0.84 against names alone at temperature 1.
-_TEMPERATURE = 1.5
-
 
 class PocketEmbedder:
     """EfficientNet and MiniLM behind the `Embedder` protocol; both spaces have MiniLM's width."""
@@ -46,10 +42,9 @@ class PocketEmbedder:
         Args:
             vision: a timm folder (`config.json`, `model.safetensors`) of a classifier of ImageNet's classes.
             text: a sentence encoder's folder.
-            adapter: safetensors with `weight` (D, F) and `bias` (D,), trained for exactly these networks.
+            adapter: trained for exactly these networks, in one of the formats of adapter.py.
             device: "auto", "cpu", "cuda" …
         """
-        self.name = "pocket-1" if adapter is None else f"pocket-1+{adapter.stem}"
         self.preprocess = PREPROCESS
         self._device = pick_device(device)
         self._sentences = SentenceEncoder(text, device=self._device)
@@ -61,7 +56,12 @@ class PocketEmbedder:
         class_vectors_KD = class_vectors(self._sentences, self._classes, entries)
         self._centre_D = class_vectors_KD.mean(0)
         self._class_vectors_KD = self._tensor(class_vectors_KD - self._centre_D)
-        self._adapter = None if adapter is None else self._load_adapter(adapter)
+        self._adapter: Adapter | None = None
+        if adapter is not None:
+            self._adapter = load_adapter(
+                adapter, network=self._network, dimensions=self.clip_dimensions, device=self._device
+            )
+        self.name = "pocket-1" if self._adapter is None else f"pocket-1+{self._adapter.name}"
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
         """Unit vectors, and the classes above 5 % as labels, at most five each."""
@@ -79,8 +79,10 @@ class PocketEmbedder:
         return ImageEmbedding(vectors_BD=vectors_BD, labels=tuple(labels))
 
     def embed_image_queries(self, texts: Sequence[str]) -> Vectors:
-        """Sentence vectors relative to the mean class, scaled to length 1 again."""
-        relative_BD = self._sentences.encode(texts) - self._centre_D
+        """Sentence vectors relative to the mean class, mapped by the adapter if there is one, scaled to length 1."""
+        relative_BD: Vectors = self._sentences.encode(texts) - self._centre_D
+        if self._adapter is not None:
+            relative_BD = self._adapter.queries(relative_BD)
         vectors_BD: Vectors = relative_BD / np.linalg.norm(relative_BD, axis=-1, keepdims=True)
         return vectors_BD
 
@@ -95,16 +97,11 @@ class PocketEmbedder:
     def _forward(self, pixels_BHWC: "Tensor") -> tuple["Tensor", "Tensor"]:
         import torch
 
-        normalised_BHWC = pixels_BHWC.float().mul_(self._scale_C).add_(self._shift_C)
-        features_BF = self._network.forward_head(
-            self._network.forward_features(normalised_BHWC.permute(0, 3, 1, 2)), pre_logits=True
-        )
-        logits_BK = self._network.get_classifier()(features_BF)
-        vectors_BD = (logits_BK / _TEMPERATURE).softmax(-1) @ self._class_vectors_KD
+        seen = look(self._network, pixels_BHWC, self._scale_C, self._shift_C)
+        vectors_BD = (seen.logits_BK / TEMPERATURE).softmax(-1) @ self._class_vectors_KD
         if self._adapter is not None:
-            weight_DF, bias_D = self._adapter
-            vectors_BD = vectors_BD + torch.nn.functional.linear(features_BF, weight_DF, bias_D)
-        return torch.nn.functional.normalize(vectors_BD, dim=-1), logits_BK
+            vectors_BD = self._adapter.images(seen, vectors_BD)
+        return torch.nn.functional.normalize(vectors_BD, dim=-1), seen.logits_BK
 
     def _named(self, classes: Sequence[int], probabilities: Sequence[float]) -> tuple[Label, ...]:
         """Labels best first; two classes of one short name (two kinds of crane) count as one."""
@@ -115,23 +112,6 @@ class PocketEmbedder:
                 together[text] = together.get(text, 0.0) + probability
         best_first = sorted(together.items(), key=lambda item: -item[1])
         return tuple(Label(text=text, probability=probability) for text, probability in best_first)
-
-    def _load_adapter(self, file: Path) -> tuple["Tensor", "Tensor"]:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(file, device=self._device)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(file, str(error)) from error
-        wanted = {
-            "weight": (self.clip_dimensions, int(self._network.num_features)),
-            "bias": (self.clip_dimensions,),
-        }
-        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        if found != wanted:
-            raise WeightsError(file, f"it holds {found}, this kit's adapter has {wanted}")
-        return tensors["weight"].float(), tensors["bias"].float()
 
     def _tensor(self, array: Any) -> "Tensor":
         import torch

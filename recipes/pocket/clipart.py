@@ -115,7 +115,12 @@ def draw_held_out(drawings: Sequence[Drawing], groups: Sequence[int], count: int
     said: set[str] = set()
     for index in order:
         words = titles.series_key(drawings[index].text)
-        if len(chosen) < count and _may_be_held_out(drawings[index]) and groups[index] not in taken and words not in said:
+        if (
+            len(chosen) < count
+            and _may_be_held_out(drawings[index])
+            and groups[index] not in taken
+            and words not in said
+        ):
             chosen.append(index)
             taken.add(groups[index])
             said.add(words)
@@ -251,9 +256,7 @@ def _render(drawings: Sequence[Drawing], folder: Path) -> tuple[list[Drawing], n
     return usable, np.stack(thumbs)
 
 
-def _write_set(
-    out: Path, name: str, drawings: Sequence[Drawing], groups: Sequence[int], members: Sequence[int]
-) -> int:
+def _write_set(out: Path, name: str, drawings: Sequence[Drawing], groups: Sequence[int], members: Sequence[int]) -> int:
     samples: list[Sample] = []
     details: dict[str, dict[str, object]] = {}
     for index in members:

@@ -3,12 +3,12 @@
     1F408 "cat" (Unicode's emoji-test.txt) + "cat | pet" (CLDR)    ──►  136 x 128 pixels, "cat", tags cat, pet
 
 The font holds bitmaps of one size, which Pillow draws at size 109. Names come from Unicode's list of emoji, keywords
-from CLDR's annotations. Skin tones repeat a picture and are left out; flags of countries stay.
+from CLDR's annotations. Two more artists' drawings of the same emoji come as picture files. Skin tones repeat a picture and are left out; flags of countries stay.
 """
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from recipes.pocket.samples import caption, write_samples
 log = logging.getLogger(__name__)
 
 STRIKE = 109  # the only size of the font's bitmaps
+SIDE = 160  # of pictures that come as files
 _LINE = re.compile(r"(?P<codes>[0-9A-F ]+?)\s*; fully-qualified\s*# \S+ E\d+\.\d+ (?P<name>.+)")
 _PLAIN = "\U0001f408"  # a glyph that every such font has; joined sequences it cannot draw come out wider
 
@@ -32,22 +33,31 @@ class Emoji:
     group: str
     tags: tuple[str, ...]
 
+    @property
+    def codes(self) -> str:
+        """Its code points as they stand in file names: "1f469-200d-1f33e"."""
+        return "-".join(f"{ord(character):x}" for character in self.characters)
 
-def write_emoji(font: Path, emoji_test: Path, annotations: list[Path], out: Path) -> dict[str, int]:
-    """Write `train.jsonl` and the pictures under `out`.
 
-    `emoji_test` is Unicode's emoji-test.txt, `annotations` are CLDR's en.xml files.
-    """
-    tags = keywords(annotations)
+def write_emoji(font: Path, emoji: Sequence[Emoji], out: Path) -> dict[str, int]:
+    """Write `train.jsonl` and the font's pictures under `out`."""
+    return _write(_drawn(font, emoji), out)
+
+
+def write_styles(folder: Path, suffix: str, emoji: Sequence[Emoji], out: Path) -> dict[str, int]:
+    """The same for a folder with one picture file for each emoji, named after its code points ("1f408.png")."""
+    return _write(_opened(folder, suffix, emoji), out)
+
+
+def _write(drawn: Iterator[tuple[Emoji, Any]], out: Path) -> dict[str, int]:
     samples: list[Sample] = []
     details: dict[str, dict[str, object]] = {}
     pictures = out / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
-    for emoji, picture in _drawn(font, list(listed(emoji_test, tags))):
-        codes = "-".join(f"{ord(character):x}" for character in emoji.characters)
-        file = pictures / f"{codes}.png"
+    for emoji, picture in drawn:
+        file = pictures / f"{emoji.codes}.png"
         picture.save(file, format="PNG")
-        samples.append(caption(f"emoji-{codes}", file, emoji.name))
+        samples.append(caption(f"{out.name}-{emoji.codes}", file, emoji.name))
         details[samples[-1].id] = {"tags": list(emoji.tags), "group": emoji.group}
     return {"train": write_samples(out / "train.jsonl", samples, details)}
 
@@ -80,10 +90,31 @@ def keywords(annotations: list[Path]) -> dict[str, tuple[str, ...]]:
 
 def _plain_name(name: str) -> str:
     before, colon, after = name.lower().partition(": ")
-    return f"{after} flag" if colon and before == "flag" else name.lower().replace(":", "").replace("“", "").replace("”", "")
+    return (
+        f"{after} flag"
+        if colon and before == "flag"
+        else name.lower().replace(":", "").replace("“", "").replace("”", "")
+    )
 
 
-def _drawn(font: Path, wanted: list[Emoji]) -> Iterator[tuple[Emoji, Any]]:
+def _opened(folder: Path, suffix: str, wanted: Sequence[Emoji]) -> Iterator[tuple[Emoji, Any]]:
+    """Each emoji that has a file, on white with a narrow border. File names may lack "-fe0f", "draw it in colour"."""
+    from PIL import Image, ImageOps
+
+    for emoji in wanted:
+        names = (emoji.codes, emoji.codes.replace("-fe0f", ""))
+        file = next((file for name in names if (file := folder / f"{name}{suffix}").is_file()), None)
+        if file is None:
+            log.info("left out: %s has no picture for '%s'", folder.name, emoji.name)
+            continue
+        with Image.open(file) as opened:
+            picture = opened.convert("RGBA")
+        picture.thumbnail((SIDE, SIDE))
+        white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        yield emoji, ImageOps.expand(white, border=SIDE // 20, fill="white")
+
+
+def _drawn(font: Path, wanted: Sequence[Emoji]) -> Iterator[tuple[Emoji, Any]]:
     """Each emoji on white, those that the font cannot draw left out."""
     from PIL import Image, ImageDraw, ImageFont, features
 

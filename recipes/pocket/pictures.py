@@ -34,7 +34,7 @@ def png_size(file: Path) -> tuple[int, int]:
 def on_white(file: Path, longest: int = LONGEST_SIDE, *, refuse_empty: bool = True) -> Image.Image:
     """RGB, transparent parts white, its longer side at most `longest`. Raises UnusablePictureError.
 
-    Unless `refuse_empty` is off, also refused: what shows nothing on white, such as white drawings on a transparent ground.
+    Unless `refuse_empty` is off, also refused: what shows nothing on white, such as white lines on nothing.
     """
     width, height = png_size(file)
     if width * height > MAX_PIXELS:
@@ -58,7 +58,9 @@ def thumbprint(picture: Image.Image) -> npt.NDArray[np.float32]:
     return np.asarray(small, dtype=np.float32).reshape(-1)
 
 
-def near_duplicates(thumbs_NF: npt.NDArray[np.float32], *, mean: float = 1.5, most: float = 24.0) -> list[tuple[int, int]]:
+def near_duplicates(
+    thumbs_NF: npt.NDArray[np.float32], *, mean: float = 1.5, most: float = 24.0
+) -> list[tuple[int, int]]:
     """Pairs whose copies differ by at most `mean` on average and by at most `most` anywhere."""
     pairs: list[tuple[int, int]] = []
     for first in range(len(thumbs_NF) - 1):

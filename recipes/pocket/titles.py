@@ -16,13 +16,15 @@ from collections.abc import Sequence, Set
 _ADDRESS = re.compile(r"\S+@\S+|\S+ AT \S+ DOT \S+|https?://\S+|\bwww\.\S+")
 _CREDIT = re.compile(r"^clip\s?art by [^-]+-\s*|\s+by [A-Z]\S+( \S+)?$|openclipart\S*", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
-_COLLECTION = frozenset({"svg", "png", "jpg", "eps", "clipart", "ocal", "openclipart", "image", "picture", "untitled", "aiga"})
+_COLLECTION = frozenset(
+    {"svg", "png", "jpg", "eps", "clipart", "ocal", "openclipart", "image", "picture", "untitled", "aiga"}
+)
 _HANDLES = frozenset({"ganson", "nicubunu", "aj", "jh", "bwh", "lumen", "erwan", "jorkon", "jpeg"})
 _SPELLED = {"bw": "black and white", "rpg": "role-playing", "usa": "united states"}
 _OTHER_LANGUAGES = frozenset("de la le les du des un une et il del della dell di con col una en el los las na".split())
 _VARIANTS = frozenset(
-    "and black white red green blue yellow orange purple pink brown grey gray silver gold cyan magenta seagreen bw colour "
-    "color coloured colored left right up down upper lower top bottom front back lit unlit big small large "
+    "and black white red green blue yellow orange purple pink brown grey gray silver gold cyan magenta seagreen bw "
+    "colour color coloured colored left right up down upper lower top bottom front back lit unlit big small large "
     "vertical horizontal one two three four five six seven eight nine ten half "
     "simple alt outline symbol icon a b c d e f g h i j k l m n o p q r s t u v w x y z".split()
 )
@@ -113,7 +115,9 @@ def _joined(words: Sequence[str]) -> str:
 def _is_known(word: str, vocabulary: Set[str]) -> bool:
     """Also two words of at least four letters written as one ("bluewhale")."""
     halves = ((word[:cut], word[cut:]) for cut in range(4, len(word) - 3))
-    return any(w in vocabulary for w in (word, _singular(word))) or any(a in vocabulary and b in vocabulary for a, b in halves)
+    return any(w in vocabulary for w in (word, _singular(word))) or any(
+        a in vocabulary and b in vocabulary for a, b in halves
+    )
 
 
 def _singular(word: str) -> str:
