@@ -1,6 +1,6 @@
 """How much of a server's throughput `llavero model generate` uses: samples a second against the server alone.
 
-    python benchmarks/generate.py [--requests 200] [--concurrency 8] [--seconds 0.1] [--rounds 5]
+    python benchmarks/generate.py [--requests 400] [--concurrency 8] [--seconds 0.1] [--rounds 5]
 
 A scripted server takes `--seconds` for each reply. Alone: the same requests from threads that do nothing but send
 them, each over a connection of its own. Prints the rates of every round and the median of their ratios; 0.9 or more
@@ -52,7 +52,7 @@ def ours(server: WritingServer, folder: Path, out: Path, requests: int, concurre
 def main() -> None:
     """Compare in turns, so that what else the machine does falls on both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=400)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=0.1)
     parser.add_argument("--rounds", type=int, default=5)

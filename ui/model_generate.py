@@ -1,5 +1,6 @@
 """`llavero model generate`: training data about pictures, written by a text model from captions and boxes."""
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -172,17 +173,15 @@ class _ProgressLine:
     """`120 of 3,000 samples · 2.1 samples/s · 184,201 tokens · cost 0.0921 · 23 min 10 s left`."""
 
     def __init__(self) -> None:
-        import time
-
-        self._line, self._now, self._began = terminal.ProgressLine(), time.monotonic, time.monotonic()
+        self._line, self._began = terminal.ProgressLine(), time.monotonic()
         self._first: Progress | None = None
 
     def show(self, progress: "Progress") -> None:
         """What earlier runs did is gone through quickly and does not count for the rate."""
         if self._first is None or progress.usage == self._first.usage:
-            self._first, self._began = progress, self._now()
+            self._first, self._began = progress, time.monotonic()
         text = f"{progress.done:,} of {progress.total:,} samples"
-        seconds, new = self._now() - self._began, progress.done - self._first.done
+        seconds, new = time.monotonic() - self._began, progress.done - self._first.done
         rate = new / seconds if new and seconds > 1 else 0.0
         text += f" · {rate:.1f} samples/s" if rate else ""
         text += f" · {progress.usage.tokens:,} tokens"

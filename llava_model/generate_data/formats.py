@@ -61,23 +61,26 @@ _REFUSAL = re.compile(
     r"|sorry,? (but )?i\b",
     re.IGNORECASE,
 )
-_FENCE = re.compile(r"^\s*```[\w-]*\s*\n(.*?)(?:\n\s*```\s*)?$", re.DOTALL)
 _THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _MARK = re.compile(
-    r"^[\s>*_#-]*(?:\d+[.)]\s*)?[*_]*(question|q|user|human|person|answer|a|assistant|lines?)"
-    r"\s*\d*[*_]*\s*[:：][*_]*[ \t]*",
+    # possessive, so that a line of ten thousand stars costs no more than its length
+    r"^[ \t>*_#-]*+(?:\d++[.)][ \t]*+)?[*_]*+(question|q|user|human|person|answer|a|assistant|lines?)"
+    r"[ \t]*+\d*+[*_ \t]*+[:：][*_]*+[ \t]*+",
     re.IGNORECASE | re.MULTILINE,
 )
 _ASKS = frozenset({"question", "q", "user", "human", "person"})
 _LINES = frozenset({"line", "lines"})
 _HEADING = re.compile(r"^[\s*_#]*(detailed description|description|answer|caption)[\s*_]*[:：][\s*_]*", re.IGNORECASE)
 _STRICT = re.compile(r"Question: \S.*?\nAnswer: \S.*", re.DOTALL)
+_MOST_CHARACTERS = 50_000
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '"', "”", "»", ")")
 _DESCRIBED: frozenset[Kind] = frozenset({"detail"})
 
 
 def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Refused | Malformed:
     """`cut`: the server says that the reply ended at the limit of tokens."""
+    if len(text) > _MOST_CHARACTERS:
+        return Malformed(reason=f"the reply has {len(text):,} characters")
     bare, repaired = _unwrapped(text)
     if not bare:
         return Malformed(reason="the reply is empty")
@@ -103,8 +106,8 @@ def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Refused
 def _unwrapped(text: str) -> tuple[str, bool]:
     """Without a model's visible thinking and code fences; True if there was anything to take away."""
     bare = _THINKING.sub("", text).strip()
-    fenced = _FENCE.match(bare)
-    bare = fenced[1].strip() if fenced else bare
+    if bare.startswith("```"):
+        bare = bare.partition("\n")[2].rstrip().removesuffix("```").strip()
     return bare, bare != text.strip()
 
 

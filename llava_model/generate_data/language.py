@@ -8,8 +8,8 @@ import unicodedata
 from collections import Counter
 
 _WORDS = {
-    "en": "the a an of and is are in on at to with his her their there this that it for from by was two some as be do does "
-    "what which who where when why how many they them he she you i we has have not no yes can more over into near",
+    "en": "the a an of and is are in on at to with his her their there this that it for from by was two some as be do "
+    "does what which who where when why how many they them he she you i we has have not no yes can more over into near",
     "de": "der die das ein eine einen einem und ist sind im auf mit dem den zwei sein ihre nicht von zu steht sitzt",
     "fr": "le la les un une des et est sont dans sur avec du au aux deux son sa ses qui il elle pas pour",
     "es": "el la los las un una unos y es son en con del al dos su que por para está están se",

@@ -1,5 +1,7 @@
 """Replies as models really write them → questions and answers."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +93,14 @@ def test_lines_of_a_reading_reply_are_numbers_and_unanswerable_is_known() -> Non
 def test_no_reply_breaks_the_parser(text: str, kind: str, cut: bool) -> None:
     found = parse_reply(kind, text, cut=cut)  # type: ignore[arg-type]  # a plain text for a kind
     assert isinstance(found, Refused | Malformed) or found.exchanges
+
+
+def test_a_hostile_reply_costs_no_more_than_its_length() -> None:
+    for text in ("*" * 49_000, "\n" * 49_000 + "x", "```" + "\n " * 24_000 + "x", "1. " * 16_000, "Q " * 24_000):
+        began = time.monotonic()
+        assert isinstance(parse_reply("conversation", text), Malformed)
+        assert time.monotonic() - began < 2
+    assert isinstance(parse_reply("detail", "a. " * 100_000), Malformed)
 
 
 words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=2, max_size=8).filter(

@@ -1,5 +1,6 @@
 """Runs against a scripted server of this machine: what is sent, what is kept, what is written."""
 
+import errno
 import json
 import os
 import random
@@ -213,6 +214,25 @@ def test_proxies_of_the_environment_are_not_used_and_the_key_goes_along(
             monkeypatch.setenv(name, proxy.url)
         run(tmp_path, server.url, tmp_path / "out", kinds=("detail",))
         assert not proxy.bodies and server.headers[0]["authorization"] == "Bearer k-1"
+
+
+def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coco(tmp_path, 6)
+    whole = ReplyLedger._append
+
+    def full(ledger: ReplyLedger, record: Any) -> int:
+        if "picture 4" in str(record.get("text")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(ledger, record)
+
+    with serving() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(ReplyLedger, "_append", full)
+            with pytest.raises(OSError, match="No space"):
+                run(tmp_path, server.url, tmp_path / "out", kinds=("detail",), concurrency=1)
+        assert not (tmp_path / "out/train.json").exists()
+        report = run(tmp_path, server.url, tmp_path / "out", kinds=("detail",), concurrency=1)
+    assert report.samples == 6 and report.kept_replies == 3
 
 
 def killed_runs(folder: Path, kills: int, seed: int) -> None:
