@@ -139,7 +139,7 @@ def _from_library(library: Path, held_out: float, seed: int, language: str) -> "
 def _leaks(out: Path, root: Path) -> list[dict[str, str]]:
     """What stands in both files, as `llavero model validate --against` would find it."""
     from llava_model.data.validate import validate
-    from llava_model.generate_data.generate import HELD_OUT, TRAIN
+    from llava_model.generate_data.book import HELD_OUT, TRAIN
 
     if not (out / HELD_OUT).is_file():
         return []
@@ -199,7 +199,7 @@ def _show(report: "Report", leaks: list[dict[str, str]] | None, images: Path, *,
     for kind, number in Counter(problem.kind for problem in report.problems).items():
         ids = [problem.id for problem in report.problems if problem.kind == kind]
         terminal.tell(f"{number:,} {MEANINGS[kind]}: {_listed(ids)}")
-    for name, reason in list(report.failed.items())[:_SHOWN]:
+    for name, reason in list(report.totals.failed.items())[:_SHOWN]:
         terminal.tell(f"failed: {name}: {terminal.shorten(reason, 160)}")
     for leak in (leaks or [])[:_SHOWN]:
         terminal.tell(f"leak: {leak['id']} {terminal.shorten(leak['reason'], 160)}")
@@ -208,9 +208,11 @@ def _show(report: "Report", leaks: list[dict[str, str]] | None, images: Path, *,
     else:
         terminal.say(report.line())
         for path in report.files:
-            terminal.say(f"{terminal.one_line(path)}: {report.made_by_file[path.name]:,} samples")
+            terminal.say(f"{terminal.one_line(path)}: {report.totals.by_file[path.name]:,} samples")
     if report.stopped == "budget":
-        terminal.tell(f"stopped at the budget with {len(report.left):,} samples left; a higher one goes on from here")
+        terminal.tell(
+            f"stopped at the budget with {len(report.totals.left):,} samples left; a higher one goes on from here"
+        )
     elif report.stopped:
         terminal.tell(f"llavero: {report.stopped}")
         terminal.tell("  What it has written is kept; the same command goes on from there.")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.generate_data.book import Totals
 from llava_model.generate_data.budget import Usage
 from llava_model.generate_data.context import Problem
-from llava_model.generate_data.quality import Reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,17 +25,7 @@ class Report:
     """The state of the folder after a run. Ids are of samples, except in `problems` (of pictures)."""
 
     files: tuple[Path, ...]
-    made: Mapping[str, int]
-    """Samples by kind."""
-    made_by_file: Mapping[str, int]
-    dropped: Mapping[Reason, Sequence[str]]
-    dropped_exchanges: Mapping[Reason, int]
-    """Questions with answers that were taken out of samples that were kept."""
-    repaired: Sequence[str]
-    refused: Sequence[str]
-    failed: Mapping[str, str]
-    left: Sequence[str]
-    """Not asked for, because the run stopped."""
+    totals: Totals
     problems: Sequence[Problem]
     requests: int
     """Sent by this run."""
@@ -51,30 +41,25 @@ class Report:
     @property
     def samples(self) -> int:
         """All that were made."""
-        return sum(self.made.values())
-
-    @property
-    def drops(self) -> int:
-        """All that were made and thrown away."""
-        return sum(map(len, self.dropped.values()))
+        return self.totals.made.total()
 
     @property
     def is_clean(self) -> bool:
         """Nothing failed, nothing was left, and the input had no fault."""
-        return not (self.failed or self.left or self.problems or self.stopped)
+        return not (self.totals.failed or self.totals.left or self.problems or self.stopped)
 
     def document(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "made": self.samples,
-            "made_by_kind": dict(self.made),
-            "files": {str(path): self.made_by_file[path.name] for path in self.files},
-            "dropped": {reason: {"count": len(ids), "ids": list(ids)} for reason, ids in self.dropped.items()},
-            "dropped_exchanges": dict(self.dropped_exchanges),
-            "repaired": {"count": len(self.repaired), "ids": list(self.repaired)},
-            "refused": {"count": len(self.refused), "ids": list(self.refused)},
-            "failed": [{"id": name, "reason": reason} for name, reason in self.failed.items()],
-            "left": len(self.left),
+            "made_by_kind": dict(self.totals.made),
+            "files": {str(path): self.totals.by_file[path.name] for path in self.files},
+            "dropped": {reason: {"count": len(ids), "ids": list(ids)} for reason, ids in self.totals.dropped.items()},
+            "dropped_exchanges": dict(self.totals.dropped_exchanges),
+            "repaired": {"count": len(self.totals.repaired), "ids": list(self.totals.repaired)},
+            "refused": {"count": len(self.totals.refused), "ids": list(self.totals.refused)},
+            "failed": [{"id": name, "reason": reason} for name, reason in self.totals.failed.items()],
+            "left": len(self.totals.left),
             "problems": [{"kind": one.kind, "id": one.id, "reason": one.reason} for one in self.problems],
             "requests": self.requests,
             "kept_replies": self.kept_replies,
@@ -94,11 +79,12 @@ class Report:
         about = "about " if self.usage.estimated else ""
         parts = [
             f"{self.samples:,} samples made",
-            f"{self.drops:,} dropped" + _listed({reason: len(ids) for reason, ids in self.dropped.items()}),
-            f"{len(self.repaired):,} repaired",
-            f"{len(self.refused):,} refused",
-            f"{len(self.failed):,} failed",
-            *([f"{len(self.left):,} left"] if self.left else []),
+            f"{sum(map(len, self.totals.dropped.values())):,} dropped"
+            + _listed({reason: len(ids) for reason, ids in self.totals.dropped.items()}),
+            f"{len(self.totals.repaired):,} repaired",
+            f"{len(self.totals.refused):,} refused",
+            f"{len(self.totals.failed):,} failed",
+            *([f"{len(self.totals.left):,} left"] if self.totals.left else []),
             f"{about}{self.usage.tokens:,} tokens",
             *([f"cost {about}{self.cost:.4f}"] if self.cost else []),
         ]

@@ -7,9 +7,10 @@ Of the kind "reading" a record also says which regions answer which turn (`evide
 answered (`unanswerable`); LLaVA's code ignores both.
 """
 
-from collections import Counter
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,47 +26,49 @@ from llava_model.generate_data.tasks import Outcome, Task, draw
 REFUSAL = "This cannot be seen in the picture."
 
 
-@dataclass(kw_only=True, slots=True)
-class Drops:
-    """What the filter took away: whole samples by reason, and exchanges of samples that were kept."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """What became of one task: a record as a line of JSON, or why there is none."""
 
-    samples: dict[Reason, list[str]] = field(default_factory=dict)
-    exchanges: Counter[Reason] = field(default_factory=Counter)
+    record: str = ""
+    words: int = 0
+    """A digest of the answers, to find two samples that say the same."""
+    repaired: bool = False
+    refused: bool = False
+    failure: str = ""
+    dropped: Reason | None = None
+    dropped_exchanges: tuple[Reason, ...] = ()
+    """Reasons for questions and answers that were taken out of a record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleMaker:
-    """Makes one run's records; call it in the order of the tasks, since the first of two alike is kept."""
+    """Makes one run's records, in any order."""
 
     prompts: Prompts
     judge: Judge
     seed: int = 0
     refusal: str = REFUSAL
     """What is taught as the answer to a question that the picture does not answer."""
-    drops: Drops = field(default_factory=Drops)
-    _seen: dict[tuple[str, ...], str] = field(default_factory=dict)
 
-    def make(self, task: Task, outcome: Outcome) -> dict[str, Any] | None:
-        """The record; None where nothing is left of it, which is counted in `drops`."""
+    def make(self, task: Task, outcome: Outcome) -> Made:
+        """Judged and written down."""
+        if not outcome.exchanges:
+            return Made(refused=outcome.refused, failure=outcome.reason)
         judged = self.judge.judge(task.kind, task.item, self._asked(task, outcome.exchanges))
         if not judged.kept:
-            self._drop(judged.dropped[0] if judged.dropped else "empty", task)
-            return None
+            return Made(dropped=judged.dropped[0] if judged.dropped else "empty")
         record = self._record(task, judged.kept)
-        words = tuple(_plain(turn["value"]) for turn in record["conversations"] if turn["from"] == "gpt")
-        if self._seen.setdefault(words, task.name) != task.name and task.kind in ("detail", "complex", "conversation"):
-            self._drop("duplicate", task)
-            return None
         try:
             parse_sample(record, root=Path("pictures"), position=0)
         except BadSampleError:
-            self._drop("invalid", task)
-            return None
-        self.drops.exchanges.update(judged.dropped)
-        return record
-
-    def _drop(self, reason: Reason, task: Task) -> None:
-        self.drops.samples.setdefault(reason, []).append(task.name)
+            return Made(dropped="invalid")
+        return Made(
+            record=json.dumps(record, ensure_ascii=False),
+            words=_digest([turn["value"] for turn in record["conversations"] if turn["from"] == "gpt"]),
+            repaired=outcome.repaired,
+            dropped_exchanges=tuple(judged.dropped),
+        )
 
     def _asked(self, task: Task, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Descriptions get their question from the list."""
@@ -118,5 +121,7 @@ def _around(boxes: Sequence[Box]) -> Box:
     return min(left), min(top), max(right), max(bottom)
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _digest(answers: Sequence[str]) -> int:
+    """Without case and white space."""
+    words = "\0".join(" ".join(answer.casefold().split()) for answer in answers)
+    return int.from_bytes(hashlib.blake2b(words.encode("utf-8", "backslashreplace"), digest_size=16).digest())

@@ -97,8 +97,8 @@ def test_a_server_that_misbehaves_in_every_way_still_brings_every_sample(tmp_pat
                 break
             report = run(tmp_path, server.url, tmp_path / "out", patience=patience, seed=0)
     ids = [one["id"] for one in records(tmp_path / "out")]
-    assert len(ids) == len(set(ids)) == 30 - len(report.refused) - len(report.failed)
-    assert report.repaired and len(report.refused) + len(report.failed) <= 2
+    assert len(ids) == len(set(ids)) == 30 - len(report.totals.refused) - len(report.totals.failed)
+    assert report.totals.repaired and len(report.totals.refused) + len(report.totals.failed) <= 2
 
 
 def test_retry_after_is_obeyed_by_all_workers(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_wait_longer_than_we_have_patience_for_stops_the_run_and_says_so(tmp_p
     coco(tmp_path, 4)
     with serving(lambda body, number: Trouble(status=429, retry_after="86400")) as server:
         report = run(tmp_path, server.url, tmp_path / "out")
-    assert "86,400 s" in report.stopped and len(report.left) == 12 and records(tmp_path / "out") == []
+    assert "86,400 s" in report.stopped and len(report.totals.left) == 12 and records(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("status", [401, 404, 302])
@@ -132,14 +132,27 @@ def test_one_request_that_the_server_rejects_fails_alone(tmp_path: Path) -> None
 
     with serving(reply) as server:
         report = run(tmp_path, server.url, tmp_path / "out", kinds=("detail",))
-    assert list(report.failed) == ["3-detail"] and "too long" in report.failed["3-detail"] and report.samples == 3
+    assert (
+        list(report.totals.failed) == ["3-detail"]
+        and "too long" in report.totals.failed["3-detail"]
+        and report.samples == 3
+    )
 
 
 def test_a_server_that_is_not_there_is_given_up_and_the_rest_is_left(tmp_path: Path) -> None:
     coco(tmp_path, 30)
     patience = Patience(tries=2, first_wait_seconds=0.01, give_up_after=3)
     report = run(tmp_path, "http://127.0.0.1:9/v1", tmp_path / "out", patience=patience)
-    assert "does not answer" in report.stopped and report.left and report.usage.tokens == 0
+    assert "does not answer" in report.stopped and report.totals.left and report.usage.tokens == 0
+
+
+def test_a_run_that_stops_early_keeps_the_samples_of_earlier_runs(tmp_path: Path) -> None:
+    coco(tmp_path, 30)
+    with serving() as server:
+        run(tmp_path, server.url, tmp_path / "out", kinds=("detail",))
+    with serving(lambda *_: Trouble(status=401)) as server:
+        report = run(tmp_path, server.url, tmp_path / "out", kinds=("complex", "detail"))
+    assert report.stopped and len(report.totals.left) == 30 and report.samples == len(records(tmp_path / "out")) == 30
 
 
 def test_a_model_that_always_refuses_is_counted_by_id(tmp_path: Path) -> None:
@@ -147,14 +160,14 @@ def test_a_model_that_always_refuses_is_counted_by_id(tmp_path: Path) -> None:
     with serving(lambda *_: "I'm sorry, I can't help with that.") as server:
         report = run(tmp_path, server.url, tmp_path / "out", kinds=("conversation", "detail"))
         assert len(server.bodies) == 4 * 3
-    assert set(report.refused) == {f"{n}-{kind}" for n in (1, 2) for kind in ("conversation", "detail")}
+    assert set(report.totals.refused) == {f"{n}-{kind}" for n in (1, 2) for kind in ("conversation", "detail")}
 
 
 def test_the_same_words_about_another_picture_are_dropped_as_duplicates(tmp_path: Path) -> None:
     coco(tmp_path, 3)
     with serving(lambda body, number: good(body).replace("1", "").replace("2", "").replace("3", "")) as server:
         report = run(tmp_path, server.url, tmp_path / "out", kinds=("detail",))
-    assert report.dropped == {"duplicate": ["2-detail", "3-detail"]} and len(records(tmp_path / "out")) == 1
+    assert report.totals.dropped == {"duplicate": ["2-detail", "3-detail"]} and len(records(tmp_path / "out")) == 1
 
 
 @pytest.mark.parametrize("tokens", [1, 4_000, 9_000, 20_000])
@@ -167,7 +180,7 @@ def test_the_token_budget_is_never_overspent(tmp_path: Path, tokens: int) -> Non
         again = run(tmp_path, server.url, tmp_path / "out", kinds=("detail",), limits=limits)
     assert len(server.bodies) * 1200 == report.usage.tokens == again.usage.tokens <= tokens
     assert report.stopped == "budget" or report.samples == 20
-    assert again.requests == 0 and report.samples + len(report.left) == 20
+    assert again.requests == 0 and report.samples + len(report.totals.left) == 20
 
 
 def test_the_cost_budget_stops_and_a_higher_one_goes_on(tmp_path: Path) -> None:
