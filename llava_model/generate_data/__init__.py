@@ -2,5 +2,5 @@
 
 sources.py → Items (picture, captions, boxes) → context.py: as words → prompts/: what is asked for → runner.py over
 client.py, within budget.py, every reply kept in ledger.py → formats.py: turns → quality.py: what must not be learned
-→ samples.py: LLaVA's JSON → report.py. `generate.py` ties it together.
+→ samples.py: LLaVA's JSON → book.py: in order, into files → report.py. `generate.py` ties it together.
 """

@@ -155,6 +155,9 @@ class Runner:
                 self._ledger.replied(key, answer)
             else:
                 self._ledger.failed(key, answer.reason, usage)
+        except OSError:
+            self._stop.set()  # a full disk: what is asked for now could not be kept
+            raise
         finally:
             self._budget.settle(worst, usage)
         return answer
