@@ -2,7 +2,8 @@
 
     ["what is the blue shape?", "rectangle", 0]  ──►  user "<image>\\nwhat is the blue shape?", assistant "rectangle"
 
-One conversation a picture for training, and one sample a question of the package's own test set. The package
+One conversation a picture for training (also with turns that do not see each other: no answer is read off an
+earlier one), and one sample a question of the package's own test set. The package
 gives no captions: what a picture shows follows from the answers to its questions, or is left unsaid.
 """
 
@@ -11,6 +12,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from llava_model.data.schema import Sample
@@ -29,6 +31,10 @@ def write_easy_vqa(source: Path, out: Path) -> dict[str, int]:
     test = _questions(source / "easy_vqa/data/test", out / "pictures/test")
     return {
         "train": write_samples(out / "train.jsonl", _conversations(train, "train")),
+        "train_independent": write_samples(
+            out / "train_independent.jsonl",
+            [replace(each, independent=True) for each in _conversations(train, "train")],
+        ),
         "test": write_samples(out / "test.jsonl", _conversations(test, "test")),
         "test_single": write_samples(out / "test_single.jsonl", _single(test, "test")),
         "captions": write_samples(out / "captions.jsonl", _captions(train)),
