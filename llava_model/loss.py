@@ -51,7 +51,8 @@ def touching_projector(
         return embedded_BTE
     weight = next(model.projector.parameters())
     blank_11V = torch.zeros(1, 1, model.projector.vision_width, device=weight.device, dtype=weight.dtype)
-    return embedded_BTE + (model.projector(blank_11V).sum() * 0.0).to(embedded_BTE.dtype)
+    nothing: torch.Tensor = model.projector(blank_11V).sum() * 0.0
+    return embedded_BTE + nothing.to(embedded_BTE.dtype)
 
 
 @contextmanager
