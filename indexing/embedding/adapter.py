@@ -3,18 +3,18 @@
 Two formats, told apart by their tensors:
 
     linear        `weight` (D, F), `bias` (D,): a linear function of the features, added to the class mixture
-    joint space   a small network over all that the classifier saw, added to the class mixture, and a map that both
-                  the class mixture and the words go through
+    joint space   kernel ridge regression over all that the classifier saw: a picture is compared with the stored ones
+                  it was fitted on, and takes their words by likeness; added to the class mixture. A map that both the
+                  class mixture and the words go through spreads directions that all words share
 
-Legend: B batch, C channels, H W places, D width of a vector, F features (1280), K classes, P inputs, U hidden units.
+Legend: B batch, C channels, H W places, D width of a vector, F features (1280), K classes, P inputs, R width after
+the projection, N stored pictures.
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from indexing.embedding.errors import WeightsError
 from indexing.embedding.protocol import Vectors
@@ -29,16 +29,7 @@ COLOUR_GRID = 8  # a picture's colours as 8 x 8 places: what tells one flag from
 # scikit-image's; text→image MRR 0.160 → 0.177 and 0.85 → 0.84 against names alone at temperature 1.
 TEMPERATURE = 1.5
 
-_TENSORS = (
-    "shift",
-    "scale",
-    "first.weight",
-    "first.bias",
-    "second.weight",
-    "second.bias",
-    "text_map",
-    "classes_weight",
-)
+_BYTES = ("projection", "stored", "answers")  # int8, each row with a factor of its own in `<name>.factors`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,27 +100,33 @@ class LinearAdapter:
 
 
 class JointSpace:
-    """One hidden layer over all inputs; class mixture and words pass one symmetric map, the partial whitening."""
+    """Radial kernel over projected inputs of unit length; class mixture and words pass one map."""
 
     def __init__(self, name: str, tensors: dict[str, "Tensor"]) -> None:
         self.name = name
-        self._tensors = {key: tensor.float() for key, tensor in tensors.items()}
-        self._text_map_DD: Vectors = self._tensors["text_map"].cpu().numpy()
+        self._shift_P, self._scale_P = tensors["shift"], tensors["scale"]
+        self._projection_RP, self._stored_NR, self._answers_ND = (
+            tensors[key].float() * tensors[f"{key}.factors"][:, None] for key in _BYTES
+        )
+        self._sharpness, self._classes_weight = tensors["sharpness"], tensors["classes_weight"]
+        self._map_DD = tensors["text_map"].float()
+        self._text_map_DD: Vectors = self._map_DD.cpu().numpy()
 
     def images(self, seen: Seen, classes_BD: "Tensor") -> "Tensor":
-        """Weighted class mixture, mapped, and the network's answer, summed."""
-        import torch
+        """Weighted class mixture, mapped, and the stored pictures' words by likeness, summed."""
+        likeness_BN = ((self.projected(inputs(seen)) @ self._stored_NR.T - 1) * 2 * self._sharpness).exp()
+        return likeness_BN @ self._answers_ND + self._classes_weight * (classes_BD @ self._map_DD)
 
-        own = self._tensors
-        unit_BP = torch.nn.functional.normalize((inputs(seen) - own["shift"]) * own["scale"], dim=-1)
-        hidden_BU = torch.nn.functional.gelu(unit_BP @ own["first.weight"].T + own["first.bias"])
-        learned_BD = hidden_BU @ own["second.weight"].T + own["second.bias"]
-        return learned_BD + own["classes_weight"] * (classes_BD @ own["text_map"])
+    def projected(self, inputs_BP: "Tensor") -> "Tensor":
+        """(B, R), of unit length."""
+        from torch.nn.functional import normalize
+
+        unit_BP = normalize((inputs_BP - self._shift_P) * self._scale_P, dim=-1)
+        return normalize(unit_BP @ self._projection_RP.T, dim=-1)
 
     def queries(self, relative_BD: Vectors) -> Vectors:
-        """Mapped; of unit length first, as they were in training."""
-        unit_BD = relative_BD / np.linalg.norm(relative_BD, axis=-1, keepdims=True)
-        mapped_BD: Vectors = unit_BD @ self._text_map_DD
+        """Mapped."""
+        mapped_BD: Vectors = relative_BD @ self._text_map_DD
         return mapped_BD
 
 
@@ -158,9 +155,20 @@ def _linear_shapes(network: Any, dimensions: int) -> dict[str, tuple[int, ...]]:
 
 
 def _joint_shapes(network: Any, dimensions: int, found: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The number of hidden units is the file's own business; all else follows from the networks."""
+    """How many pictures are stored, and how wide, is the file's own business; all else follows from the networks."""
     stages = 3 * sum(int(stage["num_chs"]) for stage in network.feature_info[-STAGES:])
     width = int(network.num_features) + int(network.num_classes) + stages + 3 * COLOUR_GRID**2
-    hidden = (found.get("first.bias") or (0,))[0]
-    shapes = ((width,), (width,), (hidden, width), (hidden,), (dimensions, hidden), (dimensions,))
-    return dict(zip(_TENSORS, (*shapes, (dimensions, dimensions), (1,)), strict=True))
+    stored, narrow = (*found.get("stored", ()), 0, 0)[:2]
+    return {
+        "shift": (width,),
+        "scale": (width,),
+        "projection": (narrow, width),
+        "projection.factors": (narrow,),
+        "stored": (stored, narrow),
+        "stored.factors": (stored,),
+        "answers": (stored, dimensions),
+        "answers.factors": (stored,),
+        "text_map": (dimensions, dimensions),
+        "sharpness": (1,),
+        "classes_weight": (1,),
+    }

