@@ -279,8 +279,7 @@ def _load_embedder(kit: Kit, device: str) -> "Embedder":
         return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
     from indexing.embedding.pocket import PocketEmbedder
 
-    adapter = trained_weights(kit.name).joint_space
-    return PocketEmbedder(kit.path("vision"), kit.path("text"), adapter=adapter, device=device)
+    return PocketEmbedder(kit.path("vision"), kit.path("text"), device=device)
 
 
 def _build_answerer(bench: Workbench) -> "Answerer":
