@@ -131,7 +131,9 @@ def wait_for_the_end(page: Any) -> None:
 
 def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_marked(page: Any) -> None:
     ask(page, "How often must the softener cartridge be replaced?")
-    page.get_by_role("button", name="Stop").wait_for()
+    # a short answer may be there before the button was seen
+    ended = page.get_by_text(re.compile("in all [0-9,]+ ms|no model was asked"))
+    page.get_by_role("button", name="Stop").or_(ended).first.wait_for()
     keep(page, "1-asked")
     wait_for_the_end(page)
     card = page.locator("[class*='st-key-card-']", has_text="zefira-duo-manual.pdf").first
