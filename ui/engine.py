@@ -6,7 +6,7 @@ threads of the process; closing the workbench lets go of the library.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,10 +16,8 @@ from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
 from llava_model.kits import Kit, find
-from llava_model.kits.trained import trained_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
-from rag.settings import PromptSettings
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -303,17 +301,8 @@ def _build_answerer(bench: Workbench) -> "Answerer":
     from llava_model.serving.engine import Engine
     from rag.langchain import LlaveroChatModel
 
-    language, trained = kit.path("llava" if kit.has("llava") else "language"), trained_weights(kit.name)
-    engine = Engine.load(
-        language,
-        vision=kit.path("vision") if trained.projector else None,
-        projector=trained.projector,
-        adapter=trained.adapter,
-        device=bench.settings.device,
-        name=f"{kit.name}/{language.name}",
-    )
-    if trained.adapter and rag.prompt == PromptSettings():
-        rag = replace(rag, prompt=PromptSettings.for_grounded_models())
+    language = kit.path("llava" if kit.has("llava") else "language")
+    engine = Engine.load(language, device=bench.settings.device, name=f"{kit.name}/{language.name}")
     return Answerer(
         bench.retriever,
         LlaveroChatModel(engine=engine),
