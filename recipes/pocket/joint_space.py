@@ -91,7 +91,7 @@ class Words:
         return np.stack([vectors[text] for text in texts])
 
 
-def fit(pictures: Pictures, text_map_DD: Array, settings: Settings) -> dict[str, Array]:
+def fit(pictures: Pictures, text_map_DD: Array, settings: Settings) -> dict[str, Any]:
     """The tensors of the joint space, in 8 and 16 bits where that is enough; adapter.py reads them."""
     shift_P, scale_P = standardisation(pictures.inputs_NP)
     unit_NP = unit((pictures.inputs_NP - shift_P) * scale_P)
@@ -101,7 +101,7 @@ def fit(pictures: Pictures, text_map_DD: Array, settings: Settings) -> dict[str,
     likeness_NN = kernel(back(*stored), back(*stored), settings.sharpness)
     likeness_NN[np.diag_indices_from(likeness_NN)] += settings.ridge / pictures.weights_N
     answers = in_bytes(np.linalg.solve(likeness_NN, unit(pictures.answers_ND @ text_map_DD)))
-    tensors = {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)}
+    tensors: dict[str, Any] = {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)}
     for name, (values, factors) in {"projection": projection, "stored": stored, "answers": answers}.items():
         tensors |= {name: values, f"{name}.factors": factors}
     numbers = {"sharpness": settings.sharpness, "classes_weight": settings.classes_weight}
@@ -136,7 +136,7 @@ def kernel(one_NR: Array, other_MR: Array, sharpness: float) -> Array:
 def in_bytes(values_NM: Array) -> tuple[Array, Array]:
     """int8, and for each row the factor that brings it back."""
     factors_N = (np.abs(values_NM).max(1) / 127 + 1e-12).astype(np.float32)
-    return np.rint(values_NM / factors_N[:, None]).astype(np.int8), factors_N  # type: ignore[return-value]  # int8
+    return np.rint(values_NM / factors_N[:, None]).astype(np.int8), factors_N
 
 
 def back(values_NM: Array, factors_N: Array) -> Array:
@@ -215,7 +215,7 @@ def validated(pictures: Pictures, text_map_DD: Array, settings: Settings) -> flo
     return float((ranks < 10).mean())
 
 
-def embedded(tensors: dict[str, Array], pictures: Pictures) -> Array:
+def embedded(tensors: dict[str, Any], pictures: Pictures) -> Array:
     """Unit vectors of pictures, as the product's adapter makes them."""
     unit_NP = unit((pictures.inputs_NP - tensors["shift"]) * tensors["scale"])
     narrow_NR = unit(unit_NP @ back(tensors["projection"], tensors["projection.factors"]).T)

@@ -8,6 +8,7 @@ The same packages give the same files.
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from recipes.pocket.clipart import write_clipart
@@ -33,13 +34,14 @@ def make(data: Path) -> dict[str, dict[str, int]]:
     svg = sources / "openclipart-svg/usr/share/openclipart/svg"
     words = english_words(sources / "wamerican/usr/share/dict/american-english")
     made: dict[str, dict[str, int]] = {}
-    for name, write in {
+    writers: dict[str, Callable[[Path], dict[str, int]]] = {
         "easy_vqa": lambda out: write_easy_vqa(sources / "easy-vqa", out),
         "emoji": lambda out: write_emoji(font, emoji, out),
         "fluent": lambda out: write_modelled(sources / "fluent-emoji/package/assets", ".webp", emoji, out),
         "stamps": lambda out: write_stamps(sources / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps", out),
         "clipart": lambda out: write_clipart(png, svg, out, words),
-    }.items():
+    }
+    for name, write in writers.items():
         (data / name).mkdir(parents=True, exist_ok=True)
         made[name] = write(data / name)
         log.info("%s: %s", name, ", ".join(f"{count} in {file}" for file, count in made[name].items()))
