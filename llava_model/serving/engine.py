@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llava_model.errors import CheckpointMismatchError, ContextOverflowError, ImagesNotSupportedError
+from llava_model.serving.reply import Reply
 from llava_model.templates import Message
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from llava_model.model import LlavaModel
-    from llava_model.serving.generate import Key, Prompt
+    from llava_model.serving.generate import Key, Prompt, Sampling
     from llava_model.tokenize import Encoded, PromptEncoder
 
 _WAIT_SECONDS = 0.05
@@ -111,28 +112,34 @@ class Engine:
         *,
         max_new_tokens: int = 256,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         repetition_penalty: float = 1.0,
+        seed: int | None = None,
         stop: Sequence[str] = (),
         cancelled: Callable[[], bool] = _never,
-    ) -> Generator[str, None, None]:
+    ) -> Reply:
         """The reply in pieces of text, never half a character; it ends before the first `stop` string.
 
         Raises ImagesNotSupportedError, ContextOverflowError and ConversationError at once, before any work.
         """
         from llava_model.serving.generate import Sampling
 
-        if max_new_tokens < 1 or temperature < 0 or repetition_penalty <= 0:
+        if max_new_tokens < 1 or temperature < 0 or repetition_penalty <= 0 or not 0 < top_p <= 1:
             raise ValueError(
                 f"max_new_tokens ({max_new_tokens}) and repetition_penalty ({repetition_penalty}) must be "
-                f"positive, temperature ({temperature}) not negative"
+                f"positive, temperature ({temperature}) not negative, top_p ({top_p}) over 0 and at most 1"
             )
         encoded = self._encode(turns)
         needed = len(encoded.ids) + max_new_tokens
         if needed > self.context_tokens:
             raise ContextOverflowError(needed=needed, available=self.context_tokens)
         prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
-        sampling = Sampling(temperature=temperature, repetition_penalty=repetition_penalty)
-        return self._reply(prompt, max_new_tokens, sampling, (*self._stop_texts, *stop), cancelled)
+        sampling = Sampling(temperature=temperature, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
+        stops = (*self._stop_texts, *stop)
+        return Reply(
+            lambda reply: self._write(reply, prompt, max_new_tokens, sampling, stops, cancelled),
+            prompt_tokens=len(prompt.ids),
+        )
 
     def _encode(self, turns: Sequence[Turn]) -> "Encoded":
         images = sum(len(turn.images) for turn in turns)
@@ -155,11 +162,12 @@ class Engine:
             pixels_NCHW=pixels_NCHW,
         )
 
-    def _reply(
+    def _write(
         self,
+        reply: Reply,
         prompt: "Prompt",
         max_new_tokens: int,
-        sampling: Any,
+        sampling: "Sampling",
         stops: tuple[str, ...],
         cancelled: Callable[[], bool],
     ) -> Generator[str, None, None]:
@@ -168,6 +176,7 @@ class Engine:
 
         while not self._generating.acquire(timeout=_WAIT_SECONDS):
             if cancelled():
+                reply.finish = "cancelled"
                 return
         try:
             ids = reply_ids(
@@ -180,7 +189,7 @@ class Engine:
                 cancelled=cancelled,
             )
             with closing(ids):
-                pieces = text_pieces(self._encoder.tokenizer, ids)
+                pieces = text_pieces(self._encoder.tokenizer, reply.counted(ids))
                 yield from without_leading_space(until_stop(pieces, stops))
         finally:
             self._generating.release()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from llava_model.model import LlavaModel
+from llava_model.serving.reply import Finish
 
 PREFILL_TOKENS = 512
 """Read at once; between two such stretches a caller may cancel. Smaller ones are not slower here."""
@@ -40,7 +41,17 @@ class Sampling:
     """Over 1: tokens that the reply already holds get less likely. The prompt does not count, so that copying
     from evidence stays free."""
 
-    def choose(self, logits_L: torch.Tensor, reply: Sequence[int]) -> int:
+    top_p: float = 1.0
+    """Under 1: tokens are drawn from the likeliest ones alone that together have this probability."""
+
+    seed: int | None = None
+    """The same seed draws the same tokens; None draws anew every time."""
+
+    def dice(self, device: torch.device) -> torch.Generator | None:
+        """Made once a reply; None stands for torch's own."""
+        return None if self.seed is None else torch.Generator(device).manual_seed(self.seed)
+
+    def choose(self, logits_L: torch.Tensor, reply: Sequence[int], dice: torch.Generator | None = None) -> int:
         """The next token."""
         scores_L = logits_L.float()
         if self.repetition_penalty != 1.0 and reply:
@@ -51,7 +62,16 @@ class Sampling:
             )
         if self.temperature == 0:
             return int(scores_L.argmax())
-        return int(torch.multinomial((scores_L / self.temperature).softmax(-1), 1))
+        chances_L = (scores_L / self.temperature).softmax(-1)
+        return int(torch.multinomial(self._likeliest(chances_L), 1, generator=dice))
+
+    def _likeliest(self, chances_L: torch.Tensor) -> torch.Tensor:
+        """Zero where a token lies behind the first `top_p` of all probability; the likeliest one always stays."""
+        if self.top_p >= 1:
+            return chances_L
+        sorted_L, order_L = chances_L.sort(descending=True)
+        before_L = sorted_L.cumsum(-1) - sorted_L
+        return chances_L.index_fill(0, order_L[1:][before_L[1:] >= self.top_p], 0.0)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,21 +106,26 @@ def reply_ids(
     stop_ids: frozenset[int],
     sampling: Sampling,
     cancelled: Callable[[], bool],
-) -> Generator[int, None, None]:
-    """The reply, without the token that ended it. `memory` is valid again whenever this is suspended or over."""
+) -> Generator[int, None, Finish]:
+    """The reply, without the token that ended it; returns why it ended.
+
+    `memory` is valid again whenever this is suspended or over.
+    """
     device = next(model.language.parameters()).device
     memory.keep_common(prompt.keys)
     logits_L = _read(model, prompt, memory, device, cancelled)
     reply: list[int] = []
+    dice = sampling.dice(device)
     while logits_L is not None and not cancelled():
-        token = sampling.choose(logits_L, reply)
+        token = sampling.choose(logits_L, reply, dice)
         if token in stop_ids:
-            return
+            return "stop"
         reply.append(token)
         yield token
         if len(reply) == max_new_tokens:
-            return
+            return "length"
         logits_L = _advance(model, model.embed(torch.tensor([[token]], device=device)), [token], memory)
+    return "cancelled"
 
 
 @torch.inference_mode()

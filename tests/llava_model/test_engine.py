@@ -184,6 +184,32 @@ def test_a_reply_is_no_longer_than_asked(save_parrot: SaveParrot, tmp_path: Path
     assert _say(Engine.load(tmp_path, **FLOAT), HELLO, max_new_tokens=3) == "abc"
 
 
+@pytest.mark.parametrize(
+    ("options", "text", "tokens", "finish"),
+    [
+        ({"max_new_tokens": 50}, "abcdefgh", 8, "stop"),
+        ({"max_new_tokens": 3}, "abc", 3, "length"),
+        ({"max_new_tokens": 50, "stop": ["de"]}, "abc", 5, "stop"),
+        ({"max_new_tokens": 50, "cancelled": lambda: True}, "", 0, "cancelled"),
+    ],
+)
+def test_a_reply_knows_what_it_cost_and_why_it_ended(
+    options: dict[str, Any], text: str, tokens: int, finish: str, save_parrot: SaveParrot, tmp_path: Path
+) -> None:
+    save_parrot(tmp_path, "abcdefgh")
+    engine = Engine.load(tmp_path, **FLOAT)
+    reply = engine.stream(HELLO, **options)
+    assert reply.prompt_tokens == engine.count_tokens(HELLO)
+    assert "".join(reply) == text
+    assert (reply.completion_tokens, reply.finish) == (tokens, finish)
+
+
+def test_the_same_seed_says_the_same_and_another_one_something_else(language_folder: Path) -> None:
+    engine = Engine.load(language_folder, **FLOAT)
+    said = [_say(engine, HELLO, temperature=1.0, seed=seed) for seed in (7, 8, 7, 8)]
+    assert said[:2] == said[2:] and said[0] != said[1]
+
+
 def test_pieces_never_hold_half_a_character(save_parrot: SaveParrot, tmp_path: Path) -> None:
     save_parrot(tmp_path, "ok 鬱!")
     pieces = list(Engine.load(tmp_path, **FLOAT).stream(HELLO, max_new_tokens=50))
@@ -302,7 +328,9 @@ def test_pictures_for_a_model_that_reads_words_are_refused_at_once(
             refuse(turns)
 
 
-@pytest.mark.parametrize("options", [{"max_new_tokens": 0}, {"temperature": -1.0}, {"repetition_penalty": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"max_new_tokens": 0}, {"temperature": -1.0}, {"repetition_penalty": 0.0}, {"top_p": 0.0}]
+)
 def test_settings_out_of_range_are_refused_at_once(options: dict[str, Any], language_folder: Path) -> None:
     with pytest.raises(ValueError, match=str(next(iter(options.values())))):
         Engine.load(language_folder, **FLOAT).stream(HELLO, **options)
@@ -410,6 +438,20 @@ def test_temperature_draws_as_often_as_the_probabilities_say() -> None:
     draws = [Sampling(temperature=0.5).choose(logits, []) for _ in range(4000)]
     shares = torch.bincount(torch.tensor(draws), minlength=3) / 4000
     torch.testing.assert_close(shares, (logits / 0.5).softmax(-1), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 1.0])
+def test_top_p_draws_from_the_tokens_that_transformers_would_keep(top_p: float) -> None:
+    from transformers import TopPLogitsWarper
+
+    torch.manual_seed(0)
+    for _ in range(20):
+        logits = 2 * torch.randn(12)
+        kept = TopPLogitsWarper(top_p)(torch.zeros(1, 1, dtype=torch.long), logits[None] / 0.8)[0] > -torch.inf
+        drawn = {Sampling(temperature=0.8, top_p=top_p, seed=seed) for seed in range(400)}
+        cpu = torch.device("cpu")
+        tokens = {sampling.choose(logits, [], sampling.dice(cpu)) for sampling in drawn}
+        assert tokens <= set(kept.nonzero().flatten().tolist()) and int(logits.argmax()) in tokens
 
 
 def test_the_repetition_penalty_is_transformers_own_counted_over_the_reply() -> None:
