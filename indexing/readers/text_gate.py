@@ -57,8 +57,9 @@ def _letter_pieces(grey: Grey, operation: int) -> tuple[Numbers, Numbers, Number
     strokes = cv2.morphologyEx(grey, operation, kernel)
     otsu, _ = cv2.threshold(strokes, 0, 255, cv2.THRESH_OTSU)
     _, mask = cv2.threshold(strokes, max(otsu, _LEAST_CONTRAST), 255, cv2.THRESH_BINARY)
-    # 16-bit labels take a third of the time, and there are never more pieces than white pixels
-    labels = cv2.CV_16U if cv2.countNonZero(mask) < 1 << 16 else cv2.CV_32S
+    # 16-bit labels take a third of the time, and each piece begins with a white pixel that has a black one to its left
+    beginnings = cv2.countNonZero(cv2.subtract(mask[:, 1:], mask[:, :-1])) + cv2.countNonZero(mask[:, :1])
+    labels = cv2.CV_16U if beginnings < 1 << 16 else cv2.CV_32S
     _, _, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, labels, cv2.CCL_SPAGHETTI)
     x, y, w, h, area = cast(npt.NDArray[np.int32], stats)[1:].T
     short, long = np.minimum(w, h), np.maximum(w, h)
