@@ -16,6 +16,8 @@ LlavaError
 ├── ImageCountMismatchError     image placeholders and pictures disagree
 ├── ImagesNotSupportedError     pictures given to a model that reads words only
 ├── ContextOverflowError        the prompt and the answer do not fit the model's context
+├── ServerError                 the model cannot be served at that address, or not like that
+├── RequestRefusedError         a client's request that the server does not answer, and why
 ├── UnreadablePictureError      not a picture, or a damaged one
 │   └── PictureTooLargeError    more pixels than the limit, known before decoding
 ├── EvaluationError             answers, reviews or a judge that give no figures
@@ -27,6 +29,7 @@ LlavaError
 │   ├── SourceError             captions, boxes or prompts that cannot be used at all
 │   ├── GenerationInUseError    another run writes into the same folder
 │   └── WriterError             no endpoint was named, or the text model there does not answer
+├── AblationPlanError           a file of settings that no ablation can be made from
 ├── TrainingDataError           a training set that cannot be used at all
 ├── TrainingStoppedError        a loss that is not a number any more
 ├── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
@@ -115,6 +118,26 @@ class ContextOverflowError(LlavaError):
         self.needed, self.available = needed, available
 
 
+class ServerError(LlavaError):
+    """Serving cannot begin: an address that is taken, or one that others reach without a key."""
+
+
+class RequestRefusedError(LlavaError):
+    """What a client asked for over HTTP is not done; the message is for that client."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = "invalid_value",
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.param, self.code, self.retry_after_seconds = status, param, code, retry_after_seconds
+
+
 class UnreadablePictureError(LlavaError):
     """The bytes are no picture that Pillow can decode, or end early."""
 
@@ -137,6 +160,14 @@ class BadSampleError(LlavaError):
     def __init__(self, sample: str, reason: str) -> None:
         super().__init__(f"sample '{sample}' {reason}")
         self.sample, self.reason = sample, reason
+
+
+class AblationPlanError(LlavaError):
+    """A plan that names something that there is not, or leaves out what is needed."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the plan '{path}' {reason}")
+        self.path, self.reason = path, reason
 
 
 class TrainingDataError(LlavaError):

@@ -16,6 +16,7 @@ import typer
 
 from ui import documents, terminal
 from ui.cli_model import model_app
+from ui.serve_model import serve
 
 if TYPE_CHECKING:
     from indexing.records import Kind
@@ -321,6 +322,9 @@ def ui(
 
     settings = _settings(library, kit=kit, device=device, generator_url=generator, generator_model=model)
     raise typer.Exit(serve_page(settings, port=port, address=address, open_browser=browser, on_ready=terminal.tell))
+
+
+app.command()(serve)
 
 
 @kit_app.command("list")

@@ -78,9 +78,8 @@ class Engine:
 
         Raises MissingFileError, CheckpointMismatchError, NoChatTemplateError (which names the templates).
         """
-        from llava_model.serving.attention import use_fast_decoding
         from llava_model.serving.load import choose_device, choose_dtype, load_model
-        from llava_model.tokenize import PromptEncoder, load_tokenizer
+        from llava_model.tokenize import load_tokenizer
 
         chosen = choose_device(device)
         tokenizer = load_tokenizer(language)
@@ -92,13 +91,21 @@ class Engine:
             adapter=adapter,
             dtype=choose_dtype(dtype, chosen),
         ).to(chosen)
+        return cls.of(model, tokenizer, template=template, name=name or language.name)
+
+    @classmethod
+    def of(cls, model: "LlavaModel", tokenizer: Any, *, template: str = "auto", name: str) -> "Engine":
+        """Around a composition that is loaded already, on the device where it lies."""
+        from llava_model.serving.attention import use_fast_decoding
+        from llava_model.tokenize import PromptEncoder
+
         _check_vocabulary(model, tokenizer)
-        if chosen.type == "cpu":
+        if next(model.language.parameters()).device.type == "cpu":
             use_fast_decoding(model.language)
         return cls(
             model,
             PromptEncoder(tokenizer, template, tokens_per_image=model.tokens_per_image),
-            name=name or language.name,
+            name=name,
             context_tokens=_context_tokens(model.language, tokenizer),
         )
 

@@ -1,0 +1,64 @@
+"""Who may come in: the address that is listened on, the key, and whose requests are answered without one.
+
+Without a key the server listens on this machine alone and answers only requests that name this machine as their host.
+A page from elsewhere, open in a browser on this machine, can send such a request under its own name at most (DNS
+rebinding), and that one is refused.
+"""
+
+import hmac
+import ipaddress
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from llava_model.errors import RequestRefusedError, ServerError
+
+
+def listen(host: str, port: int, *, api_key: str) -> socket.socket:
+    """The port, taken (0: any free one). Raises ServerError, also for an address that others reach without a key."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ServerError(f"there is no address '{host}': {error.strerror}") from error
+    family, kind, _, _, address = found[0]
+    if not api_key and not _is_this_machine(str(address[0])):
+        open_to_all = ServerError(f"'{host}' is reached from other machines, and no key protects it")
+        open_to_all.add_note("Put a key into an environment variable and name that: --api-key-env NAME")
+        raise open_to_all
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        taken = ServerError(f"cannot listen on {host}:{port}: {error.strerror}")
+        taken.add_note("Another server may be running there. Choose another port: --port 8001")
+        raise taken from error
+    return listening
+
+
+def admit(headers: Mapping[str, str], *, api_key: str) -> None:
+    """Look at a request's headers (names in small letters). Raises RequestRefusedError."""
+    if not api_key:
+        if not _names_this_machine(headers.get("host", "")):
+            raise RequestRefusedError("without a key only this machine is answered", status=403, code="forbidden_host")
+        return
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), api_key.encode()):
+        raise RequestRefusedError("the key is missing or wrong", status=401, code="invalid_api_key")
+
+
+def _names_this_machine(host: str) -> bool:
+    """Of a Host header, with or without a port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or _is_this_machine(name)
+
+
+def _is_this_machine(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""`llavero model generate` as a real process against a server in every kind of trouble, killed at random moments."""
+
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "llava_model"))  # the scripted server lies there
+from generating_world import coco
+from writing_server import Trouble, WritingServer, good, serving
+
+PICTURES = 40
+USAGE = {"prompt_tokens": 500, "completion_tokens": 200}
+
+
+class Unruly:
+    """What it says to a request depends on the request alone, so that two runs can be compared byte for byte; what it
+    does besides (fail, break off, be busy or slow) it does to a request's first try."""
+
+    def __init__(self) -> None:
+        self._lock, self._tries = threading.Lock(), Counter[str]()
+        self.troubles = Counter[str]()
+        self.answered = Counter[str]()
+        self.spent = 0
+
+    def __call__(self, body: dict[str, Any], number: int) -> Trouble:
+        mark = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        with self._lock:
+            self._tries[mark] += 1
+            name, trouble = self._trouble(int(mark[:8], 16) % 12, self._tries[mark] == 1, body)
+            self.troubles[name] += 1
+            if trouble.status == 200:
+                self.spent += sum(USAGE.values())
+                self.answered[mark] += name != "broken off"
+        return trouble
+
+    def _trouble(self, kind: int, first: bool, body: dict[str, Any]) -> tuple[str, Trouble]:
+        match kind:
+            case 0:
+                return "refusal", Trouble(text="I'm sorry, but I cannot help with that.", usage=USAGE)
+            case 1:
+                return "wrong format", Trouble(text="Sure! I would love to help with your pictures", usage=USAGE)
+            case 2:
+                return "truncated", Trouble(text=good(body)[:40], finish="length", usage=USAGE)
+            case 3 if first:
+                return "500", Trouble(status=500)
+            case 4 if first:
+                return "429", Trouble(status=429, retry_after="0.05")
+            case 5 if first:
+                return "broken off", Trouble(raw=b'{"choices": [{"message": {"content": "cut in the mid')
+            case 6:
+                return "slow", Trouble(text=good(body), delay_seconds=0.4, usage=USAGE)
+        return "none", Trouble(text=good(body), delay_seconds=0.03, usage=USAGE)
+
+
+def command(folder: Path, server: WritingServer, out: Path, *more: object) -> list[str]:
+    """The command line that a person would type."""
+    words = [
+        "model", "generate", "--coco", folder / "captions.json", "--instances", folder / "instances.json",
+        "--images", folder / "images", "--endpoint", server.url, "--model", "writer", "--out", out,
+        "--concurrency", 4, "--json", *more,
+    ]  # fmt: skip
+    return [sys.executable, "-m", "ui.cli", *map(str, words)]
+
+
+def killed(command: list[str], server: WritingServer, moments: list[float]) -> int:
+    """Run it once for each moment and kill it so many seconds behind its first request; how often that hit it alive."""
+    hits = 0
+    for seconds in moments:
+        asked = len(server.bodies)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ends = time.monotonic() + 120
+        while len(server.bodies) == asked and process.poll() is None and time.monotonic() < ends:
+            time.sleep(0.005)
+        time.sleep(seconds)
+        hits += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    return hits
+
+
+def finished(command: list[str]) -> dict[str, Any]:
+    """Its report."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 3) and "Traceback" not in done.stderr, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def ids_of(out: Path) -> list[str]:
+    return [record["id"] for record in json.loads((out / "train.json").read_text("utf-8"))]
+
+
+def random_moments(kills: int, seed: int) -> list[float]:
+    draw = random.Random(seed)
+    return [draw.uniform(0, 0.8) for _ in range(kills)]
+
+
+@pytest.mark.slow
+def test_ten_kills_under_every_trouble_lose_and_double_nothing(tmp_path: Path) -> None:
+    coco(tmp_path, PICTURES)
+    with serving(Unruly()) as calm:
+        undisturbed = finished(command(tmp_path, calm, tmp_path / "undisturbed"))
+    unruly = Unruly()
+    with serving(unruly) as server:
+        ours = command(tmp_path, server, tmp_path / "out")
+        hits = killed(ours, server, random_moments(10, seed=4))
+        report = finished(ours)
+        again = finished(ours)
+    assert hits == 10
+    assert (tmp_path / "out/train.json").read_bytes() == (tmp_path / "undisturbed/train.json").read_bytes()
+    for part in ("made_by_kind", "refused", "failed", "dropped", "dropped_exchanges", "repaired"):
+        assert report[part] == undisturbed[part] == again[part], part
+    made = ids_of(tmp_path / "out")
+    elsewhere = [*report["refused"]["ids"], *(one["id"] for one in report["failed"])]
+    elsewhere += [name for reason in report["dropped"].values() for name in reason["ids"]]
+    assert len(made) == report["made"] and report["left"] == 0
+    assert sorted(made + elsewhere) == sorted(
+        f"{picture}-{kind}" for picture in range(1, PICTURES + 1) for kind in ("conversation", "detail", "complex")
+    )
+    assert set(unruly.troubles) == {"refusal", "wrong format", "truncated", "500", "429", "broken off", "slow", "none"}
+    paid_twice = sum(times - 1 for times in unruly.answered.values())
+    assert paid_twice <= 10 * 4 and again["requests"] == 0  # what was in flight at a kill, and no more
+
+
+@pytest.mark.slow
+def test_ten_kills_never_overspend_the_budget(tmp_path: Path) -> None:
+    coco(tmp_path, PICTURES)
+    unruly, limit = Unruly(), 90_000
+    with serving(unruly) as server:
+        ours = command(tmp_path, server, tmp_path / "out", "--max-tokens-total", limit)
+        killed(ours, server, random_moments(10, seed=5))
+        report = finished(ours)
+    assert report["stopped"] == "budget" and report["left"]
+    assert 0 < unruly.spent <= report["tokens"]["total"] <= limit
+    assert len(ids_of(tmp_path / "out")) == report["made"]
