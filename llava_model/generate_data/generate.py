@@ -149,8 +149,11 @@ class _Kept:
 
 
 def plan(items: Sequence[Item], settings: Settings) -> list[Task]:
-    """One task for each picture and kind, in the order of the pictures. A kind needs something to be made of."""
-    chosen = list(items)
+    """One task for each picture and kind, in the order of the pictures. A kind needs something to be made of.
+
+    `count` pictures are drawn from those that at least one kind can be made of.
+    """
+    chosen = [item for item in items if any(_fits(item, kind) for kind in settings.kinds)]
     if settings.count is not None and settings.count < len(chosen):
         places = random.Random(settings.seed).sample(range(len(chosen)), settings.count)
         chosen = [chosen[place] for place in sorted(places)]

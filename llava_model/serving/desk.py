@@ -49,6 +49,7 @@ class Desk:
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._seconds_a_reply = 1.0
+        self._closing = threading.Event()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -84,7 +85,8 @@ class Desk:
             written.cancel()  # takes back one whose turn has not come
 
     def close(self) -> None:
-        """Wait for the thread that writes; its reply must have been cancelled."""
+        """Give up what is being written, and wait until the threads have ended."""
+        self._closing.set()
         for pool in (self._preparing, self._writing):
             pool.shutdown(cancel_futures=True)
 
@@ -101,7 +103,7 @@ class Desk:
                 repetition_penalty=asked.repetition_penalty,
                 seed=asked.seed,
                 stop=asked.stop,
-                cancelled=cancelled,
+                cancelled=lambda: cancelled() or self._closing.is_set(),
             )
         except tuple(_CLIENTS_FAULT) as error:
             code = next(code for kind, code in _CLIENTS_FAULT.items() if isinstance(error, kind))

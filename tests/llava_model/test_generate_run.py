@@ -21,6 +21,8 @@ from llava_model.data.validate import validate
 from llava_model.errors import GenerationInUseError, SourceError, WriterError
 from llava_model.generate_data.budget import Limits
 from llava_model.generate_data.client import Writer
+from llava_model.generate_data.context import Item, TextLine
+from llava_model.generate_data.generate import Settings, plan
 from llava_model.generate_data.ledger import ReplyLedger
 from llava_model.generate_data.runner import Patience
 
@@ -153,6 +155,32 @@ def test_a_run_that_stops_early_keeps_the_samples_of_earlier_runs(tmp_path: Path
     with serving(lambda *_: Trouble(status=401)) as server:
         report = run(tmp_path, server.url, tmp_path / "out", kinds=("complex", "detail"))
     assert report.stopped and len(report.totals.left) == 30 and report.samples == len(records(tmp_path / "out")) == 30
+
+
+def test_a_count_is_drawn_from_pictures_that_something_can_be_made_of() -> None:
+    text = (TextLine(text="Total 17.00 EUR"),)
+    items = [
+        Item(id=str(number), image=f"{number}.png", lines=text if number % 10 == 0 else ()) for number in range(60)
+    ]
+    tasks = plan(items, Settings(kinds=("reading",), count=4))
+    assert len(tasks) == 4 and all(task.item.lines for task in tasks)
+    assert (
+        tasks
+        == plan(items, Settings(kinds=("reading",), count=4))
+        != plan(items, Settings(kinds=("reading",), count=4, seed=1))
+    )
+
+
+def test_a_server_that_counts_more_than_was_estimated_overspends_by_the_requests_in_flight_at_most(
+    tmp_path: Path,
+) -> None:
+    coco(tmp_path, 30)
+    usage = {"prompt_tokens": 4_000, "completion_tokens": 1_000}  # about four times the estimate
+    with serving(lambda body, number: Trouble(text=good(body), usage=usage, delay_seconds=0.02)) as server:
+        limits = Limits(max_tokens_total=30_000)
+        report = run(tmp_path, server.url, tmp_path / "out", kinds=("detail",), limits=limits, concurrency=4)
+    assert report.stopped == "budget" and 30_000 < report.usage.tokens <= 30_000 + 4 * 5_000
+    assert report.usage.tokens == 5_000 * len(server.bodies)
 
 
 def test_a_model_that_always_refuses_is_counted_by_id(tmp_path: Path) -> None:
