@@ -21,6 +21,7 @@ from indexing.readers.text_gate import GATE_SIDE, Grey, has_text
 from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:
+    from indexing.embedding.protocol import Pixels
     from indexing.ocr import Words
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -103,7 +104,7 @@ def words_in(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
     return _read_words(image) if _is_written(image) else (image, None)
 
 
-def _is_written(image: Image.Image) -> bool:
+def _is_written(image: "Image.Image | Pixels") -> bool:
     """Ask the gate, then the text detector on a small copy: both are cheap beside OCR."""
     if not has_text(gate_view(image)):
         return False
@@ -128,8 +129,9 @@ def decoded_bytes(data: BinaryIO, spool: Spool) -> Image.Image:
 
 
 def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str) -> Reading:
-    if not _is_written(image):
-        return _wordless(image, spool, title)
+    pixels_HWC = np.asarray(image)
+    if not _is_written(pixels_HWC):
+        return _wordless(image, spool, title, pixels_HWC)
     if reread is not None:
         with _opened(reread, spool) as again:
             image = decode(again, least_side=OCR_SIDE // 2)
@@ -143,8 +145,8 @@ def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: s
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None))
 
 
-def _wordless(image: Image.Image, spool: Spool, title: str) -> Reading:
-    thumb = spool.picture(image)
+def _wordless(image: Image.Image, spool: Spool, title: str, pixels_HWC: "Pixels | None" = None) -> Reading:
+    thumb = spool.picture(image, pixels_HWC)
     width, height = spool.sizes[thumb.name]
     return Reading(is_picture=True, title=title, pages=(Page(number=None, image=thumb, width=width, height=height),))
 
@@ -178,7 +180,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 
-def gate_view(image: Image.Image) -> Grey:
+def gate_view(image: "Image.Image | Pixels") -> Grey:
     """Grey and at most `GATE_SIDE` long: what the text gate looks at."""
     grey_HW = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
     return at_most(grey_HW, GATE_SIDE)

@@ -52,10 +52,13 @@ class Spool:
         """Tell the parent that another page is read: it extends the time that the file may take."""
         self._on_page()
 
-    def picture(self, image: Image.Image) -> Path:
-        """A picture file: prepared pixels as `picture`, and the thumbnail."""
+    def picture(self, image: Image.Image, pixels_HWC: Pixels | None = None) -> Path:
+        """A picture file: prepared pixels as `picture`, and the thumbnail.
+
+        `pixels_HWC` is the same picture as an array, where the caller has it: getting it out of Pillow is a copy.
+        """
         self._prepare(PICTURE, image)
-        return self.thumb(image)
+        return self.thumb(image if pixels_HWC is None else pixels_HWC)
 
     def page(self, image: Image.Image, number: int, *, prepared: bool = True) -> Path:
         """A page at most `PAGE_SIDE` long, written as `page-0001.jpg`; RGB in, path out."""
@@ -71,18 +74,20 @@ class Spool:
         self._prepare(name, image)
         return self._save(image, name, side=FIGURE_SIDE, quality=85)
 
-    def thumb(self, image: Image.Image) -> Path:
+    def thumb(self, image: Image.Image | Pixels) -> Path:
         """What a gallery shows."""
         return self._save(image, THUMB, side=THUMB_SIDE, quality=80)
 
-    def _save(self, image: Image.Image, name: str, *, side: int, quality: int) -> Path:
+    def _save(self, image: Image.Image | Pixels, name: str, *, side: int, quality: int) -> Path:
         """OpenCV shrinks and writes a JPEG in half of Pillow's time."""
-        small_HWC = at_most(np.asarray(image), side)
+        whole_HWC = np.asarray(image)
+        small_HWC = at_most(whole_HWC, side)
         done, data = cv2.imencode(
             ".jpg", cv2.cvtColor(small_HWC, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
         )
         if not done:
-            raise DamagedFileError(f"a picture of {image.width} × {image.height} pixels cannot be kept")
+            height, width = whole_HWC.shape[:2]
+            raise DamagedFileError(f"a picture of {width} × {height} pixels cannot be kept")
         path = self.folder / name
         path.write_bytes(data.tobytes())
         self.sizes[path.name] = (small_HWC.shape[1], small_HWC.shape[0])
