@@ -13,6 +13,7 @@ model_app = typer.Typer(
 
 
 from ui import (  # noqa: E402  # they register themselves
+    model_ablate,  # noqa: F401
     model_compare,  # noqa: F401
     model_convert,  # noqa: F401
     model_evaluate,  # noqa: F401

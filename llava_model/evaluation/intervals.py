@@ -43,3 +43,15 @@ def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tu
         return None
     low, high = np.percentile(100 * second / first, [2.5, 97.5])
     return float(low), float(high)
+
+
+def mean(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
+    """Of a mean, by drawing the values again (bootstrap, seeded); on the values' own scale."""
+    import numpy as np
+
+    if len(values) < 2:
+        return None
+    own = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(own), size=(_RESAMPLES, len(own)))
+    low, high = np.percentile(own[drawn].mean(1), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,205 @@
+"""What an ablation is made of, read from a TOML file. Paths are relative to the folder the command is run in.
+
+preset = "pocket-cpu"                 # the stage's numbers; [tune] changes some
+start = "runs/align"                  # what every variant starts from; or [align], which makes it first
+
+[data]
+train = ["scenes/train.jsonl"]        # types told by `kind`, or by the id's end as `llavero model generate` writes it
+held_out = { conversation = ["a.json"], detail = ["b.json"], complex = ["c.json"] }     # or by a file for each type
+images = "scenes"
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from llava_model.errors import AblationPlanError
+
+ResponseType = Literal["conversation", "detail", "complex"]
+TYPES: tuple[ResponseType, ...] = get_args(ResponseType)
+
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One row of the paper's table: which share of each response type is trained on."""
+
+    name: str
+    title: str
+    shares: Mapping[ResponseType, float]
+
+
+VARIANTS = (
+    Variant(name="full", title="full data", shares={"conversation": 1.0, "detail": 1.0, "complex": 1.0}),
+    Variant(name="detail-complex", title="detail + complex", shares={"detail": 1.0, "complex": 1.0}),
+    Variant(
+        name="conversation-5-10",
+        title="conversation + 5 % detail + 10 % complex",
+        shares={"conversation": 1.0, "detail": 0.05, "complex": 0.1},
+    ),
+    Variant(name="conversation", title="conversation", shares={"conversation": 1.0}),
+    Variant(name="none", title="no instruction tuning", shares={}),
+)
+
+Files = Mapping[ResponseType, tuple[Path, ...]] | tuple[Path, ...]
+"""Of every type its own files, or files whose samples say what they are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """Where the samples lie."""
+
+    train: Files
+    held_out: Files
+    images: Path
+    """The folder that all samples' pictures are relative to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Numbers:
+    """What a stage does otherwise than its preset; None leaves the preset's."""
+
+    epochs: float | None = None
+    batch: int | None = None
+    rate: float | None = None
+    steps: int | None = None
+    """[tune]: every variant takes so many steps, however small its mixture. [align]: stop after so many."""
+    pass_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Align:
+    """The stage before, where no checkpoint is named."""
+
+    data: tuple[Path, ...]
+    numbers: Numbers = field(default_factory=Numbers)
+    projector: str = "mlp2x_gelu"
+    pooled_grid: int | None = None
+    warm_start: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """How the held-out questions are asked."""
+
+    questions: int = 30
+    """Of each type, spread evenly over the file; 30 is the paper's number. 0: all."""
+    max_new_tokens: int = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgePlan:
+    """The text model that scores answers as the paper does. Nothing is sent anywhere without one."""
+
+    endpoint: str = ""
+    model: str = ""
+    repeat: int = 1
+    swap: bool = False
+    parallel: int = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything, checked."""
+
+    data: Data
+    start: Path | None
+    align: Align | None
+    kit: str = "pocket"
+    language: Path | None = None
+    vision: Path | None = None
+    preset: str = "pocket-cpu"
+    template: str = "auto"
+    dtype: str = "auto"
+    features: Path | None = None
+    seed: int = 0
+    tune: Numbers = field(default_factory=Numbers)
+    evaluate: Asking = field(default_factory=Asking)
+    judge: JudgePlan | None = None
+
+    def training_settings(self) -> dict[str, Any]:
+        """What makes results those of this plan, as plain values: all but judge and cache."""
+        values: dict[str, Any] = _plain(asdict(self))
+        return {name: value for name, value in values.items() if name not in ("judge", "features")}
+
+
+def read_plan(path: Path) -> Plan:
+    """Raises AblationPlanError with the key that is wrong, OSError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AblationPlanError(path, f"is no TOML: {error}") from None
+    data, align, judge = values.pop("data", None), values.pop("align", None), values.pop("judge", None)
+    if not isinstance(data, dict):
+        raise AblationPlanError(path, "has no [data]")
+    start = values.pop("start", None)
+    if bool(start) == bool(align):
+        raise AblationPlanError(path, "needs one of start = 'CHECKPOINT' and [align]: what all variants start from")
+    sections: dict[str, Any] = {
+        "tune": _section(path, "tune", Numbers, values.pop("tune", {})),
+        "evaluate": _section(path, "evaluate", Asking, values.pop("evaluate", {})),
+        "judge": _section(path, "judge", JudgePlan, judge) if judge is not None else None,
+        "align": _align(path, align) if align else None,
+        "start": Path(start) if start else None,
+        "data": _data(path, data),
+    }
+    for name in ("language", "vision", "features"):
+        if name in values:
+            values[name] = Path(values[name])
+    return _section(path, "", Plan, {**values, **sections})
+
+
+def _data(path: Path, values: Mapping[str, Any]) -> Data:
+    unknown = set(values) - {"train", "held_out", "images"}
+    if unknown:
+        raise AblationPlanError(path, f"has unknown keys in [data]: {', '.join(sorted(unknown))}")
+    found = {name: _files(path, name, values.get(name)) for name in ("train", "held_out")}
+    first = next(iter(_all(found["train"])))
+    return Data(train=found["train"], held_out=found["held_out"], images=Path(values.get("images", first.parent)))
+
+
+def _files(path: Path, name: str, value: object) -> Files:
+    if isinstance(value, dict):
+        if set(value) != set(TYPES):
+            raise AblationPlanError(path, f"must name files of {', '.join(TYPES)} in data.{name}")
+        return {kind: _paths(path, f"data.{name}.{kind}", value[kind]) for kind in TYPES}
+    return _paths(path, f"data.{name}", value)
+
+
+def _paths(path: Path, name: str, value: object) -> tuple[Path, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(one, str) for one in listed):
+        raise AblationPlanError(path, f"must name at least one file in {name}")
+    return tuple(Path(one) for one in listed)
+
+
+def _all(files: Files) -> Sequence[Path]:
+    return [one for paths in files.values() for one in paths] if isinstance(files, Mapping) else files
+
+
+def _align(path: Path, values: Mapping[str, Any]) -> Align:
+    numbers = {one.name for one in fields(Numbers)}
+    own = {name: value for name, value in values.items() if name not in numbers}
+    own["data"] = _paths(path, "align.data", values.get("data"))
+    own["numbers"] = _section(path, "align", Numbers, {n: v for n, v in values.items() if n in numbers})
+    return _section(path, "align", Align, own)
+
+
+def _section(path: Path, name: str, kind: type[_Section], values: Mapping[str, Any]) -> _Section:
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # all are dataclasses
+    if unknown := set(values) - known:
+        where = f" in [{name}]" if name else ""
+        raise AblationPlanError(path, f"has unknown keys{where}: {', '.join(sorted(unknown))}")
+    return kind(**values)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: paths as text, tuples as lists."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
