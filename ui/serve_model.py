@@ -37,7 +37,7 @@ def serve(
         typer.Option("--waiting", min=0, help="Requests that may wait for their turn; more are told to come again."),
     ] = 32,
 ) -> None:
-    """Serve the LLaVA model alone at /v1/chat/completions, as OpenAI's clients ask; Ctrl-C ends it."""
+    """Serve the LLaVA model alone over HTTP, for OpenAI's clients."""
     if checkpoint is not None and untrained:
         raise typer.BadParameter("a checkpoint is served as it is", param_hint="--untrained")
     key = _key(api_key_env)
