@@ -9,14 +9,21 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "llava_model"))  # the scripted server lies there
 from generating_world import coco
-from writing_server import Trouble, WritingServer, good, serving
+from writing_server import Trouble, good, serving
+
+from llava_model.serving.engine import Turn
+from llava_model.serving.gate import listen
+from llava_model.serving.reply import Reply
+from llava_model.serving.server import ModelServer, ServerSettings
 
 PICTURES = 40
 USAGE = {"prompt_tokens": 500, "completion_tokens": 200}
@@ -62,24 +69,64 @@ class Unruly:
         return "none", Trouble(text=good(body), delay_seconds=0.03, usage=USAGE)
 
 
-def command(folder: Path, server: WritingServer, out: Path, *more: object) -> list[str]:
+class ScriptedEngine:
+    """What `llavero serve` needs of an engine; it writes what a good model would, a word every few milliseconds."""
+
+    name, context_tokens, sees_images = "writer", 8192, False
+
+    def __init__(self) -> None:
+        self.asked, self.given_up = 0, 0
+
+    def count_tokens(self, turns: list[Turn]) -> int:
+        return 500
+
+    def stream(self, turns: list[Turn], *, cancelled: Callable[[], bool], **_: Any) -> Reply:
+        text = good({"messages": [{"role": turn.role, "content": turn.text} for turn in turns]})
+
+        def write(reply: Reply) -> Iterator[str]:
+            self.asked += 1
+            for word in text.split(" "):
+                if cancelled():
+                    self.given_up += 1
+                    return
+                time.sleep(0.003)
+                reply.completion_tokens += 1
+                yield word if reply.completion_tokens == 1 else f" {word}"
+
+        return Reply(write, prompt_tokens=500)
+
+
+@contextmanager
+def our_own(engine: ScriptedEngine, **settings: Any) -> Iterator[str]:
+    """Our server around it; its address."""
+    server = ModelServer(cast(Any, engine), listen("127.0.0.1", 0, api_key=""), ServerSettings(**settings))
+    thread, url = threading.Thread(target=server.run), server.url
+    thread.start()
+    try:
+        yield url
+    finally:
+        server.stop()
+        thread.join()
+
+
+def command(folder: Path, url: str, out: Path, *more: object) -> list[str]:
     """The command line that a person would type."""
     words = [
         "model", "generate", "--coco", folder / "captions.json", "--instances", folder / "instances.json",
-        "--images", folder / "images", "--endpoint", server.url, "--model", "writer", "--out", out,
+        "--images", folder / "images", "--endpoint", url, "--model", "writer", "--out", out,
         "--concurrency", 4, "--json", *more,
     ]  # fmt: skip
     return [sys.executable, "-m", "ui.cli", *map(str, words)]
 
 
-def killed(command: list[str], server: WritingServer, moments: list[float]) -> int:
+def killed(command: list[str], asked: Callable[[], int], moments: list[float]) -> int:
     """Run it once for each moment and kill it so many seconds behind its first request; how often that hit it alive."""
     hits = 0
     for seconds in moments:
-        asked = len(server.bodies)
+        before = asked()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ends = time.monotonic() + 120
-        while len(server.bodies) == asked and process.poll() is None and time.monotonic() < ends:
+        while asked() == before and process.poll() is None and time.monotonic() < ends:
             time.sleep(0.005)
         time.sleep(seconds)
         hits += process.poll() is None
@@ -109,11 +156,11 @@ def random_moments(kills: int, seed: int) -> list[float]:
 def test_ten_kills_under_every_trouble_lose_and_double_nothing(tmp_path: Path) -> None:
     coco(tmp_path, PICTURES)
     with serving(Unruly()) as calm:
-        undisturbed = finished(command(tmp_path, calm, tmp_path / "undisturbed"))
+        undisturbed = finished(command(tmp_path, calm.url, tmp_path / "undisturbed"))
     unruly = Unruly()
     with serving(unruly) as server:
-        ours = command(tmp_path, server, tmp_path / "out")
-        hits = killed(ours, server, random_moments(10, seed=4))
+        ours = command(tmp_path, server.url, tmp_path / "out")
+        hits = killed(ours, lambda: len(server.bodies), random_moments(10, seed=4))
         report = finished(ours)
         again = finished(ours)
     assert hits == 10
@@ -137,9 +184,24 @@ def test_ten_kills_never_overspend_the_budget(tmp_path: Path) -> None:
     coco(tmp_path, PICTURES)
     unruly, limit = Unruly(), 90_000
     with serving(unruly) as server:
-        ours = command(tmp_path, server, tmp_path / "out", "--max-tokens-total", limit)
-        killed(ours, server, random_moments(10, seed=5))
+        ours = command(tmp_path, server.url, tmp_path / "out", "--max-tokens-total", limit)
+        killed(ours, lambda: len(server.bodies), random_moments(10, seed=5))
         report = finished(ours)
     assert report["stopped"] == "budget" and report["left"]
     assert 0 < unruly.spent <= report["tokens"]["total"] <= limit
     assert len(ids_of(tmp_path / "out")) == report["made"]
+
+
+@pytest.mark.slow
+def test_ten_kills_against_our_own_server_lose_nothing_although_it_is_often_too_busy(tmp_path: Path) -> None:
+    coco(tmp_path, 30)
+    with our_own(ScriptedEngine()) as url:
+        undisturbed = finished(command(tmp_path, url, tmp_path / "undisturbed", "--kinds", "detail"))
+    engine = ScriptedEngine()
+    with our_own(engine, most_waiting=1) as url:
+        ours = command(tmp_path, url, tmp_path / "out", "--kinds", "detail")
+        killed(ours, lambda: engine.asked, random_moments(10, seed=6))
+        report = finished(ours)
+    assert undisturbed["made"] == report["made"] == 30
+    assert (tmp_path / "out/train.json").read_bytes() == (tmp_path / "undisturbed/train.json").read_bytes()
+    assert engine.asked <= 30 + 10 * 2  # of each kill what was being written, and what waited next to it
