@@ -30,6 +30,7 @@ from llava_model.data.sample_file import SampleFile
 from llava_model.data.schema import Sample
 from llava_model.errors import CheckpointMismatchError, TrainingDataError
 from llava_model.images import open_picture
+from llava_model.kits.trained import is_shipped, shipped_config
 from llava_model.manifest import Manifest, git_hash, latest, read_manifest
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
@@ -66,7 +67,8 @@ class StageRun:
     vision: Path | None = None
     """The base's vision tower; None trains on words alone."""
     start: Path | None = None
-    """A checkpoint of an earlier stage, or a run's folder (its latest): its projector and adapter are gone on from."""
+    """A checkpoint of an earlier stage, a run's folder (its latest), or weights that ship with a kit
+    (`kits.trained`): projector and adapter are gone on from."""
     config: LlavaConfig = field(default_factory=LlavaConfig)
     """Of a new projector; a checkpoint to start from brings its own."""
     settings: RunSettings
@@ -194,8 +196,15 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
 def _checkpoint(folder: Path) -> Path:
     """The folder itself, or the latest checkpoint of a run. Raises IncompleteCheckpointError."""
     chosen = latest(folder) or folder
-    read_manifest(chosen)
+    if not is_shipped(chosen):
+        read_manifest(chosen)
     return chosen
+
+
+def _config_of(folder: Path) -> Any:
+    """How the start was trained itself."""
+    chosen = _checkpoint(folder)
+    return shipped_config(chosen) if is_shipped(chosen) else read_manifest(chosen, verify=False).config
 
 
 def _same_shape(adapter: Path, stage: Stage) -> bool:
@@ -209,7 +218,7 @@ def _manifest(run: StageRun, mixture: Mixture) -> Manifest:
     config = {
         "stage": run.stage.to_json(),
         "data": [{"file": f.path.name, "weight": f.weight} for f in run.data],
-        "start": read_manifest(_checkpoint(run.start), verify=False).config if run.start else None,
+        "start": _config_of(run.start) if run.start else None,
         "template": run.template,
         "warm_start": run.warm_start,
         "autocast": run.settings.autocast,

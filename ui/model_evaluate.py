@@ -18,13 +18,18 @@ def evaluate(
     benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The benchmark's own files and pictures; for easy-vqa and vqa also samples."),
+        typer.Option(
+            "--data", help="The benchmark's own files and pictures; for easy-vqa, vqa and ground also samples."
+        ),
     ] = None,
     kit: Annotated[str, typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights.")] = "pocket",
     language: Annotated[Path | None, typer.Option("--language", help="A language model instead of the kit's.")] = None,
     vision: Annotated[Path | None, typer.Option("--vision", help="A vision tower instead of the kit's.")] = None,
     projector: Annotated[Path | None, typer.Option("--projector", help="A trained projector.")] = None,
     adapter: Annotated[Path | None, typer.Option("--adapter", help="A LoRA adapter of the language model.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="A run of `model train`, or a checkpoint: its trained parts.")
+    ] = None,
     template: Annotated[str, typer.Option("--template", help="The conversation template.")] = "auto",
     device: Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu or cuda.")] = "auto",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Ask only N questions, spread evenly.")] = None,
@@ -44,9 +49,13 @@ def evaluate(
     from llava_model.errors import ImagesNotSupportedError
     from llava_model.evaluation.asking import answer_all
     from llava_model.evaluation.benchmarks import task
-    from llava_model.evaluation.weights import Weights
+    from llava_model.evaluation.weights import Weights, parts_in
 
     asked = task(benchmark.value, data, limit)
+    if checkpoint is not None:
+        if language or projector or adapter:
+            raise typer.BadParameter("a checkpoint brings its own parts", param_hint="--checkpoint")
+        language, projector, adapter = parts_in(checkpoint)
     weights = Weights.of(
         kit, language=language, vision=vision, projector=projector, adapter=adapter, template=template,
         sees=any(ask.images for ask in asked.asks),

@@ -11,11 +11,13 @@ from ui import terminal
 from ui.cli_model import model_app
 
 if TYPE_CHECKING:
+    from indexing.records import Chunk
     from llava_model.generate_data.report import Progress, Report
     from llava_model.generate_data.sources import Source
 
 _DONE, _NOT_MET, _WITH_PROBLEMS = 0, 1, 3
 _SHOWN = 12
+_GROUND = "ground"
 
 
 @model_app.command()
@@ -46,7 +48,11 @@ def generate(
     model: Annotated[str, typer.Option("--model", help="The text model's name at --endpoint.")] = "",
     kinds: Annotated[
         str,
-        typer.Option("--kinds", help="Of conversation, detail, complex, reading (pages), brief (the captions)."),
+        typer.Option(
+            "--kinds",
+            help="Of conversation, detail, complex, reading (pages), brief (the captions); or ground alone: questions "
+            "with evidence from a library's labelled values and tables, without a text model.",
+        ),
     ] = "",
     count: Annotated[int | None, typer.Option("--count", min=1, help="Use only N pictures, drawn by --seed.")] = None,
     prompts: Annotated[
@@ -76,6 +82,11 @@ def generate(
         raise typer.BadParameter("say what to make data from: one of --coco FILE, --csv FILE, --from-library")
     if instances is not None and coco is None:
         raise typer.BadParameter("boxes go with captions: --coco FILE --instances FILE", param_hint="--instances")
+    if kinds.strip() == _GROUND:
+        if not from_library:
+            raise typer.BadParameter("'ground' needs --from-library", param_hint="--kinds")
+        _ground(library, out, held_out, seed, json=json)
+        return
     from llava_model.generate_data.budget import Limits
     from llava_model.generate_data.client import Writer
     from llava_model.generate_data.generate import Settings, generate
@@ -124,16 +135,61 @@ def _from_file(coco: Path | None, instances: Path | None, csv: Path | None, imag
 def _from_library(library: Path, held_out: float, seed: int, language: str) -> "Source":
     from llava_model.generate_data.sources import check_items
     from rag.generation_source import items_from
+
+    _, chunks = _chunks(library)
+    return check_items(items_from(chunks, held_out=held_out, seed=seed), library, language=language)
+
+
+def _chunks(library: Path) -> "tuple[str, list[Chunk]]":
+    """The kit's name, and everything that was read."""
     from ui.engine import Workbench
     from ui.settings import Settings
 
     bench = Workbench.open(Settings.load(library))
     try:
         paths = [entry.path for entry in bench.files() if entry.state == "indexed"]
-        chunks = [chunk for path in paths for chunk in bench.chunks(path)]
+        return bench.kit.name, [chunk for path in paths for chunk in bench.chunks(path)]
     finally:
         bench.close()
-    return check_items(items_from(chunks, held_out=held_out, seed=seed), library, language=language)
+
+
+def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool) -> None:
+    """Questions from labelled values and tables, as `<out>/train.jsonl` and `<out>/held_out.jsonl`."""
+    from json import dumps
+
+    from llava_model.errors import GenerationError
+    from llava_model.generate_data.book import write_whole
+    from llava_model.kits import find
+    from llava_model.templates import Message
+    from llava_model.tokenize import PromptEncoder, load_tokenizer
+    from rag.own_questions import own_samples
+
+    kit, chunks = _chunks(library)
+    encoder = PromptEncoder(load_tokenizer(find(kit).path("language")))
+    made = own_samples(
+        chunks,
+        held_out=held_out,
+        seed=seed,
+        count_tokens=lambda turns: len(
+            encoder.encode([Message.of(turn.role, turn.text) for turn in turns], open_reply=False).ids
+        ),
+    )
+    if not made.train:
+        nothing = GenerationError("the library holds no labelled values ('Total: 17.00') and no tables to ask about")
+        nothing.add_note("Let a text model write questions: --kinds reading --endpoint URL --model NAME")
+        raise nothing
+    out.mkdir(parents=True, exist_ok=True)
+    files = {"train.jsonl": made.train, "held_out.jsonl": made.held_out}
+    for name, records in files.items():
+        write_whole(out / name, ["\n".join(dumps(record, ensure_ascii=False) for record in records)])
+    counts = {name: len(records) for name, records in files.items()}
+    outcomes = dict(made.tally.outcomes)
+    if json:
+        terminal.say_json({"files": {str(out / name): count for name, count in counts.items()}, "questions": outcomes})
+        return
+    for name, count in counts.items():
+        terminal.say(f"{terminal.one_line(out / name)}: {count:,} samples")
+    terminal.tell("questions: " + ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items()))
 
 
 def _leaks(out: Path, root: Path) -> list[dict[str, str]]:

@@ -25,6 +25,7 @@ class Benchmark(StrEnum):
     MME = "mme"
     EASY_VQA = "easy-vqa"
     VQA = "vqa"
+    GROUND = "ground"
 
 
 @model_app.command()

@@ -34,7 +34,10 @@ def train(
         ),
     ] = "pocket",
     start: Annotated[
-        Path | None, typer.Option("--start", help="The run or checkpoint of the stage before, to learn on from.")
+        Path | None,
+        typer.Option(
+            "--start", help="The run or checkpoint of the stage before, to learn on from; 'kit': the kit's own weights."
+        ),
     ] = None,
     kit: Annotated[str, typer.Option("--kit", help="Whose language model and vision tower are trained.")] = "pocket",
     language: Annotated[Path | None, typer.Option("--language", help="Another language model's folder.")] = None,
@@ -92,6 +95,7 @@ def train(
 
     from llava_model.config import LlavaConfig
     from llava_model.kits import find
+    from llava_model.kits.trained import weights_folder
     from llava_model.serving.load import choose_device, choose_dtype
     from llava_model.stage_run import StageRun, run_stage, with_epochs
     from llava_model.stages import stage_of
@@ -111,6 +115,8 @@ def train(
     import torch
 
     parts = find(kit)
+    if start == Path("kit") and not start.exists():
+        start = weights_folder(kit)
     base_language = language or parts.path("language")
     config = LlavaConfig(projector=projector, pooled_grid=grid)  # type: ignore[arg-type]  # it checks
     run = StageRun(

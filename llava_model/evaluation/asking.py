@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from llava_model.errors import AnswersMismatchError, LlavaError, UnscorableError
 from llava_model.evaluation.ledger import Ledger
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llava_model.serving.engine import Turn
 
 _Thing = TypeVar("_Thing")
+Said = tuple[Literal["system", "user", "assistant"], str]
+"""Who, and what."""
 ONE_WORD = "\nAnswer the question using a single word or phrase."
 """LLaVA-1.5's response format for short answers (its `docs/Evaluation.md`)."""
 
@@ -30,6 +32,8 @@ class Ask:
     prompt: str
     images: tuple[Path, ...]
     max_new_tokens: int
+    before: tuple[Said, ...] = ()
+    """Turns before the question; pictures then stand in the first turn of the user's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +113,12 @@ def answer(model: Answerer, ask: Ask) -> str:
     from llava_model.serving.engine import Turn
 
     images = tuple(open_picture(path) for path in ask.images)
-    turn = Turn(role="user", text=ask.prompt, images=images)
-    with closing(model.stream([turn], max_new_tokens=ask.max_new_tokens, temperature=0.0)) as stream:
+    said: tuple[Said, ...] = (*ask.before, ("user", ask.prompt))
+    first = next(place for place, (role, _) in enumerate(said) if role == "user")
+    turns = [
+        Turn(role=role, text=text, images=images if place == first else ()) for place, (role, text) in enumerate(said)
+    ]
+    with closing(model.stream(turns, max_new_tokens=ask.max_new_tokens, temperature=0.0)) as stream:
         return "".join(stream).strip()
 
 

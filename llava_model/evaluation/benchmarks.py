@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from llava_model.evaluation import easy_vqa, llava_bench, mme, pope, scienceqa, vqa
+from llava_model.evaluation import easy_vqa, ground, llava_bench, mme, pope, scienceqa, vqa
 from llava_model.evaluation.asking import Task
 from llava_model.evaluation.score import Score
 
@@ -14,6 +14,7 @@ _SCORERS: dict[str, Callable[[Path, Path | None], Score]] = {
     "mme": mme.score,
     "easy-vqa": easy_vqa.score,
     "vqa": vqa.score,
+    "ground": ground.score,
 }
 _TASKS: dict[str, Callable[[Path, int | None], Task]] = {
     "llava-bench": llava_bench.task,
@@ -22,6 +23,7 @@ _TASKS: dict[str, Callable[[Path, int | None], Task]] = {
     "mme": mme.task,
     "easy-vqa": easy_vqa.task,
     "vqa": vqa.task,
+    "ground": ground.task,
 }
 BENCHMARKS = tuple(_SCORERS)
 

@@ -20,6 +20,7 @@ COLUMNS_OF = {
     "mme": ("perception", "cognition"),
     "easy-vqa": ("accuracy", "contains"),
     "vqa": ("exact", "contains"),
+    "ground": ("right", "value", "marker", "refused", "refused_wrongly"),
 }
 
 

@@ -1,21 +1,26 @@
 """Any set of questions about pictures: one training sample a line, its last answer the reference.
 
-Both formats of `data.schema` are read, so the held-out half of a training set is a benchmark as it is. A reference may
-also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without article and full
-stop) and `contains` (an accepted answer stands in what was said, as whole words).
+Both formats of `data.schema` are read, so the held-out half of a training set is a benchmark as it is. Of a
+conversation the last question is asked, behind the turns before it as they are written (independent turns: by itself).
+A reference may also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without
+article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llava_model.errors import BadSampleError, UnscorableError
-from llava_model.evaluation.asking import Ask, Task, evenly
+from llava_model.evaluation.asking import Ask, Said, Task, evenly
 from llava_model.evaluation.easy_vqa import normal, read_answers
 from llava_model.evaluation.intervals import wilson
 from llava_model.evaluation.records import read_records
 from llava_model.evaluation.score import Problem, Score, id_problem, percent
+
+if TYPE_CHECKING:
+    from llava_model.data.schema import Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +31,9 @@ class VqaQuestion:
     prompt: str
     images: tuple[Path, ...]
     answers: tuple[str, ...]
+    """The sample's own answer first."""
+    before: tuple[Said, ...] = ()
+    """What was said before the question, system turn included."""
 
 
 def score(predictions: Path, references: Path | None) -> Score:
@@ -41,7 +49,9 @@ def task(data: Path, limit: int | None = None) -> Task:
     """The samples of a file asked of a model; of a conversation its last question."""
     questions, problems = read_questions(data)
     chosen = evenly(questions, limit)
-    asks = [Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=64) for one in chosen]
+    asks = [
+        Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=64, before=one.before) for one in chosen
+    ]
     return Task(benchmark="vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
 
 
@@ -58,13 +68,15 @@ def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQue
         except BadSampleError as error:
             bad.append(error.sample)
             continue
-        asked, said = (
-            "".join(part for part in message.parts if isinstance(part, str)).strip() for message in sample.messages[-2:]
-        )
+        *before, (_, asked), (_, said) = _turns(sample)
         accepted = record.get("answers")
         listed = [one for one in accepted if isinstance(one, str)] if isinstance(accepted, list) else []
         questions[sample.id] = VqaQuestion(
-            name=sample.id, prompt=asked, images=sample.images, answers=tuple(dict.fromkeys([said, *listed]))
+            name=sample.id,
+            prompt=asked,
+            images=sample.images,
+            answers=tuple(dict.fromkeys([said, *listed])),
+            before=tuple(before),
         )
     if not questions:
         raise UnscorableError(path, "holds no usable sample")
@@ -72,6 +84,12 @@ def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQue
     if twice:
         problems.append(Problem(kind="duplicate", message=f"{twice} samples of '{path.name}' have the id of another"))
     return list(questions.values()), [*problems, *id_problem("unreadable", bad, "{n} samples cannot be used")]
+
+
+def _turns(sample: "Sample") -> list[Said]:
+    """Words only; of independent turns the system's and the last two."""
+    turns = [(m.role, "".join(part for part in m.parts if isinstance(part, str)).strip()) for m in sample.messages]
+    return [turn for turn in turns[:-2] if turn[0] == "system"] + turns[-2:] if sample.independent else turns
 
 
 def scored(
@@ -88,7 +106,7 @@ def scored(
         *id_problem("extra", [n for n in answers if n not in names], "{n} answers belong to no question"),
     ]
     exact = sum(normal(answers.get(one.name, "")) in {normal(a) for a in one.answers} for one in questions)
-    held = sum(any(_stands_in(a, answers.get(one.name, "")) for a in one.answers) for one in questions)
+    held = sum(any(stands_in(a, answers.get(one.name, "")) for a in one.answers) for one in questions)
     accuracy = percent(exact, len(questions))
     return Score(
         benchmark="vqa",
@@ -100,6 +118,7 @@ def scored(
     )
 
 
-def _stands_in(answer: str, text: str) -> bool:
+def stands_in(answer: str, text: str) -> bool:
+    """Whether the answer's words stand in the text, whole and in a row."""
     wanted = normal(answer)
     return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None

@@ -84,6 +84,23 @@ class Weights:
         return {name: _state(path) for name, path in parts.items()} | {"template": self.template}
 
 
+def parts_in(checkpoint: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """Language model, projector and adapter of a training run's last checkpoint, each where it has one.
+
+    Raises IncompleteCheckpointError.
+    """
+    from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, parts_of
+    from llava_model.manifest import latest, read_manifest
+
+    folder = latest(checkpoint) or checkpoint
+    held = parts_of(read_manifest(folder))
+
+    def part(name: str) -> Path | None:
+        return folder / name if name in held else None
+
+    return part(LANGUAGE), part(PROJECTOR_FILE), part(ADAPTER)
+
+
 def _check(path: Path | None, what: str) -> None:
     if path is not None and not path.exists():
         raise MissingFileError(path, what)
