@@ -59,7 +59,8 @@ def answer_samples(
     training = model.training
     model.eval()
     try:
-        return [_shown(model, encoder, sample, max_new_tokens) for sample in samples]
+        with torch.compiler.set_stance("force_eager"):  # layers compiled for training would be compiled again and again
+            return [_shown(model, encoder, sample, max_new_tokens) for sample in samples]
     finally:
         model.train(training)
 

@@ -1,5 +1,6 @@
 """`llavero model train`: one stage of training, watched from a terminal, stopped and gone on with at will."""
 
+import math
 import os
 import signal
 import threading
@@ -149,7 +150,9 @@ def train(
     )
     report = _watched(run, run_stage)
     state = "finished" if report.finished else "stopped; the same command goes on from there"
-    terminal.tell(f"{state}: {report.steps:,} steps, loss {report.loss:.4f}, {report.checkpoint}")
+    loss = report.loss if math.isfinite(report.loss) else None  # a run that was finished already took no step
+    said = "" if loss is None else f", loss {loss:.4f}"
+    terminal.tell(f"{state}: {report.steps:,} steps{said}, {report.checkpoint}")
     for reason in report.left_out[:20]:
         terminal.tell(f"left out: {reason}")
     if as_json:
@@ -158,7 +161,7 @@ def train(
                 "checkpoint": str(report.checkpoint),
                 "steps": report.steps,
                 "finished": report.finished,
-                "loss": report.loss,
+                "loss": loss,
                 "left_out": list(report.left_out),
             }
         )
