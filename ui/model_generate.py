@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from indexing.records import Chunk
     from llava_model.generate_data.report import Progress, Report
     from llava_model.generate_data.sources import Source
+    from rag.prompt import CountTokens
 
 _DONE, _NOT_MET, _WITH_PROBLEMS = 0, 1, 3
 _SHOWN = 12
@@ -159,21 +160,10 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
 
     from llava_model.errors import GenerationError
     from llava_model.generate_data.book import write_whole
-    from llava_model.kits import find
-    from llava_model.templates import Message
-    from llava_model.tokenize import PromptEncoder, load_tokenizer
     from rag.own_questions import own_samples
 
     kit, chunks = _chunks(library)
-    encoder = PromptEncoder(load_tokenizer(find(kit).path("language")))
-    made = own_samples(
-        chunks,
-        held_out=held_out,
-        seed=seed,
-        count_tokens=lambda turns: len(
-            encoder.encode([Message.of(turn.role, turn.text) for turn in turns], open_reply=False).ids
-        ),
-    )
+    made = own_samples(chunks, held_out=held_out, seed=seed, count_tokens=_token_counter(kit))
     if not made.train:
         nothing = GenerationError("the library holds no labelled values ('Total: 17.00') and no tables to ask about")
         nothing.add_note("Let a text model write questions: --kinds reading --endpoint URL --model NAME")
@@ -190,6 +180,16 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
     for name, count in counts.items():
         terminal.say(f"{terminal.one_line(out / name)}: {count:,} samples")
     terminal.tell("questions: " + ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items()))
+
+
+def _token_counter(kit: str) -> "CountTokens":
+    """As the kit's engine counts."""
+    from llava_model.kits import find
+    from llava_model.templates import Message
+    from llava_model.tokenize import PromptEncoder, load_tokenizer
+
+    encoder = PromptEncoder(load_tokenizer(find(kit).path("language")))
+    return lambda turns: len(encoder.encode([Message.of(turn.role, turn.text) for turn in turns], open_reply=False).ids)
 
 
 def _leaks(out: Path, root: Path) -> list[dict[str, str]]:

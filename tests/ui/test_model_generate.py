@@ -151,6 +151,39 @@ def test_a_document_on_both_sides_is_found(run: Run, tmp_path: Path, monkeypatch
     assert "leak: bill-0-reading" in outcome.err
 
 
+def test_ground_questions_come_from_the_librarys_own_values_without_a_text_model(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from indexing.records import Chunk
+
+    texts = ("Lowe Books\nDate: 5/3/2018\nTotal: RM 31.00", "Dahl Motors\nClerk: Amina\nTotal: RM 88.50")
+    chunks = [
+        Chunk(content_hash=f"{number:064}", path=f"/f/bill-{number}.txt", kind="text", ordinal=0, text=text)
+        for number, text in enumerate(texts)
+    ]
+    monkeypatch.setattr(model_generate, "_chunks", lambda library: ("pocket", chunks))
+    monkeypatch.setattr(model_generate, "_token_counter", lambda kit: lambda turns: 10)
+    words = ("--from-library", "--library", tmp_path, "--kinds", "ground", "--held-out", "0.5", "--out", tmp_path / "o")
+    outcome = run(*words, "--json")
+    assert outcome.code == 0 and set(outcome.document["files"]) == {
+        str(tmp_path / "o" / name) for name in ("train.jsonl", "held_out.jsonl")
+    }
+    for name in ("train.jsonl", "held_out.jsonl"):
+        records = [json.loads(line) for line in (tmp_path / "o" / name).read_text().splitlines()]
+        assert len({record["source"] for record in records}) == 1
+        assert all(record["answers"] or record["messages"][-1]["content"] == REFUSAL for record in records)
+
+
+def test_a_library_without_values_says_what_else_can_be_done(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_generate, "_chunks", lambda library: ("pocket", []))
+    monkeypatch.setattr(model_generate, "_token_counter", lambda kit: lambda turns: 10)
+    outcome = run("--from-library", "--library", tmp_path, "--kinds", "ground", "--out", tmp_path / "o")
+    assert outcome.code == 1 and "--endpoint" in outcome.err and not (tmp_path / "o").exists()
+    assert run("--csv", "t.csv", "--kinds", "ground").code == 2
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'model', 'generate', '--help']\n"
