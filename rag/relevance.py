@@ -2,7 +2,8 @@
 
 For each hit: the share of the question's rare words, numbers and dates that it holds; how far its words, and for
 pictures its looks, stand above what this library says to questions it cannot answer (`rag.background`).
-A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability.
+A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability. What a picture network
+calls a picture and what the picture looks like are two readings of one opinion, so they weigh differently together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ class Evidence:
     coverage: float  # 0..1: share of the question's content words it holds, by their rarity
     words: float  # deviations above the background in the text space; 0 where that channel did not see it
     looks: float  # the same in the clip space; 0 for what is no picture
+    labelled: bool = False  # a picture whose words are labels that a network gave it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,17 +90,16 @@ def _own_evidence(weights: Mapping[str, float], hit: Hit, background: Mapping[Ch
         coverage=coverage(weights, chunk_terms(hit.chunk)),
         words=above("text"),
         looks=above("clip") if hit.chunk.kind in ("image", "page", "figure") else 0.0,
+        labelled=hit.chunk.kind == "image" and bool(hit.chunk.text),
     )
 
 
 def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
     """Logistic in the three kinds of evidence; rises with each of them."""
-    odds = (
-        settings.bias
-        + settings.coverage * evidence.coverage
-        + settings.words * evidence.words
-        + settings.looks * evidence.looks
+    words, looks = (
+        (settings.label_words, settings.label_looks) if evidence.labelled else (settings.words, settings.looks)
     )
+    odds = settings.bias + settings.coverage * evidence.coverage + words * evidence.words + looks * evidence.looks
     return 1 / (1 + exp(-odds))
 
 

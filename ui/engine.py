@@ -6,7 +6,7 @@ threads of the process; closing the workbench lets go of the library.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,8 +16,10 @@ from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
 from llava_model.kits import Kit, find
+from llava_model.kits.trained import trained_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
+from rag.settings import PromptSettings
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -277,7 +279,8 @@ def _load_embedder(kit: Kit, device: str) -> "Embedder":
         return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
     from indexing.embedding.pocket import PocketEmbedder
 
-    return PocketEmbedder(kit.path("vision"), kit.path("text"), device=device)
+    adapter = trained_weights(kit.name).joint_space
+    return PocketEmbedder(kit.path("vision"), kit.path("text"), adapter=adapter, device=device)
 
 
 def _build_answerer(bench: Workbench) -> "Answerer":
@@ -298,11 +301,12 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             settings=rag,
         )
     _without_loading_bars()
-    from llava_model.serving.engine import Engine
+    from llava_model.serving.chosen import open_engine
     from rag.langchain import LlaveroChatModel
 
-    language = kit.path("llava" if kit.has("llava") else "language")
-    engine = Engine.load(language, device=bench.settings.device, name=f"{kit.name}/{language.name}")
+    engine = open_engine(kit=kit.name, device=bench.settings.device)
+    if trained_weights(kit.name).adapter and rag.prompt == PromptSettings():
+        rag = replace(rag, prompt=PromptSettings.for_grounded_models())
     return Answerer(
         bench.retriever,
         LlaveroChatModel(engine=engine),

@@ -48,7 +48,7 @@ class Weights:
         found = None if language is not None and (vision is not None or projector is None) else find(kit)
         if language is None:
             assert found is not None
-            language = found.path("language")
+            language = found.path("llava" if found.has("llava") else "language")
             shipped = trained_weights(kit)
             if projector is None and adapter is None:  # parts of one training: never one of ours with one of the user's
                 projector, adapter = shipped.projector if sees else None, shipped.adapter

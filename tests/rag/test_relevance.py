@@ -5,7 +5,7 @@ from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
 from indexing.records import ChannelRank, Hit
 from rag.background import Level, measure
-from rag.relevance import Evidence, judge, probability
+from rag.relevance import Evidence, judge, probability, weigh
 from rag.rerank import coverage, rarity, rerank
 from rag.settings import RelevanceSettings
 
@@ -51,6 +51,20 @@ def test_a_picture_is_relevant_by_its_looks_alone() -> None:
     near, far = (found("", 0.2, looks=score, kind="image") for score in (0.6, 0.22))
     verdict = judge("a koala", [near, far], BACKGROUND, SETTINGS)
     assert verdict.probabilities[0] > verdict.threshold > verdict.probabilities[1]
+
+
+def test_what_a_network_calls_a_picture_counts_beside_its_looks_but_less_than_looks_alone() -> None:
+    alone, labelled = (
+        probability(Evidence(coverage=0, words=0, looks=6, labelled=given), SETTINGS) for given in (False, True)
+    )
+    both = probability(Evidence(coverage=0, words=8, looks=6, labelled=True), SETTINGS)
+    assert labelled < SETTINGS.threshold < both
+    assert labelled < alone
+
+
+def test_only_a_picture_with_words_of_its_own_counts_as_labelled() -> None:
+    hits = [found("cat", 0.6, looks=0.3, kind="image"), found("", 0.2, looks=0.3, kind="image"), found("cat", 0.6)]
+    assert [evidence.labelled for evidence in weigh(["cat"], hits, BACKGROUND)] == [True, False, False]
 
 
 def test_the_words_of_a_page_speak_for_its_picture() -> None:
