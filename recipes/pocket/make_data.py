@@ -15,6 +15,7 @@ from recipes.pocket.clipart import write_clipart
 from recipes.pocket.easy_vqa import write_easy_vqa
 from recipes.pocket.emoji import keywords, listed, write_emoji, write_modelled
 from recipes.pocket.fetch import FetchError, fetch, read_sources
+from recipes.pocket.flags import write_flags
 from recipes.pocket.stamps import write_stamps
 from recipes.pocket.words import english_words
 
@@ -32,12 +33,14 @@ def make(data: Path) -> dict[str, dict[str, int]]:
     font = sources / "fonts-noto-color-emoji/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
     png = sources / "openclipart-png/usr/share/openclipart/png"
     svg = sources / "openclipart-svg/usr/share/openclipart/svg"
+    flags = [sources / name / "package/icons.json" for name in ("flag-icons", "circle-flags")]
     words = english_words(sources / "wamerican/usr/share/dict/american-english")
     made: dict[str, dict[str, int]] = {}
     writers: dict[str, Callable[[Path], dict[str, int]]] = {
         "easy_vqa": lambda out: write_easy_vqa(sources / "easy-vqa", out),
         "emoji": lambda out: write_emoji(font, emoji, out),
         "fluent": lambda out: write_modelled(sources / "fluent-emoji/package/assets", ".webp", emoji, out),
+        "flags": lambda out: write_flags(flags, sources / "resvg", emoji, out),
         "stamps": lambda out: write_stamps(sources / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps", out),
         "clipart": lambda out: write_clipart(png, svg, out, words),
     }

@@ -53,6 +53,23 @@ def test_the_expected_source_comes_first_for_80_percent(first_places: dict[str, 
     assert len(missed) <= 0.20 * len(first_places), missed
 
 
+def test_search_uses_the_joint_space_that_ships(indexed: tuple[Workbench, IndexReport]) -> None:
+    assert indexed[0].embedder.name.startswith("pocket-1+joint_space-")
+
+
+def test_no_question_with_an_answer_is_refused_and_most_without_one_are(
+    indexed: tuple[Workbench, IndexReport],
+) -> None:
+    bench, _ = indexed
+
+    def refused(questions: list[dict[str, Any]]) -> list[str]:
+        return [q["id"] for q in questions if not bench.search(SearchRequest(text=q["question"], k=10)).answers]
+
+    strangers = [json.loads(line) for line in (SAMPLE / "unanswerable.jsonl").read_text().splitlines()]
+    assert refused(QUESTIONS) == []
+    assert len(refused(strangers)) >= 9
+
+
 def test_a_second_run_embeds_nothing(indexed: tuple[Workbench, IndexReport]) -> None:
     bench, first = indexed
     second = bench.index([COLLECTION])
