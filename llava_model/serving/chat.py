@@ -1,6 +1,7 @@
 """One chat completion over HTTP: place at the desk → body → answer, whole or in events. Who leaves ends it."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any
@@ -15,6 +16,7 @@ from llava_model.serving.gate import admit
 from llava_model.serving.protocol import Answer, ChatRequest, event, fault, read_request
 from llava_model.serving.reply import Reply
 
+_log = logging.getLogger(__name__)
 STOPPING = RequestRefusedError("the server is being stopped", status=503, code="stopping")
 _BROKEN = RequestRefusedError("the model failed while it wrote this reply", status=500, code="internal_error")
 
@@ -93,9 +95,10 @@ class _Answering:
         try:
             async for text in pieces:
                 await self._more(answer.piece(text))
-        except Exception:
+        except Exception:  # noqa: BLE001  # logged; the connection stays good for the next request
+            _log.exception("a reply broke off")
             await self.break_off(_BROKEN)
-            raise
+            return
         await self._out({"type": "http.response.body", "body": answer.closing(reply)})
 
     async def _more(self, body: bytes) -> None:

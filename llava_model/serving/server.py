@@ -160,8 +160,11 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """What went wrong stands in the server's own output, not in the answer."""
-    return refusal(RequestRefusedError("something broke in the server", status=500, code="internal_error"))
+    """What went wrong stands in the server's own output, not in the answer. The connection ends and says so:
+    a client that used it again would find it closed."""
+    answer = refusal(RequestRefusedError("something broke in the server", status=500, code="internal_error"))
+    answer.headers["Connection"] = "close"
+    return answer
 
 
 class _Server(uvicorn.Server):

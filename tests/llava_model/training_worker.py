@@ -50,6 +50,7 @@ def main() -> None:
         samples_per_epoch=samples.length(), accelerator=accelerator,
     )  # fmt: skip
     if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # who leaves first takes the store along
         torch.distributed.destroy_process_group()
 
 
