@@ -7,6 +7,7 @@ everything, so the prompt is made of passages and the citations quote them.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,13 +103,14 @@ def _table_rows(chunk: Chunk) -> tuple[Passage, ...]:
     written = [line for line in chunk.text.splitlines() if line.strip()]
     rule = next((i for i, line in enumerate(written) if _RULE.match(line)), None)
     header = _cells(written[rule - 1]) if rule else []
+    lines = _lines_of_rows(written, chunk.lines)
     found = []
     for i, line in enumerate(written):
         if rule is not None and i in (rule - 1, rule):
             continue
         text = _spelled_out(header, _cells(line)) if rule is not None and i > rule and "|" in line else line
         if any(sign.isalnum() for sign in text):
-            found.append(Passage(quote=line.strip(), text=text.strip(), lines=_lines_of_row(_cells(line), chunk.lines)))
+            found.append(Passage(quote=line.strip(), text=text.strip(), lines=lines[i]))
     return tuple(found)
 
 
@@ -121,22 +123,43 @@ def _spelled_out(header: Sequence[str], cells: Sequence[str]) -> str:
     return f"{cells[0]}: {', '.join(named)}" if cells[0] and named else ", ".join([*cells[:1], *named]).strip(", ")
 
 
-def _lines_of_row(cells: Sequence[str], lines: Sequence[Line]) -> tuple[Line, ...]:
-    """The lines that hold a row's words: those beside the line that holds most of them."""
-    wanted = {fold(cell) for cell in cells if cell}
-    if not wanted or not lines:
-        return ()
-    row = fold(" ".join(cells))
-    held = [line for line in lines if fold(line.text.strip()) in wanted or fold(line.text.strip()) in row]
-    whole = [line for line in held if len(line.text) >= 0.8 * len(row)]
-    if whole:
-        return (whole[0],)
-    first = next((line for line in held if line.box is not None and fold(line.text.strip()) == fold(cells[0])), None)
-    if first is None or first.box is None:
-        return tuple(held[: len(cells)])
-    top, bottom = first.box[1], first.box[3]
-    return tuple(
-        line
-        for line in held
-        if line.box is not None and min(bottom, line.box[3]) - max(top, line.box[1]) > 0.5 * (bottom - top)
-    )
+def _lines_of_rows(rows: Sequence[str], lines: Sequence[Line]) -> list[tuple[Line, ...]]:
+    """The lines that each row was read from. Both go down the page, so no line goes to a row above that of the line
+    before; of all such ways it is the one in which the lines find most of their words. A cell that goes on in a second line says
+    `replace`, as others do: only the order tells whose it is."""
+    printed = _side_by_side(lines)
+    held = [Counter(fold(row.replace("|", " ")).split()) for row in rows]
+    shares = [[_held(line, words) for words in held] for line in printed]
+    best = [0.0] * len(rows)
+    before: list[list[int]] = []
+    for own in shares:
+        places = [0]
+        for row in range(1, len(rows)):
+            places.append(row if best[row] > best[places[-1]] else places[-1])
+        before.append(places)
+        best = [best[place] + share for place, share in zip(places, own, strict=True)]
+    found: list[tuple[Line, ...]] = [()] * len(rows)
+    place = max(range(len(rows)), key=best.__getitem__, default=0)
+    for number in range(len(printed) - 1, -1, -1):
+        if shares[number][place] > 0.5:
+            found[place] = (*printed[number], *found[place])
+        place = before[number][place]
+    return found
+
+
+def _side_by_side(lines: Sequence[Line]) -> list[list[Line]]:
+    """Down the page; OCR reads each cell as a line of its own."""
+    printed: list[list[Line]] = []
+    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3] if line.box else 0):
+        last = printed[-1][0].box if printed else None
+        if last and line.box and min(last[3], line.box[3]) - max(last[1], line.box[1]) > 0.5 * (last[3] - last[1]):
+            printed[-1].append(line)
+        else:
+            printed.append([line])
+    return printed
+
+
+def _held(line: Sequence[Line], row: Counter[str]) -> float:
+    """The share of the line's words that the row holds."""
+    words = Counter(word for part in line for word in fold(part.text).split())
+    return (words & row).total() / max(1, words.total())

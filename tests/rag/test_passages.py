@@ -131,3 +131,22 @@ def test_choosing_names_real_passages_once(parts: list[str], most: int) -> None:
     places = [(each.hit, each.place) for each in chosen]
     assert len(set(places)) == len(places) <= 2 * most
     assert all(passages(chunks[hit])[place] == each.passage for (hit, place), each in zip(places, chosen, strict=True))
+
+
+def test_a_row_whose_cell_goes_on_in_a_second_line_is_marked_there_and_not_in_another_row() -> None:
+    written = (
+        "Part Every",
+        "Softener: 4 months or",
+        "replace 9,000 litres",
+        "Gasket: fit 6 months",
+        "Wand: 12 months",
+        "replace",
+    )
+    lines = tuple(Line(text=text, box=(0.1, 0.1 * n, 0.9, 0.1 * n + 0.05)) for n, text in enumerate(written))
+    text = (
+        "| Part | Every |\n| --- | --- |\n| Softener: replace | 4 months or 9,000 litres |\n"
+        "| Gasket: fit | 6 months |\n| Wand: replace | 12 months |"
+    )
+    table = Chunk(content_hash="a", path="a.pdf", kind="table", ordinal=0, text=text, lines=lines)
+    marked = [[line.text for line in row.lines] for row in passages(table)]
+    assert marked == [list(written[1:3]), list(written[3:4]), list(written[4:6])]
