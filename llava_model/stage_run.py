@@ -164,11 +164,8 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
     """The model with what the stage before has learned, and the adapter to learn on with, where it is to be."""
     dtype = torch.bfloat16 if run.settings.autocast else torch.float32
     start = _checkpoint(run.start) if run.start else None
-    language_folder, adapter = run.language, None
-    if start and (start / LANGUAGE).is_dir():
-        language_folder = start / LANGUAGE
-    if start and (start / ADAPTER).is_dir():
-        adapter = start / ADAPTER
+    language_folder = _language_folder(run)
+    adapter = start / ADAPTER if start and (start / ADAPTER).is_dir() else None
     if run.stage.lora and run.stage.lora.quantize == "nf4":
         language = load_quantized(language_folder, dtype=torch.bfloat16, device=device)
     else:
@@ -177,6 +174,7 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
         # fused attention's backward is slow on CPUs: 22 % of a step with 28 tokens a row, 4 % this way
         language.set_attn_implementation("eager")  # type: ignore[operator]  # transformers'
     if adapter and not (run.stage.lora and _same_shape(adapter, run.stage)):
+        _check_it_would_be_kept(adapter, run.stage)
         language, adapter = merge_adapter(language, adapter), None
     torch.manual_seed(run.settings.seed)
     if run.vision is None:
@@ -207,6 +205,24 @@ def _config_of(folder: Path) -> Any:
     return shipped_config(chosen) if is_shipped(chosen) else read_manifest(chosen, verify=False).config
 
 
+def _language_folder(run: StageRun) -> Path:
+    """The language model that is trained on: the start's own, where it was trained whole."""
+    own = _checkpoint(run.start) / LANGUAGE if run.start else None
+    return own if own and own.is_dir() else run.language
+
+
+def _check_it_would_be_kept(adapter: Path, stage: Stage) -> None:
+    """A checkpoint holds what its stage learns: an adapter merged into anything else would be lost with the run."""
+    if "language" in stage.trains and stage.lora is None:
+        return
+    wanted = f"LoRA of its rank and alpha, stage '{stage.name}' has {stage.lora or 'none'}"
+    error = CheckpointMismatchError(
+        f"adapter '{adapter}'", found="an adapter that this stage would lose", wanted=wanted
+    )
+    error.add_note("Merge it first: llavero model convert RUN --to merged OUT, then --start OUT")
+    raise error
+
+
 def _same_shape(adapter: Path, stage: Stage) -> bool:
     values = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     return stage.lora is not None and (values["r"], values["lora_alpha"]) == (stage.lora.rank, stage.lora.alpha)
@@ -232,7 +248,7 @@ def _manifest(run: StageRun, mixture: Mixture) -> Manifest:
         llava=run.config.to_json(),
         data_fingerprint=mixture.fingerprint,
         git_hash=git_hash(),
-        base=base_of(language=run.language, vision=run.vision),
+        base=base_of(language=_language_folder(run), vision=run.vision),
     )
 
 

@@ -125,8 +125,8 @@ def _spelled_out(header: Sequence[str], cells: Sequence[str]) -> str:
 
 def _lines_of_rows(rows: Sequence[str], lines: Sequence[Line]) -> list[tuple[Line, ...]]:
     """The lines that each row was read from. Both go down the page, so no line goes to a row above that of the line
-    before; of all such ways it is the one in which the lines find most of their words. A cell that goes on in a second line says
-    `replace`, as others do: only the order tells whose it is."""
+    before; of all such ways it is the one in which the lines find most of their words. A cell that goes on in a
+    second line says `replace`, as others do: only the order tells whose it is."""
     printed = _side_by_side(lines)
     held = [Counter(fold(row.replace("|", " ")).split()) for row in rows]
     shares = [[_held(line, words) for words in held] for line in printed]

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from training_world import write_samples
 
 from llava_model.checkpoint import ADAPTER, PROJECTOR_FILE
-from llava_model.errors import IncompleteCheckpointError
+from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
 from llava_model.evaluation.weights import parts_in
 from llava_model.kits.errors import KitError
 from llava_model.kits.trained import weights_folder
@@ -91,3 +91,14 @@ def test_a_kit_without_trained_weights_says_what_to_do() -> None:
     with pytest.raises(KitError) as refused:
         weights_folder("laptop")
     assert "--start" in " ".join(refused.value.__notes__)
+
+
+def test_an_adapter_that_the_next_stage_would_lose_is_refused(
+    train: Callable[..., TrainReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("first")
+    monkeypatch.setitem(globals(), "STAGE", replace(STAGE, lora=Lora(rank=3, alpha=6)))
+    with pytest.raises(CheckpointMismatchError, match="would lose") as refused:
+        train("second", tmp_path / "first")
+    assert "--to merged" in " ".join(refused.value.__notes__)
+    assert not list((tmp_path / "second").glob("checkpoint-*"))
