@@ -1,6 +1,7 @@
 """Which passages speak to a question: what a small model is shown, and what is quoted as the source's own line."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ _SAID_ALREADY = 0.3
 _GIVEN = 0.3  # what a word of the chunk's title counts for in its passages
 _NOTHING_NEW = 0.4  # what is left to a passage that only repeats the question
 _FIT = 0.25  # what having the thing sought adds
+_HEAD, _AT_THE_HEAD = 3, 0.8  # passages at the head of a paper, and how well they fit where its issuer is sought
 _BESIDE = 0.35  # share of a neighbour's worth that such a passage gets: "The mayor speaks. Her speech …"
 _LATER_CHUNK, _FURTHER_DOWN = 0.02, 0.001
 _WHOLE_QUESTION = 0.9
@@ -103,14 +105,22 @@ def _rival(
     given = frozenset(content_terms(f"{chunk.title} {chunk.heading}")) if chunk else frozenset[str]()
     likes = {term: likeness(term, passage.terms) or (_GIVEN if term in given else 0.0) for term in wanted}
     new = bool(passage.terms - set(wanted))
+    heads = seeks is not None and seeks.heads and chunk is not None and chunk.ordinal == 0
+    at_the_head = heads and place < _HEAD and _is_a_name(passage.text)
     return _Rival(
         hit=hit,
         place=place,
         passage=passage,
         held={term: like for term, like in likes.items() if like},
-        fit=seeks.fit(passage.text) if seeks and new else 0.0,
+        fit=max(seeks.fit(passage.text), _AT_THE_HEAD * at_the_head) if seeks and new else 0.0,
         new=new,
     )
+
+
+def _is_a_name(text: str) -> bool:
+    """Most of it letters, and no telephone, street or number behind a comma; what stands in brackets aside."""
+    text = re.sub(r"\([^)]*\)", "", text)
+    return 2 * sum(map(str.isalpha, text)) > len(text) and not re.search(r"\d{3}|,", text)
 
 
 def _is_heading(passage: Passage, chunk: Chunk) -> bool:

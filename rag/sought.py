@@ -15,9 +15,12 @@ _DATE = (
     r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2}|"
     rf"\d{{1,2}}(?:st|nd|rd|th)?(?: of)? ?{_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,4}}"
 )
-_CLOCK = r"\b\d{1,2}[:.]\d{2}\b|\b\d{1,2} ?[ap]\.?m\b|o[’']clock|\b(?:noon|midnight)\b|(?:half|quarter) past"
+_CLOCK = (
+    r"\b(?:[01]?\d|2[0-4])(?::[0-5]\d\b|\.[0-5]\d(?= ?(?:h|hrs?|uhr)\b))|(?<=\bat )\d{1,2}\.[0-5]\d\b|"
+    r"\b\d{1,2} ?[ap]\.?m\b|o[’']clock|\b(?:noon|midnight)\b|(?:half|quarter) past"
+)  # 9.30 alone is rather money
 _WEEKDAY = r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"
-_YEAR = r"\b1\d{3}\b|\b20\d{2}\b"
+_YEAR = r"\b(?:1\d{3}|20\d{2})\b(?![-/&])"  # and not the lot 1851-A of an address
 _MONEY = (
     r"[€$£¥]\s?\d|\d\s?[€$£¥]|\b(?:eur|usd|gbp|rm|chf)\b|\b(?:euros?|dollars?|pounds?|cents?|francs?)\b|"
     r"\d[.,]\d{2}\b(?![.,/-]?\d)"
@@ -68,10 +71,12 @@ _NO_COUNT = re.compile(f"{_DATE}|{_CLOCK}", re.IGNORECASE)  # numbers, but not o
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sought:
-    """A pattern of what a question seeks; `is_number` where any number is at least something."""
+    """A pattern of what a question seeks; `is_number` where any number is at least something, `heads` where it is
+    who issued a paper, whose name stands at its head whether or not it looks like that of a company."""
 
     pattern: re.Pattern[str]
     is_number: bool
+    heads: bool = False
 
     def fit(self, text: str) -> float:
         """1 for the thing itself, 0.4 for another number where a number is sought, else 0."""
@@ -85,5 +90,9 @@ def sought(question: str) -> Sought | None:
     """What the question seeks; None where any words could answer it."""
     for asks, answers in _COMPILED:
         if asks.search(question):
-            return Sought(pattern=answers, is_number=answers.pattern not in (_NAME, _COMPANY))
+            return Sought(
+                pattern=answers,
+                is_number=answers.pattern not in (_NAME, _COMPANY),
+                heads=answers.pattern == _COMPANY,
+            )
     return None

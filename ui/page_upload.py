@@ -17,17 +17,27 @@ def draw_page() -> None:
     """The whole page; called on every run."""
     bench = shared.workbench()
     shared.lead("Add files", "Pictures, PDFs, scans, office files, mail, web pages and notes.")
-    with st.form("upload", clear_on_submit=True, border=False):
-        files = st.file_uploader(
-            "Files",
-            accept_multiple_files=True,
-            max_upload_size=MAX_UPLOAD_MEGABYTES,
-            label_visibility="collapsed",
-            key="uploaded",
-        )
-        submitted = st.form_submit_button("Add to the library", type="primary", icon=":material/library_add:")
-    if submitted:
-        take([(file.name, file.getvalue()) for file in files or ()], bench.library_folder)
+    turn = st.session_state.setdefault("upload-turn", 0)
+    files = st.file_uploader(
+        "Files",
+        accept_multiple_files=True,
+        max_upload_size=MAX_UPLOAD_MEGABYTES,
+        label_visibility="collapsed",
+        key=f"uploaded-{turn}",  # another key is an empty uploader
+    )
+    st.button(
+        "Add to the library",
+        type="primary",
+        icon=":material/library_add:",
+        disabled=not files,  # a large file takes a while to get here: nobody can be too early
+        on_click=_take_chosen,
+        args=(turn, bench.library_folder),
+    )
+    for error in st.session_state.get("upload-refused", ()):
+        if isinstance(error, UploadRefusedError):
+            shared.notice(str(error), tone="warn")
+        else:
+            shared.fault(error)
     view = shared.queue().view()
     st.session_state["upload-epoch"] = view.epoch
     st.fragment(_draw_queue, run_every=REDRAW_SECONDS if view.busy else None)()
@@ -37,21 +47,24 @@ def draw_page() -> None:
     )
 
 
-def take(files: list[tuple[str, bytes]], library: Path) -> None:
-    """Save what can be saved, queue it, and say what was refused."""
-    if not files:
-        shared.notice("Choose one or more files first.", tone="warn")
-        return
+def _take_chosen(turn: int, library: Path) -> None:
+    files = [(file.name, file.getvalue()) for file in st.session_state.get(f"uploaded-{turn}") or ()]
+    st.session_state["upload-refused"] = take(files, library)
+    st.session_state["upload-turn"] = turn + 1
+
+
+def take(files: list[tuple[str, bytes]], library: Path) -> list[Exception]:
+    """Save what can be saved and queue it; the others' errors."""
     saved: list[Path] = []
+    refused: list[Exception] = []
     for name, content in files:
         try:
             saved.append(save(library, name, content, max_bytes=MAX_UPLOAD_MEGABYTES * 1_000_000))
-        except UploadRefusedError as error:
-            shared.notice(str(error), tone="warn")
-        except OSError as error:
-            shared.fault(error)
+        except (UploadRefusedError, OSError) as error:
+            refused.append(error)
     if saved:
         shared.queue().submit(saved, owner=shared.session_name())
+    return refused
 
 
 def _draw_queue() -> None:

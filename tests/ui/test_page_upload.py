@@ -28,9 +28,14 @@ def shown(page: AppTest) -> str:
     return "\n".join(element.value for element in page.html)
 
 
+def add_button(page: AppTest) -> Any:
+    return next(button for button in page.button if button.label == "Add to the library")
+
+
 def send(page: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
-    page.file_uploader[0].set_value(files)
-    next(button for button in page.button if button.label == "Add to the library").click().run()
+    page.file_uploader[0].set_value(files).run()
+    assert not add_button(page).disabled
+    add_button(page).click().run()
     return page
 
 
@@ -95,14 +100,16 @@ def test_a_file_that_cannot_be_read_is_named_with_its_reason(bench: Any, page: A
     assert "i_.bin: nobody here reads this kind of file" in text
 
 
-def test_an_empty_file_is_refused_and_the_others_are_taken(bench: Any, page: AppTest) -> None:
+def test_the_button_waits_for_the_files(bench: Any, page: AppTest) -> None:
+    assert add_button(page).disabled  # before any has arrived, and again when they were taken
+    send(page, ("a.txt", b"alpha", "text/plain"))
+    assert add_button(page).disabled and not page.file_uploader[0].value
+
+
+def test_an_empty_file_is_refused_and_that_is_still_said_when_the_others_are_done(bench: Any, page: AppTest) -> None:
     send(page, ("empty.txt", b"", "text/plain"), ("a.txt", b"alpha", "text/plain"))
-    assert "&#x27;empty.txt&#x27; is empty" in shown(page)
-    assert "1 file added" in shown(idle(page))
-
-
-def test_pressing_the_button_without_a_file_says_what_to_do(page: AppTest) -> None:
-    assert "Choose one or more files first." in shown(send(page))
+    text = shown(idle(page))
+    assert "&#x27;empty.txt&#x27; is empty" in text and "1 file added" in text
 
 
 def test_a_full_disk_is_one_message(bench: Any, monkeypatch: pytest.MonkeyPatch, page: AppTest) -> None:
