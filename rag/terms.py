@@ -201,7 +201,9 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
 
 def _ends_sentence(text: str) -> bool:
     last = text.rstrip().rsplit(maxsplit=1)[-1:] or [""]
-    return not re.fullmatch(r"(?:No|Nr|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Sdn|Reg|Tel|Fig|(?:[A-Z]\.)*[A-Z])\.", last[0])
+    return not re.fullmatch(
+        r"(?:No|Nr|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Sdn|Reg|Tel|Fig|(?:[A-Z]\.)*[A-Z])\.", last[0]
+    )
 
 
 # What a question calls by one word and a document by another: the attributes that people ask for.
