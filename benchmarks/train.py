@@ -8,6 +8,7 @@ Ways, taken in turns, round after round, medians reported:
     trainer  transformers.Trainer on padded batches as they come: the tower in every step, logits everywhere
     cold     Llavero with an empty feature cache: filling it is part of the time
     warm     Llavero with the features of an earlier epoch or run
+    compiled warm, with --compile: the layers are compiled before the clock starts, and what that takes is told
     other    warm, in the layout that is not the default on this device (packed on a CPU, padded on a GPU)
 
 A round is the same optimiser steps over the same samples. Samples are drawn from a seed: captions of 5 to 25 words
@@ -16,6 +17,7 @@ as uneven as LLaVA's.
 """
 
 import argparse
+import copy
 import json
 import os
 import random
@@ -47,10 +49,12 @@ from llava_model.images import ImagePreprocess, open_picture
 from llava_model.kits import find
 from llava_model.loss import loss_sum
 from llava_model.model import LlavaModel
+from llava_model.prefix import FrozenPrefix
 from llava_model.projector import Projector
 from llava_model.stages import Stage, stage_of
 from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import TransformersTower, load_tower
+from llava_model.train import compile_layers
 from llava_model.trainable import learners, optimiser, set_up
 
 WORDS = ["a", "small", "red", "boat", "lies", "at", "the", "old", "pier", "while", "two", "people", "in", "yellow"]
@@ -90,20 +94,20 @@ class Bench:
         make_samples(folder, stage, chosen.count)
         self.mixture = Mixture([(SampleFile.open(folder / "samples.jsonl"), 1.0)])
         self.steps = -(-chosen.count // chosen.batch)
+        self.compiling: list[float] = []
 
     def model(self) -> LlavaModel:
         """The same weights every time."""
         torch.manual_seed(0)
         return (_pocket() if self.shape == "pocket" else _seven_billion(self.tokenizer)).to(self.device)
 
-    def ours(self, layout: Any, *, warm: bool) -> tuple[float, float]:
+    def ours(self, layout: Any, *, warm: bool, compiled: bool = False) -> tuple[float, float]:
         """Seconds of the steps, and the last loss."""
         model = self.model()
         if self.device.type == "cpu":
             model.language.set_attn_implementation("eager")  # type: ignore[operator]  # what stage_run does
         set_up(model, self.stage)
         model.train()
-        found = optimiser(learners(model), self.stage, fused=True)
         cache_folder = self.folder / "features"
         if not warm:
             shutil.rmtree(cache_folder, ignore_errors=True)
@@ -111,9 +115,22 @@ class Bench:
         images = [self.folder / f"{number}.jpg" for number in range(len(self.mixture.files[0]))]
         if warm:
             FeatureCache(cache_folder, model.tower).fill(images)
+        if compiled:
+            compile_layers(model.language)
+            start = copy.deepcopy(model.state_dict())
+            began = time.perf_counter()
+            self._epoch(model, FeatureCache(cache_folder, model.tower), layout)
+            self.compiling.append(time.perf_counter() - began)
+            model.load_state_dict(start)
         started = time.perf_counter()
         cache = FeatureCache(cache_folder, model.tower)
         cache.fill(images)
+        loss = self._epoch(model, cache, layout)
+        return time.perf_counter() - started, loss
+
+    def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
+        """All steps → the last one's loss."""
+        prefix, found = FrozenPrefix(model), optimiser(learners(model), self.stage, fused=True)
         feed = Feed(
             self.mixture, ExampleEncoder(self._encoder(model), max_tokens=2048), self.stage, layout=layout,
             pass_tokens=768 if self.device.type == "cpu" else 8192, pad_id=0, seed=0, pictures=cache.features,
@@ -122,10 +139,9 @@ class Bench:
         for batches in feed.steps(0, self.steps):
             loss = 0.0
             for batch, features in batches.passes:
+                batch, features = batch.to(self.device), None if features is None else features.to(self.device)
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-                    part = loss_sum(
-                        model, batch.to(self.device), None if features is None else features.to(self.device)
-                    )
+                    part = loss_sum(model, batch, features, prefix=prefix)
                 (part / batches.targets).backward()
                 loss += float(part.detach()) / batches.targets
             torch.nn.utils.clip_grad_norm_([p for g in found.param_groups for p in g["params"]], 1.0)
@@ -133,7 +149,7 @@ class Bench:
                 group["lr"] = 1e-5
             found.step()
             found.zero_grad()
-        return time.perf_counter() - started, loss
+        return loss
 
     def trainer(self) -> tuple[float, float]:
         """The same through transformers.Trainer."""
@@ -258,6 +274,7 @@ def measure(chosen: argparse.Namespace, stage: str) -> dict[str, Any]:
             "trainer": bench.trainer,
             "cold": lambda: bench.ours(default, warm=False),
             "warm": lambda: bench.ours(default, warm=True),
+            "compiled": lambda: bench.ours(default, warm=True, compiled=True),
             "other": lambda: bench.ours(other, warm=True),
         }
         seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -282,6 +299,7 @@ def measure(chosen: argparse.Namespace, stage: str) -> dict[str, Any]:
         "samples_per_second": {name: round(rate, 2) for name, rate in rates.items()},
         "over_trainer": ratios,
         "last_losses": {name: round(loss, 6) for name, loss in losses.items()},
+        "seconds_of_the_first_compiled_epoch": round(max(bench.compiling), 1),
         "load_before_each_round": loads,
     }
 

@@ -17,16 +17,24 @@ from torch.nn import functional
 
 from llava_model.data.packing import Batch
 from llava_model.model import LlavaModel
+from llava_model.prefix import FrozenPrefix
 
 
 def loss_sum(
-    model: LlavaModel, batch: Batch, features_NPV: torch.Tensor | None, *, sparse: bool = True
+    model: LlavaModel,
+    batch: Batch,
+    features_NPV: torch.Tensor | None,
+    *,
+    sparse: bool = True,
+    prefix: FrozenPrefix | None = None,
 ) -> torch.Tensor:
     """The summed cross-entropy of the batch's targets, float32, one number. 0 with a gradient where there is none.
 
-    `sparse=False` makes all logits first, as everybody else does: the oracle of the other way.
+    `sparse=False` makes all logits first, as everybody else does: the oracle of the other way. With `prefix` the rows'
+    common beginning is taken from there while the language model is frozen.
     """
     device = batch.ids_BT.device
+    batch, kept = prefix.split(batch) if prefix else (batch, None)
     before_BT = batch.targets_BT.roll(-1, dims=1)  # the position whose logits tell the target; column 0 is never one
     embedded_BTE = touching_projector(model, model.embed(batch.ids_BT, features_NPV), features_NPV)
     with _only(model.language, before_BT) if sparse else _everywhere():
@@ -34,6 +42,7 @@ def loss_sum(
             embedded_BTE,
             attention_mask=_mask(model.language, batch.mask_B1TT, embedded_BTE),
             position_ids_BT=batch.positions_BT.to(device),
+            cache=kept,
         )
     logits_KL = output.logits_BKL[0] if sparse else output.logits_BKL[before_BT]
     if not batch.targets:

@@ -26,6 +26,7 @@ from llava_model.errors import TrainingStoppedError
 from llava_model.loss import loss_sum
 from llava_model.manifest import Manifest, latest, writing
 from llava_model.model import LlavaModel
+from llava_model.prefix import FrozenPrefix
 from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import Stage
 from llava_model.trainable import learners, optimiser
@@ -76,16 +77,17 @@ class TrainReport:
 class _Pass(nn.Module):
     """The unit that DDP and FSDP wrap: a batch in, the summed loss out."""
 
-    def __init__(self, model: LlavaModel) -> None:
+    def __init__(self, model: LlavaModel, *, prefix: FrozenPrefix | None) -> None:
         super().__init__()
         self.model = model
+        self._prefix = prefix
 
     def forward(self, batch: Batch, pictures: torch.Tensor | None) -> torch.Tensor:
         """`pictures`: features_NPV from a cache, or pixels_NCHW for the tower."""
         features_NPV = pictures
         if pictures is not None and pictures.dim() == 4:
             features_NPV = self.model.image_features(pictures)
-        return loss_sum(self.model, batch, features_NPV)
+        return loss_sum(self.model, batch, features_NPV, prefix=self._prefix)
 
 
 def _never() -> bool:
@@ -131,11 +133,11 @@ class _Training:
         if settings.gradient_checkpointing:
             model.language.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]  # transformers'
         if settings.compile:
-            for layer in _layers(model.language):
-                layer.compile()
+            compile_layers(model.language)
         self.flops = _flops(model, stage)
         found = optimiser(learners(model), stage, fused=not self._sharded())
-        self.module, self.optimizer = self.accelerator.prepare(_Pass(model), found)
+        prefix = None if self._sharded() else FrozenPrefix(model)
+        self.module, self.optimizer = self.accelerator.prepare(_Pass(model, prefix=prefix), found)
         self.device: torch.device = self.accelerator.device
 
     def run(self, feed: Feed, on_step: OnStep, should_stop: Callable[[], bool]) -> TrainReport:
@@ -291,6 +293,14 @@ def _with_weights(model: LlavaModel, weights: dict[str, torch.Tensor]) -> Any:
     copy = Projector(own.kind, vision_width=own.vision_width, text_width=own.text_width)
     copy.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     return copy
+
+
+def compile_layers(language: nn.Module) -> None:
+    """torch.compile every decoder layer, with one program for all of them."""
+    # a layer's number is no reason to compile it anew
+    torch._dynamo.config.allow_unspec_int_on_nn_module = True
+    for layer in _layers(language):
+        layer.compile()
 
 
 def _layers(language: nn.Module) -> list[nn.Module]:

@@ -30,5 +30,5 @@ stage instruct --compile --batch 8 --pass-tokens 820 --start "$run/align" \
     --data $data/easy_vqa/train_independent.jsonl --shown $data/easy_vqa/test_single.jsonl
 # Evidence with markers and refusals; a tenth of the pictures again, lest they are forgotten.
 stage ground --compile --pass-tokens 1700 --start "$run/instruct" \
-    --data $data/ground/train.jsonl:0.7 --data $data/easy_vqa/train_independent.jsonl:0.1 \
+    --data $data/ground/train.jsonl --data $data/easy_vqa/train_independent.jsonl:0.1 \
     --shown $data/ground/validation.jsonl

@@ -11,11 +11,13 @@ from recipes.pocket.documents.wordings import Name, ask, asks, parsed
 
 _CLUBS = listed("""
     sailing club|garden association|choir|chess club|allotment society|parents' council|rowing club|
-    theatre group|village council|film society
+    theatre group|village council|film society|school board|cycling club|farmers' cooperative|works council|
+    residents' association|orchestra|volunteer fire brigade
 """)
 _HOUSES = listed("""
     youth hostel|swimming hall|city archive|botanical garden|open-air museum|climbing hall|
-    library|observatory|community centre|old brewery
+    library|observatory|community centre|old brewery|day clinic|guest house|music school|sports hall|
+    zoo|nursing home|co-working space
 """)
 _BEFORE = ("Please note: ", "New this year: ", "Important: ", "A reminder: ", "As we said on the telephone: ")
 _BEHIND = (

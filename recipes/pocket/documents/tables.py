@@ -4,8 +4,10 @@ import random
 
 from recipes.pocket.documents.document import Ask, Document, Part, Table, line
 from recipes.pocket.documents.facts import VALUES
+from recipes.pocket.documents.figures import figures
+from recipes.pocket.documents.lists import agenda, contacts, file_name, group_prices, listing
 from recipes.pocket.documents.names import GOODS, coined, person, town
-from recipes.pocket.documents.values import WEEKDAYS, clock, listed
+from recipes.pocket.documents.values import WEEKDAYS, clock, listed, weighted
 from recipes.pocket.documents.wordings import Name, Wording, ask, filled, parsed
 
 _COLUMNS = {
@@ -106,6 +108,12 @@ _OPEN = listed("town hall|post office|pool|library|surgery|recycling yard")
 
 
 def price_list(draw: random.Random) -> Document:
+    """Any table but timetables: mostly of things, else of figures, people or what groups pay."""
+    kinds = ((45, _of_things), (27, figures), (16, contacts), (12, group_prices))
+    return weighted(draw, *kinds)(draw)
+
+
+def _of_things(draw: random.Random) -> Document:
     """A table of things with one to three properties each: prices, stock, technical data, where things are kept."""
     columns = draw.sample(list(_COLUMNS), draw.randint(1, 3))
     made_up = draw.random() < 0.4
@@ -121,7 +129,7 @@ def price_list(draw: random.Random) -> Document:
     header = (draw.choice(["Item", "Name", "Article", "Product"]), *columns)
     return Document(
         kind="table",
-        name=_file_name(draw, title, "xlsx|pdf|docx|html"),
+        name=file_name(draw, title, "xlsx|pdf|docx|html"),
         title=title,
         blocks=(line(title, heading=True), Table(header=header, rows=rows)),
         asks=tuple(_of_row(draw, _OF_THINGS[draw.choice(columns)], thing, at) for at, thing in enumerate(things)),
@@ -148,7 +156,7 @@ def _of_row(draw: random.Random, wording: Wording, thing: str, place: int) -> As
 
 def schedule(draw: random.Random) -> Document:
     """When something leaves, begins or is open."""
-    return draw.choice([_timetable, _programme, _opening_hours])(draw)
+    return draw.choice([_timetable, _programme, _opening_hours, agenda, agenda])(draw)
 
 
 def _timetable(draw: random.Random) -> Document:
@@ -169,7 +177,7 @@ def _timetable(draw: random.Random) -> Document:
         f"Which platform does the {way} use?",
     )
     table = Table(header=("Stop", "First", "Last"), rows=rows)
-    return _schedule(draw, f"{way.capitalize()} timetable", table, asks, absent)
+    return listing(draw, "schedule", f"{way.capitalize()} timetable", table, asks, absent)
 
 
 def _programme(draw: random.Random) -> Document:
@@ -189,7 +197,7 @@ def _programme(draw: random.Random) -> Document:
         f"At what time does {person(draw)} speak?",
     )
     title = draw.choice(["Programme", "Festival programme", "Course plan", "Open day"])
-    return _schedule(draw, title, Table(header=("Event", "Time", "Place"), rows=rows), asks, absent)
+    return listing(draw, "schedule", title, Table(header=("Event", "Time", "Place"), rows=rows), asks, absent)
 
 
 def _opening_hours(draw: random.Random) -> Document:
@@ -206,19 +214,4 @@ def _opening_hours(draw: random.Random) -> Document:
     absent = tuple(
         filled(text, names) for text in ("When is the <place> open on Christmas Eve?", "Who runs the <place>?")
     )
-    return _schedule(draw, f"Opening hours, {place}", Table(header=("Day", "Open"), rows=rows), asks, absent)
-
-
-def _schedule(draw: random.Random, title: str, table: Table, asks: list[Ask], absent: tuple[str, ...]) -> Document:
-    return Document(
-        kind="schedule",
-        name=_file_name(draw, title, "pdf|docx|html|tif"),
-        title=title,
-        blocks=(line(title, heading=True), table),
-        asks=tuple(asks),
-        absent=absent,
-    )
-
-
-def _file_name(draw: random.Random, title: str, endings: str) -> str:
-    return f"{title.lower().replace(' ', '-').replace(',', '')}.{draw.choice(listed(endings))}"
+    return listing(draw, "schedule", f"Opening hours, {place}", Table(header=("Day", "Open"), rows=rows), asks, absent)
