@@ -3,14 +3,17 @@
 Legend: B batch, H W pixels, C colour channels, D width of a vector.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from indexing.chunking import with_labels
-from indexing.embedding.protocol import Embedder, Label, Pixels, Vectors
+from indexing.embedding.lanes import Lanes
+from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Vectors
 from indexing.readers.spool import PICTURE
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
@@ -33,8 +36,11 @@ class Job:
     is_written: Callable[[], None] = field(repr=False)
 
 
+_Pictured = tuple[Job, Chunk, Pixels]
+
+
 class RowMaker:
-    """Takes files, calls `Job.is_written` once all their rows are in the store.
+    """Takes files, calls `Job.is_written` once all their rows are in the store. Close it.
 
     `embedder` is a function, since a run that finds nothing new never loads one. `on_batch` is called after each
     batch: a long document is many of them.
@@ -49,7 +55,9 @@ class RowMaker:
         on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._embedder, self._store, self._settings, self._on_batch = embedder, store, settings, on_batch
-        self._pictures: list[tuple[Job, Chunk, Pixels]] = []
+        self._lanes: Lanes | None = None
+        self._pictures: list[_Pictured] = []
+        self._embedding: deque[tuple[list[_Pictured], Future[ImageEmbedding]]] = deque()
         self._passages: list[tuple[Job, Chunk, Vector | None]] = []
         self._rows: list[tuple[Job, Row]] = []
         self._label_vectors: dict[str, Vector] = {}
@@ -71,6 +79,8 @@ class RowMaker:
     def flush(self) -> None:
         """Embed and write everything that is waiting for its batch to fill."""
         self._embed_pictures()
+        while self._embedding:
+            self._take_embedded()
         self._embed_passages()
         self._write()
 
@@ -87,12 +97,26 @@ class RowMaker:
         if len(self._rows) >= self._settings.write_batch:
             self._write()
 
+    def close(self) -> None:
+        """Embed no more."""
+        if self._lanes is not None:
+            self._lanes.close()
+
     def _embed_pictures(self) -> None:
+        """Begin with the batch, and take an earlier one's vectors once every lane has work."""
         waiting, self._pictures = self._pictures, []
         if not waiting:
             return
+        if self._lanes is None:
+            self._lanes = Lanes(self._embedder())
         pixels_BHWC = np.stack([square for _, _, square in waiting])
-        embedded = self._embedder().embed_images(pixels_BHWC)
+        self._embedding.append((waiting, self._lanes.submit(pixels_BHWC)))
+        while len(self._embedding) > self._lanes.count:
+            self._take_embedded()
+
+    def _take_embedded(self) -> None:
+        waiting, future = self._embedding.popleft()
+        embedded = future.result()
         sure = [
             _sure(labels) if _needs_labels(chunk) else []
             for (_, chunk, _), labels in zip(waiting, embedded.labels, strict=True)

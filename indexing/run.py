@@ -76,6 +76,7 @@ class Run:
             stopped = self._consume(cancelled)
         finally:
             self._feed.close()
+            self._maker.close()
         if not stopped:
             self._forget_gone(paths)
         return self._report(cancelled=stopped)

@@ -393,12 +393,20 @@ class _Pipes:
     def _obituary(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
+        self._hear_the_last_words()
         code = self._process.returncode
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 return f"its parser died ({signal.Signals(-code).name})"
         last = self._complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
         return f"its parser died (exit {code}{': ' + last[0][:200] if last else ''})"
+
+    def _hear_the_last_words(self) -> None:
+        """The end of the answers may be noticed before the complaint that was written first."""
+        assert self._process.stderr is not None
+        with contextlib.suppress(OSError, ValueError):  # nothing more yet, or closed
+            while data := os.read(self._process.stderr.fileno(), 1 << 20):
+                self._complaint = (self._complaint + data)[-4000:]
 
 
 def _error(message: Mapping[str, Any]) -> UnreadableFileError:

@@ -46,12 +46,12 @@ class OpenClipEmbedder:
         """
         weights = checkpoint.stem if isinstance(checkpoint, Path) else checkpoint or "random"
         self.name = name or f"open_clip:{model}/{weights}"
-        self._device = pick_device(device)
-        self._model, self._tokenize = _load(model, checkpoint, self._device)
-        self._sentences = SentenceEncoder(text, device=self._device)
+        self.device = pick_device(device)
+        self._model, self._tokenize = _load(model, checkpoint, self.device)
+        self._sentences = SentenceEncoder(text, device=self.device)
         self.text_dimensions = self._sentences.dimensions
         self.preprocess, mean, std = _preprocessing(model, self._model)
-        self._scale_C, self._shift_C = scale_and_shift(mean, std, self._device)
+        self._scale_C, self._shift_C = scale_and_shift(mean, std, self.device)
         self.clip_dimensions = self._embed_words(["a photo"]).shape[1]
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
@@ -61,7 +61,7 @@ class OpenClipEmbedder:
         if not len(pixels_BHWC):
             return ImageEmbedding(vectors_BD=np.empty((0, self.clip_dimensions), np.float32), labels=())
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.array(pixels_BHWC)).to(self._device)  # a copy: torch minds read-only arrays
+            pixels = torch.from_numpy(np.array(pixels_BHWC)).to(self.device)  # a copy: torch minds read-only arrays
             normalised_BHWC = pixels.float().mul_(self._scale_C).add_(self._shift_C)
             vectors_BD = self._model.encode_image(normalised_BHWC.permute(0, 3, 1, 2), normalize=True)
         return ImageEmbedding(vectors_BD=vectors_BD.cpu().numpy(), labels=((),) * len(pixels_BHWC))
@@ -86,7 +86,7 @@ class OpenClipEmbedder:
         import torch
 
         special = _special_tokens(self._tokenize)
-        tokens_BT = self._tokenize([special.sub(_split_apart, text) for text in texts]).to(self._device)
+        tokens_BT = self._tokenize([special.sub(_split_apart, text) for text in texts]).to(self.device)
         with torch.inference_mode():
             vectors_BD: Vectors = self._model.encode_text(tokens_BT, normalize=True).cpu().numpy()
         return vectors_BD

@@ -46,12 +46,12 @@ class PocketEmbedder:
             device: "auto", "cpu", "cuda" …
         """
         self.preprocess = PREPROCESS
-        self._device = pick_device(device)
-        self._sentences = SentenceEncoder(text, device=self._device)
+        self.device = pick_device(device)
+        self._sentences = SentenceEncoder(text, device=self.device)
         self.clip_dimensions = self.text_dimensions = self._sentences.dimensions
-        self._network = load_classifier(vision, self._device)
+        self._network = load_classifier(vision, self.device)
         colours = self._network.pretrained_cfg
-        self._scale_C, self._shift_C = scale_and_shift(colours["mean"], colours["std"], self._device)
+        self._scale_C, self._shift_C = scale_and_shift(colours["mean"], colours["std"], self.device)
         self._classes, entries = imagenet_classes()
         class_vectors_KD = class_vectors(self._sentences, self._classes, entries)
         self._centre_D = class_vectors_KD.mean(0)
@@ -59,7 +59,7 @@ class PocketEmbedder:
         self._adapter: Adapter | None = None
         if adapter is not None:
             self._adapter = load_adapter(
-                adapter, network=self._network, dimensions=self.clip_dimensions, device=self._device
+                adapter, network=self._network, dimensions=self.clip_dimensions, device=self.device
             )
         self.name = "pocket-1" if self._adapter is None else f"pocket-1+{self._adapter.name}"
 
@@ -116,4 +116,4 @@ class PocketEmbedder:
     def _tensor(self, array: Any) -> "Tensor":
         import torch
 
-        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.device)

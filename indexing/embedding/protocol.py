@@ -60,9 +60,11 @@ class Embedder(Protocol):
     clip_dimensions: int
     text_dimensions: int
     preprocess: Preprocess
+    device: str  # torch's name for where it computes
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
-        """uint8 pixels from `preprocess.crop` → unit vectors in the clip space, with labels."""
+        """uint8 pixels from `preprocess.crop` → unit vectors in the clip space, with labels. Threads may call it at
+        the same time."""
 
     def embed_image_queries(self, texts: Sequence[str]) -> Vectors:
         """Words that describe a picture → unit vectors in the clip space, (B, clip_dimensions)."""

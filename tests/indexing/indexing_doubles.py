@@ -33,6 +33,7 @@ class TinyEmbedder:
     clip_dimensions = 6
     text_dimensions = 16
     preprocess = Preprocess(size=SIZE, resize_to=SIZE)
+    device = "cpu"
 
     def __init__(self) -> None:
         self.pictures = 0

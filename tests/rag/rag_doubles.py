@@ -56,6 +56,7 @@ class WordEmbedder:
 
     name, clip_dimensions, text_dimensions = "words", WIDTH, WIDTH
     preprocess = Preprocess(size=8, resize_to=8)
+    device = "cpu"
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
         vectors = [_vector([f"red{int(pixels[0, 0, 0]) // 16}"]) for pixels in pixels_BHWC]
