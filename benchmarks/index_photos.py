@@ -3,14 +3,16 @@
     python benchmarks/index_photos.py                       # pocket kit and open_clip ViT-B-32, 500 photographs
     python benchmarks/index_photos.py --models pocket --count 200 --rounds 5
 
-Three ways through the same photographs, taken in turns, round after round, medians reported:
+Four ways through the same photographs, taken in turns, round after round, medians reported:
 
-    bare   `embed_images` alone: pixels already decoded and cropped in memory, batches of 32, the same threads
+    bare   the network's pass alone, as torch runs it: pixels already decoded and cropped in memory, batches of 32 one
+           after the other, the same threads, the C library's own habits with memory (in a process of its own)
+    lanes  the same passes as `index` runs them: side by side, and freed memory stays (`embedding.lanes`, `.memory`)
     index  `indexing.pipeline.index` into an empty library, from the first folder to the last row: walking, hashing,
            reading in worker processes, the look for text, thumbnails, labels, words, Milvus Lite, the ledger
     plain  what one would write first: open, crop, embed one, insert one
 
-`index / bare` is the share of the model's own speed that is left. Photographs are cut, turned and tinted from those
+`index / bare` is the share of the model's own speed that is left; `index / lanes` that of what Llavero makes of it. Photographs are cut, turned and tinted from those
 of the sample collection (or drawn, where there are none), 640×480 to 1600×1200, the same for everyone.
 OMP_WAIT_POLICY is PASSIVE unless it is set: threads that wait by spinning take the readers' cores.
 Peak memory is proportional set size over this process and its children, looked at ten times a second.
@@ -18,6 +20,7 @@ Peak memory is proportional set size over this process and its children, looked 
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -28,11 +31,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from indexing.embedding.lanes import Lanes
 from indexing.embedding.protocol import Embedder, Pixels
 from indexing.library import Library
 from indexing.pipeline import index
@@ -93,6 +98,50 @@ def bare(embedder: Embedder, pixels_NHWC: Pixels) -> float:
     for start in range(0, len(pixels_NHWC), BATCH):
         embedder.embed_images(pixels_NHWC[start : start + BATCH])
     return time.perf_counter() - started
+
+
+class BareProcess:
+    """A process that embeds as torch comes: without lanes, and without what `embedding.memory` sets."""
+
+    def __init__(self, model: str, device: str, pixels_NHWC: Pixels, work: Path) -> None:
+        np.save(work / "pixels.npy", pixels_NHWC)
+        spawn = multiprocessing.get_context("spawn")
+        self._here, there = spawn.Pipe()
+        arguments = (model, device, work / "pixels.npy", there)
+        self._process = spawn.Process(target=_serve_bare, args=arguments, daemon=True)
+        self._process.start()
+        self._here.recv()
+
+    def seconds(self) -> float:
+        """Of one pass over everything."""
+        self._here.send("go")
+        return float(self._here.recv())
+
+    def close(self) -> None:
+        self._here.send("end")
+        self._process.join()
+
+
+def _serve_bare(model: str, device: str, pixels: Path, pipe: Any) -> None:
+    from indexing.embedding import open_clip, pocket
+
+    pocket.keep_freed_memory = open_clip.keep_freed_memory = lambda: None
+    embedder, pixels_NHWC = make_embedder(model, device), np.load(pixels)
+    bare(embedder, pixels_NHWC[: 2 * BATCH])  # warm
+    pipe.send("ready")
+    while pipe.recv() == "go":
+        pipe.send(bare(embedder, pixels_NHWC))
+
+
+def in_lanes(embedder: Embedder, pixels_NHWC: Pixels) -> float:
+    """Seconds for the model alone, as `index` asks it."""
+    lanes = Lanes(embedder)
+    started = time.perf_counter()
+    for each in [lanes.submit(pixels_NHWC[start : start + BATCH]) for start in range(0, len(pixels_NHWC), BATCH)]:
+        each.result()
+    seconds = time.perf_counter() - started
+    lanes.close()
+    return seconds
 
 
 def whole(embedder: Embedder, photographs: Path, folder: Path, expected: int) -> float:
@@ -183,7 +232,8 @@ def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: s
     pixels_NHWC = decoded(embedder, photographs)
     count = len(pixels_NHWC)
     ways: dict[str, Callable[[], float]] = {
-        "bare": lambda: bare(embedder, pixels_NHWC),
+        "bare": lambda: alone.seconds(),
+        "lanes": lambda: in_lanes(embedder, pixels_NHWC),
         "index": lambda: whole(embedder, photographs, work / "library", count),
         "plain": lambda: plain(embedder, photographs, work / "library"),
     }
@@ -191,20 +241,23 @@ def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: s
     memory: list[float] = []
     with peak_memory(memory):
         ways["index"]()
+    alone = BareProcess(model, device, pixels_NHWC, work)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     loads: list[float] = []
     for _ in range(rounds):
         loads.append(round(os.getloadavg()[0], 1))
         for name, way in ways.items():
             seconds[name].append(way())
+    alone.close()
     rates = {name: count / statistics.median(each) for name, each in seconds.items()}
-    shares = [b / i for b, i in zip(seconds["bare"], seconds["index"], strict=True)]
+    shares = {name: [b / i for b, i in zip(seconds[name], seconds["index"], strict=True)] for name in ("bare", "lanes")}
     return {
         "model": embedder.name,
         "photographs": count,
         "per_second": {name: round(rate, 1) for name, rate in rates.items()},
-        "index_over_bare": round(statistics.median(shares), 3),
-        "index_over_bare_each_round": [round(share, 3) for share in shares],
+        "index_over_bare": round(statistics.median(shares["bare"]), 3),
+        "index_over_bare_each_round": [round(share, 3) for share in shares["bare"]],
+        "index_over_lanes": round(statistics.median(shares["lanes"]), 3),
         "index_over_plain": round(rates["index"] / rates["plain"], 2),
         "peak_megabytes": memory[0],
         "load_before_each_round": loads,
@@ -234,7 +287,9 @@ def main() -> None:
             print(f"{result['model']}: {result['photographs']} photographs, median of {chosen.rounds} rounds")
             for name, rate in result["per_second"].items():
                 print(f"  {name:6} {rate:8.1f} a second")
-            print(f"  index / bare {result['index_over_bare']}, index / plain {result['index_over_plain']}")
+            print(
+                f"  index / bare {result['index_over_bare']}, index / lanes {result['index_over_lanes']}, index / plain {result['index_over_plain']}"
+            )
             print(f"  peak memory {result['peak_megabytes']} MB, load {result['load_before_each_round']}")
     print(json.dumps({"cores": os.cpu_count(), "device": chosen.device, "results": results}))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexing.embedding.memory import keep_freed_memory
 from ui import documents, terminal
 from ui.cli_model import model_app
 from ui.serve_model import serve
@@ -91,6 +92,7 @@ def main() -> None:
 @contextmanager
 def _workbench(settings: "Settings", *, create: bool = False) -> "Iterator[Workbench]":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `kit install` may reach a hub
+    keep_freed_memory()
     from ui.engine import Workbench
 
     bench = Workbench.open(settings, create=create)

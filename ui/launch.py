@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from indexing.embedding.memory import KEEP_FREED_MEMORY
+
 APP = Path(__file__).with_name("app.py")
 HEALTH_PATH = "/_stcore/health"
 MAX_UPLOAD_MEGABYTES = 200
@@ -43,9 +45,9 @@ def command(library: Path, port: int, address: str, *, hosts: Sequence[str] = ()
 
 
 def environment(library: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The process's variables: which library, no hub, and threads that sleep while they wait."""
+    """The process's variables: which library, no hub, threads that sleep while they wait, memory that is used again."""
     quiet = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    return {**quiet, **base, "LLAVERO_LIBRARY": str(library.resolve())}
+    return {**quiet, **KEEP_FREED_MEMORY, **base, "LLAVERO_LIBRARY": str(library.resolve())}
 
 
 def health_url(port: int, address: str) -> str:

@@ -40,7 +40,8 @@ class Lanes:
         all_here = threading.Barrier(self.count)
 
         def narrow() -> None:
-            torch.set_num_threads(threads // self.count)  # for the thread that says it, and for threads yet to come
+            torch.get_num_threads()  # a thread's first call takes what is set for all, and would undo this one
+            torch.set_num_threads(threads // self.count)  # for this thread and for those yet to come
             all_here.wait()
 
         for each in [self._pool.submit(narrow) for _ in range(self.count)]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from indexing.embedding.device import pick_device
 from indexing.embedding.errors import MissingPackageError, UnknownModelError, WeightsError
+from indexing.embedding.memory import keep_freed_memory
 from indexing.embedding.network import scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Pixels, Preprocess, Vectors
 from indexing.embedding.text import SentenceEncoder
@@ -47,6 +48,8 @@ class OpenClipEmbedder:
         weights = checkpoint.stem if isinstance(checkpoint, Path) else checkpoint or "random"
         self.name = name or f"open_clip:{model}/{weights}"
         self.device = pick_device(device)
+        if self.device == "cpu":
+            keep_freed_memory()
         self._model, self._tokenize = _load(model, checkpoint, self.device)
         self._sentences = SentenceEncoder(text, device=self.device)
         self.text_dimensions = self._sentences.dimensions

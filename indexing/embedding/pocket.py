@@ -20,6 +20,7 @@ import numpy as np
 from indexing.embedding.adapter import TEMPERATURE, Adapter, load_adapter, look
 from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.device import pick_device
+from indexing.embedding.memory import keep_freed_memory
 from indexing.embedding.network import load_classifier, scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
 from indexing.embedding.text import SentenceEncoder
@@ -47,6 +48,8 @@ class PocketEmbedder:
         """
         self.preprocess = PREPROCESS
         self.device = pick_device(device)
+        if self.device == "cpu":
+            keep_freed_memory()
         self._sentences = SentenceEncoder(text, device=self.device)
         self.clip_dimensions = self.text_dimensions = self._sentences.dimensions
         self._network = load_classifier(vision, self.device)
