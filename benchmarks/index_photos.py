@@ -12,7 +12,8 @@ Four ways through the same photographs, taken in turns, round after round, media
            reading in worker processes, the look for text, thumbnails, labels, words, Milvus Lite, the ledger
     plain  what one would write first: open, crop, embed one, insert one
 
-`index / bare` is the share of the model's own speed that is left; `index / lanes` that of what Llavero makes of it. Photographs are cut, turned and tinted from those
+`index / bare` is the share of the model's own speed that is left; `index / lanes` that of what Llavero makes of it.
+Photographs are cut, turned and tinted from those
 of the sample collection (or drawn, where there are none), 640×480 to 1600×1200, the same for everyone.
 OMP_WAIT_POLICY is PASSIVE unless it is set: threads that wait by spinning take the readers' cores.
 Peak memory is proportional set size over this process and its children, looked at ten times a second.
@@ -118,6 +119,7 @@ class BareProcess:
         return float(self._here.recv())
 
     def close(self) -> None:
+        """Let it end."""
         self._here.send("end")
         self._process.join()
 
@@ -287,9 +289,8 @@ def main() -> None:
             print(f"{result['model']}: {result['photographs']} photographs, median of {chosen.rounds} rounds")
             for name, rate in result["per_second"].items():
                 print(f"  {name:6} {rate:8.1f} a second")
-            print(
-                f"  index / bare {result['index_over_bare']}, index / lanes {result['index_over_lanes']}, index / plain {result['index_over_plain']}"
-            )
+            over = ", ".join(f"index / {name} {result[f'index_over_{name}']}" for name in ("bare", "lanes", "plain"))
+            print(f"  {over}")
             print(f"  peak memory {result['peak_megabytes']} MB, load {result['load_before_each_round']}")
     print(json.dumps({"cores": os.cpu_count(), "device": chosen.device, "results": results}))
 
