@@ -20,6 +20,7 @@ from ui import (  # noqa: E402  # they register themselves
     model_export,  # noqa: F401
     model_generate,  # noqa: F401
     model_judge,  # noqa: F401
+    model_samples,  # noqa: F401
     model_score,  # noqa: F401
     model_train,  # noqa: F401
     model_validate,  # noqa: F401

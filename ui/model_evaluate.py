@@ -33,6 +33,10 @@ def evaluate(
     template: Annotated[str, typer.Option("--template", help="The conversation template.")] = "auto",
     device: Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu or cuda.")] = "auto",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Ask only N questions, spread evenly.")] = None,
+    reasoning: Annotated[
+        bool,
+        typer.Option("--reasoning", help="ScienceQA: the reasoning first, as a model of `model samples` learns it."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="The answers (JSONL); a second run goes on with it.")
     ] = None,
@@ -46,12 +50,14 @@ def evaluate(
             + (" (or: pip install --no-deps easy-vqa)" if benchmark.value == "easy-vqa" else ""),
             param_hint="--data",
         )
+    if reasoning and benchmark is not Benchmark.SCIENCEQA:
+        raise typer.BadParameter("only ScienceQA has a prompt for that", param_hint="--reasoning")
     from llava_model.errors import ImagesNotSupportedError
     from llava_model.evaluation.asking import answer_all
     from llava_model.evaluation.benchmarks import task
     from llava_model.evaluation.weights import Weights, parts_in
 
-    asked = task(benchmark.value, data, limit)
+    asked = task(benchmark.value, data, limit, reasoning=reasoning)
     if checkpoint is not None:
         if language or projector or adapter:
             raise typer.BadParameter("a checkpoint brings its own parts", param_hint="--checkpoint")

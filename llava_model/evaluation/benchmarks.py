@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from llava_model.evaluation import easy_vqa, ground, llava_bench, mme, pope, scienceqa, vqa
+from llava_model.evaluation import easy_vqa, ground, llava_bench, mme, pope, scienceqa, scienceqa_reasoning, vqa
 from llava_model.evaluation.asking import Task
 from llava_model.evaluation.score import Score
 
@@ -33,6 +33,10 @@ def score(benchmark: str, predictions: Path, references: Path | None = None) -> 
     return _SCORERS[benchmark](predictions, references)
 
 
-def task(benchmark: str, data: Path, limit: int | None = None) -> Task:
-    """The questions of a benchmark's own files, ready to be asked. Raises UnscorableError, OSError."""
+def task(benchmark: str, data: Path, limit: int | None = None, *, reasoning: bool = False) -> Task:
+    """The questions of a benchmark's own files, ready to be asked; `reasoning` asks ScienceQA for that before the
+    answer. Raises UnscorableError, OSError.
+    """
+    if reasoning and benchmark == "scienceqa":
+        return scienceqa.task(data, limit, ask=scienceqa_reasoning.ask_of)
     return _TASKS[benchmark](data, limit)

@@ -33,6 +33,8 @@ _STRICT = re.compile(r"The answer is ([A-Z]).")
 _LENIENT = re.compile(r"The answer is ([A-E])")
 _BY_LETTER = "\nAnswer with the option's letter from the given choices directly."
 _STORED_AS_FAILED = "FAILED"
+AskOf = Callable[[str, Mapping[str, Any], Path, str], Ask]
+"""Id, problem, folder and split → the question as a model gets it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,16 +76,17 @@ def score(predictions: Path, references: Path | None, *, split: str = "test") ->
     return _scored(questions, found, missing, problems)
 
 
-def task(data: Path, limit: int | None = None, *, split: str = "test") -> Task:
+def task(data: Path, limit: int | None = None, *, split: str = "test", ask: AskOf | None = None) -> Task:
     """ScienceQA asked of a model: `data` is the folder with problems.json and the pictures, `images/test/4/image.png`.
 
-    The prompt is LLaVA-1.5's ("CQM-A": context, question, choices; answer with the letter).
+    The prompt is LLaVA-1.5's ("CQM-A": context, question, choices; answer with the letter), or what `ask` makes.
     """
+    ask = ask or _ask
     file = data / "problems.json" if data.is_dir() else data
     questions, problems = read_questions(data, split)
     records = read_document(file)
     chosen = {name: questions[name] for name in evenly(list(questions), limit)}
-    asks = [_ask(name, records[name], file.parent, split) for name in chosen]
+    asks = [ask(name, records[name], file.parent, split) for name in chosen]
 
     def score_answers(answers: Mapping[str, str]) -> Score:
         missing = [name for name in chosen if name not in answers]
@@ -172,13 +175,17 @@ def columns(questions: Mapping[str, Question], right: Mapping[str, float]) -> di
     return {name: float(f"{rights[name] / totals[name] * 100:.2f}") if totals[name] else None for name in COLUMNS}
 
 
+def picture_of(name: str, record: Mapping[str, Any], folder: Path, split: str) -> tuple[Path, ...]:
+    """A problem's picture, if it has one, wherever below the folder the pictures were unpacked."""
+    if not record.get("image"):
+        return ()
+    bases = (f"images/{split}", "images", split, ".")
+    places = [picture_in(folder, f"{base}/{name}/{record['image']}") for base in bases]
+    return (next((place for place in places if place.is_file()), places[0]),)
+
+
 def _ask(name: str, record: Mapping[str, Any], folder: Path, split: str) -> Ask:
-    images: tuple[Path, ...] = ()
-    if record.get("image"):
-        places = [
-            picture_in(folder, f"{base}/{name}/{record['image']}") for base in (f"images/{split}", "images", split, ".")
-        ]
-        images = (next((place for place in places if place.is_file()), places[0]),)
+    images = picture_of(name, record, folder, split)
     return Ask(name=name, prompt=prompt_of(record) + _BY_LETTER, images=images, max_new_tokens=64)
 
 

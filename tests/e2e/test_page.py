@@ -146,21 +146,36 @@ def test_a_question_is_asked_answered_and_its_source_opened_with_the_region_mark
     page.wait_for_function("() => { const i = document.querySelector('[role=dialog] img'); return i && i.complete; }")
     keep(page, "3-source")
     assert "zefira-duo-manual.pdf" in dialog.inner_text()
-    assert share_of_ink(picture.screenshot()) > 0.0002
+    from_the_top = height_of_the_ink(picture.screenshot())
+    assert from_the_top == pytest.approx(height_of_words(SAMPLE / FILES[0], 4, "Softener cartridge"), abs=0.02)
     with page.expect_download() as download:
         dialog.get_by_text("Download the original").click()
     assert Path(download.value.path()).read_bytes() == (SAMPLE / FILES[0]).read_bytes()
 
 
-def share_of_ink(screenshot: bytes) -> float:
-    """How much of a picture is as yellow as a highlighter, on white or on a grey row of a table."""
+def height_of_words(pdf: Path, number: int, words: str) -> float:
+    """How far from the top of its page the middle of the words stands, 0..1."""
+    import pypdfium2
+
+    page = pypdfium2.PdfDocument(pdf)[number - 1]
+    text = page.get_textpage()
+    found = text.search(words).get_next()
+    assert found is not None
+    _, bottom, _, top = text.get_charbox(found[0])
+    return float(1 - (bottom + top) / 2 / page.get_height())
+
+
+def height_of_the_ink(screenshot: bytes) -> float:
+    """The same for what is as yellow as a highlighter, on white or on a grey row of a table."""
     import io
 
     import numpy as np
     from PIL import Image
 
     red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), dtype=np.int32), 2, 0)
-    return float(((red > 190) & (green > 140) & (blue < 140)).mean())
+    rows, _ = ((red > 190) & (green > 140) & (blue < 140)).nonzero()
+    assert len(rows) > 0.0002 * red.size
+    return float(np.median(rows) / len(red))
 
 
 def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any) -> None:

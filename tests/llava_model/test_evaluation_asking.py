@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from llava_model.data.schema import to_record
 from llava_model.errors import (
     AnswersInUseError,
     AnswersMismatchError,
@@ -20,6 +21,7 @@ from llava_model.errors import (
 from llava_model.evaluation.asking import Task, answer_all, evenly
 from llava_model.evaluation.benchmarks import score, task
 from llava_model.evaluation.ledger import Ledger
+from llava_model.evaluation.scienceqa_reasoning import samples
 from llava_model.serving.engine import Turn
 
 
@@ -211,6 +213,30 @@ def test_scienceqa_is_asked_with_context_choices_and_the_letter_instruction(tmp_
     assert asked_of(made) == [("4", f"Context: Look.\n{end}", ["4/image.png"]), ("5", end, [])]
     result = answer_all(made, Parrot("B"), tmp_path / "out" / "a.jsonl", settings={})
     assert result.values["columns"]["AVG"] == 100.0 and result.values["columns"]["SOC"] is None
+
+
+def test_scienceqa_is_asked_for_the_reasoning_first_and_its_samples_teach_that(tmp_path: Path) -> None:
+    one: dict[str, Any] = {
+        "question": "Which?", "choices": ["a cat", "a dog"], "answer": 1, "hint": "", "image": "image.png",
+        "lecture": "Look  closely.", "solution": "It barks.",
+        "subject": "natural science", "grade": "grade2", "split": "test",
+    }  # fmt: skip
+    problems = {"4": one, "5": {**one, "hint": "A text.", "image": None, "lecture": "", "solution": ""}}
+    (tmp_path / "problems.json").write_text(json.dumps(problems))
+    a_picture(tmp_path / "images/test/4/image.png")
+    made = task("scienceqa", tmp_path, reasoning=True)
+    options = "Options: (A) a cat (B) a dog"
+    prompts = [f"Which?\nContext: N/A\n{options}", f"Which?\nContext: A text.\n{options}"]
+    assert asked_of(made) == [("4", prompts[0], ["4/image.png"]), ("5", prompts[1], [])]
+    assert all(ask.max_new_tokens == 1024 for ask in made.asks)
+    replies = []
+    for sample, prompt in zip(samples(tmp_path, "test"), prompts, strict=True):
+        asked, replied = to_record(sample, root=tmp_path)["messages"]
+        assert asked["content"].removeprefix("<image>\n") == prompt
+        replies.append(replied["content"])
+    assert replies == ["Look closely. It barks. The answer is B.", "The answer is B."]
+    result = answer_all(made, Parrot(replies[0]), tmp_path / "out" / "a.jsonl", settings={})
+    assert result.values["columns"]["AVG"] == 100.0
 
 
 def test_llava_bench_gives_answers_and_says_that_a_judge_must_score_them(tmp_path: Path) -> None:
