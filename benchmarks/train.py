@@ -133,7 +133,7 @@ class Bench:
         prefix, found = FrozenPrefix(model), optimiser(learners(model), self.stage, fused=True)
         feed = Feed(
             self.mixture, ExampleEncoder(self._encoder(model), max_tokens=2048), self.stage, layout=layout,
-            pass_tokens=768 if self.device.type == "cpu" else 8192, pad_id=0, seed=0, pictures=cache.features,
+            pass_tokens=1024 if self.device.type == "cpu" else 8192, pad_id=0, seed=0, pictures=cache.features,
         )  # fmt: skip
         loss = 0.0
         for batches in feed.steps(0, self.steps):

@@ -78,7 +78,7 @@ class StageRun:
     layout: Layout | None = None
     """None: packed on a GPU, padded on a CPU, where packing loses (docs/LOG.md)."""
     pass_tokens: int | None = None
-    """Tokens that go through at once; None: 768 on a CPU, 8192 on a GPU."""
+    """Tokens that go through at once; None: 1024 on a CPU, 8192 on a GPU."""
     feature_cache: Path | None = None
     """Where the frozen tower's features lie; None runs the tower in every pass."""
     feature_dtype: str = "float32"
@@ -128,7 +128,7 @@ def run_stage(
         ),
         run.stage,
         layout=run.layout or ("padded" if device.type == "cpu" else "packed"),
-        pass_tokens=run.pass_tokens or (768 if device.type == "cpu" else 8192),
+        pass_tokens=run.pass_tokens or (1024 if device.type == "cpu" else 8192),
         pad_id=_pad_id(tokenizer),
         seed=run.settings.seed,
         process=accelerator.process_index if accelerator else 0,
