@@ -451,7 +451,7 @@ def _environment(home: Path) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_MMAP_THRESHOLD_": str(64 * MEGABYTE),  # a decoded photograph's memory serves the next one
-        "MALLOC_TRIM_THRESHOLD_": str(256 * MEGABYTE),
+        "MALLOC_TRIM_THRESHOLD_": str(64 * MEGABYTE),
         "HF_HUB_OFFLINE": "1",
         "DO_NOT_TRACK": "1",
         "SCARF_NO_ANALYTICS": "1",
