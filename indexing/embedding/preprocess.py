@@ -24,7 +24,10 @@ def crop(preprocess: Preprocess, image: Image.Image) -> Pixels:
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     if preprocess.mode == "shortest":
         rgb = _middle_of_a_strip(rgb)
-    resized = rgb.resize(_resized(preprocess, rgb.size), _FILTERS[preprocess.interpolation])
+    size = _resized(preprocess, rgb.size)
+    if preprocess.crop_first and _shrinks(rgb.size, size):
+        return np.asarray(_cropped_first(preprocess, rgb, size))
+    resized = rgb.resize(size, _FILTERS[preprocess.interpolation])
     return np.asarray(_centre(preprocess, resized))
 
 
@@ -39,6 +42,20 @@ def _resized(preprocess: Preprocess, size: tuple[int, int]) -> tuple[int, int]:
     longer = target * max(size) / min(size)
     longer = int(longer) if preprocess.rounding == "torchvision" else round(longer)
     return (target, longer) if width <= height else (longer, target)
+
+
+def _shrinks(size: tuple[int, int], resized: tuple[int, int]) -> bool:
+    """Both ways. What grows may come out quite different where Pillow is given a part of the picture."""
+    return size[0] >= resized[0] and size[1] >= resized[1]
+
+
+def _cropped_first(preprocess: Preprocess, image: Image.Image, resized: tuple[int, int]) -> Image.Image:
+    """The centre of `image` resized to `resized`, without the pixels that the crop would throw away."""
+    side = preprocess.size
+    (width, height), (left, top) = image.size, (_offset(preprocess, length) for length in resized)
+    across, down = width / resized[0], height / resized[1]
+    kept = (left * across, top * down, (left + side) * across, (top + side) * down)
+    return image.resize((side, side), _FILTERS[preprocess.interpolation], box=kept)
 
 
 def _centre(preprocess: Preprocess, image: Image.Image) -> Image.Image:

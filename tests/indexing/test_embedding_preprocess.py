@@ -1,5 +1,6 @@
 """The oracle is open_clip's own evaluation transform."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -95,3 +96,12 @@ def test_rounding_to_the_nearest_pixel_is_what_the_pocket_kit_was_measured_with(
     expected = image.resize((385, 256), Image.Resampling.BICUBIC).crop((80, 16, 304, 240))
     ours = Preprocess(size=224, resize_to=256, rounding="nearest").crop(image)
     np.testing.assert_array_equal(ours, np.asarray(expected))
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (333, 1001), (257, 256), (100, 64), (250, 900), (2000, 230)])
+def test_cropping_first_changes_a_few_pixels_by_one_step_at_most(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    whole = Preprocess(size=224, resize_to=256, rounding="nearest")
+    differences = replace(whole, crop_first=True).crop(image).astype(int) - whole.crop(image)
+    assert abs(differences).max() <= 1
+    assert (differences != 0).mean() < 0.01
