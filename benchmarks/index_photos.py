@@ -231,8 +231,11 @@ def decoded(embedder: Embedder, photographs: Path) -> Pixels:
 def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: str) -> dict[str, object]:
     """All rounds of one model."""
     embedder = make_embedder(model, device)
+    count = len(list(photographs.iterdir()))
+    memory: list[float] = []
+    with peak_memory(memory):  # before anything that only this benchmark keeps
+        whole(embedder, photographs, work / "library", count)
     pixels_NHWC = decoded(embedder, photographs)
-    count = len(pixels_NHWC)
     ways: dict[str, Callable[[], float]] = {
         "bare": lambda: alone.seconds(),
         "lanes": lambda: in_lanes(embedder, pixels_NHWC),
@@ -240,9 +243,6 @@ def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: s
         "plain": lambda: plain(embedder, photographs, work / "library"),
     }
     bare(embedder, pixels_NHWC[: 2 * BATCH])  # warm
-    memory: list[float] = []
-    with peak_memory(memory):
-        ways["index"]()
     alone = BareProcess(model, device, pixels_NHWC, work)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     loads: list[float] = []

@@ -23,6 +23,8 @@ from indexing.store.protocol import Vector
 
 _PICTURED = ("image", "page", "figure")
 _PASSAGES = ("text", "table", "figure")
+_LAST_PARTS = 4
+"""Nothing comes after the last batch: whole, it would keep one lane busy and the others idle."""
 _LEAST_PROBABILITY, _MOST_LABELS = 0.1, 5
 """Which labels are said of a picture; a doubtful one misleads the search for words."""
 
@@ -78,7 +80,7 @@ class RowMaker:
 
     def flush(self) -> None:
         """Embed and write everything that is waiting for its batch to fill."""
-        self._embed_pictures()
+        self._embed_pictures(parts=_LAST_PARTS)
         while self._embedding:
             self._take_embedded()
         self._embed_passages()
@@ -102,15 +104,18 @@ class RowMaker:
         if self._lanes is not None:
             self._lanes.close()
 
-    def _embed_pictures(self) -> None:
-        """Begin with the batch, and take an earlier one's vectors once every lane has work."""
+    def _embed_pictures(self, *, parts: int = 1) -> None:
+        """Begin with the batch, or its `parts`, and take an earlier one's vectors once every lane has work."""
         waiting, self._pictures = self._pictures, []
         if not waiting:
             return
         if self._lanes is None:
             self._lanes = Lanes(self._embedder())
-        pixels_BHWC = np.stack([square for _, _, square in waiting])
-        self._embedding.append((waiting, self._lanes.submit(pixels_BHWC)))
+        size = -(-len(waiting) // parts) if self._lanes.count > 1 else len(waiting)
+        for start in range(0, len(waiting), size):
+            part = waiting[start : start + size]
+            pixels_BHWC = np.stack([square for _, _, square in part])
+            self._embedding.append((part, self._lanes.submit(pixels_BHWC)))
         while len(self._embedding) > self._lanes.count:
             self._take_embedded()
 

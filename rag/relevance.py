@@ -12,6 +12,7 @@ from math import exp
 
 from indexing.records import Channel, Hit
 from rag.background import Level
+from rag.named import named
 from rag.rerank import chunk_terms, coverage, likeness, rarity
 from rag.settings import RelevanceSettings
 from rag.terms import as_written, content_terms
@@ -25,6 +26,7 @@ class Evidence:
     words: float  # deviations above the background in the text space; 0 where that channel did not see it
     looks: float  # the same in the clip space; 0 for what is no picture
     labelled: bool = False  # a picture whose words are labels that a network gave it
+    strange: float = 0.0  # 0..1: share of what the question names of which nothing found in this file speaks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,20 +50,24 @@ def judge(
     wanted = content_terms(question)
     if not wanted and hits:
         return Verdict(probabilities=(1.0,) * len(hits), threshold=settings.threshold, reason="")
-    probabilities = tuple(probability(evidence, settings) for evidence in weigh(wanted, hits, background))
+    weighed = weigh(wanted, hits, background, named(question))
+    probabilities = tuple(probability(evidence, settings) for evidence in weighed)
     missing = _missing(question, hits)
     answered = any(p >= settings.threshold for p in probabilities)
     reason = "" if answered else _reason(missing, found=bool(hits))
     return Verdict(probabilities=probabilities, threshold=settings.threshold, reason=reason, missing=missing)
 
 
-def weigh(wanted: Sequence[str], hits: Sequence[Hit], background: Mapping[Channel, Level]) -> list[Evidence]:
-    """The evidence for each hit, in their order. `wanted` is the question's content terms.
+def weigh(
+    wanted: Sequence[str], hits: Sequence[Hit], background: Mapping[Channel, Level], names: Sequence[str] = ()
+) -> list[Evidence]:
+    """The evidence for each hit, in their order. `wanted` is the question's content terms, `names` what it names.
 
     What the words of a page say counts for the picture of that page too.
     """
     weights = rarity(wanted, [hit.chunk for hit in hits])
-    own = [_own_evidence(weights, hit, background) for hit in hits]
+    strange = _strange(names, hits)
+    own = [_own_evidence(weights, hit, background, strange[hit.chunk.content_hash]) for hit in hits]
     best: dict[tuple[str, int | None], Evidence] = {}
     for hit, each in zip(hits, own, strict=True):
         if hit.chunk.page is not None:
@@ -81,25 +87,40 @@ def _page(hit: Hit) -> tuple[str, int | None]:
     return hit.chunk.content_hash, hit.chunk.page
 
 
-def _own_evidence(weights: Mapping[str, float], hit: Hit, background: Mapping[Channel, Level]) -> Evidence:
+def _strange(names: Sequence[str], hits: Sequence[Hit]) -> dict[str, float]:
+    """For each file the share of the names that none of its hits holds."""
+    held: dict[str, frozenset[str]] = {}
+    for hit in hits:
+        held[hit.chunk.content_hash] = held.get(hit.chunk.content_hash, frozenset()) | chunk_terms(hit.chunk)
+    return {
+        file: sum(not likeness(name, terms) for name in names) / max(1, len(names)) for file, terms in held.items()
+    }
+
+
+def _own_evidence(
+    weights: Mapping[str, float], hit: Hit, background: Mapping[Channel, Level], strange: float
+) -> Evidence:
     def above(channel: Channel) -> float:
         seen = hit.channels.get(channel)
         return background[channel].above(seen.score) if seen and channel in background else 0.0
 
+    wordless = hit.chunk.kind == "image" and not hit.chunk.text  # its looks alone may show what a name stands for
     return Evidence(
         coverage=coverage(weights, chunk_terms(hit.chunk)),
         words=above("text"),
         looks=above("clip") if hit.chunk.kind in ("image", "page", "figure") else 0.0,
-        labelled=hit.chunk.kind == "image" and bool(hit.chunk.text),
+        labelled=hit.chunk.kind == "image" and not wordless,
+        strange=0.0 if wordless else strange,
     )
 
 
 def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
-    """Logistic in the three kinds of evidence; rises with each of them."""
+    """Logistic in the kinds of evidence; rises with each but `strange`."""
     words, looks = (
         (settings.label_words, settings.label_looks) if evidence.labelled else (settings.words, settings.looks)
     )
     odds = settings.bias + settings.coverage * evidence.coverage + words * evidence.words + looks * evidence.looks
+    odds += settings.strange * evidence.strange
     return 1 / (1 + exp(-odds))
 
 

@@ -104,12 +104,15 @@ class RelevanceSettings:
     label_looks: float = 0.9
     """The same as `looks` for a picture whose words are labels."""
 
+    strange: float = -6.0
+    """Log-odds for a file that speaks of nothing that the question names."""
+
     threshold: float = 0.3
     """Probability from which a hit counts as relevant."""
 
     def __post_init__(self) -> None:
         _within("threshold", self.threshold, 0.0, 1.0)
-        for name in ("bias", "coverage", "words", "looks", "label_words", "label_looks"):
+        for name in ("bias", "coverage", "words", "looks", "label_words", "label_looks", "strange"):
             _within(name, getattr(self, name), -50.0, 50.0)
 
 

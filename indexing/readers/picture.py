@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError
 from indexing.readers.spool import THUMB_SIDE, Spool, at_most
@@ -53,7 +53,8 @@ def decode(image: Image.Image, *, least_side: int) -> Image.Image:
     with _damage_named():
         _draft(image, least_side)
         image.load()
-        return _on_white(ImageOps.exif_transpose(image))
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # asked first: it copies what is upright, too
+        return _on_white(ImageOps.exif_transpose(image) if turned else image)
 
 
 def _least_side(spool: Spool) -> int:
