@@ -17,17 +17,19 @@ from PIL import Image
 from indexing.filters import EVERYTHING, Filter
 from indexing.records import Chunk, Hit
 from llava_model.serving.engine import Turn
-from rag.citations import Citation, Cited, cite, source_line
+from rag.citations import Citation, Cited, cite, source_line, take_markers
 from rag.history import Resolved, resolve
 from rag.langchain import LlaveroChatModel, messages_of
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
+from rag.sought import sought
 from rag.stopping import Stopper, refuses
 
 NOTHING_FOUND = "Nothing in the library answers this."
 NOTHING_TO_READ = "What was found has no words, and this model cannot see pictures."
 NOT_SUPPORTED = "The sources do not say this. Their line nearest to the question:"
+NOT_VERIFIED = "Not verified. The sources' line nearest to the question:"
 _PICTURE_ALONE = "What does the picture show?"
 
 
@@ -58,7 +60,7 @@ class Answer:
     prompt: tuple[Turn, ...] = ()
     prompt_tokens: int = 0
     # False: the model's claims stand in no evidence. The text then says so and quotes the source's own line, and the
-    # only citation is of that line.
+    # only citation is of that line. Below a claim that is doubtful otherwise, that line is the last citation.
     supported: bool = True
     source_line: Citation | None = None  # the line of the best evidence nearest the question, in its own words
     notes: tuple[str, ...] = ()
@@ -177,11 +179,11 @@ class Answerer:
             else cite(text, prompt.evidence, question=asked, settings=self._settings.answer)
         )
         line = source_line(prompt.evidence, question=asked)
-        lifted = line if line and not refused and not cited.supported else None
+        doubt = "" if refused or line is None else _doubt(cited, line, asked)
         return Answer(
-            text=f"{cited.text}\n\n{NOT_SUPPORTED} “{lifted.quote}” [{lifted.marker}]" if lifted else cited.text,
+            text=f"{cited.text}\n\n{doubt} “{line.quote}” [{line.marker}]" if doubt and line else cited.text,
             refused=refused,
-            citations=(lifted,) if lifted else cited.citations,
+            citations=(*cited.citations, line) if doubt and line else cited.citations,
             hits=_evidence_first(prompt.evidence, retrieval.hits),
             model=self._model,
             milliseconds=clock.milliseconds,
@@ -202,6 +204,20 @@ class Answerer:
             milliseconds=clock.milliseconds,
             supported=False,
         )
+
+
+def _doubt(cited: Cited, line: Citation, question: str) -> str:
+    """Why the sources' own line is shown below the model's words; "" where those can stand alone.
+
+    A claim that no source holds in full, and that is no amount where an amount is asked for (or no date, no name),
+    while a source's line is one: a small model has read past it.
+    """
+    if not cited.supported:
+        return NOT_SUPPORTED
+    seeks = sought(question)
+    if seeks is None or any(each.verified for each in cited.citations):
+        return ""
+    return NOT_VERIFIED if seeks.fit(take_markers(cited.text)[0]) < 1 <= seeks.fit(line.quote) else ""
 
 
 def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -33,6 +33,7 @@ class Chosen:
     place: int
     gain: float
     passage: Passage
+    fit: float = 0.0  # whether it has the thing sought
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +79,19 @@ def choose(
     if len(chosen) == _MOST_GREEDY < most:
         rest = sorted(rivals, key=lambda rival: -_gain(rival, weights, said))[: most - len(chosen)]
         chosen += [_chosen(rival, _gain(rival, weights, said)) for rival in rest]
-    return _with_what_they_announce(chosen, chunks)
+    return _with_what_they_announce(_telling(chosen), chunks)
+
+
+def _telling(chosen: Sequence[Chosen]) -> list[Chosen]:
+    """Without the lines of later files that have nothing of what is sought, where others have it: they mislead."""
+    fits = [each.fit for each in chosen]
+    if not any(fit == 1 for fit in fits):
+        return list(chosen)
+    return [each for each in chosen if each.fit == 1 or each.hit == chosen[0].hit]
 
 
 def _chosen(rival: _Rival, gain: float) -> Chosen:
-    return Chosen(hit=rival.hit, place=rival.place, gain=gain, passage=rival.passage)
+    return Chosen(hit=rival.hit, place=rival.place, gain=gain, passage=rival.passage, fit=rival.fit)
 
 
 def _rivals(wanted: Sequence[str], seeks: Sought | None, chunks: Sequence[Chunk]) -> list[_Rival]:

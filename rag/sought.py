@@ -56,7 +56,8 @@ _KINDS: tuple[tuple[str, str, re.RegexFlag], ...] = (
     (r"temperature|how (?:hot|cold|warm)", rf"{_NUMBER} ?(?:°|degrees?|celsius)", re.IGNORECASE),
     (r"how (?:far|tall|high|wide|deep)", _LENGTH, re.IGNORECASE),
     (
-        r"\b(?:costs?|prices?|pay|paid|spend|spent|charged?|fees?|fare|expensive|earn|budget|total)\b",
+        r"\b(?:costs?|prices?|pay|paid|spend|spent|charged?|fees?|fare|expensive|earn|budget|total)\b|"
+        r"how much (?:is|are|was|were)\b(?! (?:there|left)\b)",
         _MONEY,
         re.IGNORECASE,
     ),

@@ -147,17 +147,18 @@ def report_lines(report: "IndexReport") -> list[str]:
 
 
 def show_answer(events: "Iterable[Event]", *, stream: bool) -> "Answer":
-    """Print an answer as it comes (with `stream`), then its sources; return it whole."""
+    """Print an answer (with `stream`), on a terminal as it comes, then its sources; return it whole."""
     from rag.answer import Answer, Retrieved, Token
 
+    live = stream and sys.stdout.isatty()  # a file or a pipe gets what is left after the check, once
     streamed = ""
     for event in events:
         if isinstance(event, Retrieved):
             for note in event.retrieval.notes:
                 tell(note)
         elif isinstance(event, Token):
-            streamed += event.text
-            if stream:
+            if live:
+                streamed += event.text
                 print(printable(event.text), end="", flush=True)
         else:
             assert isinstance(event, Answer)
@@ -173,7 +174,7 @@ def _show_end(answer: "Answer", streamed: str) -> None:
     if answer.text.startswith(written):
         say(answer.text[len(written) :].rstrip())
     else:
-        say(f"\n\n{answer.text}" if written else answer.text)
+        say(f"\n\nChecked against the sources:\n{answer.text}" if written else answer.text)
     for citation in answer.citations:
         say(citation_line(citation))
     seconds = answer.milliseconds["total"] / 1000

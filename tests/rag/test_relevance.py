@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
 from indexing.records import ChannelRank, Hit
 from rag.background import Level, measure
+from rag.named import named
 from rag.relevance import Evidence, judge, probability, weigh
 from rag.rerank import coverage, rarity, rerank
 from rag.settings import RelevanceSettings
@@ -119,3 +121,39 @@ def test_other_names_of_an_attribute_count() -> None:
 def test_without_a_share_the_order_stays() -> None:
     hits = [found("b", 0.1, file="b"), found("a question", 0.1, file="a")]
     assert rerank("a question", hits, share=0.0) == hits
+
+
+def test_what_speaks_of_nothing_that_the_question_names_is_no_answer() -> None:
+    penguin = found("king penguin", 0.55, looks=0.5, kind="image")
+    verdict = judge("Who is the king of Norway?", [penguin], BACKGROUND, SETTINGS)
+    assert verdict.probabilities[0] < verdict.threshold
+    assert "Norway" in verdict.reason
+    assert judge("Who is the king of penguins?", [penguin], BACKGROUND, SETTINGS).reason == ""
+
+
+def test_a_name_may_stand_elsewhere_in_the_same_file() -> None:
+    head, line = found("Zefira Duo, owner's manual", 0.3, file="m.pdf"), found("Weight 62 kg", 0.5, file="m.pdf")
+    other = found("Weight 62 kg", 0.5, file="other.pdf")
+    strange = [each.strange for each in weigh(["heavy"], [head, line, other], BACKGROUND, ["zefira", "duo"])]
+    assert strange == [0.0, 0.0, 1.0]
+
+
+def test_a_picture_without_words_may_show_what_a_name_stands_for() -> None:
+    (evidence,) = weigh(["eiffel"], [found("", 0.2, looks=0.6, kind="image")], BACKGROUND, ["eiffel"])
+    assert evidence.strange == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("Who is the king of Norway?", ("norway",)),
+        ("How much did Noor Haddad's firm pay in March, on a Monday?", ("noor", "haddad")),
+        ("Norway's king is who?", ()),  # a capital that begins a sentence says nothing
+        ("WHAT DOES A TICKET TO PARIS COST?", ()),
+        ("Was kostet die Familienkarte im Museum?", ()),  # other languages write other capitals
+        ("UNIHAKKA INTERNATIONAL 18/03/2018", ()),
+        ("", ()),
+    ],
+)
+def test_names_are_read_where_capitals_mean_something(question: str, names: tuple[str, ...]) -> None:
+    assert named(question) == names
