@@ -28,7 +28,7 @@ from indexing.embedding.text import SentenceEncoder
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest", crop_first=True)
+PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True, crop_first=True)
 MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches

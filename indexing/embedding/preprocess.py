@@ -6,12 +6,19 @@ Bitwise what open_clip's evaluation transform hands to its `ToTensor`: torchvisi
 CenterCrop in mode "shortest", open_clip's ResizeKeepRatio and CenterCropOrPad in mode "longest".
 """
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_ROWS = 16
+_MOSTLY_FLAT = 0.65
+"""Share of equal neighbours along a few rows. Photographs have 0.02–0.61 (median 0.12), nineteen in twenty of Open
+Clipart's drawings more than 0.62, scanned and rendered pages mostly more than 0.7."""
+_HARDLY_SQUARE = 1.1
 _MAX_ASPECT = 32  # beyond it, "shortest" would blow a thin strip up to gigabytes before cropping it
 
 
@@ -22,13 +29,29 @@ def crop(preprocess: Preprocess, image: Image.Image) -> Pixels:
     is: open_clip would resize the palette's indices.
     """
     rgb = image if image.mode == "RGB" else image.convert("RGB")
+    if preprocess.whole_drawings and _is_long(rgb) and is_drawn(rgb):
+        preprocess = replace(preprocess, mode="longest", resize_to=preprocess.size, fill=255)
     if preprocess.mode == "shortest":
         rgb = _middle_of_a_strip(rgb)
     size = _resized(preprocess, rgb.size)
-    if preprocess.crop_first and _shrinks(rgb.size, size):
+    if preprocess.crop_first and preprocess.mode == "shortest" and _shrinks(rgb.size, size):
         return np.asarray(_cropped_first(preprocess, rgb, size))
     resized = rgb.resize(size, _FILTERS[preprocess.interpolation])
     return np.asarray(_centre(preprocess, resized))
+
+
+def is_drawn(image: Image.Image) -> bool:
+    """Whether an RGB picture is drawn, a page or cut out on plain ground: most pixels equal their neighbour."""
+    width, height = image.size
+    if width < 2:
+        return False
+    rows = [int((row + 0.5) * height / _ROWS) for row in range(_ROWS)]
+    lines = [np.asarray(image.crop((0, y, width, y + 1)))[0] for y in rows]
+    return float(np.mean([(line[1:] == line[:-1]).all(-1).mean() for line in lines])) > _MOSTLY_FLAT
+
+
+def _is_long(image: Image.Image) -> bool:
+    return max(image.size) > _HARDLY_SQUARE * min(image.size)
 
 
 def _resized(preprocess: Preprocess, size: tuple[int, int]) -> tuple[int, int]:

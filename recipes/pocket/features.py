@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 _BATCH = 16
-_RECIPE = 2  # counted up when the inputs change, so that no stale ones are read
+_RECIPE = 3  # counted up when the inputs change, so that no stale ones are read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

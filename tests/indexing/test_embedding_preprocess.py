@@ -105,3 +105,27 @@ def test_cropping_first_changes_a_few_pixels_by_one_step_at_most(size: tuple[int
     differences = replace(whole, crop_first=True).crop(image).astype(int) - whole.crop(image)
     assert abs(differences).max() <= 1
     assert (differences != 0).mean() < 0.01
+
+
+def drawing(width: int, height: int) -> Image.Image:
+    image = Image.new("RGB", (width, height), "white")
+    image.paste((200, 0, 0), (2, 2, width // 8, height - 2))  # at the left edge, where a crop would cut it off
+    return image
+
+
+@pytest.mark.parametrize("size", [(600, 300), (300, 600), (90, 40)])
+def test_a_drawing_is_seen_whole_and_a_photograph_at_its_centre(size: tuple[int, int]) -> None:
+    whole = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True)
+    seen = whole.crop(drawing(*size))
+    assert (seen == (200, 0, 0)).all(-1).any()
+    expected = replace(whole, mode="longest", resize_to=224, fill=255, whole_drawings=False)
+    np.testing.assert_array_equal(seen, expected.crop(drawing(*size)))
+    noise = picture(*size)
+    np.testing.assert_array_equal(whole.crop(noise), replace(whole, whole_drawings=False).crop(noise))
+
+
+def test_a_square_drawing_and_a_line_of_one_pixel_stay_as_they_were() -> None:
+    whole = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True)
+    plain = replace(whole, whole_drawings=False)
+    for image in (drawing(300, 290), Image.new("RGB", (1, 50), "red")):
+        np.testing.assert_array_equal(whole.crop(image), plain.crop(image))

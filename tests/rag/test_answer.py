@@ -6,9 +6,10 @@ from PIL import Image
 from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
 from indexing.filters import Filter
+from indexing.records import Chunk
 from indexing.store import Row
 from llava_model.serving.engine import Turn
-from rag.answer import NOT_SUPPORTED, NOTHING_FOUND, NOTHING_TO_READ, Answer, Answerer, Event, Retrieved, Token
+from rag.answer import NOT_SUPPORTED, NOT_VERIFIED, NOTHING_FOUND, NOTHING_TO_READ, Answer, Answerer, Event, Retrieved, Token
 from rag.errors import GeneratorUnreachableError
 from rag.generator import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
@@ -23,9 +24,11 @@ CHUNKS = (
 QUESTION = "What does a family ticket cost?"
 
 
-def answerer(engine: ScriptedEngine, settings: RagSettings | None = None) -> Answerer:
+def answerer(
+    engine: ScriptedEngine, settings: RagSettings | None = None, chunks: Sequence[Chunk] = CHUNKS
+) -> Answerer:
     return Answerer(
-        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        Retriever(MemoryStore(rows(*chunks)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
         LlaveroChatModel(engine=engine),
         count_tokens=engine.count_tokens,
         context_tokens=engine.context_tokens,
@@ -77,6 +80,23 @@ def test_an_invented_answer_has_no_sources_but_the_sources_own_line_is_there() -
     assert not answer.supported and said == "It was built by Napoleon in 1799."
     assert labelled == f"{NOT_SUPPORTED} “The family ticket costs 22 euros.” [1]"
     assert answer.citations == (answer.source_line,) and answer.citations[0].attributed_by == "llavero"
+
+
+def test_a_claim_that_is_no_amount_where_one_is_asked_for_is_shown_with_the_line_that_has_one() -> None:
+    page = chunk("The family ticket costs 22 euros.\nWheelchairs are borrowed at the ticket desk.", file="visit.pdf")
+    claim = "Wheelchairs are borrowed from the porter"
+    *_, answer = answerer(ScriptedEngine(f"{claim} [1]."), chunks=[page]).ask(QUESTION)
+    assert isinstance(answer, Answer)
+    said, doubt = answer.text.split("\n\n")
+    assert said == f"{claim} [1]." and not answer.citations[0].verified
+    assert doubt == f"{NOT_VERIFIED} “The family ticket costs 22 euros.” [1]"
+    assert answer.citations[-1] == answer.source_line
+
+
+def test_a_claim_of_the_kind_that_is_asked_for_stands_alone() -> None:
+    for claim in ("A family pays 22 euros at the door [1].", "The family ticket costs 22 euros [1]."):
+        _, answer, _ = asked(claim)
+        assert answer.text == claim
 
 
 def test_a_rambling_model_is_cut_and_closed() -> None:

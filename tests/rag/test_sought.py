@@ -40,3 +40,11 @@ def test_who_issued_a_paper_stands_at_its_head_without_the_words_of_a_company() 
 @pytest.mark.parametrize("name", ["Sanjung Realiti Sdn. Bhd.", "D.I.Y. (M) SDN BHD"])
 def test_a_companys_name_is_one_sentence(name: str) -> None:
     assert list(sentences(name)) == [(0, len(name))]
+
+
+def test_where_a_line_has_the_thing_sought_other_files_lines_without_it_are_not_shown() -> None:
+    prices = Chunk(content_hash="a", path="/a.html", kind="text", ordinal=0, text="Family ticket: 22.00 euros")
+    desk = Chunk(content_hash="b", path="/b.html", kind="text", ordinal=0, text="Ask at the desk for a family ticket.")
+    chosen = choose("What does a family ticket cost?", [prices, desk], most=4, least_gain=-1.0)
+    assert [each.hit for each in chosen] == [0]
+    assert len(choose("What is a family ticket?", [prices, desk], most=4, least_gain=-1.0)) == 2

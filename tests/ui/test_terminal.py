@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.answer import Answer, Event, Token
 from ui import terminal
 
 
@@ -55,3 +56,23 @@ def test_progress_on_a_terminal_rewrites_its_line_and_leaves_no_rest() -> None:
     line.show("a long line", final=False)
     line.show("short", final=True)
     assert stream.getvalue() == "\ra long line\rshort      \n"
+
+
+def answered(text: str) -> list[Event]:
+    answer = Answer(text=text, refused=False, citations=(), hits=(), model="m", milliseconds={"total": 1.0})
+    return [Token(text="It is "), Token(text="a guess [2]."), answer]
+
+
+def test_a_pipe_gets_the_checked_answer_once(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_answer(answered("It is a guess."), stream=True)
+    assert capsys.readouterr().out == "It is a guess.\n"
+
+
+def test_a_terminal_gets_the_answer_as_it_comes_and_is_told_what_the_check_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for checked, end in (("It is a guess [2]. \n\nMore", "\n\nMore\n"), ("It is.", "\n\nChecked against the sources:\nIt is.\n")):
+        screen = Terminal()
+        monkeypatch.setattr("sys.stdout", screen)
+        terminal.show_answer(answered(checked), stream=True)
+        assert screen.getvalue().replace(" \n", "\n") == "It is a guess [2]." + end
