@@ -2,6 +2,7 @@
 
     python benchmarks/train.py                          # pocket kit on this CPU: ALIGN and INSTRUCT, 5 rounds
     python benchmarks/train.py --shape 7b --device cuda # LLaVA-1.5-7B's shape with random weights, one big GPU
+    python benchmarks/train.py --shape 7b --layers 2    # its widths and pictures, two layers: what a CPU can bear
 
 Ways, taken in turns, round after round, medians reported:
 
@@ -54,8 +55,9 @@ from llava_model.projector import Projector
 from llava_model.stages import Stage, stage_of
 from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import TransformersTower, load_tower
-from llava_model.train import compile_layers
+from llava_model.train import compile_layers, flops
 from llava_model.trainable import learners, optimiser, set_up
+from llava_model.watching import peak_flops
 
 WORDS = ["a", "small", "red", "boat", "lies", "at", "the", "old", "pier", "while", "two", "people", "in", "yellow"]
 
@@ -86,6 +88,7 @@ class Bench:
 
     def __init__(self, chosen: argparse.Namespace, stage: str, folder: Path) -> None:
         self.device, self.shape, self.folder = torch.device(chosen.device), chosen.shape, folder
+        self.layers: int = chosen.layers
         self.autocast = chosen.dtype == "bfloat16"
         published = stage_of("pocket" if self.shape == "pocket" else "llava-1.5-lora", stage)  # type: ignore[arg-type]  # checked
         lora = published.lora and replace(published.lora, dropout=0.0)
@@ -95,11 +98,14 @@ class Bench:
         self.mixture = Mixture([(SampleFile.open(folder / "samples.jsonl"), 1.0)])
         self.steps = -(-chosen.count // chosen.batch)
         self.compiling: list[float] = []
+        self.operations = 0.0  # of an epoch, padding, attention's own products and the tower left out
 
     def model(self) -> LlavaModel:
         """The same weights every time."""
         torch.manual_seed(0)
-        return (_pocket() if self.shape == "pocket" else _seven_billion(self.tokenizer)).to(self.device)
+        if self.shape == "pocket":
+            return _pocket().to(self.device)
+        return _seven_billion(self.tokenizer, self.device, self.layers).to(self.device)
 
     def ours(self, layout: Any, *, warm: bool, compiled: bool = False) -> tuple[float, float]:
         """Seconds of the steps, and the last loss."""
@@ -107,6 +113,7 @@ class Bench:
         if self.device.type == "cpu":
             model.language.set_attn_implementation("eager")  # type: ignore[operator]  # what stage_run does
         set_up(model, self.stage)
+        self.operations = self._operations(model)
         model.train()
         cache_folder = self.folder / "features"
         if not warm:
@@ -127,6 +134,12 @@ class Bench:
         cache.fill(images)
         loss = self._epoch(model, cache, layout)
         return time.perf_counter() - started, loss
+
+    def _operations(self, model: LlavaModel) -> float:
+        encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
+        examples = [encoder.encode(self.mixture[pair]) for pair in self.mixture.epoch(seed=0, epoch=0)]
+        a_token, a_target = flops(model, self.stage)
+        return a_token * sum(len(each.ids) for each in examples) + a_target * sum(sum(each.learned) for each in examples)
 
     def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
         """All steps → the last one's loss."""
@@ -237,8 +250,8 @@ def _pocket() -> LlavaModel:
     )
 
 
-def _seven_billion(tokenizer: Any) -> LlavaModel:
-    """LLaVA-1.5-7B: CLIP ViT-L/14-336, two-layer projector, Vicuna's shape; SmolLM2's words."""
+def _seven_billion(tokenizer: Any, device: torch.device, layers: int) -> LlavaModel:
+    """LLaVA-1.5-7B: CLIP ViT-L/14-336, two-layer projector, Vicuna's shape; SmolLM2's words. `layers` of 32."""
     from transformers import AutoModelForCausalLM, CLIPVisionConfig, CLIPVisionModel, LlamaConfig
 
     config = LlavaConfig()
@@ -247,10 +260,10 @@ def _seven_billion(tokenizer: Any) -> LlavaModel:
         patch_size=14, projection_dim=768,
     )  # fmt: skip
     text = LlamaConfig(
-        hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32, vocab_size=49_160,
+        hidden_size=4096, intermediate_size=11008, num_hidden_layers=layers, num_attention_heads=32, vocab_size=49_160,
         max_position_embeddings=4096,
     )  # fmt: skip
-    with torch.device("cuda"):
+    with device:
         tower = CLIPVisionModel(vision).to(torch.bfloat16)
         language = AutoModelForCausalLM.from_config(text, dtype=torch.bfloat16)
     return LlavaModel(
@@ -294,8 +307,13 @@ def measure(chosen: argparse.Namespace, stage: str) -> dict[str, Any]:
         name: round(statistics.median(t / o for t, o in zip(seconds["trainer"], each, strict=True)), 2)
         for name, each in seconds.items()
     }
+    peak = peak_flops(bench.device)
+    utilisation = {
+        name: round(bench.operations / statistics.median(each) / peak, 3) for name, each in seconds.items() if peak
+    }
     return {
         "stage": stage,
+        "utilisation": utilisation,  # MFU: of the GPU's peak, where that is known
         "samples_per_second": {name: round(rate, 2) for name, rate in rates.items()},
         "over_trainer": ratios,
         "last_losses": {name: round(loss, 6) for name, loss in losses.items()},
@@ -310,6 +328,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--stages", nargs="+", default=["align", "instruct"], choices=["align", "instruct"])
     arguments.add_argument("--shape", default="pocket", choices=["pocket", "7b"])
+    arguments.add_argument("--layers", type=int, default=32, help="of the 7b shape's language model")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"], help="of both sides")
     arguments.add_argument("--count", type=int, default=64, help="samples in a round")
@@ -324,7 +343,8 @@ def main() -> None:
             f"median of {chosen.rounds}"
         )
         for name, rate in result["samples_per_second"].items():
-            print(f"  {name:8} {rate:8.2f} samples a second  {result['over_trainer'][name]:.2f} × trainer")
+            mfu = f"  MFU {result['utilisation'][name]:.0%}" if result["utilisation"] else ""
+            print(f"  {name:8} {rate:8.2f} samples a second  {result['over_trainer'][name]:.2f} × trainer{mfu}")
     print(
         json.dumps(
             {"device": chosen.device, "shape": chosen.shape, "threads": torch.get_num_threads(), "results": results}

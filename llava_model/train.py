@@ -134,7 +134,7 @@ class _Training:
             model.language.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]  # transformers'
         if settings.compile:
             compile_layers(model.language)
-        self.flops = _flops(model, stage)
+        self.flops = flops(model, stage)
         found = optimiser(learners(model), stage, fused=not self._sharded())
         prefix = None if self._sharded() else FrozenPrefix(model)
         self.module, self.optimizer = self.accelerator.prepare(_Pass(model, prefix=prefix), found)
@@ -309,7 +309,7 @@ def _layers(language: nn.Module) -> list[nn.Module]:
     return max(lists, key=len, default=[])
 
 
-def _flops(model: LlavaModel, stage: Stage) -> tuple[float, float]:
+def flops(model: LlavaModel, stage: Stage) -> tuple[float, float]:
     """Floating-point operations a token (without output layer) and a target (its output layer), both directions.
 
     Two for each weight forward, two backward for what lies before it, two more where it learns itself; attention's

@@ -58,7 +58,7 @@ class Meter:
 
     def __init__(self, *, steps: int, flops_per_token: float, flops_per_target: float, device: torch.device) -> None:
         self._steps, self._flops = steps, (flops_per_token, flops_per_target)
-        self._peak = _peak(device)
+        self._peak = peak_flops(device)
         self._recent: deque[tuple[float, int, int, int]] = deque(maxlen=_WINDOW + 1)
         self._recent.append((time.perf_counter(), 0, 0, 0))
 
@@ -97,8 +97,8 @@ class Meter:
         )
 
 
-def _peak(device: torch.device) -> float | None:
-    """Of all GPUs of the run together."""
+def peak_flops(device: torch.device) -> float | None:
+    """Dense bfloat16 operations a second of all GPUs of the run together; None where that is not known."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)

@@ -84,10 +84,9 @@ def choose(
 
 def _telling(chosen: Sequence[Chosen]) -> list[Chosen]:
     """Without the lines of later files that have nothing of what is sought, where others have it: they mislead."""
-    fits = [each.fit for each in chosen]
-    if not any(fit == 1 for fit in fits):
+    if not any(each.fit == 1 for each in chosen):
         return list(chosen)
-    return [each for each in chosen if each.fit == 1 or each.hit == chosen[0].hit]
+    return [each for each in chosen if each.fit >= _AT_THE_HEAD or each.hit == chosen[0].hit]
 
 
 def _chosen(rival: _Rival, gain: float) -> Chosen:

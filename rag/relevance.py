@@ -2,7 +2,8 @@
 
 For each hit: the share of the question's rare words, numbers and dates that it holds; how far its words, and for
 pictures its looks, stand above what this library says to questions it cannot answer (`rag.background`).
-A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability. What a picture network
+A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability; a file that says nothing of
+what the question names loses by it ("the king of Norway" is no king penguin). What a picture network
 calls a picture and what the picture looks like are two readings of one opinion, so they weigh differently together.
 """
 

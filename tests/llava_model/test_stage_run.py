@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from training_world import write_samples
 
-from llava_model.checkpoint import ADAPTER, PROJECTOR_FILE
+from llava_model.checkpoint import ADAPTER, PROJECTOR_FILE, load_trained
 from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
 from llava_model.evaluation.weights import parts_in
 from llava_model.kits.errors import KitError
@@ -102,3 +102,16 @@ def test_an_adapter_that_the_next_stage_would_lose_is_refused(
         train("second", tmp_path / "first")
     assert "--to merged" in " ".join(refused.value.__notes__)
     assert not list((tmp_path / "second").glob("checkpoint-*"))
+
+
+def test_qlora_trains_an_adapter_under_weights_in_4_bits(
+    train: Callable[..., TrainReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    monkeypatch.setitem(globals(), "STAGE", replace(STAGE, lora=Lora(rank=2, alpha=4, quantize="nf4")))
+    checkpoint = train("run").checkpoint
+    learned = load_file(checkpoint / ADAPTER / "adapter_model.safetensors")
+    assert learned and all(tensor.isfinite().all() for tensor in learned.values())
+    assert all(tensor.any() for name, tensor in learned.items() if "lora_B" in name)  # they start as zeros
+    whole = load_trained(checkpoint, language=tmp_path / "language", vision=tmp_path / "vision", dtype=torch.float32)
+    assert all(parameter.dtype == torch.float32 for parameter in whole.language.parameters())
