@@ -139,7 +139,9 @@ class Bench:
         encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
         examples = [encoder.encode(self.mixture[pair]) for pair in self.mixture.epoch(seed=0, epoch=0)]
         a_token, a_target = flops(model, self.stage)
-        return a_token * sum(len(each.ids) for each in examples) + a_target * sum(sum(each.learned) for each in examples)
+        return a_token * sum(len(each.ids) for each in examples) + a_target * sum(
+            sum(each.learned) for each in examples
+        )
 
     def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
         """All steps → the last one's loss."""

@@ -29,7 +29,7 @@ class Lora:
     dropout: float = 0.0
     """On the adapters' inputs, while training."""
     quantize: Literal["none", "nf4"] = "none"
-    """`nf4` holds the frozen weights in 4 bits (QLoRA; needs bitsandbytes and a GPU)."""
+    """`nf4` holds the frozen weights in 4 bits (QLoRA; needs bitsandbytes)."""
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:

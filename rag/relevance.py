@@ -2,9 +2,9 @@
 
 For each hit: the share of the question's rare words, numbers and dates that it holds; how far its words, and for
 pictures its looks, stand above what this library says to questions it cannot answer (`rag.background`).
-A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability; a file that says nothing of
-what the question names loses by it ("the king of Norway" is no king penguin). What a picture network
-calls a picture and what the picture looks like are two readings of one opinion, so they weigh differently together.
+A logistic function of the three, with the numbers in `RelevanceSettings`, gives a probability; a file that says
+nothing of what the question names loses by it ("the king of Norway" is no king penguin). What a picture network calls
+a picture and what the picture looks like are two readings of one opinion, so they weigh differently together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,9 +93,7 @@ def _strange(names: Sequence[str], hits: Sequence[Hit]) -> dict[str, float]:
     held: dict[str, frozenset[str]] = {}
     for hit in hits:
         held[hit.chunk.content_hash] = held.get(hit.chunk.content_hash, frozenset()) | chunk_terms(hit.chunk)
-    return {
-        file: sum(not likeness(name, terms) for name in names) / max(1, len(names)) for file, terms in held.items()
-    }
+    return {file: sum(not likeness(name, terms) for name in names) / max(1, len(names)) for file, terms in held.items()}
 
 
 def _own_evidence(

@@ -76,7 +76,10 @@ def train(
     ] = None,
     gradient_checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing")] = False,
     quantize: Annotated[
-        str, typer.Option("--quantize", help="none, or nf4: frozen weights in 4 bits under LoRA (QLoRA, on a GPU).")
+        str,
+        typer.Option(
+            "--quantize", help="none, or nf4: frozen weights in 4 bits under LoRA (QLoRA; a GPU, or slowly a CPU)."
+        ),
     ] = "none",
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the language model's layers.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard")] = False,

@@ -9,7 +9,17 @@ from indexing.filters import Filter
 from indexing.records import Chunk
 from indexing.store import Row
 from llava_model.serving.engine import Turn
-from rag.answer import NOT_SUPPORTED, NOT_VERIFIED, NOTHING_FOUND, NOTHING_TO_READ, Answer, Answerer, Event, Retrieved, Token
+from rag.answer import (
+    NOT_SUPPORTED,
+    NOT_VERIFIED,
+    NOTHING_FOUND,
+    NOTHING_TO_READ,
+    Answer,
+    Answerer,
+    Event,
+    Retrieved,
+    Token,
+)
 from rag.errors import GeneratorUnreachableError
 from rag.generator import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
@@ -24,9 +34,7 @@ CHUNKS = (
 QUESTION = "What does a family ticket cost?"
 
 
-def answerer(
-    engine: ScriptedEngine, settings: RagSettings | None = None, chunks: Sequence[Chunk] = CHUNKS
-) -> Answerer:
+def answerer(engine: ScriptedEngine, settings: RagSettings | None = None, chunks: Sequence[Chunk] = CHUNKS) -> Answerer:
     return Answerer(
         Retriever(MemoryStore(rows(*chunks)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
         LlaveroChatModel(engine=engine),

@@ -71,7 +71,10 @@ def test_a_pipe_gets_the_checked_answer_once(capsys: pytest.CaptureFixture[str])
 def test_a_terminal_gets_the_answer_as_it_comes_and_is_told_what_the_check_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for checked, end in (("It is a guess [2]. \n\nMore", "\n\nMore\n"), ("It is.", "\n\nChecked against the sources:\nIt is.\n")):
+    for checked, end in (
+        ("It is a guess [2]. \n\nMore", "\n\nMore\n"),
+        ("It is.", "\n\nChecked against the sources:\nIt is.\n"),
+    ):
         screen = Terminal()
         monkeypatch.setattr("sys.stdout", screen)
         terminal.show_answer(answered(checked), stream=True)
