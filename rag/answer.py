@@ -6,6 +6,7 @@ model is asked at all.
 """
 
 import contextvars
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,9 @@ class Answerer:
         line = source_line(prompt.evidence, question=asked)
         doubt = "" if refused or line is None else _doubt(cited, line, asked)
         return Answer(
-            text=f"{cited.text}\n\n{doubt} “{line.quote}” [{line.marker}]" if doubt and line else cited.text,
+            text=f"{cited.text}\n\n{doubt} “{_in_a_sentence(line.quote)}” [{line.marker}]"
+            if doubt and line
+            else cited.text,
             refused=refused,
             citations=(*cited.citations, line) if doubt and line else cited.citations,
             hits=_evidence_first(prompt.evidence, retrieval.hits),
@@ -218,6 +221,11 @@ def _doubt(cited: Cited, line: Citation, question: str) -> str:
     if seeks is None or any(each.verified for each in cited.citations):
         return ""
     return NOT_VERIFIED if seeks.fit(take_markers(cited.text)[0]) < 1 <= seeks.fit(line.quote) else ""
+
+
+def _in_a_sentence(quote: str) -> str:
+    """A table's row without its bars: "| Family | €22.00 |" → "Family · €22.00"."""
+    return re.sub(r"\s*\|\s*", " · ", quote.strip("| ")) if quote.startswith("|") else quote
 
 
 def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Hit, ...]:

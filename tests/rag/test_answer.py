@@ -101,6 +101,12 @@ def test_a_claim_that_is_no_amount_where_one_is_asked_for_is_shown_with_the_line
     assert answer.citations[-1] == answer.source_line
 
 
+def test_a_row_of_a_table_is_quoted_without_its_bars() -> None:
+    table = chunk("| Ticket | Price |\n| --- | --- |\n| Family ticket | 22 euros |", file="visit.html", kind="table")
+    *_, answer = answerer(ScriptedEngine("Napoleon built it [1]."), chunks=[table]).ask(QUESTION)
+    assert isinstance(answer, Answer) and answer.text.endswith("“Family ticket · 22 euros” [1]")
+
+
 def test_a_claim_of_the_kind_that_is_asked_for_stands_alone() -> None:
     for claim in ("A family pays 22 euros at the door [1].", "The family ticket costs 22 euros [1]."):
         _, answer, _ = asked(claim)
