@@ -36,6 +36,10 @@ _LEAST_LINES = 3
 _LEAST_SCORE = 0.5
 _SAMPLES = 5
 _MOST_PIECES = 3_000
+tiny_is_zero = False
+"""Whether numbers below 1e-38 count as zero. The detector's weights hold so many of them that some processors take four
+times as long for it (136 ms a look instead of 36). ONNX Runtime sets this for all that the thread computes from the
+process's first session on, so only a reader's process turns it on, where nothing else is computed."""
 _lock = threading.Lock()
 
 
@@ -100,11 +104,7 @@ def _detector() -> Any:
 
 @cache
 def _session(pattern: str) -> Any:
-    """One of the wheel's networks, on one thread.
-
-    Numbers below 1e-38 count as zero: the detector's weights hold so many that some processors take four times as
-    long (136 ms a look instead of 36). ONNX Runtime takes this from the first session of a process alone.
-    """
+    """One of the wheel's networks, on one thread."""
     import onnxruntime
     import rapidocr
 
@@ -112,7 +112,8 @@ def _session(pattern: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    if tiny_is_zero:
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
     (network,) = models.glob(pattern)
     return onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
 
@@ -120,7 +121,8 @@ def _session(pattern: str) -> Any:
 @cache
 def _engine() -> Any:
     """One engine for the process, one thread: the pool runs as many workers as there are cores."""
-    _session("*_cls_*.onnx")  # the smallest, for what the first session decides
+    if tiny_is_zero:
+        _session("*_cls_*.onnx")  # the smallest: the first session decides
     from rapidocr import RapidOCR
 
     return RapidOCR(

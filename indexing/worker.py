@@ -46,10 +46,12 @@ def main() -> None:
 def _answer(
     request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
 ) -> dict[str, Any]:
+    from indexing import ocr
     from indexing.readers import read
     from indexing.readers.codec import reading_to_json
     from indexing.readers.spool import Spool
 
+    ocr.tiny_is_zero = True
     pages = 0
 
     def on_page() -> None:

@@ -1,5 +1,8 @@
 """RapidOCR with our turning and ordering, on pages drawn on the spot."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -61,3 +64,20 @@ def test_rows_become_one_block_with_line_breaks() -> None:
     (block, *_) = read(receipt()).blocks(page=3)
     assert block.page == 3
     assert block.text == "\n".join(line.text for line in block.lines)
+
+
+PROBE = """
+import sys, numpy as np
+from indexing import ocr
+ocr.tiny_is_zero = sys.argv[1] == "reader"
+ocr.read_words(np.full((64, 200, 3), 255, np.uint8))
+print(float(np.float32(1e-40) * np.float32(1.0)) == 0.0)
+"""
+
+
+@pytest.mark.parametrize(("process", "zero"), [("reader", "True"), ("other", "False")])
+def test_only_a_readers_process_takes_tiny_numbers_for_zero(process: str, zero: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, process], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert run.stdout.split()[-1] == zero
