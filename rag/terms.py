@@ -211,6 +211,7 @@ _ALSO_CALLED = {
     asked: frozenset(content_terms(written))
     for asked, written in {
         "heavy": "weight weighs weighing kg kilograms grams pounds tonnes",
+        "weigh": "weight heavy kg kilograms grams pounds tonnes",
         "tall": "height high metres",
         "high": "height tall",
         "wide": "width",

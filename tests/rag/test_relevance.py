@@ -115,7 +115,9 @@ def test_the_right_date_in_another_writing_comes_first() -> None:
 
 def test_other_names_of_an_attribute_count() -> None:
     heavy = [found("Zefira Duo: Weight 62 kg", 0.5), found("Zefira Duo: Colour red", 0.5, file="b")]
-    assert "Weight" in rerank("How heavy is the Zefira Duo?", heavy, share=0.5)[0].chunk.text
+    for question in ("How heavy is the Zefira Duo?", "What does the Zefira Duo weigh?"):
+        assert "Weight" in rerank(question, heavy, share=0.5)[0].chunk.text
+        assert judge(question, heavy, BACKGROUND, SETTINGS).reason == ""
 
 
 def test_without_a_share_the_order_stays() -> None:
