@@ -6,7 +6,6 @@ model is asked at all.
 """
 
 import contextvars
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from PIL import Image
 from indexing.filters import EVERYTHING, Filter
 from indexing.records import Chunk, Hit
 from llava_model.serving.engine import Turn
+from rag.bars import without_bars
 from rag.citations import Citation, Cited, cite, source_line, take_markers
 from rag.history import Resolved, resolve
 from rag.langchain import LlaveroChatModel, messages_of
@@ -182,7 +182,7 @@ class Answerer:
         line = source_line(prompt.evidence, question=asked)
         doubt = "" if refused or line is None else _doubt(cited, line, asked)
         return Answer(
-            text=f"{cited.text}\n\n{doubt} “{_in_a_sentence(line.quote)}” [{line.marker}]"
+            text=f"{cited.text}\n\n{doubt} “{without_bars(line.quote)}” [{line.marker}]"
             if doubt and line
             else cited.text,
             refused=refused,
@@ -221,11 +221,6 @@ def _doubt(cited: Cited, line: Citation, question: str) -> str:
     if seeks is None or any(each.verified for each in cited.citations):
         return ""
     return NOT_VERIFIED if seeks.fit(take_markers(cited.text)[0]) < 1 <= seeks.fit(line.quote) else ""
-
-
-def _in_a_sentence(quote: str) -> str:
-    """A table's row without its bars: "| Family | €22.00 |" → "Family · €22.00"."""
-    return re.sub(r"\s*\|\s*", " · ", quote.strip("| ")) if quote.startswith("|") else quote
 
 
 def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from indexing.records import Chunk
 from llava_model.data.schema import Sample, to_record
+from rag.bars import cells, is_rule
 from rag.generation_source import held_out_documents
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
@@ -28,7 +29,6 @@ PROMPT = PromptSettings(examples=False, max_passages=6, later_file=0.1, least_ga
 """As the GROUND stage is trained (recipes/pocket): no worked example, a handful of passages."""
 
 _LABELLED = re.compile(r"^\W*(?P<label>[^\W\d_][^:|\n]{1,40}?)\s*:\s+(?P<value>[^\n|]{1,70})$")
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}[\s|:-]*$")
 _ARTICLES = frozenset({"a", "an", "the"})
 _MOST_LABEL_WORDS, _MOST_VALUE_WORDS, _MOST_OF_A_TABLE = 4, 8, 24
 
@@ -101,14 +101,14 @@ def _cells(chunk: Chunk) -> Iterator[tuple[str, str]]:
     if chunk.kind != "table":
         return
     rows = [line for line in chunk.text.splitlines() if line.strip()]
-    rule = next((place for place, line in enumerate(rows) if _RULE.match(line)), None)
+    rule = next((place for place, line in enumerate(rows) if is_rule(line)), None)
     if not rule:
         return
-    header = _split(rows[rule - 1])
+    header = cells(rows[rule - 1])
     if any(character.isdigit() for name in header for character in name):  # a first row of values, not of names
         return
     asked = 0
-    for row in map(_split, rows[rule + 1 :]):
+    for row in map(cells, rows[rule + 1 :]):
         for column, cell in list(zip(header, row, strict=False))[1:]:
             named = content_terms(column) and content_terms(row[0]) and len(row[0].split()) <= _MOST_VALUE_WORDS
             if named and _is_value(cell) and asked < _MOST_OF_A_TABLE:
@@ -125,10 +125,6 @@ def _of_cell(column: str, row: str, document: str) -> str:
 
 def _is_value(text: str) -> bool:
     return 0 < len(text.split()) <= _MOST_VALUE_WORDS and bool(content_terms(text)) and "://" not in text
-
-
-def _split(row: str) -> list[str]:
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip().strip("|"))]
 
 
 def _small(label: str) -> str:

@@ -6,13 +6,13 @@ the boxes to mark on the page. Small models answer well from a handful of the ri
 everything, so the prompt is made of passages and the citations quote them.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from indexing.records import Box, Chunk, Line
+from rag.bars import cells, is_rule
 from rag.terms import content_terms, fold, sentences
 
 
@@ -91,31 +91,24 @@ def _same_row(left: Passage, right: Passage) -> bool:
     return len(right.lines) == 1 and u0 > x0 and u1 > x1 and overlap > 0.5 * min(y1 - y0, v1 - v0)
 
 
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
-
-
 def _looks_like_table(text: str) -> bool:
-    return any(_RULE.match(line) and "|" in line for line in text.splitlines()[:4])
+    return any(map(is_rule, text.splitlines()[:4]))
 
 
 def _table_rows(chunk: Chunk) -> tuple[Passage, ...]:
     """Each row with its column names spelled out: `Aurora 500: Price 329 EUR, Weight 6.1 kg`."""
     written = [line for line in chunk.text.splitlines() if line.strip()]
-    rule = next((i for i, line in enumerate(written) if _RULE.match(line)), None)
-    header = _cells(written[rule - 1]) if rule else []
+    rule = next((i for i, line in enumerate(written) if is_rule(line)), None)
+    header = cells(written[rule - 1]) if rule else []
     lines = _lines_of_rows(written, chunk.lines)
     found = []
     for i, line in enumerate(written):
         if rule is not None and i in (rule - 1, rule):
             continue
-        text = _spelled_out(header, _cells(line)) if rule is not None and i > rule and "|" in line else line
+        text = _spelled_out(header, cells(line)) if rule is not None and i > rule and "|" in line else line
         if any(sign.isalnum() for sign in text):
             found.append(Passage(quote=line.strip(), text=text.strip(), lines=lines[i]))
     return tuple(found)
-
-
-def _cells(row: str) -> list[str]:
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", row.strip().strip("|"))]
 
 
 def _spelled_out(header: Sequence[str], cells: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
+from rag.bars import without_bars
 from ui import draw, plain
 from ui.faults import expected_faults
 from ui.terminal import shorten
@@ -106,7 +107,7 @@ def _picture(bench: "Workbench", source: Source) -> None:
     if content is not None:
         st.image(content, width="stretch", alt=f"{Path(source.chunk.path).name}, {place_words(source.chunk)}")
     else:
-        st.html(plain.tag("div", shorten(plain.without_bars(source.quote or source.chunk.text), 260), "leaf"))
+        st.html(plain.tag("div", shorten(without_bars(source.quote or source.chunk.text), 260), "leaf"))
 
 
 def _words(source: Source) -> str:
@@ -117,7 +118,7 @@ def _words(source: Source) -> str:
         plain.tag("div", place_words(source.chunk), "place"),
     ]
     if source.quote:
-        parts.append(plain.tag("div", f"“{shorten(plain.without_bars(source.quote), 220)}”", "quote"))
+        parts.append(plain.tag("div", f"“{shorten(without_bars(source.quote), 220)}”", "quote"))
     if source.verified is not None:
         parts.append(_seal(source.verified))
     return plain.wrap("div", parts, "card")
@@ -187,7 +188,7 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(plain.tag("div", plain.without_bars(source.quote), "quotation") + _seal(bool(source.verified)))
+        st.html(plain.tag("div", without_bars(source.quote), "quotation") + _seal(bool(source.verified)))
     if source.verified is False:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(plain.tag("p", doubt, "quiet small"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from rag.bars import without_bars
 from ui import gallery, plain, scope, shared, starters, terminal
 from ui.answering import AnswerView, RunningAnswer
 from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
@@ -220,7 +221,7 @@ def _draw_doubt(answer: "Answer") -> None:
     place = terminal.location(Path(line.path).name, line.page) if line else ""
     shared.notice(
         "No source bears this answer out word for word. Check it before you use it.",
-        f"The nearest words in the library: “{plain.without_bars(line.quote)}” ({place})" if line else "",
+        f"The nearest words in the library: “{without_bars(line.quote)}” ({place})" if line else "",
         tone="warn",
     )
 

@@ -10,11 +10,12 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
+from rag.bars import cells, is_row, is_rule
+
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
 _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(.*)$")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*)$")
-_RULE = re.compile(r"^\s*\|(?:\s*:?-+:?\s*\|)+\s*$")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _CODE = re.compile(r"`([^`\n]+)`")
 _HIDDEN = frozenset((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF, *range(0x80, 0xA0)))
@@ -65,28 +66,13 @@ def paragraphs(text: str, css_class: str = "") -> str:
 def passage(text: str, css_class: str) -> str:
     """Untrusted text with its line breaks; rows between bars, as tables are kept, become a table."""
     parts: list[str] = []
-    for is_row, lines in groupby(visible(text).strip().split("\n"), key=_is_row):
-        if is_row:
-            rows = [_cells(line) for line in lines if not _RULE.match(line)]
+    for tabular, lines in groupby(visible(text).strip().split("\n"), key=is_row):
+        if tabular:
+            rows = [cells(line) for line in lines if not is_rule(line)]
             parts.append(wrap("table", [wrap("tr", [tag("td", cell) for cell in row]) for row in rows]))
         else:
             parts.append(tag("div", "\n".join(lines)))
     return wrap("div", parts, css_class)
-
-
-def without_bars(text: str) -> str:
-    """`| Softener | 4 months |` → `Softener · 4 months`; other lines stay as they are."""
-    lines = [line for line in text.split("\n") if not _RULE.match(line)]
-    return "\n".join(" · ".join(filter(None, _cells(line))) if _is_row(line) else line for line in lines)
-
-
-def _is_row(line: str) -> bool:
-    line = line.strip()
-    return len(line) > 1 and line.startswith("|") and line.endswith("|")
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def answer(text: str, markers: Collection[int] = (), *, look: str = "") -> str:
