@@ -3,6 +3,7 @@
     python benchmarks/train.py                          # pocket kit on this CPU: ALIGN and INSTRUCT, 5 rounds
     python benchmarks/train.py --shape 7b --device cuda # LLaVA-1.5-7B's shape with random weights, one big GPU
     python benchmarks/train.py --shape 7b --layers 2    # its widths and pictures, two layers: what a CPU can bear
+    python benchmarks/train.py --shape 7b --count-only  # no step is run: how many operations either side needs
 
 Ways, taken in turns, round after round, medians reported:
 
@@ -11,6 +12,10 @@ Ways, taken in turns, round after round, medians reported:
     warm     Llavero with the features of an earlier epoch or run
     compiled warm, with --compile: the layers are compiled before the clock starts, and what that takes is told
     other    warm, in the layout that is not the default on this device (packed on a CPU, padded on a GPU)
+
+With the ratios stands how many operations the trainer needs for each of ours. A greater ratio is better use of the
+machine (no padding's memory traffic, no pictures decoded, compiled layers); where operations are all that limits both
+sides, as they are on a large GPU, the ratios come near to it.
 
 A round is the same optimiser steps over the same samples. Samples are drawn from a seed: captions of 5 to 25 words
 under an instruction (ALIGN), conversations of one to five turns with answers of 3 to 60 words (INSTRUCT), as long and
@@ -98,7 +103,8 @@ class Bench:
         self.mixture = Mixture([(SampleFile.open(folder / "samples.jsonl"), 1.0)])
         self.steps = -(-chosen.count // chosen.batch)
         self.compiling: list[float] = []
-        self.operations = 0.0  # of an epoch, padding, attention's own products and the tower left out
+        self.operations = 0.0  # of an epoch, ours with warm features
+        self.trainers_operations = 0.0
 
     def model(self) -> LlavaModel:
         """The same weights every time."""
@@ -113,7 +119,7 @@ class Bench:
         if self.device.type == "cpu":
             model.language.set_attn_implementation("eager")  # type: ignore[operator]  # what stage_run does
         set_up(model, self.stage)
-        self.operations = self._operations(model)
+        self.count(model)
         model.train()
         cache_folder = self.folder / "features"
         if not warm:
@@ -135,13 +141,23 @@ class Bench:
         loss = self._epoch(model, cache, layout)
         return time.perf_counter() - started, loss
 
-    def _operations(self, model: LlavaModel) -> float:
+    def count(self, model: LlavaModel) -> None:
+        """Floating-point operations of an epoch: ours, of real tokens and supervised logits; the trainer's, of padded
+        tokens, all logits and the tower. A common beginning that is computed once counts as computed."""
+        assert model.tower is not None
         encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
         examples = [encoder.encode(self.mixture[pair]) for pair in self.mixture.epoch(seed=0, epoch=0)]
         a_token, a_target = flops(model, self.stage)
-        return a_token * sum(len(each.ids) for each in examples) + a_target * sum(
-            sum(each.learned) for each in examples
-        )
+        shape: Any = model.language.config
+        an_attention = 3 * 4 * shape.hidden_size * shape.num_hidden_layers  # products of two tokens, forward and back
+        lengths = [len(example.ids) for example in examples]
+        batches = [lengths[at : at + self.stage.batch] for at in range(0, len(lengths), self.stage.batch)]
+        padded = [max(batch) for batch in batches for _ in batch]
+        tower = 2 * sum(each.numel() for each in model.tower.parameters()) * model.tower.grid**2 * len(examples)
+        targets = sum(sum(each.learned) for each in examples)
+        squares, padded_squares = (sum(length**2 for length in each) for each in (lengths, padded))
+        self.operations = a_token * sum(lengths) + a_target * targets + an_attention * squares
+        self.trainers_operations = (a_token + a_target) * sum(padded) + an_attention * padded_squares + tower
 
     def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
         """All steps → the last one's loss."""
@@ -284,6 +300,8 @@ def measure(chosen: argparse.Namespace, stage: str) -> dict[str, Any]:
     """All rounds of one stage."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(chosen, stage, Path(folder))
+        if chosen.count_only:
+            return _counted(bench, stage)
         default, other = ("padded", "packed") if bench.device.type == "cpu" else ("packed", "padded")
         ways: dict[str, Callable[[], tuple[float, float]]] = {
             "trainer": bench.trainer,
@@ -315,12 +333,24 @@ def measure(chosen: argparse.Namespace, stage: str) -> dict[str, Any]:
     }
     return {
         "stage": stage,
+        "operations": round(bench.trainers_operations / bench.operations, 2),
         "utilisation": utilisation,  # MFU: of the GPU's peak, where that is known
         "samples_per_second": {name: round(rate, 2) for name, rate in rates.items()},
         "over_trainer": ratios,
         "last_losses": {name: round(loss, 6) for name, loss in losses.items()},
         "seconds_of_the_first_compiled_epoch": round(max(bench.compiling), 1),
         "load_before_each_round": loads,
+    }
+
+
+def _counted(bench: Bench, stage: str) -> dict[str, Any]:
+    bench.device = torch.device("meta")  # shapes without numbers
+    bench.count(bench.model())
+    return {
+        "stage": stage,
+        "operations": round(bench.trainers_operations / bench.operations, 2),
+        "teraflops_a_sample": round(bench.operations / len(bench.mixture.files[0]) / 1e12, 3),
+        "samples_per_second": {},
     }
 
 
@@ -336,14 +366,16 @@ def main() -> None:
     arguments.add_argument("--count", type=int, default=64, help="samples in a round")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--count-only", action="store_true", help="count operations, run nothing")
     chosen = arguments.parse_args()
     DTYPE = chosen.dtype
     results = [measure(chosen, stage) for stage in chosen.stages]
     for result in results:
         print(
             f"{result['stage']}: {chosen.count} samples a round, batch {chosen.batch}, {chosen.dtype}, "
-            f"median of {chosen.rounds}"
+            + ("counted, not run" if chosen.count_only else f"median of {chosen.rounds}")
         )
+        print(f"  operations: the trainer needs {result['operations']:.2f} for each of ours")
         for name, rate in result["samples_per_second"].items():
             mfu = f"  MFU {result['utilisation'][name]:.0%}" if result["utilisation"] else ""
             print(f"  {name:8} {rate:8.2f} samples a second  {result['over_trainer'][name]:.2f} × trainer{mfu}")

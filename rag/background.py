@@ -30,6 +30,21 @@ QUESTIONS = (
     "What does the enzyme do?",
     "How long do elephants live?",
     "What is the tax rate in Norway?",
+    "Which river is the longest?",
+    "How is a fever treated?",
+    "What does the goalkeeper wear?",
+    "How many strings has a harp?",
+    "When was the treaty signed?",
+    "Why do leaves turn red?",
+    "How do I bake bread?",
+    "Which planet has rings?",
+    "What is the capital of Mongolia?",
+    "How fast can a cheetah run?",
+    "Who invented the telephone?",
+    "What is a hash table?",
+    "How do I plant tulips?",
+    "Which shares fell yesterday?",
+    "How does a jury decide?",
 )
 PICTURES = (
     "a trombone",
@@ -47,6 +62,21 @@ PICTURES = (
     "a laptop computer",
     "a zebra",
     "a volcano",
+    "a sewing machine",
+    "a scarecrow",
+    "a bowl of cherries",
+    "a motorcycle race",
+    "a kitchen",
+    "a butterfly",
+    "a parachute",
+    "a tank",
+    "a waterfall",
+    "a fire hydrant",
+    "a bulldozer",
+    "a pair of shoes",
+    "a racing car",
+    "a spider",
+    "a windmill",
 )
 _LEAST_SPREAD = 0.02  # a library of one chunk has hardly any spread
 _DEVIATIONS_PER_MAD = 1.4826  # makes the median distance estimate a normal distribution's deviation
@@ -65,7 +95,7 @@ class Level:
 
 
 def measure(store: Store, embedder: Embedder) -> Mapping[Channel, Level]:
-    """The background of each vector channel; a channel that finds nothing is left out. Takes some 30 searches."""
+    """The background of each vector channel; a channel that finds nothing is left out. Takes some 60 searches."""
     levels: dict[Channel, Level] = {}
     if "text" in store.channels:
         levels |= _level(store, "text", embedder.embed_questions(QUESTIONS))

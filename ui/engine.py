@@ -279,8 +279,8 @@ def _load_embedder(kit: Kit, device: str) -> "Embedder":
         return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
     from indexing.embedding.pocket import PocketEmbedder
 
-    adapter = trained_weights(kit.name).joint_space
-    return PocketEmbedder(kit.path("vision"), kit.path("text"), adapter=adapter, device=device)
+    joint_space = trained_weights(kit.name).joint_space
+    return PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=joint_space, device=device)
 
 
 def _build_answerer(bench: Workbench) -> "Answerer":

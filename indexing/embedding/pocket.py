@@ -1,8 +1,8 @@
 """The pocket kit's embedder: an ImageNet classifier and a sentence encoder, joined without training (ConSE) or with.
 
     pixels ─► EfficientNet ─► 1000 probabilities ─► mean of the class names' sentence vectors ─┐
-                         └──► features, stages ─► adapter, if any (adds to the mean) ──────────┴─► unit vector
-    words  ─► the same sentence encoder ─► adapter, if any ─► unit vector in the same space
+                         └──► features, stages ─► joint space, if any (adds to the mean) ──────┴─► unit vector
+    words  ─► the same sentence encoder ─► joint space, if any ─► unit vector in the same space
 
 From "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (Norouzi et al., 2014). The
 mean of all class vectors is subtracted on both sides; without it everything resembles everything.
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexing.embedding.adapter import TEMPERATURE, Adapter, load_adapter, look
 from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.device import pick_device
+from indexing.embedding.joint_space import TEMPERATURE, JointSpace, load_joint_space, look
 from indexing.embedding.memory import keep_freed_memory
 from indexing.embedding.network import load_classifier, scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
@@ -35,15 +35,15 @@ BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture
 
 
 class PocketEmbedder:
-    """EfficientNet and MiniLM behind the `Embedder` protocol; both spaces have MiniLM's width."""
+    """EfficientNet and MiniLM behind the `Embedder` protocol. Texts have MiniLM's width, pictures the joint space's."""
 
-    def __init__(self, vision: Path, text: Path, *, adapter: Path | None = None, device: str = "auto") -> None:
+    def __init__(self, vision: Path, text: Path, *, joint_space: Path | None = None, device: str = "auto") -> None:
         """Load both networks from their folders.
 
         Args:
             vision: a timm folder (`config.json`, `model.safetensors`) of a classifier of ImageNet's classes.
             text: a sentence encoder's folder.
-            adapter: trained for exactly these networks, in one of the formats of adapter.py.
+            joint_space: fitted for exactly these networks, in the format of joint_space.py.
             device: "auto", "cpu", "cuda" …
         """
         self.preprocess = PREPROCESS
@@ -59,12 +59,14 @@ class PocketEmbedder:
         class_vectors_KD = class_vectors(self._sentences, self._classes, entries)
         self._centre_D = class_vectors_KD.mean(0)
         self._class_vectors_KD = self._tensor(class_vectors_KD - self._centre_D)
-        self._adapter: Adapter | None = None
-        if adapter is not None:
-            self._adapter = load_adapter(
-                adapter, network=self._network, dimensions=self.clip_dimensions, device=self.device
+        self._joint: JointSpace | None = None
+        self.name = "pocket-1"
+        if joint_space is not None:
+            self._joint = load_joint_space(
+                joint_space, network=self._network, dimensions=self.text_dimensions, device=self.device
             )
-        self.name = "pocket-1" if self._adapter is None else f"pocket-1+{self._adapter.name}"
+            self.clip_dimensions = self._joint.dimensions
+            self.name = f"pocket-1+{self._joint.name}"
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
         """Unit vectors, and the classes above 5 % as labels, at most five each."""
@@ -82,10 +84,10 @@ class PocketEmbedder:
         return ImageEmbedding(vectors_BD=vectors_BD, labels=tuple(labels))
 
     def embed_image_queries(self, texts: Sequence[str]) -> Vectors:
-        """Sentence vectors relative to the mean class, mapped by the adapter if there is one, scaled to length 1."""
+        """Sentence vectors relative to the mean class, of unit length; in the joint space, if there is one."""
         relative_BD: Vectors = self._sentences.encode(texts) - self._centre_D
-        if self._adapter is not None:
-            relative_BD = self._adapter.queries(relative_BD)
+        if self._joint is not None:
+            return self._joint.queries(relative_BD)
         vectors_BD: Vectors = relative_BD / np.linalg.norm(relative_BD, axis=-1, keepdims=True)
         return vectors_BD
 
@@ -102,8 +104,8 @@ class PocketEmbedder:
 
         seen = look(self._network, pixels_BHWC, self._scale_C, self._shift_C)
         vectors_BD = (seen.logits_BK / TEMPERATURE).softmax(-1) @ self._class_vectors_KD
-        if self._adapter is not None:
-            vectors_BD = self._adapter.images(seen, vectors_BD)
+        if self._joint is not None:
+            return self._joint.images(seen, vectors_BD), seen.logits_BK
         return torch.nn.functional.normalize(vectors_BD, dim=-1), seen.logits_BK
 
     def _named(self, classes: Sequence[int], probabilities: Sequence[float]) -> tuple[Label, ...]:

@@ -18,7 +18,9 @@ _ROWS = 16
 _MOSTLY_FLAT = 0.65
 """Share of equal neighbours along a few rows. Photographs have 0.02–0.61 (median 0.12), nineteen in twenty of Open
 Clipart's drawings more than 0.62, scanned and rendered pages mostly more than 0.7."""
-_HARDLY_SQUARE = 1.1
+_SAME_COLOUR = 6
+"""Levels of 255 by which a cut-out's corners may differ: true of 2 in 500 photographs and of nine in ten cut-outs."""
+_WHITE = (255, 255, 255)
 _MAX_ASPECT = 32  # beyond it, "shortest" would blow a thin strip up to gigabytes before cropping it
 
 
@@ -29,15 +31,29 @@ def crop(preprocess: Preprocess, image: Image.Image) -> Pixels:
     is: open_clip would resize the palette's indices.
     """
     rgb = image if image.mode == "RGB" else image.convert("RGB")
-    if preprocess.whole_drawings and _is_long(rgb) and is_drawn(rgb):
-        preprocess = replace(preprocess, mode="longest", resize_to=preprocess.size, fill=255)
+    border = (preprocess.fill,) * 3
+    if preprocess.whole_drawings:
+        ground = plain_ground(rgb)
+        if ground or is_drawn(rgb):
+            preprocess = replace(preprocess, mode="longest", resize_to=preprocess.size)
+            border = ground or _WHITE
     if preprocess.mode == "shortest":
         rgb = _middle_of_a_strip(rgb)
     size = _resized(preprocess, rgb.size)
     if preprocess.crop_first and preprocess.mode == "shortest" and _shrinks(rgb.size, size):
         return np.asarray(_cropped_first(preprocess, rgb, size))
     resized = rgb.resize(size, _FILTERS[preprocess.interpolation])
-    return np.asarray(_centre(preprocess, resized))
+    return np.asarray(_centre(preprocess, resized, border))
+
+
+def plain_ground(image: Image.Image) -> tuple[int, int, int] | None:
+    """The colour that an RGB picture stands on, if its four corners agree: what is cut out, printed or on a page."""
+    right, bottom = image.width - 1, image.height - 1
+    corners = np.array([image.getpixel(place) for place in ((0, 0), (right, 0), (0, bottom), (right, bottom))])
+    if (np.ptp(corners, axis=0) > _SAME_COLOUR).any():
+        return None
+    red, green, blue = np.median(corners, axis=0).astype(int).tolist()
+    return red, green, blue
 
 
 def is_drawn(image: Image.Image) -> bool:
@@ -48,10 +64,6 @@ def is_drawn(image: Image.Image) -> bool:
     rows = [int((row + 0.5) * height / _ROWS) for row in range(_ROWS)]
     lines = [np.asarray(image.crop((0, y, width, y + 1)))[0] for y in rows]
     return float(np.mean([(line[1:] == line[:-1]).all(-1).mean() for line in lines])) > _MOSTLY_FLAT
-
-
-def _is_long(image: Image.Image) -> bool:
-    return max(image.size) > _HARDLY_SQUARE * min(image.size)
 
 
 def _resized(preprocess: Preprocess, size: tuple[int, int]) -> tuple[int, int]:
@@ -81,7 +93,7 @@ def _cropped_first(preprocess: Preprocess, image: Image.Image, resized: tuple[in
     return image.resize((side, side), _FILTERS[preprocess.interpolation], box=kept)
 
 
-def _centre(preprocess: Preprocess, image: Image.Image) -> Image.Image:
+def _centre(preprocess: Preprocess, image: Image.Image, border: tuple[int, int, int]) -> Image.Image:
     """Cut what is too long; border what is too short."""
     size, (width, height) = preprocess.size, image.size
     if (width, height) == (size, size):
@@ -89,7 +101,7 @@ def _centre(preprocess: Preprocess, image: Image.Image) -> Image.Image:
     left, top = _offset(preprocess, width), _offset(preprocess, height)
     if width >= size and height >= size:
         return image.crop((left, top, left + size, top + size))
-    canvas = Image.new("RGB", (size, size), (preprocess.fill,) * 3)
+    canvas = Image.new("RGB", (size, size), border)
     canvas.paste(image, (left, top))
     return canvas
 

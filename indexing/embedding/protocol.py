@@ -29,7 +29,7 @@ class Preprocess:
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     fill: int = 0  # colour of the border in mode "longest"
     rounding: Literal["torchvision", "nearest"] = "torchvision"  # of sizes and offsets in mode "shortest"
-    whole_drawings: bool = False  # drawings that are no squares are bordered with white instead of cropped
+    whole_drawings: bool = False  # drawings, pages and cut-outs are bordered with their ground instead of cropped
     crop_first: bool = False  # mode "shortest" resizes what the crop keeps alone; a few pixels differ by one step
 
     def crop(self, image: Image.Image) -> Pixels:

@@ -5,20 +5,20 @@ Legend: N pictures, P inputs of the joint space, K ImageNet's classes.
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 _BATCH = 16
-_RECIPE = 3  # counted up when the inputs change, so that no stale ones are read
+_RECIPE = 5  # counted up when the inputs change, so that no stale ones are read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,19 +29,12 @@ class Features:
     logits_NK: Array
 
 
-def _as_it_is(picture: Image.Image) -> Image.Image:
-    return picture
-
-
-VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {"as it is": _as_it_is, "mirrored": ImageOps.mirror}
-
-
-def picture_features(vision: Path, files: Sequence[Path], cache: Path, *, view: str = "as it is") -> Features:
+def picture_features(vision: Path, files: Sequence[Path], cache: Path) -> Features:
     """From `cache` where they were made before from the same pictures by the same network."""
-    stored = cache / f"{_fingerprint(vision, files, view)}.npz"
+    stored = cache / f"{_fingerprint(vision, files)}.npz"
     if not stored.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        inputs_NP, logits_NK = _extract(vision, files, VIEWS[view])
+        inputs_NP, logits_NK = _extract(vision, files)
         partial = stored.with_name(f".{stored.stem}.partial.npz")
         np.savez(partial, inputs=inputs_NP, logits=logits_NK)
         partial.replace(stored)
@@ -49,18 +42,18 @@ def picture_features(vision: Path, files: Sequence[Path], cache: Path, *, view: 
         return Features(inputs_NP=arrays["inputs"], logits_NK=arrays["logits"])
 
 
-def _fingerprint(vision: Path, files: Sequence[Path], view: str) -> str:
-    digest = hashlib.sha256(f"{_RECIPE} {view}".encode())
+def _fingerprint(vision: Path, files: Sequence[Path]) -> str:
+    digest = hashlib.sha256(f"{_RECIPE}".encode())
     digest.update((vision / "model.safetensors").read_bytes())
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:24]
 
 
-def _extract(vision: Path, files: Sequence[Path], view: Callable[[Image.Image], Image.Image]) -> tuple[Array, Array]:
+def _extract(vision: Path, files: Sequence[Path]) -> tuple[Array, Array]:
     import torch
 
-    from indexing.embedding.adapter import inputs, look
+    from indexing.embedding.joint_space import inputs, look
     from indexing.embedding.network import load_classifier, scale_and_shift
     from indexing.embedding.pocket import PREPROCESS
 
@@ -69,7 +62,7 @@ def _extract(vision: Path, files: Sequence[Path], view: Callable[[Image.Image], 
     scale_C, shift_C = scale_and_shift(colours["mean"], colours["std"], "cpu")
     made, logits = [], []
     for start in range(0, len(files), _BATCH):
-        pixels = np.stack([PREPROCESS.crop(_opened(file, view)) for file in files[start : start + _BATCH]])
+        pixels = np.stack([PREPROCESS.crop(_opened(file)) for file in files[start : start + _BATCH]])
         with torch.inference_mode():
             seen = look(network, torch.from_numpy(pixels), scale_C, shift_C)
             made.append(inputs(seen).numpy())
@@ -79,6 +72,6 @@ def _extract(vision: Path, files: Sequence[Path], view: Callable[[Image.Image], 
     return np.concatenate(made), np.concatenate(logits)
 
 
-def _opened(file: Path, view: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _opened(file: Path) -> Image.Image:
     with Image.open(file) as picture:
-        return view(picture.convert("RGB"))
+        return picture.convert("RGB")

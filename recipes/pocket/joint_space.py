@@ -3,11 +3,13 @@
     python recipes/pocket/joint_space.py --data build/pocket-data --out joint_space.safetensors
 
 Kernel ridge regression in closed form, no seed needed: from what the frozen classifier saw in a picture to the sentence
-vector of its caption (and a little of its tags), both relative to the mean class and partly whitened. Every picture of
-the training sets is stored, projected and in 8 bits, but for those too close to a held-out one. Beforehand 15 % of the
-groups of clip art are held back once more, and the score on them is printed.
+vector of its caption (and a little of its tags), and back from a caption to what its pictures look like. Sentence
+vectors are relative to the mean class and partly whitened. Every picture of the training sets is stored, projected and
+in 8 bits, but for those too close to a held-out one. Beforehand a quarter of the groups of clip art is held back, each
+quarter once, and the score on them is printed.
 
-Legend: N pictures, P inputs, R width after the projection, D width of a vector, K classes.
+Legend: N pictures, M captions, P inputs, R width after the projection, Q width of looks, D width of a word vector,
+E the same, narrowed, K classes.
 """
 
 import argparse
@@ -20,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from indexing.embedding.adapter import TEMPERATURE
 from indexing.embedding.classes import class_vectors, imagenet_classes
+from indexing.embedding.joint_space import NUMBERS, TEMPERATURE, JointSpace
 from indexing.embedding.text import SentenceEncoder
 from recipes.pocket.features import Array, picture_features
 from recipes.pocket.leakage import too_close
@@ -39,6 +41,8 @@ SETS = {
 _HELD_OUT = "clipart/held_out"  # looked at only to keep its neighbours out of the fit
 _TAGS_ALONE = "clipart/other_language"  # titles nobody asks for in English; the tags are English
 _MAX_TAGS = 6
+_BLOCKS = ((1280, 1.3), (1000, 1.0), (3 * 320, 1.0), (3 * 112, 1.0), (192, 0.6), (1280, 1.0))
+"""Width and weight of features, classes, two stages, colours and the features where they are strongest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +55,13 @@ class Settings:
     tags: float = 0.3  # their part in a caption's vector
     classes_weight: float = 3.0  # of the class mixture beside the learned part; less costs photographs their places
     width: int = 304  # R; the kit's own weights stay below 20 MB together
-    validation: float = 0.15  # of the groups of clip art
+    looks_width: int = 127  # Q; with a sentence vector's 384 and the number of nearness 512
+    looks_weight: float = 0.6
+    words_width: int = 192  # E, of the words that looks are learned from
+    word_sharpness: float = 1.5
+    word_ridge: float = 0.3
+    nearness_weight: float = 0.3
+    parts: int = 4  # of the groups of clip art, each held back once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,32 +106,63 @@ class Words:
 
 
 def fit(pictures: Pictures, text_map_DD: Array, settings: Settings) -> dict[str, Any]:
-    """The tensors of the joint space, in 8 and 16 bits where that is enough; adapter.py reads them."""
+    """The tensors of the joint space, in 8 and 16 bits where that is enough; `JointSpace` computes with them."""
     shift_P, scale_P = standardisation(pictures.inputs_NP)
     unit_NP = unit((pictures.inputs_NP - shift_P) * scale_P)
-    _, axes_PP = np.linalg.eigh(unit_NP.T @ unit_NP)
-    projection = in_bytes(axes_PP[:, ::-1][:, : settings.width].T)
+    projection = in_bytes(first_axes(unit_NP, np.ones(len(unit_NP)), settings.width).T)
     stored = in_bytes(unit(unit_NP @ back(*projection).T))
-    likeness_NN = kernel(back(*stored), back(*stored), settings.sharpness)
-    likeness_NN[np.diag_indices_from(likeness_NN)] += settings.ridge / pictures.weights_N
+    narrow_NR = back(*stored)
     words_ND = unit(pictures.answers_ND @ text_map_DD)
-    words_ND -= np.average(words_ND, axis=0, weights=pictures.weights_N)  # what is like nothing stored learns nothing
-    answers = in_bytes(np.linalg.solve(likeness_NN, words_ND))
-    tensors: dict[str, Any] = {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)}
-    for name, (values, factors) in {"projection": projection, "stored": stored, "answers": answers}.items():
+    answers = in_bytes(regress(narrow_NR, words_ND, pictures.weights_N, settings.sharpness, settings.ridge))
+    looks = _looks(narrow_NR, unit(pictures.captions_ND @ text_map_DD), pictures.weights_N, settings)
+    stacks = {"projection": projection, "stored": stored, "answers": answers} | looks.pop("stacks")
+    tensors: dict[str, Any] = {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)} | looks
+    for name, (values, factors) in stacks.items():
         tensors |= {name: values, f"{name}.factors": factors}
-    numbers = {"sharpness": settings.sharpness, "classes_weight": settings.classes_weight}
-    return tensors | {name: np.array([value], dtype=np.float32) for name, value in numbers.items()}
+    return tensors | {name: np.array([getattr(settings, name)], dtype=np.float32) for name in NUMBERS}
+
+
+def _looks(narrow_NR: Array, words_ND: Array, weights_N: Array, settings: Settings) -> dict[str, Any]:
+    """From a caption to what its pictures look like; pictures of one caption count as their mean."""
+    centre_R = np.average(narrow_NR, axis=0, weights=weights_N).astype(np.float32)
+    looks_RQ = first_axes(unit(narrow_NR - centre_R), weights_N, settings.looks_width).astype(np.float16)
+    narrow_DE = first_axes(words_ND, weights_N, settings.words_width).astype(np.float16)
+    looks_NQ = unit((narrow_NR - centre_R) @ looks_RQ.astype(np.float32))
+    words_NE = unit(words_ND @ narrow_DE.astype(np.float32))
+    _, firsts_M, whose_N = np.unique(words_NE.round(4), axis=0, return_index=True, return_inverse=True)
+    weights_M = np.bincount(whose_N.ravel(), weights=weights_N).astype(np.float32)
+    looks_MQ = np.zeros((len(firsts_M), looks_NQ.shape[1]), dtype=np.float32)
+    np.add.at(looks_MQ, whose_N.ravel(), looks_NQ * weights_N[:, None])
+    looks_MQ /= weights_M[:, None]
+    captions = in_bytes(words_NE[firsts_M])
+    pictured = in_bytes(regress(back(*captions), looks_MQ, weights_M, settings.word_sharpness, settings.word_ridge))
+    stacks = {"captions": captions, "pictured": pictured}
+    return {"narrow": narrow_DE, "looks.centre": centre_R, "looks": looks_RQ, "stacks": stacks}
+
+
+def regress(given_NR: Array, wanted_ND: Array, weights_N: Array, sharpness: float, ridge: float) -> Array:
+    """Kernel ridge regression's coefficients (N, D); of what is like nothing given it predicts zero, the mean."""
+    likeness_NN = kernel(given_NR, given_NR, sharpness)
+    likeness_NN[np.diag_indices_from(likeness_NN)] += ridge / weights_N
+    solved_ND: Array = np.linalg.solve(likeness_NN, wanted_ND - np.average(wanted_ND, axis=0, weights=weights_N))
+    return solved_ND
+
+
+def first_axes(rows_NR: Array, weights_N: Array, count: int) -> Array:
+    """(R, count): the directions in which the rows are largest."""
+    _, axes_RR = np.linalg.eigh((rows_NR * weights_N[:, None].astype(np.float32)).T @ rows_NR)
+    axes: Array = axes_RR[:, ::-1][:, :count]
+    return axes
 
 
 def standardisation(inputs_NP: Array) -> tuple[Array, Array]:
-    """Shift and scale, such that every block of inputs (features, classes, stages, colours) weighs the same."""
-    blocks = np.cumsum([1280, 1000, 3 * 320, 3 * 112])
+    """Shift and scale, such that every block of inputs weighs what `_BLOCKS` says, however wide it is."""
     shift_P = inputs_NP.mean(0)
     scales = []
-    for block in np.split(inputs_NP, blocks, axis=1):
+    ends = np.cumsum([width for width, _ in _BLOCKS])
+    for block, (width, weight) in zip(np.split(inputs_NP, ends[:-1], axis=1), _BLOCKS, strict=True):
         floor = 0.1 * block.std()  # an input that hardly ever varies is not blown up
-        scales.append(1 / (block.std(0) + floor + 1e-6) / np.sqrt(block.shape[1]))
+        scales.append(weight / (block.std(0) + floor + 1e-6) / np.sqrt(width))
     return shift_P, np.concatenate(scales).astype(np.float32)
 
 
@@ -207,29 +248,36 @@ _ARRAYS = ("inputs_NP", "classes_ND", "captions_ND", "answers_ND", "weights_N")
 
 
 def validated(pictures: Pictures, text_map_DD: Array, settings: Settings) -> float:
-    """Recall@10 of the validation part's captions, fitted on the rest."""
+    """Recall@10 of clip art's own captions, each part of the groups searched in a space fitted on all the rest."""
     groups = sorted({group for group in pictures.groups if group})
     random.Random(1).shuffle(groups)
-    held = set(groups[: int(len(groups) * settings.validation)])
-    inside = np.array([group in held for group in pictures.groups])
-    tensors = fit(pictures.some(~inside), text_map_DD, settings)
-    _, firsts = np.unique(pictures.captions_ND[inside].round(5), axis=0, return_index=True)  # each caption once
-    gallery = pictures.some(np.flatnonzero(inside)[np.sort(firsts)])
-    similar = unit(gallery.captions_ND @ text_map_DD) @ embedded(tensors, gallery).T
-    ranks = (similar > np.diag(similar)[:, None]).sum(1)
-    log.info("validation: %d drawings, recall@10 %.3f", len(ranks), (ranks < 10).mean())
-    return float((ranks < 10).mean())
+    part_of = {group: number % settings.parts for number, group in enumerate(groups)}
+    parts = np.array([part_of.get(group, -1) for group in pictures.groups])
+    scores = []
+    for part in range(settings.parts):
+        inside = parts == part
+        space = joint_space(fit(pictures.some(~inside), text_map_DD, settings))
+        _, firsts = np.unique(pictures.captions_ND[inside].round(5), axis=0, return_index=True)  # each caption once
+        gallery = pictures.some(np.flatnonzero(inside)[np.sort(firsts)])
+        similar = space.queries(gallery.captions_ND) @ embedded(space, gallery).T
+        scores.append(float(((similar > np.diag(similar)[:, None]).sum(1) < 10).mean()))
+        log.info("part %d: %d drawings, recall@10 %.3f", part + 1, len(similar), scores[-1])
+    return sum(scores) / len(scores)
 
 
-def embedded(tensors: dict[str, Any], pictures: Pictures) -> Array:
-    """Unit vectors of pictures, as the product's adapter makes them."""
-    unit_NP = unit((pictures.inputs_NP - tensors["shift"]) * tensors["scale"])
-    narrow_NR = unit(unit_NP @ back(tensors["projection"], tensors["projection.factors"]).T)
-    stored_MR = back(tensors["stored"], tensors["stored.factors"])
-    learned_ND = kernel(narrow_NR, stored_MR, float(tensors["sharpness"][0])) @ back(
-        tensors["answers"], tensors["answers.factors"]
-    )
-    return unit(learned_ND + tensors["classes_weight"] * (pictures.classes_ND @ tensors["text_map"].astype(np.float32)))
+def joint_space(tensors: dict[str, Any]) -> JointSpace:
+    """As the product reads it."""
+    import torch
+
+    return JointSpace("fitted", {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in tensors.items()})
+
+
+def embedded(space: JointSpace, pictures: Pictures) -> Array:
+    """Pictures in the joint space."""
+    import torch
+
+    vectors_ND: Array = space.place(torch.from_numpy(pictures.inputs_NP), torch.from_numpy(pictures.classes_ND)).numpy()
+    return vectors_ND
 
 
 def train(data: Path, kit: Path, out: Path, settings: Settings) -> None:
@@ -249,7 +297,7 @@ def train(data: Path, kit: Path, out: Path, settings: Settings) -> None:
     partial = out.with_name(f".{out.name}.partial")
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}  # safetensors ignores strides
     save_file(
-        tensors, partial, metadata={"fit": f"{settings}, validation recall@10 {score:.3f}"}
+        tensors, partial, metadata={"fit": f"{settings}, recall@10 in parts {score:.3f}"}
     )  # one: the order of several is random
     partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(out)

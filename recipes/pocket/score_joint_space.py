@@ -1,6 +1,6 @@
 """Text→image retrieval with the pocket kit's embedder, with and without a joint space, through the product's own code.
 
-    python recipes/pocket/score_joint_space.py --data build/pocket-data --adapter joint_space.safetensors
+    python recipes/pocket/score_joint_space.py --data build/pocket-data --joint-space joint_space.safetensors
 
 Held-out clip art (400 titles and as many pictures), Tux Paint's stamps (538; the question is the description as it
 stands), and the sample collection's questions about pictures. Intervals: 95 %, bootstrap over questions.
@@ -86,12 +86,12 @@ def _opened(file: Path) -> Image.Image:
         return picture.convert("RGB")
 
 
-def score(data: Path, adapter: Path | None) -> dict[str, Any]:
+def score(data: Path, joint_space: Path | None) -> dict[str, Any]:
     """All scores of one embedder."""
     from llava_model.kits import find
 
     kit = find("pocket")
-    embedder = PocketEmbedder(kit.path("vision"), kit.path("text"), adapter=adapter, device="cpu")
+    embedder = PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=joint_space, device="cpu")
     scores: dict[str, Any] = {"embedder": embedder.name}
     for name, file in {"held-out clip art": "clipart/held_out.jsonl", "stamps": "stamps/test.jsonl"}.items():
         ranks_N = text_to_image(embedder, data / file)
@@ -103,11 +103,11 @@ def main() -> int:
     """The command: one JSON document on stdout."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("build/pocket-data"))
-    parser.add_argument("--adapter", type=Path, default=None, help="scored beside the space without one")
+    parser.add_argument("--joint-space", type=Path, default=None, help="scored beside the space without one")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    adapters = [None] if chosen.adapter is None else [None, chosen.adapter]
-    print(json.dumps([score(chosen.data, adapter) for adapter in adapters], indent=1))
+    spaces = [None] if chosen.joint_space is None else [None, chosen.joint_space]
+    print(json.dumps([score(chosen.data, space) for space in spaces], indent=1))
     return 0
 
 

@@ -112,24 +112,10 @@ def test_no_pictures_give_no_vectors(embedder: PocketEmbedder) -> None:
     assert empty.vectors_BD.shape == (0, 24) and empty.labels == ()
 
 
-def test_an_adapter_adds_a_linear_function_of_the_features(
-    folders: tuple[Path, Path], classes: np.ndarray, pixels: np.ndarray, tmp_path: Path
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    weight, bias = torch.randn(24, 1280, generator=generator) * 0.01, torch.randn(24, generator=generator)
-    save_file({"weight": weight, "bias": bias}, tmp_path / "stamps.safetensors")
-    embedder = PocketEmbedder(*folders, adapter=tmp_path / "stamps.safetensors", device="cpu")
-    features, logits = plain_network(folders[0], pixels)
-    mixed = (logits / 1.5).softmax(-1).numpy() @ (classes - classes.mean(0)) + (features @ weight.T + bias).numpy()
-    expected = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
-    np.testing.assert_allclose(embedder.embed_images(pixels).vectors_BD, expected, atol=1e-5)
-    assert embedder.name == "pocket-1+stamps"
-
-
-def test_an_adapter_of_another_shape_is_refused_with_both_shapes(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    save_file({"weight": torch.zeros(24, 512), "bias": torch.zeros(24)}, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match=r"\(24, 512\).*\(24, 1280\)"):
-        PocketEmbedder(*folders, adapter=tmp_path / "a.safetensors", device="cpu")
+def test_a_joint_space_of_another_shape_is_refused_with_both_shapes(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    save_file({"text_map": torch.zeros(16, 16), "shift": torch.zeros(512)}, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match=r"\(512,\).*\(24, 24\)"):
+        PocketEmbedder(*folders, joint_space=tmp_path / "a.safetensors", device="cpu")
 
 
 def test_a_network_with_other_classes_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

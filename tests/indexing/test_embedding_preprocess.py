@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from indexing.embedding.preprocess import is_drawn, plain_ground
 from indexing.embedding.protocol import Preprocess
 
 Mode = Literal["shortest", "longest", "squash"]
@@ -124,8 +125,24 @@ def test_a_drawing_is_seen_whole_and_a_photograph_at_its_centre(size: tuple[int,
     np.testing.assert_array_equal(whole.crop(noise), replace(whole, whole_drawings=False).crop(noise))
 
 
-def test_a_square_drawing_and_a_line_of_one_pixel_stay_as_they_were() -> None:
+def test_a_square_drawing_is_seen_whole_too() -> None:
     whole = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True)
-    plain = replace(whole, whole_drawings=False)
-    for image in (drawing(300, 290), Image.new("RGB", (1, 50), "red")):
-        np.testing.assert_array_equal(whole.crop(image), plain.crop(image))
+    seen, cut = whole.crop(drawing(300, 300)), replace(whole, whole_drawings=False).crop(drawing(300, 300))
+    assert (seen[:, 0] == 255).all()  # the margin
+    assert (cut[:, 0] == (200, 0, 0)).all()
+
+
+def test_what_stands_on_plain_ground_is_seen_whole_though_it_is_a_photograph() -> None:
+    whole = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True)
+    cut_out = Image.new("RGB", (400, 300), (20, 20, 30))
+    cut_out.paste(picture(396, 296), (2, 2))
+    assert not is_drawn(cut_out) and plain_ground(cut_out) == (20, 20, 30)
+    expected = replace(whole, mode="longest", resize_to=224, whole_drawings=False).crop(cut_out).copy()
+    expected[:28] = expected[196:] = (20, 20, 30)
+    np.testing.assert_array_equal(whole.crop(cut_out), expected)
+
+
+def test_a_line_of_one_pixel_is_no_trouble() -> None:
+    whole = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True)
+    assert whole.crop(Image.new("RGB", (1, 50), "red")).shape == (224, 224, 3)
+    assert whole.crop(Image.new("RGB", (1, 1), "red")).shape == (224, 224, 3)

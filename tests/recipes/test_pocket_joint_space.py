@@ -6,12 +6,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.embedding.adapter import JointSpace, Seen, inputs
-from recipes.pocket.joint_space import Pictures, Settings, back, embedded, fit, in_bytes, unit, whitening_map
+from indexing.embedding.joint_space import Seen, inputs
+from recipes.pocket.joint_space import (
+    Pictures,
+    Settings,
+    back,
+    embedded,
+    fit,
+    in_bytes,
+    joint_space,
+    unit,
+    whitening_map,
+)
 from recipes.pocket.leakage import too_close
 from recipes.pocket.score_joint_space import ranks, recall
 
-WIDTH = 1280 + 1000 + 3 * 320 + 3 * 112 + 192  # what the network's outputs come to
+WIDTH = 1280 + 1000 + 3 * 320 + 3 * 112 + 192 + 1280  # what the network's outputs come to
 DIMENSIONS = 16
 
 
@@ -24,6 +34,7 @@ def seen(count: int, seed: int) -> Seen:
             torch.randn(count, 112, 4, 4, generator=generator),
             torch.randn(count, 320, 2, 2, generator=generator),
         ),
+        strongest_BF=torch.rand(count, 1280, generator=generator),
         features_BF=torch.rand(count, 1280, generator=generator),
         logits_BK=torch.randn(count, 1000, generator=generator),
     )
@@ -49,29 +60,55 @@ def pictures(outputs: Seen) -> Pictures:
     )
 
 
+SETTINGS = Settings(width=20, looks_width=9, words_width=12)
+
+
 @pytest.fixture(scope="module")
 def fitted(pictures: Pictures) -> dict[str, np.ndarray]:
-    return fit(pictures, whitening_map(pictures.captions_ND, 0.25), Settings(width=20))
+    return fit(pictures, whitening_map(pictures.captions_ND, 0.25), SETTINGS)
 
 
-def test_the_product_makes_the_vectors_that_the_fit_was_judged_by(
+def test_both_sides_have_one_width_and_unit_length(
     outputs: Seen, pictures: Pictures, fitted: dict[str, np.ndarray]
 ) -> None:
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in fitted.items()}
-    made = JointSpace("tiny", tensors).images(outputs, torch.from_numpy(pictures.classes_ND)).numpy()
+    space = joint_space(fitted)
+    made = space.images(outputs, torch.from_numpy(pictures.classes_ND)).numpy()
+    asked = space.queries(pictures.captions_ND)
     assert pictures.inputs_NP.shape == (24, WIDTH)
-    np.testing.assert_allclose(unit(made), embedded(fitted, pictures), atol=1e-4)
+    assert made.shape == asked.shape == (24, space.dimensions) == (24, DIMENSIONS + 9 + 1)
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate([made, asked]), axis=1), 1, atol=1e-5)
 
 
 def test_pictures_that_were_fitted_lie_next_to_their_captions(
     pictures: Pictures, fitted: dict[str, np.ndarray]
 ) -> None:
-    asked = unit(pictures.captions_ND @ fitted["text_map"].astype(np.float32))
-    assert (np.argmax(asked @ embedded(fitted, pictures).T, axis=1) == np.arange(24)).mean() > 0.9
+    space = joint_space(fitted)
+    similar = space.queries(pictures.captions_ND) @ embedded(space, pictures).T
+    assert (np.argmax(similar, axis=1) == np.arange(24)).mean() > 0.9
+
+
+def test_words_alone_and_looks_alone_find_their_pictures(pictures: Pictures, fitted: dict[str, np.ndarray]) -> None:
+    """Each of the two comparisons works by itself."""
+    space = joint_space(fitted)
+    asked, made = space.queries(pictures.captions_ND), embedded(space, pictures)
+    for part in (slice(DIMENSIONS), slice(DIMENSIONS, DIMENSIONS + 9)):
+        assert (np.argmax(asked[:, part] @ made[:, part].T, axis=1) == np.arange(24)).mean() > 0.6
+
+
+def test_pictures_of_one_caption_are_stored_once_as_words(pictures: Pictures) -> None:
+    twice = pictures.some([*range(24), *range(24)])
+    fitted = fit(twice, whitening_map(pictures.captions_ND, 0.25), SETTINGS)
+    assert len(fitted["stored"]) == 48 and len(fitted["captions"]) == 24
+
+
+def test_a_picture_near_to_every_caption_comes_later(pictures: Pictures, fitted: dict[str, np.ndarray]) -> None:
+    """The last number is minus its nearness, and a question's last number is positive."""
+    space = joint_space(fitted)
+    assert (embedded(space, pictures)[:, -1] < 0).all() and (space.queries(pictures.captions_ND)[:, -1] > 0).all()
 
 
 def test_fitting_twice_gives_the_same_bytes(pictures: Pictures, fitted: dict[str, np.ndarray]) -> None:
-    again = fit(pictures, whitening_map(pictures.captions_ND, 0.25), Settings(width=20))
+    again = fit(pictures, whitening_map(pictures.captions_ND, 0.25), SETTINGS)
     assert all(again[name].tobytes() == fitted[name].tobytes() for name in fitted)
 
 
