@@ -3,7 +3,9 @@
 import math
 import os
 import signal
+import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -205,43 +207,44 @@ def _watched(run: "StageRun", run_stage: Any) -> Any:
     accelerator = Accelerator(cpu=choose_device("auto").type == "cpu")
     earlier = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with _Bar(quiet=not accelerator.is_main_process) as bar:
-            return run_stage(
-                run,
-                accelerator=accelerator,
-                on_step=bar.step,
-                on_fill=bar.fill,
-                announce=bar.tell,
-                should_stop=stop.is_set,
-            )
+        line = _Line(quiet=not accelerator.is_main_process, compiled=run.settings.compile)
+        return run_stage(
+            run,
+            accelerator=accelerator,
+            on_step=line.step,
+            on_fill=line.fill,
+            announce=line.tell,
+            should_stop=stop.is_set,
+        )
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
 
-class _Bar:
-    """tqdm on a terminal, a line now and then elsewhere."""
+_LONG = 600  # seconds
+_SETTLED = 3  # steps after which the estimate means something
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
+
+class _Line:
+    """A line that rewrites itself on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, *, quiet: bool, compiled: bool) -> None:
+        self._quiet, self._compiled = quiet, compiled
         self._told = 0.0
 
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
     def tell(self, words: str) -> None:
-        if not self._quiet:
-            terminal.tell(words)
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+        terminal.tell(words)
 
     def fill(self, progress: "FillProgress") -> None:
         self._line(f"features of pictures: {progress.done:,} of {progress.total:,}", every=5.0)
 
     def step(self, metrics: "StepMetrics") -> None:
+        if metrics.step == _SETTLED and metrics.seconds_left > _LONG and not self._compiled:
+            self.tell("a long run: with --compile its steps are about 1.3 times as fast (it needs a C++ compiler)")
         words = (
             f"step {metrics.step:,}/{metrics.steps:,}  loss {metrics.loss:.4f}  rate {metrics.rate:.2e}  "
             f"{metrics.samples_per_second:.1f} samples/s  {metrics.tokens_per_second:,.0f} tokens/s"
@@ -251,9 +254,6 @@ class _Bar:
         self._line(f"{words}  {_clock(metrics.seconds_left)} left", every=2.0, last=metrics.step == metrics.steps)
 
     def _line(self, words: str, *, every: float, last: bool = False) -> None:
-        import sys
-        import time
-
         now = time.monotonic()
         if self._quiet or (now - self._told < every and not last):
             return
