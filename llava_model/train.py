@@ -55,7 +55,7 @@ class RunSettings:
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: less memory, a third more time."""
     compile: bool = False
-    """torch.compile on the language model's layers: 1.3 to 1.4 times the steps a second, on a CPU too, for half a minute."""
+    """torch.compile on the language model's layers: 1.3 to 1.4 times the steps a second, after half a minute."""
     tensorboard: bool = False
     """Also write TensorBoard's files; needs the extra."""
 

@@ -106,11 +106,17 @@ class MilvusStore:
         limit: int,
         filter: Filter = EVERYTHING,  # noqa: A002
     ) -> Found:
-        if channel not in _DENSE or channel not in self.channels:
-            raise StoreError(f"this store has no channel '{channel}' for vectors; it has {self.channels}")
-        if len(vector) != self._dimensions[channel]:
-            raise DimensionMismatchError(self._collection, self._dimensions[channel], len(vector))
-        return self._search(channel, vector, limit, expression(filter, also=[f"has_{channel} == true"]))
+        self._check_query(channel, len(vector))
+        if limit < 1:
+            return []
+        (found,) = self._search(channel, [vector], limit, expression(filter, also=[f"has_{channel} == true"]))
+        return _found(found)
+
+    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:  # noqa: D102
+        self._check_query(channel, *{len(vector) for vector in vectors})
+        condition = expression(EVERYTHING, also=[f"has_{channel} == true"])
+        answers = self._search(channel, list(vectors), 1, condition, fields=["id"])
+        return [float(hit["distance"]) for found in answers for hit in found]
 
     def search_words(  # noqa: D102
         self,
@@ -122,7 +128,10 @@ class MilvusStore:
         if "bm25" not in self.channels:
             raise StoreError(f"this store cannot search by words; its channels are {self.channels}")
         wanted = query_vector(query, self._rarity)
-        return self._search("bm25", wanted, limit, expression(filter)) if wanted else []
+        if limit < 1 or not wanted:
+            return []
+        (found,) = self._search("bm25", [wanted], limit, expression(filter))
+        return _found(found)
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:  # noqa: D102
         found: dict[str, Chunk] = {}
@@ -170,21 +179,28 @@ class MilvusStore:
             if vector is not None and vector.shape != (width,):
                 raise DimensionMismatchError(self._collection, width, vector.shape[-1])
 
-    def _search(self, channel: Channel, wanted: Any, limit: int, condition: str) -> Found:
-        if limit < 1:
-            return []
+    def _check_query(self, channel: Channel, *widths: int) -> None:
+        if channel not in _DENSE or channel not in self.channels:
+            raise StoreError(f"this store has no channel '{channel}' for vectors; it has {self.channels}")
+        for width in widths:
+            if width != self._dimensions[channel]:
+                raise DimensionMismatchError(self._collection, self._dimensions[channel], width)
+
+    def _search(
+        self, channel: Channel, wanted: list[Any], limit: int, condition: str, *, fields: list[str] = CHUNK_FIELDS
+    ) -> list[list[dict[str, Any]]]:
         with asking("search", self._collection):
-            answer = self._client.search(
+            answers: list[list[dict[str, Any]]] = self._client.search(
                 self._collection,
-                [wanted],
+                wanted,
                 anns_field=channel,
                 filter=condition,
                 limit=min(limit, _MAX_LIMIT),
-                output_fields=CHUNK_FIELDS,
+                output_fields=fields,
                 search_params={"metric_type": "IP"},
                 timeout=self._timeout,
             )
-        return [(to_chunk(hit["entity"]), float(hit["distance"])) for hit in answer[0]]
+        return answers
 
     def _scan(self, fields: list[str]) -> Iterator[Mapping[str, Any]]:
         """Every row, by slices of the id space (ids are hashes, so slices are about equal)."""
@@ -263,6 +279,10 @@ class MilvusStore:
 def _sound(ids: Sequence[str]) -> Iterator[str]:
     """Ids that can be ids: pymilvus quotes them as they are, and `') or (id != '` would be a filter."""
     return (each for each in ids if _ID.fullmatch(each))
+
+
+def _found(hits: Sequence[Mapping[str, Any]]) -> Found:
+    return [(to_chunk(hit["entity"]), float(hit["distance"])) for hit in hits]
 
 
 def _id_slices(rows: int) -> Iterator[str]:

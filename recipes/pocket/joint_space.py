@@ -114,16 +114,19 @@ def fit(pictures: Pictures, text_map_DD: Array, settings: Settings) -> dict[str,
     narrow_NR = back(*stored)
     words_ND = unit(pictures.answers_ND @ text_map_DD)
     answers = in_bytes(regress(narrow_NR, words_ND, pictures.weights_N, settings.sharpness, settings.ridge))
-    looks = _looks(narrow_NR, unit(pictures.captions_ND @ text_map_DD), pictures.weights_N, settings)
-    stacks = {"projection": projection, "stored": stored, "answers": answers} | looks.pop("stacks")
-    tensors: dict[str, Any] = {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)} | looks
-    for name, (values, factors) in stacks.items():
+    tensors, rows = _looks(narrow_NR, unit(pictures.captions_ND @ text_map_DD), pictures.weights_N, settings)
+    rows |= {"projection": projection, "stored": stored, "answers": answers}
+    tensors |= {"shift": shift_P, "scale": scale_P, "text_map": text_map_DD.astype(np.float16)}
+    for name, (values, factors) in rows.items():
         tensors |= {name: values, f"{name}.factors": factors}
     return tensors | {name: np.array([getattr(settings, name)], dtype=np.float32) for name in NUMBERS}
 
 
-def _looks(narrow_NR: Array, words_ND: Array, weights_N: Array, settings: Settings) -> dict[str, Any]:
-    """From a caption to what its pictures look like; pictures of one caption count as their mean."""
+def _looks(
+    narrow_NR: Array, words_ND: Array, weights_N: Array, settings: Settings
+) -> tuple[dict[str, Array], dict[str, tuple[Array, Array]]]:
+    """From a caption to what its pictures look like; pictures of one caption count as their mean. Tensors, and rows in
+    bytes with their factors."""
     centre_R = np.average(narrow_NR, axis=0, weights=weights_N).astype(np.float32)
     looks_RQ = first_axes(unit(narrow_NR - centre_R), weights_N, settings.looks_width).astype(np.float16)
     narrow_DE = first_axes(words_ND, weights_N, settings.words_width).astype(np.float16)
@@ -136,8 +139,8 @@ def _looks(narrow_NR: Array, words_ND: Array, weights_N: Array, settings: Settin
     looks_MQ /= weights_M[:, None]
     captions = in_bytes(words_NE[firsts_M])
     pictured = in_bytes(regress(back(*captions), looks_MQ, weights_M, settings.word_sharpness, settings.word_ridge))
-    stacks = {"captions": captions, "pictured": pictured}
-    return {"narrow": narrow_DE, "looks.centre": centre_R, "looks": looks_RQ, "stacks": stacks}
+    tensors = {"narrow": narrow_DE, "looks.centre": centre_R, "looks": looks_RQ}
+    return tensors, {"captions": captions, "pictured": pictured}
 
 
 def regress(given_NR: Array, wanted_ND: Array, weights_N: Array, sharpness: float, ridge: float) -> Array:

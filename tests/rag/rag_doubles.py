@@ -93,6 +93,9 @@ class MemoryStore:
         ]
         return self._best(scored, limit, filter)
 
+    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
+        return [found[0][1] for vector in vectors if (found := self.search_vector(channel, vector, limit=1))]
+
     def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:  # noqa: A002
         wanted = set(re.findall(r"\w+", query.lower()))
         shared = [
