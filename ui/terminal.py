@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rag.bars import without_bars
 from ui.faults import sentences
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _show_end(answer: "Answer", streamed: str) -> None:
 def citation_line(citation: "Citation") -> str:
     """`[1] /docs/manual.pdf, page 3 ✓ “Descale every 200 cups.”`."""
     mark = "✓" if citation.verified else "? not verified"
-    return f"  [{citation.marker}] {location(citation.path, citation.page)} {mark} “{shorten(citation.quote)}”"
+    quote = shorten(without_bars(citation.quote))
+    return f"  [{citation.marker}] {location(citation.path, citation.page)} {mark} “{quote}”"
 
 
 def read_question() -> str:
