@@ -1,5 +1,6 @@
 """Every fast path against the plain one, and all of them against transformers' own Trainer."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from llava_model.data.schema import parse_sample
 from llava_model.errors import BadSampleError
 from llava_model.loss import loss_sum
 from llava_model.tokenize import PromptEncoder
+from llava_model.train import compile_layers
 
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 
@@ -26,9 +28,13 @@ def world(tmp_path: Path, make_foreign: Callable[..., Any], make_tokenizer: Call
     return World(tmp_path, make_foreign, make_tokenizer("chatml"))
 
 
-def step_of(world: World, layout: Any, *, sparse: bool, cached: bool, pass_tokens: int) -> tuple[float, torch.Tensor]:
+def step_of(
+    world: World, layout: Any, *, sparse: bool, cached: bool, pass_tokens: int, compiled: bool = False
+) -> tuple[float, torch.Tensor]:
     """Loss per target, and the gradient of everything that learns, over all examples."""
     model, examples = world.model(), world.examples()
+    if compiled:
+        compile_layers(model.language)
     model.requires_grad_(False)
     model.language.requires_grad_(True)
     assert model.projector is not None
@@ -53,6 +59,16 @@ def test_every_path_gives_the_loss_and_the_gradient_of_the_plain_one(
 ) -> None:
     loss, gradient = step_of(world, "padded", sparse=False, cached=False, pass_tokens=100_000)
     fast_loss, fast_gradient = step_of(world, layout, sparse=sparse, cached=True, pass_tokens=pass_tokens)
+    assert fast_loss == pytest.approx(loss, abs=1e-6)
+    torch.testing.assert_close(fast_gradient, gradient, **CLOSE)
+
+
+@pytest.mark.filterwarnings("default")  # torch._dynamo touches .grad of what is no leaf, and warns of itself
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.parametrize("layout", ["padded", "packed"])
+def test_compiled_layers_give_the_loss_and_the_gradient_of_the_plain_ones(world: World, layout: str) -> None:
+    loss, gradient = step_of(world, "padded", sparse=False, cached=False, pass_tokens=100_000)
+    fast_loss, fast_gradient = step_of(world, layout, sparse=True, cached=True, pass_tokens=60, compiled=True)
     assert fast_loss == pytest.approx(loss, abs=1e-6)
     torch.testing.assert_close(fast_gradient, gradient, **CLOSE)
 
