@@ -13,9 +13,8 @@ Ways, taken in turns, round after round, medians reported:
     compiled warm, with --compile: the layers are compiled before the clock starts, and what that takes is told
     other    warm, in the layout that is not the default on this device (packed on a CPU, padded on a GPU)
 
-With the ratios stands how many operations the trainer needs for each of ours. A greater ratio is better use of the
-machine (no padding's memory traffic, no pictures decoded, compiled layers); where operations are all that limits both
-sides, as they are on a large GPU, the ratios come near to it.
+With the ratios stands how many operations the trainer needs for each of ours. What a ratio is above that comes from
+better use of the machine: compiled layers, less memory traffic, no pictures decoded in the step.
 
 A round is the same optimiser steps over the same samples. Samples are drawn from a seed: captions of 5 to 25 words
 under an instruction (ALIGN), conversations of one to five turns with answers of 3 to 60 words (INSTRUCT), as long and
@@ -143,7 +142,7 @@ class Bench:
 
     def count(self, model: LlavaModel) -> None:
         """Floating-point operations of an epoch: ours, of real tokens and supervised logits; the trainer's, of padded
-        tokens, all logits and the tower. A common beginning that is computed once counts as computed."""
+        tokens, all logits and the tower. The prompts' common beginning counts in every row, though ours may skip it."""
         assert model.tower is not None
         encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
         examples = [encoder.encode(self.mixture[pair]) for pair in self.mixture.epoch(seed=0, epoch=0)]
