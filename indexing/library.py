@@ -137,6 +137,10 @@ class Library:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def expect(self, embedder_name: str) -> None:
+        """Refuse another embedder than the one that filled the library, before there is work for it."""
+        _check(self.folder, self.record, None, embedder_name)
+
     def settle(self, embedder: Embedder) -> None:
         """The embedder is about to fill the library: remember it, or refuse another than the one that began."""
         if self.record.clip_dimensions and self.record.embedder == embedder.name:

@@ -161,6 +161,8 @@ class Workbench:
     ) -> pipeline.IndexReport:
         """Bring the library up to date with files and folders; one run at a time."""
         with self._writing:
+            if self.kit.component("vision").format != "open_clip":  # whose name is the kit's, checked when it opened
+                self._library.expect(_pocket_name(self.kit))
             return pipeline.index(
                 paths,
                 library=self._library,
@@ -268,6 +270,12 @@ def _without_loading_bars() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+
+
+def _pocket_name(kit: Kit) -> str:
+    from indexing.embedding.pocket import pocket_name
+
+    return pocket_name(trained_weights(kit.name).joint_space)
 
 
 def _load_embedder(kit: Kit, device: str) -> "Embedder":

@@ -81,8 +81,7 @@ def inputs(seen: Seen) -> "Tensor":
 class JointSpace:
     """Fitted by `recipes/pocket/joint_space.py`; vectors of both sides have unit length."""
 
-    def __init__(self, name: str, tensors: dict[str, "Tensor"]) -> None:
-        self.name = name
+    def __init__(self, tensors: dict[str, "Tensor"]) -> None:
         self._shift_P, self._scale_P = tensors["shift"], tensors["scale"]
         self._projection_RP, self._stored_NR, self._answers_ND, self._captions_ME, self._pictured_MQ = (
             tensors[key].float() * tensors[f"{key}.factors"][:, None] for key in _BYTES
@@ -148,7 +147,12 @@ def load_joint_space(file: Path, *, network: Any, dimensions: int, device: str) 
     wanted = _shapes(network, dimensions, found)
     if found != wanted:
         raise WeightsError(file, f"it holds {found}, this kit's joint space has {wanted}")
-    return JointSpace(f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}", tensors)
+    return JointSpace(tensors)
+
+
+def name_of(file: Path) -> str:
+    """What a library records of the file: another one, even of the same name, makes other vectors."""
+    return f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
 
 
 def _shapes(network: Any, dimensions: int, found: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.device import pick_device
-from indexing.embedding.joint_space import TEMPERATURE, JointSpace, load_joint_space, look
+from indexing.embedding.joint_space import TEMPERATURE, JointSpace, load_joint_space, look, name_of
 from indexing.embedding.memory import keep_freed_memory
 from indexing.embedding.network import load_classifier, scale_and_shift
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels, Preprocess, Vectors
@@ -32,6 +32,11 @@ PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawi
 MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches
+
+
+def pocket_name(joint_space: Path | None) -> str:
+    """The embedder's name, without loading a network."""
+    return "pocket-1" if joint_space is None else f"pocket-1+{name_of(joint_space)}"
 
 
 class PocketEmbedder:
@@ -60,13 +65,12 @@ class PocketEmbedder:
         self._centre_D = class_vectors_KD.mean(0)
         self._class_vectors_KD = self._tensor(class_vectors_KD - self._centre_D)
         self._joint: JointSpace | None = None
-        self.name = "pocket-1"
+        self.name = pocket_name(joint_space)
         if joint_space is not None:
             self._joint = load_joint_space(
                 joint_space, network=self._network, dimensions=self.text_dimensions, device=self.device
             )
             self.clip_dimensions = self._joint.dimensions
-            self.name = f"pocket-1+{self._joint.name}"
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
         """Unit vectors, and the classes above 5 % as labels, at most five each."""

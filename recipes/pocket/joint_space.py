@@ -272,7 +272,7 @@ def joint_space(tensors: dict[str, Any]) -> JointSpace:
     """As the product reads it."""
     import torch
 
-    return JointSpace("fitted", {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in tensors.items()})
+    return JointSpace({name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in tensors.items()})
 
 
 def embedded(space: JointSpace, pictures: Pictures) -> Array:

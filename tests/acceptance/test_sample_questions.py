@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from indexing.errors import LibraryMismatchError
 from indexing.pipeline import IndexReport
 from rag.retrieve import SearchRequest
 from ui.engine import Workbench
@@ -74,6 +75,15 @@ def test_a_second_run_embeds_nothing(indexed: tuple[Workbench, IndexReport]) -> 
     bench, first = indexed
     second = bench.index([COLLECTION])
     assert (second.unchanged, second.added, second.updated, second.chunks) == (first.added, 0, 0, 0)
+
+
+def test_indexing_with_another_embedder_is_refused_even_where_there_is_nothing_to_read(
+    indexed: tuple[Workbench, IndexReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, _ = indexed
+    monkeypatch.setattr("ui.engine._pocket_name", lambda kit: "pocket-1+joint_space-00000000")
+    with pytest.raises(LibraryMismatchError, match="not with 'pocket-1\\+joint_space-00000000'"):
+        bench.index([COLLECTION])
 
 
 def test_every_citation_points_at_a_file_a_page_and_boxes_that_exist(indexed: tuple[Workbench, IndexReport]) -> None:

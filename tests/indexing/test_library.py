@@ -72,6 +72,9 @@ def test_the_first_embedder_settles_the_library_and_another_is_refused(tmp_path:
         other.name = "tiny-2"
         with pytest.raises(LibraryMismatchError, match="the embedder 'tiny-1', not with 'tiny-2'"):
             library.settle(other)
+        with pytest.raises(LibraryMismatchError, match="the embedder 'tiny-1', not with 'tiny-2'"):
+            library.expect("tiny-2")
+        library.expect("tiny-1")
     record = LibraryRecord.read(tmp_path)
     assert record is not None
     assert (record.embedder, record.clip_dimensions, record.text_dimensions) == ("tiny-1", 6, 16)
