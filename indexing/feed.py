@@ -150,6 +150,8 @@ class Feed:
             return
         with self._readers() as reader:
             self._reader = reader
+            if self._closed.is_set():  # `close` may have looked for the reader before there was one
+                raise _ClosedError
             outcomes = reader.read(chain([first], sources))
             for source, outcome in outcomes:
                 self._put(self._event(source, outcome))

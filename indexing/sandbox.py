@@ -37,6 +37,7 @@ __all__ = ["ReadLimits", "ReadResult", "ReaderPool"]
 
 _POLL_SECONDS = 0.2
 _START_SECONDS = 60.0
+_CANCELLED = "reading was cancelled"
 _FILES_PER_WORKER = 2_000
 """A worker is replaced after so many files: what a parser leaks goes with it."""
 
@@ -185,7 +186,12 @@ class _Died(_Stopped):
 
 
 class _Worker:
-    """One process and the pipes to it; used by one thread at a time."""
+    """One process and the pipes to it; used by one thread at a time, cancelled from any.
+
+    Starting a process and cancelling take turns (`_turn`): a cancel finds either a process that it can kill, or a
+    worker that will see the cancel before it starts one. Without it a cancel that came while a process was being
+    started found nothing to kill, and the parser ran until its time was up.
+    """
 
     def __init__(self, pool: ReaderPool) -> None:
         self._pool = pool
@@ -193,12 +199,13 @@ class _Worker:
         self._pipes: _Pipes | None = None
         self._files = 0
         self._cancelled = False
+        self._turn = threading.Lock()
 
     def read(self, source: SourceFile, folder: Path) -> Outcome:
         """Everything that can be wrong with the file or its parser comes back as a value."""
         limits = self._pool.limits
         if self._cancelled:
-            return ReaderStoppedError("reading was cancelled")
+            return ReaderStoppedError(_CANCELLED)
         if source.size_bytes > limits.max_file_bytes:
             size, limit = source.size_bytes // MEGABYTE, limits.max_file_bytes // MEGABYTE
             return FileTooLargeError(f"the file is {size:,} MB, the limit is {limit:,} MB")
@@ -262,17 +269,9 @@ class _Worker:
         home = self._pool.spool / ".workers" / str(id(self))
         shutil.rmtree(home, ignore_errors=True)  # what a killed parser left half written
         (home / "tmp").mkdir(parents=True)
-        self._process = subprocess.Popen(
-            self._pool.program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=home,
-            env=_environment(home),
-            start_new_session=True,
-        )
+        process = self._start(home)
         self._files = 0
-        self._pipes = _Pipes(self._process, self._pool.limits)
+        self._pipes = _Pipes(process, self._pool.limits)
         self._pipes.send(
             {
                 "parent": os.getpid(),
@@ -283,11 +282,28 @@ class _Worker:
         self._pipes.receive(_START_SECONDS, since=time.monotonic())
         return self._pipes
 
+    def _start(self, home: Path) -> "subprocess.Popen[bytes]":
+        """A process that leads its own session. Raises _Stopped when a cancel came first."""
+        with self._turn:
+            if self._cancelled:
+                raise _Stopped(_CANCELLED)
+            self._process = subprocess.Popen(
+                self._pool.program,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=home,
+                env=_environment(home),
+                start_new_session=True,
+            )
+            return self._process
+
     def cancel(self) -> None:
         """From another thread: kill what is under way, so that the thread that waits for it goes on."""
-        self._cancelled = True
-        if self._process is not None:
-            _kill(self._process)
+        with self._turn:
+            self._cancelled = True
+            if self._process is not None:
+                _kill(self._process)
 
     def allow(self) -> None:
         """Read files again after `cancel`."""
