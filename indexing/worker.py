@@ -2,8 +2,8 @@
 
 One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, and
 one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout
-is put aside and file descriptor 1 leads to stderr. The process has no network, dies with its parent,
-and imports parsers when the first file asks for them.
+is put aside and file descriptor 1 leads to stderr. The process has no network, starts no program, dies with its
+parent, and imports parsers when the first file asks for them.
 """
 
 import ctypes
@@ -26,6 +26,10 @@ _NETWORK_EVENTS = frozenset(
     {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"}
     | {"socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request"}
 )
+_PROGRAM_EVENTS = frozenset(
+    {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn"}
+)
+"""Parsers know helpers (Ghostscript for EPS, pandoc for e-books …) that do what a file tells them."""
 
 
 def main() -> None:
@@ -34,6 +38,7 @@ def main() -> None:
     setup = json.loads(requests.readline())
     _die_with(int(setup["parent"]))
     _cut_the_network()
+    sys.addaudithook(_refuse_programs)
     limits = ReadLimits.from_json(setup["limits"])
     _limit_resources(limits)
     preprocess = Preprocess(**setup["preprocess"])
@@ -136,6 +141,11 @@ def _keep_identity(user: int, group: int) -> None:
 def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
     if event in _NETWORK_EVENTS:
         raise PermissionError(f"a reader has no network ({event})")
+
+
+def _refuse_programs(event: str, _arguments: tuple[Any, ...]) -> None:
+    if event in _PROGRAM_EVENTS:
+        raise PermissionError(f"a reader starts no programs ({event})")
 
 
 def _limit_resources(limits: ReadLimits) -> None:

@@ -27,19 +27,23 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+"""What is read, and nothing else. Left to itself, Pillow tries every format it knows by the first bytes, and for one of
+them (EPS) it starts Ghostscript, which runs the program that the picture then is."""
+
 _HALF = (0.5, 0.5, 0.5)
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
 
 
 def open_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture upright and in RGB; of several frames the first.
+    """The picture upright and in RGB; of several frames the first. One of `FORMATS`, whatever it is called.
 
     Raises PictureTooLargeError before decoding, UnreadablePictureError for what is no (whole) picture.
     """
     name = source.name if isinstance(source, Path) else "picture"
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise PictureTooLargeError(name, f"{image.width}×{image.height}", max_pixels)
             return on_white(ImageOps.exif_transpose(image))
@@ -48,7 +52,7 @@ def open_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image
     except FileNotFoundError as error:
         raise MissingFileError(Path(str(source)), "picture") from error
     except UnidentifiedImageError as error:
-        raise UnreadablePictureError(name, "no picture format that is known here") from error
+        raise UnreadablePictureError(name, f"none of the formats that are read here ({', '.join(FORMATS)})") from error
     except _DAMAGE as error:
         raise UnreadablePictureError(name, f"damaged ({error})") from error
 

@@ -35,6 +35,8 @@ from PIL import Image
 from pydantic import Field
 
 from indexing.filters import Filter
+from llava_model.errors import PictureTooLargeError, UnreadablePictureError
+from llava_model.images import open_picture
 from llava_model.serving.engine import Turn
 from rag.errors import PictureAddressError, PictureDataError
 from rag.retrieve import Retriever, SearchRequest
@@ -232,9 +234,6 @@ def _picture(part: dict[str, Any]) -> Image.Image:
 
 def _decoded(payload: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(payload, validate=True)))
-        if image.width * image.height > _MOST_PIXELS:
-            raise PictureDataError(f"it has {image.width * image.height} pixels, at most {_MOST_PIXELS} are taken")
-        return image.convert("RGB")
-    except (binascii.Error, OSError, Image.DecompressionBombError) as error:
+        return open_picture(base64.b64decode(payload, validate=True), max_pixels=_MOST_PIXELS)
+    except (binascii.Error, PictureTooLargeError, UnreadablePictureError) as error:
         raise PictureDataError(str(error)) from error

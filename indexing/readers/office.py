@@ -1,4 +1,4 @@
-"""Office files, web pages, Markdown, EPUB and plain text, read by unstructured without a network.
+"""Office files, web pages, Markdown and plain text, read by unstructured without a network.
 
 unstructured asks spaCy for the sentence model `en_core_web_sm` and would download it. spaCy takes a
 folder of that name in the working directory instead: the parent may have linked a model there; if not,
@@ -33,6 +33,8 @@ _LONGEST_HEADING = 200
 
 def reader_of(content_type: ContentType) -> "Reader":
     """The reader for one of the types that unstructured knows."""
+    from indexing.readers.epub import read_epub
+
     readers: dict[ContentType, Reader] = {
         "docx": read_docx,
         "pptx": read_pptx,
@@ -59,7 +61,7 @@ def read_docx(path: Path, spool: Spool) -> Reading:
     elements = partition_docx(str(path), **_PLAIN)
     blocks = list(_blocks(elements, paged=True))
     own = _properties(path, Document(str(path)))
-    return _finished(path, blocks, spool, title=own.pop("title", ""), metadata=own, pictures=media(path))
+    return finished(path, blocks, spool, title=own.pop("title", ""), metadata=own, pictures=media(path))
 
 
 def read_pptx(path: Path, spool: Spool) -> Reading:
@@ -73,7 +75,7 @@ def read_pptx(path: Path, spool: Spool) -> Reading:
     presentation = Presentation(str(path))
     blocks = list(_with_speaker_notes(list(_blocks(elements, paged=True, deepest_heading=0)), presentation))
     own = _properties(path, presentation)
-    return _finished(path, blocks, spool, title=own.pop("title", ""), metadata=own, pictures=media(path))
+    return finished(path, blocks, spool, title=own.pop("title", ""), metadata=own, pictures=media(path))
 
 
 def read_xlsx(path: Path, spool: Spool) -> Reading:
@@ -90,22 +92,13 @@ def read_xlsx(path: Path, spool: Spool) -> Reading:
         if name and not any(b.kind == "heading" and b.page == page for b in blocks):
             blocks.append(Block(kind="heading", text=clean(name), page=page, level=1))
         blocks.extend(_sheet(_sheet_cells(element.metadata.text_as_html or ""), page))
-    return _finished(path, blocks, spool, pictures=media(path))
-
-
-def read_epub(path: Path, spool: Spool) -> Reading:
-    """Books, through pandoc (inside pypandoc's wheel) to HTML."""
-    check_archive(path, spool.limits)
-    _prepare()
-    from unstructured.partition.epub import partition_epub
-
-    return _finished(path, list(_blocks(partition_epub(str(path), **_PLAIN))), spool)
+    return finished(path, blocks, spool, pictures=media(path))
 
 
 def read_html(path: Path, spool: Spool) -> Reading:
     """Web pages; scripts, styles and everything that lies elsewhere are left out."""
     text, notes = read_text(path, spool.limits, is_html=True)
-    return replace(_finished(path, html_blocks(text), spool, title=_html_title(text)), notes=notes)
+    return replace(finished(path, html_blocks(text), spool, title=_html_title(text)), notes=notes)
 
 
 def read_markdown(path: Path, spool: Spool) -> Reading:
@@ -115,13 +108,13 @@ def read_markdown(path: Path, spool: Spool) -> Reading:
 
     text, notes = read_text(path, spool.limits)
     blocks = list(_blocks(partition_md(text=text, **_PLAIN))) if text.strip() else []
-    return replace(_finished(path, blocks, spool), notes=notes)
+    return replace(finished(path, blocks, spool), notes=notes)
 
 
 def read_plain(path: Path, spool: Spool) -> Reading:
     """Plain text in any encoding that it is likely to have."""
     text, notes = read_text(path, spool.limits)
-    return replace(_finished(path, plain_blocks(text), spool, title=path.stem), notes=notes)
+    return replace(finished(path, plain_blocks(text), spool, title=path.stem), notes=notes)
 
 
 def html_blocks(text: str) -> list[Block]:
@@ -224,7 +217,7 @@ def _with_speaker_notes(blocks: Sequence[Block], presentation: Any) -> Iterator[
             yield Block(kind="text", text=f"Speaker notes: {clean(notes.text).strip()}", page=number)
 
 
-def _finished(
+def finished(
     path: Path,
     blocks: Sequence[Block],
     spool: Spool,
@@ -232,7 +225,10 @@ def _finished(
     title: str | None = None,
     metadata: dict[str, str] | None = None,
     pictures: Iterator[tuple[int | None, bytes]] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Reading:
+    """The blocks as a document; `pictures` are looked at for figures, and it is called after its first heading when it
+    has no title of its own."""
     blocks = [*blocks, *(_figures(pictures, spool) if pictures is not None else ())]
     numbers = sorted({block.page for block in blocks if block.page is not None})
     first = next((block.text for block in blocks if block.kind == "heading"), "")
@@ -242,6 +238,7 @@ def _finished(
         pages=tuple(Page(number=number, image=None, width=0, height=0) for number in numbers),
         blocks=tuple(blocks),
         metadata=metadata or {},
+        notes=notes,
     )
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from indexing.embedding.protocol import Pixels
     from indexing.ocr import Words
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+"""What is read. Left to itself, Pillow tries all formats that it knows, and starts Ghostscript for one of them."""
 OCR_SIDE = 2000
 """Words are looked for in a picture at most this long; it is also the most that a scan is decoded to."""
 
@@ -190,7 +191,7 @@ def gate_view(image: "Image.Image | Pixels") -> Grey:
 @contextmanager
 def _opened(source: "Path | BinaryIO", spool: Spool) -> Iterator[Image.Image]:
     with _damage_named():
-        image = Image.open(source, formats=_FORMATS)
+        image = Image.open(source, formats=FORMATS)
     with image:
         _check_pixels(image, spool)
         yield image

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def read_here(path: Path, folder: Path, limits: ReadLimits | None = None) -> Rea
         return read(path, Spool(folder, preprocess=SMALL, limits=limits or ReadLimits()))
     finally:
         os.chdir(before)
+        for name in [name for name, module in sys.modules.items() if module is None]:
+            del sys.modules[name]  # a worker does without torch; the other tests of this process do not
 
 
 def corpus(name: str) -> Path:

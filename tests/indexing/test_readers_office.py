@@ -133,32 +133,6 @@ def test_markdown_has_headings_and_tables(tmp_path: Path) -> None:
     ]
 
 
-def epub() -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as book:
-        book.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
-        book.writestr(
-            "META-INF/container.xml",
-            '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
-            '<rootfile full-path="c.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
-        )
-        book.writestr(
-            "c.opf",
-            '<package version="3.0" xmlns="http://www.idpf.org/2007/opf"><metadata/><manifest>'
-            '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
-            '<spine><itemref idref="a"/></spine></package>',
-        )
-        book.writestr(
-            "a.xhtml",
-            '<html xmlns="http://www.w3.org/1999/xhtml"><body><h1>First chapter</h1><p>It rained.</p></body></html>',
-        )
-    return data.getvalue()
-
-
-def test_a_book_is_read_through_pandoc(tmp_path: Path) -> None:
-    assert pairs(read_bytes(tmp_path, "a.epub", epub())) == [("heading", "First chapter"), ("text", "It rained.")]
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_plain_text_in_any_likely_encoding(tmp_path: Path, encoding: str) -> None:
     words = "Grüße aus Köln: 15,50 € für Käse und Brötchen.\n\nZweiter Absatz."

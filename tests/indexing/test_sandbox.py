@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -280,6 +281,28 @@ def test_leaving_the_loop_early_kills_what_is_under_way_and_the_pool_goes_on(tmp
     assert time.monotonic() - started < 30
 
 
+def test_a_cancel_that_meets_a_worker_which_is_just_starting_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cancel begins when the process exists and the worker does not know it yet."""
+    real = subprocess.Popen
+    cancelling: list[threading.Thread] = []
+
+    def start(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        process = real(*arguments, **options)
+        cancelling.append(threading.Thread(target=pool.cancel))
+        cancelling[0].start()
+        cancelling[0].join(timeout=0.5)  # it ends here only if it found nothing to kill
+        return process
+
+    monkeypatch.setattr("indexing.sandbox.subprocess.Popen", start)
+    with pool_of(tmp_path, body="time.sleep(600)", seconds=20) as pool:
+        ((_, outcome),) = pool.read(files(tmp_path, "hang.txt"))
+    cancelling[0].join()
+    assert isinstance(outcome, ReaderStoppedError)
+    assert "did not finish" not in outcome.reason
+
+
 def test_workers_are_gone_when_the_pool_is_closed(tmp_path: Path) -> None:
     outcomes(pool_of(tmp_path, workers=2), files(tmp_path, "a.txt", "b.txt"))
     assert psutil.Process().children(recursive=True) == []
@@ -336,6 +359,29 @@ except OSError as error:
 """
         done = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "PermissionError"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "import subprocess; subprocess.run(['touch', trace])",
+        "import os; os.system('touch ' + trace)",
+        "import os; os.posix_spawn('/usr/bin/touch', ['touch', trace], {})",
+        "import os; os.execv('/usr/bin/touch', ['touch', trace])",
+    ],
+)
+def test_a_reader_starts_no_program(call: str, tmp_path: Path) -> None:
+    (source,) = files(tmp_path, "a.txt")
+    trace = tmp_path / "started"
+    eager = "import indexing.readers as r; from indexing.worker import main\n"
+    eager += f"def read(*a):\n    trace = {str(trace)!r}\n    {call}\nr.read = read\nmain()"
+    pool = ReaderPool(
+        limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1,
+        program=[sys.executable, "-P", "-c", eager],
+    )  # fmt: skip
+    found = outcomes(pool, [source])["a.txt"]
+    assert isinstance(found, UnreadableFileError)
+    assert not trace.exists()
 
 
 def test_documents_that_point_elsewhere_fetch_nothing(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_unreadable_pictures_are_reported_and_the_others_stored(pictures: list[P
     reasons = {failure.path.name: failure.reason for failure in report.failed}
     assert set(reasons) == {"cut.png", "text.png", "none.png", "pipe.png", tmp_path.name}
     assert reasons["cut.png"].startswith("damaged")
-    assert reasons["text.png"] == "no picture format that is known here"
+    assert reasons["text.png"] == "none of the formats that are read here (PNG, JPEG, WEBP, GIF, TIFF, BMP)"
     assert reasons["pipe.png"] == "no regular file"
     for path in (cut, tmp_path / "none.png"):
         with pytest.raises(FeatureMissingError, match=path.name):

@@ -152,3 +152,31 @@ def test_a_truncated_photograph_is_damaged(photograph: Photograph) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"gone\.png"):
         open_picture(tmp_path / "gone.png")
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "picture.eps", "picture"])
+def test_postscript_under_any_name_starts_no_interpreter(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would run Ghostscript on it, which does what the file says."""
+    trace = tmp_path / "started"
+    (tmp_path / "bin").mkdir()
+    for program in ("gs", "gswin32c"):
+        interpreter = tmp_path / "bin" / program
+        interpreter.write_text(f"#!/bin/sh\ntouch {trace}\n")
+        interpreter.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    for source in (POSTSCRIPT, tmp_path / name):
+        with pytest.raises(UnreadablePictureError, match="none of the formats"):
+            open_picture(source)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("form", ["PPM", "ICO", "PCX", "TGA"])
+def test_formats_that_are_not_on_the_list_are_refused_by_name(form: str) -> None:
+    with pytest.raises(UnreadablePictureError, match="PNG, JPEG, WEBP, GIF, TIFF, BMP"):
+        open_picture(_bytes(Image.new("RGB", (16, 16)), form))

@@ -140,6 +140,13 @@ def test_bytes_that_are_no_picture_are_refused(payload: str) -> None:
         turns_of([message])
 
 
+def test_postscript_in_a_message_is_refused_before_anything_is_started() -> None:
+    payload = base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n%%EOF\n").decode()
+    message = HumanMessage(content=[{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{payload}"}}])
+    with pytest.raises(PictureDataError, match="none of the formats"):
+        turns_of([message])
+
+
 def test_other_messages_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'tool'"):
         turns_of([ToolMessage("x", tool_call_id="1")])

@@ -1,0 +1,100 @@
+"""E-books, made on the spot: their own list decides what is read and in which order."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from reading_doubles import read_here
+
+from indexing.errors import DamagedFileError, EncryptedFileError
+from indexing.records import Reading
+
+CONTAINER = (
+    '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+    '<rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+)
+PACKAGE = """<package version="3.0" xmlns="http://www.idpf.org/2007/opf">
+<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Rain and other weather</dc:title>
+<dc:creator>A. Writer</dc:creator></metadata>
+<manifest><item id="two" href="text/chapter%202.xhtml" media-type="application/xhtml+xml"/>
+<item id="one" href="text/one.xhtml#start" media-type="application/xhtml+xml"/>
+<item id="picture" href="cover.png" media-type="image/png"/></manifest>
+<spine><itemref idref="picture"/><itemref idref="one"/><itemref idref="two"/><itemref idref="nobody"/></spine>
+</package>"""
+
+
+def page(words: str) -> str:
+    return (
+        f'<html xmlns="http://www.w3.org/1999/xhtml"><body><h1>{words}</h1><p>It rained &amp; rained.</p></body></html>'
+    )
+
+
+def book(changes: Mapping[str, str | None] = MappingProxyType({})) -> bytes:
+    """A book of two chapters; None takes a member out."""
+    members: dict[str, str | None] = {
+        "META-INF/container.xml": CONTAINER,
+        "OEBPS/book.opf": PACKAGE,
+        "OEBPS/text/one.xhtml": page("One"),
+        "OEBPS/text/chapter 2.xhtml": page("Two"),
+        **changes,
+    }
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
+        for name, content in members.items():
+            if content is not None:
+                archive.writestr(name, content)
+    return data.getvalue()
+
+
+def read(tmp_path: Path, data: bytes) -> Reading:
+    (tmp_path / "a.epub").write_bytes(data)
+    return read_here(tmp_path / "a.epub", tmp_path / "out")
+
+
+def test_chapters_come_in_the_order_of_the_books_own_list(tmp_path: Path) -> None:
+    reading = read(tmp_path, book())
+    assert [block.text for block in reading.blocks] == ["One", "It rained & rained.", "Two", "It rained & rained."]
+    assert (reading.title, reading.metadata) == ("Rain and other weather", {"author": "A. Writer"})
+    assert reading.notes == ()
+
+
+def test_a_chapter_that_is_not_in_the_file_is_told(tmp_path: Path) -> None:
+    reading = read(tmp_path, book({"OEBPS/text/one.xhtml": None}))
+    assert [block.text for block in reading.blocks] == ["Two", "It rained & rained."]
+    assert "1 of the book's pages" in reading.notes[0]
+
+
+def test_a_book_without_a_container_is_read_by_its_package_file(tmp_path: Path) -> None:
+    assert len(read(tmp_path, book({"META-INF/container.xml": None})).blocks) == 4
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "is_protected"),
+    [("http://www.w3.org/2001/04/xmlenc#aes256-cbc", True), ("http://www.idpf.org/2008/embedding", False)],
+)
+def test_copy_protection_is_told_and_scrambled_fonts_are_none(
+    tmp_path: Path, algorithm: str, is_protected: bool
+) -> None:
+    encryption = f'<encryption><e:EncryptionMethod xmlns:e="x" Algorithm="{algorithm}"/></encryption>'
+    data = book({"META-INF/encryption.xml": encryption})
+    if is_protected:
+        with pytest.raises(EncryptedFileError, match="copy protection"):
+            read(tmp_path, data)
+    else:
+        assert len(read(tmp_path, data).blocks) == 4
+
+
+@pytest.mark.parametrize("package", ["<package", ""])
+def test_a_damaged_list_of_pages_is_told(tmp_path: Path, package: str) -> None:
+    with pytest.raises(DamagedFileError, match="list of pages is damaged"):
+        read(tmp_path, book({"OEBPS/book.opf": package}))
+
+
+def test_a_list_of_pages_cannot_name_a_file_outside_the_book(tmp_path: Path) -> None:
+    package = PACKAGE.replace("text/one.xhtml#start", "../../../etc/passwd")
+    reading = read(tmp_path, book({"OEBPS/book.opf": package}))
+    assert [block.text for block in reading.blocks] == ["Two", "It rained & rained."]
