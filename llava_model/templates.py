@@ -258,6 +258,8 @@ class TokenizerTemplate:
         if not tokenizer.chat_template:
             self._refuse(tokenizer, "brings no chat template")
         self._tokenizer = tokenizer
+        marks = sorted((token for token in tokenizer.get_added_vocab() if token.strip()), key=len, reverse=True)
+        self._end_marks = re.compile(rf"\s*+(?:{'|'.join(map(re.escape, marks)) or '(?!)'})")
         question, answer = Message.of("user", "?"), Message.of("assistant", "!")
         self._as_list = False
         try:
@@ -317,7 +319,7 @@ class TokenizerTemplate:
             pieces += [replace(piece, supervised=replied) for piece in contents(parts)]
             position = match.end()
             if replied:
-                end = self._end_after(text[position:])
+                end = self._end_after(text, position)
                 pieces.append(Piece(text=end, source="template", supervised=True))
                 position += len(end)
         pieces += self._frames(text[position:])
@@ -332,13 +334,10 @@ class TokenizerTemplate:
             for part in re.split(f"({re.escape(IMAGE_TOKEN)})", text)
         ]
 
-    def _end_after(self, text: str) -> str:
+    def _end_after(self, text: str, position: int) -> str:
         """The end mark that directly follows a reply: white space, then one special token."""
-        for token in sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True):
-            space = len(text) - len(text.lstrip())
-            if token.strip() and text.startswith(token, space):
-                return text[: space + len(token)]
-        return ""
+        found = self._end_marks.match(text, position)
+        return found[0] if found else ""
 
 
 def in_order(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -347,21 +346,21 @@ def in_order(messages: Sequence[Message]) -> tuple[Message, ...]:
     Neighbours of the same role become one turn, a blank line between them; a system turn in the middle is
     said by the user. Raises ConversationError if nothing is left, or the assistant speaks first.
     """
-    ordered: list[Message] = []
+    ordered: list[tuple[Role, list[Part]]] = []
     for message in messages:
-        if message.role == "system" and ordered and ordered[-1].role != "system":
-            message = replace(message, role="user")
-        if ordered and ordered[-1].role == message.role:
-            parts = (*ordered[-1].parts, "\n\n", *message.parts)
-            ordered[-1] = replace(message, parts=parts)
+        role = message.role
+        if role == "system" and ordered and ordered[-1][0] != "system":
+            role = "user"
+        if ordered and ordered[-1][0] == role:
+            ordered[-1][1].extend(("\n\n", *message.parts))
         else:
-            ordered.append(message)
+            ordered.append((role, list(message.parts)))
     if not ordered:
         raise ConversationError("a conversation needs at least one turn")
-    speakers = [message.role for message in ordered if message.role != "system"]
+    speakers = [role for role, _ in ordered if role != "system"]
     if speakers[:1] == ["assistant"]:
         raise ConversationError("the assistant speaks first; a conversation begins with the user")
-    return tuple(ordered)
+    return tuple(Message(role=role, parts=tuple(parts)) for role, parts in ordered)
 
 
 def fold_system(messages: Sequence[Message], *, before: str, between: str) -> tuple[Message, ...]:

@@ -8,8 +8,10 @@ is broken open too.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,10 @@ def image_token_id(tokenizer: Any) -> int:
     return int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
 
 
+def _go_on() -> None:
+    """Nobody wants to end the work early."""
+
+
 class PromptEncoder:
     """Binds a tokenizer to a template and to how many positions a picture takes (0: no pictures)."""
 
@@ -86,6 +92,8 @@ class PromptEncoder:
         self.template: Template = get_template(template, tokenizer)
         self.tokens_per_image = tokens_per_image
         self.image_token_id = image_token_id(tokenizer)
+        self.longest_token = max(map(len, tokenizer.get_vocab()))
+        """In characters, or more: byte-level tokenizers spell one character in up to four letters."""
         added = tokenizer.added_tokens_decoder
         frame = self._frame()
         self._controls = {
@@ -103,8 +111,14 @@ class PromptEncoder:
         pieces = self.template.render(turns, open_reply=True)
         return "\n".join(piece.text for piece in pieces if piece.source == "template")
 
-    def encode(self, messages: Sequence[Message], *, open_reply: bool) -> Encoded:
-        """Tokenise a conversation; with `open_reply` it ends where the assistant begins to write."""
+    def encode(
+        self, messages: Sequence[Message], *, open_reply: bool, before_step: Callable[[], object] = _go_on
+    ) -> Encoded:
+        """Tokenise a conversation; with `open_reply` it ends where the assistant begins to write.
+
+        `before_step` is called before each step that may take long; what it raises ends the work.
+        """
+        before_step()
         safe = [replace(message, parts=tuple(map(self._neutral_part, message.parts))) for message in messages]
         pieces = list(self.template.render(safe, open_reply=open_reply))
         wanted = sum(message.images for message in messages)
@@ -113,7 +127,7 @@ class PromptEncoder:
         images = sum(piece.source == "image" for piece in pieces)
         if images != wanted:
             raise ConversationError(f"template '{self.template.name}' kept {images} of {wanted} pictures")
-        ids, spans = self._tokenise(pieces)
+        ids, spans = self._tokenise(pieces, before_step)
         return self._expanded("".join(piece.text for piece in pieces), ids, spans, pieces, images)
 
     def neutralise(self, text: str) -> str:
@@ -136,44 +150,56 @@ class PromptEncoder:
             return frozenset(stop_ids | set(ids)), ()
         return frozenset(stop_ids), (end,) if end else ()
 
-    def _tokenise(self, pieces: list[Piece]) -> tuple[list[int], list[Span]]:
+    def _tokenise(self, pieces: list[Piece], before_step: Callable[[], object]) -> tuple[list[int], list[Span]]:
         """Encode, and break open special tokens that grew out of content until none is left.
 
         Changes `pieces` in place. Where the first breaker stands already and did not help, the next goes in.
         """
         while True:
-            encoding = self.tokenizer(
-                "".join(piece.text for piece in pieces), add_special_tokens=False, return_offsets_mapping=True
-            )
+            before_step()
+            text = "".join(piece.text for piece in pieces)
+            encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
             ids, spans = list(encoding["input_ids"]), list(encoding["offset_mapping"])
-            guilty = self._intruder(ids, spans, pieces)
-            if guilty is None:
+            intruders = self._intruders(text, ids, spans, pieces)
+            if not intruders:
                 return ids, spans
-            number, start, end = guilty
-            text = pieces[number].text
-            breaker = next((breaker for breaker in BREAKERS if breaker not in text[max(start, 0) : end]), None)
-            if breaker is None:
-                raise TokenizerError(f"this tokenizer makes a special token out of ordinary text: {text[:80]!r}")
-            inside = max(start + 1, 0)
-            pieces[number] = replace(pieces[number], text=text[:inside] + breaker + text[inside:])
+            broken = {number: _broken_open(pieces[number].text, found) for number, found in intruders.items()}
+            if all(pieces[number].text == after for number, after in broken.items()):
+                stuck = pieces[min(broken)].text[:80]
+                raise TokenizerError(f"this tokenizer makes a special token out of ordinary text: {stuck!r}")
+            for number, after in broken.items():
+                pieces[number] = replace(pieces[number], text=after)
 
-    def _intruder(
-        self, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece]
-    ) -> tuple[int, int, int] | None:
-        """The first special token with a letter in content: (piece, start, end), counted from the piece's start."""
-        text = "".join(piece.text for piece in pieces)
-        for token, (start, end) in zip(ids, spans, strict=True):
+    def _intruders(
+        self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece]
+    ) -> dict[int, list[Span]]:
+        """Where special tokens hold a letter of content, by piece; counted from the piece's start, in order."""
+        borders = list(_borders(pieces))
+        found: dict[int, list[Span]] = {}
+        for token, span in zip(ids, spans, strict=True):
             if token not in self._controls:
                 continue
-            spelled = text[start:end]
-            if token == self.tokenizer.unk_token_id and spelled.strip() != self._controls[token]:
-                continue  # a character that this tokenizer does not know
-            start += len(spelled) - len(spelled.lstrip())  # a token may swallow the white space beside it
-            end = start + len(spelled.strip())
-            for number, (first, behind) in enumerate(_borders(pieces)):
+            start, end = self._letters(text, token, span)
+            number = bisect_right(borders, start, key=itemgetter(0)) - 1
+            while number < len(pieces) and borders[number][0] < end:
+                first, behind = borders[number]
                 if pieces[number].source == "content" and max(first, start) < min(behind, end):
-                    return number, start - first, end - first
-        return None
+                    found.setdefault(number, []).append((start - first, end - first))
+                    break
+                number += 1
+        return found
+
+    def _letters(self, text: str, token: int, span: Span) -> Span:
+        """What a special token stands for, without the white space that it may swallow on both sides.
+
+        Empty for the sign of an unknown character, unless the text spells that sign.
+        """
+        start, end = span
+        spelled = text[start:end]
+        if token == self.tokenizer.unk_token_id and spelled.strip() != self._controls[token]:
+            return start, start
+        start += len(spelled) - len(spelled.lstrip())
+        return start, start + len(spelled.strip())
 
     def _expanded(
         self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece], images: int
@@ -195,6 +221,23 @@ def _borders(pieces: Sequence[Piece]) -> Iterator[Span]:
     for piece in pieces:
         yield position, position + len(piece.text)
         position += len(piece.text)
+
+
+def _broken_open(text: str, intruders: Sequence[Span]) -> str:
+    """The text with a breaker behind the first letter of each intruder; of those that overlap only in the first.
+
+    An intruder that begins in front of the text is broken at its border. One that holds every breaker stays as it is.
+    """
+    parts: list[str] = []
+    done, free = 0, 0
+    for start, end in sorted(intruders):
+        breaker = next((breaker for breaker in BREAKERS if breaker not in text[max(start, 0) : end]), None)
+        if breaker is None or start < free:
+            continue
+        inside = max(start + 1, 0)
+        parts += text[done:inside], breaker
+        done, free = inside, end
+    return "".join((*parts, text[done:]))
 
 
 def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
