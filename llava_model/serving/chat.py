@@ -1,4 +1,4 @@
-"""One chat completion over HTTP: place at the desk → body → answer, whole or in events. Who leaves ends it."""
+"""One chat completion over HTTP: body → place at the desk → answer, whole or in events. Who leaves ends it."""
 
 import asyncio
 import logging
@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from llava_model.errors import RequestRefusedError
+from llava_model.serving.bodies import Bodies
 from llava_model.serving.desk import Cancellation, Desk
 from llava_model.serving.gate import admit
-from llava_model.serving.protocol import Answer, ChatRequest, event, fault, read_request
+from llava_model.serving.protocol import Answer, event, fault
 from llava_model.serving.reply import Reply
 
 _log = logging.getLogger(__name__)
@@ -24,45 +25,21 @@ _BROKEN = RequestRefusedError("the model failed while it wrote this reply", stat
 class ChatCompletions:
     """The ASGI application behind /v1/chat/completions."""
 
-    def __init__(self, desk: Desk, *, api_key: str, max_body_bytes: int, body_seconds: float) -> None:
-        self._desk, self._api_key = desk, api_key
-        self._max_body_bytes, self._body_seconds = max_body_bytes, body_seconds
+    def __init__(self, desk: Desk, bodies: Bodies, *, api_key: str) -> None:
+        self._desk, self._bodies, self._api_key = desk, bodies, api_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RequestRefusedError as long as nothing has been answered."""
         request = Request(scope, receive)
         admit(request.headers, api_key=self._api_key)
+        self._desk.check_room()  # before a client sends 20 MB for nothing
         answering = _Answering(self._desk, send)
         try:
-            with self._desk.place():
-                asked = read_request(await self._body(request), model=self._desk.engine.name)
-                await _unless_gone(receive, answering.answer(asked))
+            await _unless_gone(receive, answering.answer(await self._bodies.receive(request)))
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:  # the server ends; a client that left is no exception here
             await answering.break_off(STOPPING)
-
-    async def _body(self, request: Request) -> bytes:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise RequestRefusedError("the body must be application/json", status=415, code="unsupported_media_type")
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                self._check_size(int(request.headers.get("content-length", "0")))
-                async for piece in request.stream():
-                    body += piece
-                    self._check_size(len(body))
-        except TimeoutError:
-            raise RequestRefusedError(
-                f"the body was not complete after {self._body_seconds:g} s", status=408, code="timeout"
-            ) from None
-        return bytes(body)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_body_bytes:
-            raise RequestRefusedError(
-                f"the body has more than {self._max_body_bytes:,} bytes", status=413, code="request_too_large"
-            )
 
 
 class _Answering:
@@ -71,15 +48,17 @@ class _Answering:
     def __init__(self, desk: Desk, send: Send) -> None:
         self._desk, self._send, self._begun = desk, send, False
 
-    async def answer(self, asked: ChatRequest) -> None:
-        with Cancellation() as cancelled:
-            reply = await self._desk.prepare(asked, cancelled)
+    async def answer(self, body: bytearray) -> None:
+        with self._desk.place(), Cancellation() as cancelled:
+            asked = await self._desk.prepare(body, cancelled)
+            del body  # up to 20 MB that nobody needs while the reply waits and is written
             answer = Answer(model=self._desk.engine.name, include_usage=asked.include_usage)
-            async with aclosing(self._desk.pieces(reply)) as pieces:
+            async with aclosing(self._desk.pieces(asked.reply)) as pieces:
                 if asked.stream:
-                    await self._stream(answer, reply, pieces)
+                    await self._stream(answer, asked.reply, pieces)
                 else:
-                    await self._whole(JSONResponse(answer.whole("".join([text async for text in pieces]), reply)))
+                    text = "".join([text async for text in pieces])
+                    await self._whole(JSONResponse(answer.whole(text, asked.reply)))
 
     async def break_off(self, why: RequestRefusedError) -> None:
         """The last word of an answer that cannot go on."""

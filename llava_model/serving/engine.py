@@ -40,6 +40,10 @@ def _never() -> bool:
     return False
 
 
+def _go_on() -> None:
+    """Nobody wants to end the preparing early."""
+
+
 class Engine:
     """A loaded model. Thread-safe.
 
@@ -109,6 +113,19 @@ class Engine:
             context_tokens=_context_tokens(model.language, tokenizer),
         )
 
+    @property
+    def most_characters(self) -> int:
+        """A longer text has more tokens than the context, however long each of them is.
+
+        White space and invisible characters that a tokenizer throws away are counted too.
+        """
+        return self.context_tokens * self._encoder.longest_token
+
+    @property
+    def most_images(self) -> int:
+        """More pictures have more positions than the context."""
+        return self.context_tokens // self._model.tokens_per_image if self.sees_images else 0
+
     def count_tokens(self, turns: Sequence[Turn]) -> int:
         """Exactly the prompt's length in tokens, pictures and the template's own marks included."""
         return len(self._encode(turns).ids)
@@ -124,8 +141,13 @@ class Engine:
         seed: int | None = None,
         stop: Sequence[str] = (),
         cancelled: Callable[[], bool] = _never,
+        shorten: bool = False,
+        before_step: Callable[[], object] = _go_on,
     ) -> Reply:
         """The reply in pieces of text, never half a character; it ends before the first `stop` string.
+
+        `shorten`: where the context has less room than `max_new_tokens`, the reply gets what there is. `before_step` is
+        called before each step of preparing (templates, tokens, pixels); what it raises ends the work.
 
         Raises ImagesNotSupportedError, ContextOverflowError and ConversationError at once, before any work.
         """
@@ -136,10 +158,13 @@ class Engine:
                 f"max_new_tokens ({max_new_tokens}) and repetition_penalty ({repetition_penalty}) must be "
                 f"positive, temperature ({temperature}) not negative, top_p ({top_p}) over 0 and at most 1"
             )
-        encoded = self._encode(turns)
+        encoded = self._encode(turns, before_step)
+        if shorten:
+            max_new_tokens = max(1, min(max_new_tokens, self.context_tokens - len(encoded.ids)))
         needed = len(encoded.ids) + max_new_tokens
         if needed > self.context_tokens:
             raise ContextOverflowError(needed=needed, available=self.context_tokens)
+        before_step()
         prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
         sampling = Sampling(temperature=temperature, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
         stops = (*self._stop_texts, *stop)
@@ -148,13 +173,13 @@ class Engine:
             prompt_tokens=len(prompt.ids),
         )
 
-    def _encode(self, turns: Sequence[Turn]) -> "Encoded":
+    def _encode(self, turns: Sequence[Turn], before_step: Callable[[], object] = _go_on) -> "Encoded":
         images = sum(len(turn.images) for turn in turns)
         if images and not self.sees_images:
             raise ImagesNotSupportedError(self.name, images)
         messages = [Message.of(turn.role, turn.text, len(turn.images)) for turn in turns]
         with self._tokenising:
-            return self._encoder.encode(messages, open_reply=True)
+            return self._encoder.encode(messages, open_reply=True, before_step=before_step)
 
     def _prompt(self, encoded: "Encoded", images: Sequence["Image.Image"]) -> "Prompt":
         from llava_model.serving.generate import Prompt

@@ -18,6 +18,9 @@ from llava_model.serving.reply import Finish
 PREFILL_TOKENS = 512
 """Read at once; between two such stretches a caller may cancel. Smaller ones are not slower here."""
 
+GREEDY_BELOW = 1e-5
+"""Temperatures under this take the likeliest token: scores divided by less leave the range of float32."""
+
 Key = int | tuple[str, int]  # a token id, or (picture's digest, position in it)
 
 
@@ -60,7 +63,7 @@ class Sampling:
             scores_L = scores_L.index_copy(
                 0, seen, torch.where(held > 0, held / self.repetition_penalty, held * self.repetition_penalty)
             )
-        if self.temperature == 0:
+        if self.temperature < GREEDY_BELOW:
             return int(scores_L.argmax())
         chances_L = (scores_L / self.temperature).softmax(-1)
         return int(torch.multinomial(self._likeliest(chances_L), 1, generator=dice))

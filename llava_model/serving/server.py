@@ -1,7 +1,8 @@
 """The model behind OpenAI's chat interface over HTTP: models, chat completions, health. Nothing else, and no pages.
 
     gate.listen (the port, before minutes go into loading) → ModelServer(engine, …).run() until a signal ends it
-    a request: gate → chat → protocol (JSON → ChatRequest) → desk (waits its turn) → engine → protocol (Reply → JSON)
+    a request: connections → gate → bodies → desk (a place; protocol: JSON → ChatRequest; limits) → engine → protocol
+    (Reply → JSON), in chat's hands
 
 Needs starlette and uvicorn (the extra `serve`); no other part of this package does.
 """
@@ -18,6 +19,8 @@ from llava_model.errors import MissingPackageError, RequestRefusedError
 from llava_model.serving.desk import Desk
 from llava_model.serving.engine import Engine
 from llava_model.serving.gate import admit
+from llava_model.serving.limits import ConversationLimits
+from llava_model.serving.protocol import shown
 
 try:
     import uvicorn
@@ -27,11 +30,18 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
+    from llava_model.serving.bodies import Bodies, BodyLimits
     from llava_model.serving.chat import ChatCompletions, refusal
+    from llava_model.serving.connections import ConnectionLimits, connection_class
 except ImportError as missing:
     raise MissingPackageError(
         missing.name or "uvicorn", purpose="serving over HTTP", install="'llavero[serve]'"
     ) from None
+
+
+_BACKLOG = 128
+"""Connections that are taken in one go. asyncio opens as many before the first of them can be closed again, and often a
+process may open 1,024 files only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +57,17 @@ class ServerSettings:
     default_tokens: int = 1024
     """The longest reply where a client does not say."""
 
-    max_body_bytes: int = 20_000_000
-    """Of one request."""
-
     max_pixels: int = 50_000_000
     """Of all pictures in one request together, known before they are decoded."""
 
-    body_seconds: float = 30.0
-    """In which a request must have arrived."""
+    conversation: ConversationLimits = field(default_factory=ConversationLimits)
+    """Of one request's messages; the model's context bounds them too."""
+
+    body: BodyLimits = field(default_factory=BodyLimits)
+    """Of what is being received."""
+
+    connection: ConnectionLimits = field(default_factory=ConnectionLimits)
+    """Of connections that ask nothing, or do not take their answer."""
 
     grace_seconds: int = 5
     """What replies that are being written get when the server is asked to end."""
@@ -68,6 +81,8 @@ class ModelServer:
         self._server = _Server(
             uvicorn.Config(
                 application(engine, settings),
+                http=connection_class(settings.connection),
+                backlog=_BACKLOG,
                 lifespan="on",
                 ws="none",
                 log_config=None,
@@ -101,13 +116,9 @@ def application(engine: Engine, settings: ServerSettings) -> Starlette:
         most_waiting=settings.most_waiting,
         max_pixels=settings.max_pixels,
         default_tokens=settings.default_tokens,
+        limits=settings.conversation,
     )
-    chat = ChatCompletions(
-        desk,
-        api_key=settings.api_key,
-        max_body_bytes=settings.max_body_bytes,
-        body_seconds=settings.body_seconds,
-    )
+    chat = ChatCompletions(desk, Bodies(settings.body), api_key=settings.api_key)
     described = {
         "id": engine.name,
         "object": "model",
@@ -128,7 +139,7 @@ def application(engine: Engine, settings: ServerSettings) -> Starlette:
         admit(request.headers, api_key=settings.api_key)
         name = request.path_params["name"]
         if name != engine.name:
-            raise RequestRefusedError(f"there is no model '{name}' here", status=404, code="model_not_found")
+            raise RequestRefusedError(f"there is no model {shown(name)} here", status=404, code="model_not_found")
         return JSONResponse(described)
 
     @asynccontextmanager
@@ -155,7 +166,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _no_such_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for these"
-    said = f"{request.method} {request.url.path}: {error.detail}"
+    said = f"{request.method} {shown(request.url.path)}: {error.detail}"
     return refusal(RequestRefusedError(said, status=error.status_code, code="not_found"))
 
 

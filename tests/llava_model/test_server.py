@@ -2,13 +2,10 @@
 
 import base64
 import io
-import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,69 +13,18 @@ import httpx
 import openai
 import pytest
 from PIL import Image
+from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving, until_idle
 
 from llava_model.convert import from_hf_model, save_hf
 from llava_model.errors import ServerError
 from llava_model.images import ImagePreprocess
+from llava_model.serving.bodies import BodyLimits
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.gate import listen
 from llava_model.serving.reply import Reply
-from llava_model.serving.server import ModelServer, ServerSettings
 from llava_model.tokenize import image_token_id
 
-HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many chairs?"}]
 HELLO_TURNS = [Turn(role="system", text="Be brief."), Turn(role="user", text="How many chairs?")]
-
-
-class Dawdler:
-    """An engine that writes "la " every hundredth of a second until it is told to stop."""
-
-    name, context_tokens, sees_images = "dawdler", 1000, False
-
-    def __init__(self) -> None:
-        self.writing, self.given_up, self.fails = threading.Event(), threading.Event(), False
-
-    def count_tokens(self, turns: list[Turn]) -> int:
-        return 5
-
-    def stream(self, turns: list[Turn], *, max_new_tokens: int, cancelled: Callable[[], bool], **_: Any) -> Reply:
-        def write(reply: Reply) -> Iterator[str]:
-            for _ in range(max_new_tokens):
-                if cancelled():
-                    self.given_up.set()
-                    return
-                reply.completion_tokens += 1
-                yield "la "
-                self.writing.set()
-                if self.fails:
-                    raise MemoryError("no room")
-                time.sleep(0.01)
-
-        return Reply(write, prompt_tokens=5)
-
-
-@contextmanager
-def serving(engine: Any, **settings: Any) -> Iterator[str]:
-    """The server's address."""
-    key = settings.get("api_key", "")
-    server = ModelServer(engine, listen("127.0.0.1", 0, api_key=key), ServerSettings(grace_seconds=1, **settings))
-    ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(ready.set,))
-    url = server.url
-    thread.start()
-    assert ready.wait(60)
-    try:
-        yield url
-    finally:
-        server.stop()
-        thread.join(60)
-        assert not thread.is_alive()
-
-
-@contextmanager
-def client_of(url: str, key: str = "none") -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +44,7 @@ def engine(
 
 @pytest.fixture(scope="module")
 def url(engine: Engine) -> Iterator[str]:
-    with serving(engine, max_body_bytes=300_000, max_pixels=1_000_000) as url:
+    with serving(engine, body=BodyLimits(bytes_each=300_000), max_pixels=1_000_000) as url:
         yield url
 
 
@@ -111,13 +57,6 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 def ask(client: openai.OpenAI, messages: Any = HELLO, **options: Any) -> Any:
     model = options.pop("model", "tiny")
     return client.chat.completions.create(model=model, messages=messages, **{"max_tokens": 12, **options})
-
-
-def post(url: str, body: Any, **headers: str) -> httpx.Response:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(
-        f"{url}/chat/completions", content=content, headers={"Content-Type": "application/json", **headers}, timeout=60
-    )
 
 
 def data_url(image: Image.Image) -> str:
@@ -261,7 +200,7 @@ PICTURE_OF_NOTHING = "data:image/png;base64," + base64.b64encode(b"no picture at
         ({"messages": shown("file:///etc/passwd")}, 400, "no address is ever fetched"),
         ({"messages": shown("/etc/passwd")}, 400, "no address is ever fetched"),
         ({"messages": shown("data:image/png;base64,????")}, 400, "base64"),
-        ({"messages": shown(PICTURE_OF_NOTHING)}, 400, "no picture format"),
+        ({"messages": shown(PICTURE_OF_NOTHING)}, 400, "cannot read picture"),
         ({"messages": shown(data_url(Image.new("RGB", (1200, 1000))))}, 400, "1200×1000"),
         ({"n": 2}, 400, "'n'"),
         ({"tools": [{"type": "function"}]}, 400, "'tools'"),
@@ -386,14 +325,10 @@ def test_a_client_that_leaves_frees_the_model(stream: bool) -> None:
     engine = Dawdler()
     with serving(engine, most_waiting=0) as url, client_of(url) as client:
         body = {"model": "dawdler", "messages": HELLO, "max_tokens": 900, "stream": stream}
-        with socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0]))) as leaving:
-            content = json.dumps(body).encode()
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
-            leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + content)
+        with sent(url, asking(body)):
             assert engine.writing.wait(30)
         assert engine.given_up.wait(30)
-        while httpx.get(url.replace("/v1", "/health")).json()["requests"]:
-            time.sleep(0.01)
+        until_idle(url)
         assert ask(client, model="dawdler", max_tokens=2).choices[0].message.content == "la la "
 
 

@@ -72,7 +72,7 @@ class Unruly:
 class ScriptedEngine:
     """What `llavero serve` needs of an engine; it writes what a good model would, a word every few milliseconds."""
 
-    name, context_tokens, sees_images = "writer", 8192, False
+    name, context_tokens, sees_images, most_characters, most_images = "writer", 8192, False, 100_000, 0
 
     def __init__(self) -> None:
         self.asked, self.given_up = 0, 0
