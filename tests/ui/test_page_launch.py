@@ -8,43 +8,48 @@ from ui import launch
 UI = Path(launch.__file__).parent
 
 
-def flags(address: str = "127.0.0.1", **more: object) -> set[str]:
-    return set(launch.command(Path("library"), 8501, address, **more))  # type: ignore[arg-type]  # hosts alone
+def test_the_command_starts_the_guarded_server_where_it_is_told() -> None:
+    python, script, *options = launch.command(Path("library"), 8501, "127.0.0.1")
+    assert python == sys.executable and Path(script) == UI / "page_server.py" and Path(script).is_file()
+    assert options == ["--address", "127.0.0.1", "--port", "8501"]
 
 
 def test_the_page_listens_where_it_is_told_and_tells_nobody_about_it() -> None:
+    chosen = launch.settings(8501, "127.0.0.1", ["localhost"])
     assert {
-        "--server.address=127.0.0.1",
-        "--server.port=8501",
-        "--server.headless=true",
-        "--server.fileWatcherType=none",
-        "--server.enableXsrfProtection=true",
-        "--browser.gatherUsageStats=false",
-        "--client.showErrorDetails=none",
-    } <= flags()
+        "server.address": "127.0.0.1",
+        "server.port": 8501,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.enableXsrfProtection": True,
+        "server.allowedHosts": ["localhost"],
+        "browser.gatherUsageStats": False,
+        "browser.serverAddress": "127.0.0.1",
+        "client.showErrorDetails": "none",
+    }.items() <= chosen.items()
+    for everywhere in launch.ANY_ADDRESS:
+        assert launch.settings(8501, everywhere, [])["browser.serverAddress"] == "localhost"
 
 
 def test_names_of_other_sites_are_refused_unless_they_are_given() -> None:
-    def allowed(arguments: set[str]) -> set[str]:
-        return {argument.partition("=")[2] for argument in arguments if "allowedHosts" in argument}
-
-    assert allowed(flags("0.0.0.0")) == {"localhost", "127.0.0.1", "::1"}
-    assert allowed(flags("10.0.0.7")) == {"localhost", "127.0.0.1", "::1", "10.0.0.7"}
-    assert "llavero.example" in allowed(flags("0.0.0.0", hosts=["llavero.example"]))
+    assert launch.hosts("0.0.0.0", {}) == ["localhost", "127.0.0.1", "::1"]
+    assert launch.hosts("10.0.0.7", {}) == ["localhost", "127.0.0.1", "::1", "10.0.0.7"]
+    given = launch.hosts("::", {launch.HOSTS_VARIABLE: "Llavero.example, [fd00::7],localhost,"})
+    assert given == ["localhost", "127.0.0.1", "::1", "llavero.example", "fd00::7"]
 
 
-def test_every_flag_is_one_that_streamlit_knows() -> None:
+def test_every_setting_is_one_that_streamlit_knows() -> None:
     from streamlit import config
 
-    known = set(config.get_config_options())
-    for argument in launch.command(Path("library"), 8501, "127.0.0.1")[5:]:
-        assert argument.removeprefix("--").partition("=")[0] in known
+    assert set(launch.settings(8501, "127.0.0.1", [])) <= set(config.get_config_options())
 
 
 def test_the_environment_names_the_library_and_no_hub(tmp_path: Path) -> None:
-    variables = launch.environment(tmp_path, {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE"})
+    users = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "STREAMLIT_SERVER_ENABLE_CORS": "false"}
+    variables = launch.environment(tmp_path, users)
     assert variables["LLAVERO_LIBRARY"] == str(tmp_path)
     assert (variables["PATH"], variables["OMP_WAIT_POLICY"], variables["HF_HUB_OFFLINE"]) == ("/bin", "ACTIVE", "1")
+    assert not any(name.startswith("STREAMLIT_") for name in variables)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +60,14 @@ def test_the_health_address_can_be_asked_from_this_machine(address: str, host: s
     assert launch.health_url(8501, address) == f"http://{host}:8501/_stcore/health"
 
 
-def test_the_theme_file_and_the_flags_do_not_contradict_each_other() -> None:
+def test_the_theme_file_and_the_settings_do_not_contradict_each_other() -> None:
     import tomllib
 
     table = tomllib.loads((UI / ".streamlit" / "config.toml").read_text())
-    for argument in launch.command(Path("library"), 8501, "127.0.0.1")[5:]:
-        section, _, rest = argument.removeprefix("--").partition(".")
-        name, _, value = rest.partition("=")
+    for setting, value in launch.settings(8501, "127.0.0.1", []).items():
+        section, _, name = setting.partition(".")
         if name in table.get(section, {}):
-            assert str(table[section][name]).lower() == value
+            assert table[section][name] == value
 
 
 def test_no_module_of_the_page_hides_another_package() -> None:
