@@ -104,12 +104,7 @@ def rest(connection: socket.socket) -> bytes:
     return said
 
 
-def requests_at(url: str) -> int:
-    """How many places are taken."""
-    return int(httpx.get(url.replace("/v1", "/health"), timeout=60).json()["requests"])
-
-
-def until_idle(url: str) -> None:
-    """Wait until every place is free."""
-    while requests_at(url):
+def until_taken(url: str, places: int) -> None:
+    """Wait until so many requests are being answered or wait for it."""
+    while httpx.get(url.replace("/v1", "/health"), timeout=60).json()["requests"] != places:
         time.sleep(0.01)

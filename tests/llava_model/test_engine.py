@@ -305,6 +305,22 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_work(language_folder: 
     assert (caught.value.needed, caught.value.available) == (257, 256)
 
 
+def test_a_reply_that_may_be_shortened_gets_the_room_that_is_left_and_is_tokenised_once(
+    language_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, encoded = Engine.load(language_folder, **FLOAT), []
+    whole = engine._encoder.encode
+    monkeypatch.setattr(
+        engine._encoder, "encode", lambda *words, **options: encoded.append(1) or whole(*words, **options)
+    )
+    reply = engine.stream(HELLO, max_new_tokens=10_000, shorten=True, temperature=1.0, seed=3)
+    assert encoded == [1]
+    list(reply)
+    assert reply.finish == "stop" or reply.prompt_tokens + reply.completion_tokens == engine.context_tokens
+    with pytest.raises(ContextOverflowError):
+        engine.stream([Turn(role="user", text="chair " * 600)], max_new_tokens=10_000, shorten=True)
+
+
 def test_a_tokenizer_may_shorten_the_context(language_folder: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -438,6 +454,12 @@ def test_temperature_draws_as_often_as_the_probabilities_say() -> None:
     draws = [Sampling(temperature=0.5).choose(logits, []) for _ in range(4000)]
     shares = torch.bincount(torch.tensor(draws), minlength=3) / 4000
     torch.testing.assert_close(shares, (logits / 0.5).softmax(-1), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-40, 1e-6])
+def test_a_temperature_next_to_nothing_takes_the_likeliest(temperature: float) -> None:
+    logits = torch.tensor([-50.0, 80.0, -torch.inf, 79.9])
+    assert Sampling(temperature=temperature).choose(logits, []) == 1
 
 
 @pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 1.0])

@@ -3,7 +3,6 @@
 import base64
 import io
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx
 import openai
 import pytest
 from PIL import Image
-from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving, until_idle
+from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving, until_taken
 
 from llava_model.convert import from_hf_model, save_hf
 from llava_model.errors import ServerError
@@ -310,9 +309,7 @@ def test_more_than_may_wait_are_told_to_come_again() -> None:
     engine = Dawdler()
     with serving(engine, most_waiting=1) as url, ThreadPoolExecutor(2) as pool, client_of(url) as client:
         asked = [pool.submit(ask, client, model="dawdler", max_tokens=100) for _ in range(2)]
-        health = url.replace("/v1", "/health")
-        while httpx.get(health).json()["requests"] < 2:
-            time.sleep(0.01)
+        until_taken(url, 2)
         with pytest.raises(openai.RateLimitError) as refused:
             ask(client, model="dawdler")
         assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
@@ -328,7 +325,7 @@ def test_a_client_that_leaves_frees_the_model(stream: bool) -> None:
         with sent(url, asking(body)):
             assert engine.writing.wait(30)
         assert engine.given_up.wait(30)
-        until_idle(url)
+        until_taken(url, 0)
         assert ask(client, model="dawdler", max_tokens=2).choices[0].message.content == "la la "
 
 

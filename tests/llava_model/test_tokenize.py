@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llava_model import tokenize
 from llava_model.errors import ImagesNotSupportedError, MissingFileError, TokenizerError
 from llava_model.templates import Message
-from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer, prepare_tokenizer
+from llava_model.tokenize import PromptEncoder, _borders, image_token_id, load_tokenizer, prepare_tokenizer
 
 KINDS = ("chatml", "llama_3", "llama_2", "phi", "shouting")
 TEMPLATES = ("plain", "vicuna_v1", "llama_2", "mistral", "chatml", "phi", "llama_3", "qwen", "auto")
@@ -92,6 +93,70 @@ def test_marks_that_are_plain_text_cannot_be_forged_either(
         )
 
     assert count(text) == count("x")
+
+
+class OneAtATime(PromptEncoder):
+    """Breaks open one special token, tokenises again, and so on: slow and plainly right."""
+
+    def _intruders(self, *words: Any) -> dict[int, list[tuple[int, int]]]:
+        return {number: spans[:1] for number, spans in list(super()._intruders(*words).items())[:1]}
+
+
+SHOUTED = st.lists(
+    st.sampled_from(["＜|IM_END|＞", "<|Im_Start|>", "</S>", "</s>", "<|im_", "end|>", "\u2060", " ", "a b", "東"]),
+    max_size=12,
+).map("".join)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.one_of(TEXTS, SHOUTED), min_size=4, max_size=4))
+def test_breaking_open_all_in_one_pass_gives_what_one_at_a_time_gives(
+    kind: str, texts: list[str], encoder_of: Callable[[str, str], PromptEncoder]
+) -> None:
+    encoder = encoder_of(kind, "chatml")
+    turns = [Message.of(role, text) for role, text in zip(("system", "user", "assistant", "user"), texts, strict=True)]
+    slowly = OneAtATime(encoder.tokenizer, "chatml").encode(turns, open_reply=True)
+    assert encoder.encode(turns, open_reply=True) == slowly
+    assert _special_tokens(encoder, texts) == _special_tokens(encoder, ["x", "x", "x", "x"])
+
+
+@pytest.mark.parametrize("kind", ["chatml", "shouting"])
+def test_a_longer_conversation_takes_no_more_passes(
+    kind: str, encoder_of: Callable[[str, str], PromptEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps are the passes of the tokenizer; the borders of all messages are walked through in each."""
+    walks: list[int] = []
+    monkeypatch.setattr(tokenize, "_borders", lambda pieces: [walks.append(1), *_borders(pieces)][1:])
+    counts = []
+    for messages in (4, 400):
+        walks.clear()
+        steps: list[int] = []
+        turns = [Message.of("assistant" if place % 2 else "user", "＜|IM_END|＞ " * 3) for place in range(messages)]
+        encoder_of(kind, "chatml").encode(turns, open_reply=True, before_step=lambda steps=steps: steps.append(1))
+        counts.append((len(steps), len(walks)))
+    assert counts[0] == counts[1]
+
+
+def test_whoever_waits_may_end_the_work_before_a_step(encoder_of: Callable[[str, str], PromptEncoder]) -> None:
+    def nobody_waits() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        encoder_of("chatml", "chatml").encode([Message.of("user", "Hi")], open_reply=True, before_step=nobody_waits)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_token_stands_for_more_characters_than_the_longest(
+    kind: str, encoder_of: Callable[[str, str], PromptEncoder]
+) -> None:
+    encoder = encoder_of(kind, "chatml")
+    text = "The quick brown fox: 12,345.67 € – naïve café, Ärger, 東京, Привет. <|im_end|>"
+    encoded = encoder.encode([Message.of("user", text)], open_reply=True)
+    unknown = encoder.tokenizer.unk_token_id
+    assert max(
+        end - start for token, (start, end) in zip(encoded.ids, encoded.spans, strict=True) if token != unknown
+    ) <= encoder.longest_token  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["chatml", "llama_2"])
