@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,9 @@ from indexing.errors import (
 )
 from indexing.records import SourceFile
 from indexing.sandbox import ReaderPool, ReadLimits, ReadResult
+
+FOR_EVER = 100_000
+"""Seconds: a parser that is not killed runs into the time limit of the test."""
 
 PROLOGUE = """
 import json, os, sys, time
@@ -78,22 +80,20 @@ def test_a_parser_that_hangs_is_stopped_and_the_next_file_is_read(tmp_path: Path
         time.sleep(600)
     send({"reading": EMPTY, "pixels": []})
     """
-    started = time.monotonic()
-    found = outcomes(pool_of(tmp_path, body=body, seconds=1.0), files(tmp_path, "hang.txt", "good.txt"))
+    found = outcomes(pool_of(tmp_path, body=body, seconds=3.0), files(tmp_path, "hang.txt", "good.txt"))
     assert isinstance(found["hang.txt"], ReaderStoppedError)
-    assert "1 s" in found["hang.txt"].reason
+    assert "3 s" in found["hang.txt"].reason
     assert isinstance(found["good.txt"], ReadResult)
-    assert time.monotonic() - started < 30
 
 
 def test_pages_that_a_reader_reports_extend_its_time(tmp_path: Path) -> None:
     body = """
     for page in range(4):
-        time.sleep(0.5)
+        time.sleep(1.0)
         send({"page": page + 1})
     send({"reading": EMPTY, "pixels": []})
     """
-    limits = {"seconds": 1.0, "seconds_per_page": 1.0}
+    limits = {"seconds": 3.0, "seconds_per_page": 1.0}
     found = outcomes(pool_of(tmp_path, body=body, **limits), files(tmp_path, "slow.txt"))
     assert isinstance(found["slow.txt"], ReadResult)
 
@@ -272,13 +272,11 @@ def test_leaving_the_loop_early_kills_what_is_under_way_and_the_pool_goes_on(tmp
     send({"reading": EMPTY, "pixels": []})
     """
     sources = files(tmp_path, "good.txt", "hang1.txt", "hang2.txt", "hang3.txt")
-    started = time.monotonic()
-    with pool_of(tmp_path, body=body) as pool:
+    with pool_of(tmp_path, body=body, seconds=FOR_EVER) as pool:
         for _ in pool.read(sources):
             break
         again = {s.path.name: o for s, o in pool.read(sources[:1])}
     assert isinstance(again["good.txt"], ReadResult)
-    assert time.monotonic() - started < 30
 
 
 def test_a_cancel_that_meets_a_worker_which_is_just_starting_is_not_lost(
@@ -296,11 +294,10 @@ def test_a_cancel_that_meets_a_worker_which_is_just_starting_is_not_lost(
         return process
 
     monkeypatch.setattr("indexing.sandbox.subprocess.Popen", start)
-    with pool_of(tmp_path, body="time.sleep(600)", seconds=20) as pool:
+    with pool_of(tmp_path, body=f"time.sleep({FOR_EVER})", seconds=FOR_EVER) as pool:
         ((_, outcome),) = pool.read(files(tmp_path, "hang.txt"))
     cancelling[0].join()
     assert isinstance(outcome, ReaderStoppedError)
-    assert "did not finish" not in outcome.reason
 
 
 def test_workers_are_gone_when_the_pool_is_closed(tmp_path: Path) -> None:

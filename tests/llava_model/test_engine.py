@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -493,7 +492,5 @@ def test_importing_the_engine_loads_no_model_library() -> None:
 
 @pytest.mark.gpu
 def test_a_graphics_card_says_what_the_processor_says(language_folder: Path) -> None:
-    started = time.monotonic()
     on_card = _say(Engine.load(language_folder, device="cuda", dtype="float32"), HELLO)
     assert on_card == _say(Engine.load(language_folder, **FLOAT), HELLO)
-    assert time.monotonic() - started < 120

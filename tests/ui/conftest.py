@@ -2,7 +2,6 @@
 by quoting the best one. Same methods as `ui.engine.Workbench`."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +46,7 @@ class MemoryWorkbench:
     chunk_list: list[Chunk] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)  # said instead of quoting, first in first out
-    token_pause: float = 0.0
-    index_pause: float = 0.0
+    before_word: Callable[[int], object] = lambda number: None  # what an answer waits for before its words
     fault: Exception | None = None  # raised by the next question or search
     asked: list[SimpleNamespace] = field(default_factory=list)
     may_index: threading.Event = field(default_factory=threading.Event)
@@ -108,8 +106,8 @@ class MemoryWorkbench:
         yield Retrieved(retrieval=retrieval)
         refused = not retrieval.answers and not images
         text = "Nothing that was found speaks of it." if refused else self._said(retrieval.hits)
-        for word in text.split(" "):
-            time.sleep(self.token_pause)
+        for number, word in enumerate(text.split(" ")):
+            self.before_word(number)
             yield Token(text=word + " ")
         cited = () if refused or "[1]" not in text else retrieval.hits[:1]
         yield Answer(
@@ -150,7 +148,6 @@ class MemoryWorkbench:
             )
             while not self.may_index.wait(0.01) and not cancelled():
                 pass
-            time.sleep(self.index_pause)
             if cancelled():
                 break
             try:

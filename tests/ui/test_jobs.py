@@ -53,7 +53,7 @@ def queue(indexer: Indexer) -> Iterator[IndexingQueue]:
 
 
 def ended(queue: IndexingQueue) -> QueueView:
-    assert queue.wait_until_idle(5)
+    assert queue.wait_until_idle(120)
     return queue.view()
 
 
@@ -74,7 +74,7 @@ def test_one_job_runs_at_a_time_in_the_order_of_arrival(queue: IndexingQueue, in
     indexer.go.clear()
     for name in ("first", "second", "third"):
         queue.submit([Path(name)])
-    assert indexer.begun.wait(5)
+    assert indexer.begun.wait(120)
     view = queue.view()
     assert view.running is not None and view.running.names == ("first",)
     assert [job.names for job in view.waiting] == [("second",), ("third",)]
@@ -88,7 +88,7 @@ def test_a_running_job_can_be_stopped_and_the_next_one_follows(queue: IndexingQu
     indexer.go.clear()
     first = queue.submit([Path("first")])
     queue.submit([Path("second")])
-    assert indexer.begun.wait(5)
+    assert indexer.begun.wait(120)
     queue.cancel(first)
     indexer.go.set()
     assert sorted(states(ended(queue))) == ["done", "stopped"]
@@ -98,7 +98,7 @@ def test_a_waiting_job_taken_back_never_runs(queue: IndexingQueue, indexer: Inde
     indexer.go.clear()
     queue.submit([Path("first")])
     second = queue.submit([Path("second")])
-    assert indexer.begun.wait(5)
+    assert indexer.begun.wait(120)
     queue.cancel(second)
     assert queue.view().waiting == ()
     indexer.go.set()
@@ -127,7 +127,7 @@ def test_every_change_of_state_has_another_epoch(queue: IndexingQueue, indexer: 
     indexer.go.clear()
     seen = [queue.view().epoch]
     queue.submit([Path("a")])
-    assert indexer.begun.wait(5)
+    assert indexer.begun.wait(120)
     seen.append(queue.view().epoch)
     indexer.go.set()
     seen.append(ended(queue).epoch)
@@ -139,7 +139,7 @@ def test_closing_stops_the_running_job_and_ends_the_thread(indexer: Indexer) -> 
     indexer.go.clear()
     queue.submit([Path("a")])
     queue.submit([Path("b")])
-    assert indexer.begun.wait(5)
+    assert indexer.begun.wait(120)
     queue.close(timeout_seconds=5)
     assert indexer.runs == [("a",)]
     with pytest.raises(RuntimeError, match="closed"):

@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
-from ui import shared, starters
+from ui import names, plain, shared, starters
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
 
@@ -23,17 +24,14 @@ def page(bench: Any) -> Iterator[AppTest]:
 
 
 def opened() -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=20).run()
+    page = AppTest.from_file(APP, default_timeout=120).run()
     assert not page.exception
     return page
 
 
 def settled(page: AppTest) -> AppTest:
     """Wait for the answer on its way, then look at the page once more."""
-    deadline = time.monotonic() + 10
-    while not page.session_state.turns[-1].running.view().finished:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert page.session_state.turns[-1].running.wait(120)
     page.run()
     assert not page.exception
     return page
@@ -159,30 +157,32 @@ def test_a_question_picture_that_cannot_be_read_is_refused_in_one_line(bench: An
 
 def test_a_stop_keeps_the_words_so_far_and_frees_the_page_at_once(bench: Any, page: AppTest) -> None:
     bench.answers = ["one two three four five six seven eight nine ten"]
-    bench.token_pause = 0.25
+    go_on = threading.Event()
+    bench.before_word = lambda number: number < 2 or go_on.wait(120)
     page.chat_input[0].set_value("how much oil").run()
     running = page.session_state.turns[-1].running
     while not running.view().text:
         time.sleep(0.01)
     assert page.chat_input[0].disabled
-    started = time.monotonic()
     page.run()
     press(page, "Stop")
     page.run()
-    assert time.monotonic() - started < 2
     assert "Stopped after" in shown(page) and "one" in shown(page) and "ten" not in shown(page)
     assert not page.chat_input[0].disabled
-    assert running.wait(5) and "ten" not in running.view().text
+    go_on.set()
+    assert running.wait(120) and "ten" not in running.view().text
 
 
 def test_asking_while_files_are_being_read_says_so(bench: Any, page: AppTest) -> None:
     bench.may_index.clear()
-    bench.token_pause = 0.2
+    go_on = threading.Event()
+    bench.before_word = lambda number: go_on.wait(120)
     new = bench.library_folder.parent / "new.txt"
     new.write_text("oil")
     shared.queue().submit([new])
     page.chat_input[0].set_value("how much oil").run()
     assert "when this was asked" in shown(page)
+    go_on.set()
     settled(page)
     assert "Files that were not in the library yet have no part in the answer." in shown(page)
 
@@ -253,3 +253,39 @@ def test_a_choice_of_kind_and_file_limits_the_question_and_is_told(bench: Any, p
     asked(page, "how much oil")
     assert bench.asked[0].filter.where == (("path", bench.chunk_list[0].path),)
     assert "asked only about pump.pdf" in shown(page)
+
+
+def pictures(page: AppTest) -> list[str]:
+    return [picture.url for element in page.get("imgs") for picture in element.proto.imgs]
+
+
+def test_pictures_reach_the_browser_inside_the_session_and_have_no_address_of_their_own(
+    bench: Any, page: AppTest
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    page.chat_input[0].upload("mine.png", picture.getvalue(), "image/png").set_value("what oil is it").run()
+    settled(page)
+    press(page, "Open source 1") if "Open source 1" in button_labels(page) else press(page, "Open find 1")
+    shown_pictures = pictures(page)
+    assert len(shown_pictures) >= 3  # the question's, the cards', the opened source's
+    assert all(url.startswith("data:image/jpeg;base64,") for url in shown_pictures)
+
+
+@pytest.mark.parametrize(
+    "name", ["oil ✓ “found in the source”.pdf", "oil\u202efdp ✔.txt", "oil\n✓ found in the source.txt", 'oil" ✅.txt']
+)
+def test_a_file_name_cannot_imitate_the_seal_of_a_citation(bench: Any, name: str) -> None:
+    bench.chunk_list.clear()
+    bench.add(name, "The pump needs 4.5 litres of oil.")
+    page = asked(opened(), "what oil does the pump need")
+    card = next(html.value for html in page.html if html.value.startswith('<div class="card">'))
+    fenced = plain.escaped(names.shown(name))
+    assert fenced.startswith("&quot;") and fenced.endswith("&quot;")
+    head, _, rest = card.partition("</div>")
+    assert head.endswith('<span class="seal yes">✓ found in the source</span>')
+    assert rest.startswith(f'<bdi class="name one-line" title="{fenced}">{fenced}</bdi>')
+    for markdown in page.markdown:
+        assert "oil" not in markdown.value
+    for alt in [picture.alt for element in page.get("imgs") for picture in element.proto.imgs]:
+        assert alt.startswith(names.shown(name))

@@ -16,7 +16,7 @@ def search_page() -> None:
 
 @pytest.fixture
 def page(bench: Any) -> AppTest:
-    return AppTest.from_function(search_page, default_timeout=20).run()
+    return AppTest.from_function(search_page, default_timeout=120).run()
 
 
 def shown(page: AppTest) -> str:

@@ -20,7 +20,7 @@ def page(bench: Any) -> AppTest:
 
 
 def opened() -> AppTest:
-    return AppTest.from_function(upload_page, default_timeout=20).run()
+    return AppTest.from_function(upload_page, default_timeout=120).run()
 
 
 def shown(page: AppTest) -> str:
@@ -40,14 +40,14 @@ def send(page: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
 
 
 def until_running(name: str) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while (running := shared.queue().view().running) is None or running.progress is None or name not in running.names:
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
 def idle(page: AppTest) -> AppTest:
-    assert shared.queue().wait_until_idle(5)
+    assert shared.queue().wait_until_idle(120)
     return page.run()
 
 
