@@ -1,4 +1,4 @@
-"""The page. `llavero ui` runs it; by hand: `LLAVERO_LIBRARY=DIR streamlit run ui/app.py`."""
+"""The page. `llavero ui` runs it, behind the guard of `ui.page_server`."""
 
 from pathlib import Path
 

@@ -3,6 +3,7 @@
 Boxes are `(x0, y0, x1, y1)` as fractions 0..1 of the picture, origin top left. Pictures come out as RGB.
 """
 
+import base64
 import io
 import math
 from collections.abc import Sequence
@@ -96,6 +97,12 @@ def jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.convert("RGB").save(out, "JPEG", quality=86, optimize=True)
     return out.getvalue()
+
+
+def data_url(jpeg: bytes) -> str:
+    """The picture inside its own address: it reaches the browser with the session's messages, and no other request
+    to the server can get it."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _pixels(box: Box, size: tuple[int, int], pad: int) -> tuple[float, float, float, float]:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
 from rag.bars import without_bars
-from ui import draw, plain
+from ui import draw, names, plain
 from ui.faults import expected_faults
 from ui.terminal import shorten
 from ui.uploads import safe_name
@@ -103,24 +103,25 @@ def place_words(chunk: Chunk) -> str:
 
 
 def _picture(bench: "Workbench", source: Source) -> None:
+    alt = f"{names.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
     content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
     if content is not None:
-        st.image(content, width="stretch", alt=f"{Path(source.chunk.path).name}, {place_words(source.chunk)}")
+        st.image(draw.data_url(content), width="stretch", alt=alt)
     else:
         st.html(plain.tag("div", shorten(without_bars(source.quote or source.chunk.text), 260), "leaf"))
 
 
 def _words(source: Source) -> str:
-    name = Path(source.chunk.path).name
+    """What Llavero says comes first: a name and a quote can hold anything, but only after it."""
     head = [plain.badge(source.number)] if source.number else []
-    parts = [
-        plain.wrap("div", [*head, plain.tag("span", name, "one-line", title=name)], "head"),
+    head += [_seal(source.verified)] if source.verified is not None else []
+    parts = [plain.wrap("div", head, "head")] if head else []
+    parts += [
+        plain.file_name(Path(source.chunk.path).name, "one-line"),
         plain.tag("div", place_words(source.chunk), "place"),
     ]
     if source.quote:
         parts.append(plain.tag("div", f"“{shorten(without_bars(source.quote), 220)}”", "quote"))
-    if source.verified is not None:
-        parts.append(_seal(source.verified))
     return plain.wrap("div", parts, "card")
 
 
@@ -176,7 +177,7 @@ def open_source(bench: "Workbench", source: Source) -> None:
     image = large_picture(bench, chunk)
     if image is not None:
         left, right = st.columns([3, 2], gap="medium")
-        shown = draw.jpeg(draw.marked(image, source.boxes))
+        shown = draw.data_url(draw.jpeg(draw.marked(image, source.boxes)))
         left.image(shown, width="stretch", alt="The source with its region marked")
     else:
         right = st.container()
@@ -188,7 +189,7 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(plain.tag("div", without_bars(source.quote), "quotation") + _seal(bool(source.verified)))
+        st.html(_seal(bool(source.verified)) + plain.tag("div", without_bars(source.quote), "quotation"))
     if source.verified is False:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(plain.tag("p", doubt, "quiet small"))
@@ -205,10 +206,10 @@ def _draw_details(source: Source) -> None:
 
 def _facts(source: Source) -> str:
     chunk = source.chunk
-    rows = [("File", Path(chunk.path).name), ("Place", place_words(chunk))]
+    rows = [("File", names.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
-    rows.append(("Folder", str(Path(chunk.path).parent)))
+    rows.append(("Folder", names.shown(str(Path(chunk.path).parent))))
     return plain.wrap("dl", [plain.tag("dt", name) + plain.tag("dd", value) for name, value in rows], "facts")
 
 

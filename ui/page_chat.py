@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from rag.bars import without_bars
-from ui import gallery, plain, scope, shared, starters, terminal
+from ui import draw, gallery, names, plain, scope, shared, starters, terminal
 from ui.answering import AnswerView, RunningAnswer
 from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REDRAW_SECONDS = 0.15
 MAX_QUESTION_CHARACTERS = 4000
 ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
+SHOWN_PICTURE_WIDTH = 180
 REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
 
 
@@ -146,7 +147,7 @@ def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool)
     with st.chat_message("user", avatar=USER_ICON):
         st.html(plain.paragraphs(turn.question))
         if turn.picture is not None:
-            st.image(turn.picture, width=180, alt="The picture given with the question")
+            st.image(_small(turn.picture), width=SHOWN_PICTURE_WIDTH, alt="The picture given with the question")
         if turn.scope_words:
             st.html(plain.tag("span", f"asked only about {turn.scope_words}", "quiet small"))
     with st.chat_message("assistant", avatar=ASSISTANT_ICON):
@@ -158,6 +159,13 @@ def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool)
             _draw_finished(bench, view, number=number, newest=newest)
         else:
             st.fragment(_draw_running, run_every=REDRAW_SECONDS)(turn, number)
+
+
+def _small(picture: "Image.Image") -> str:
+    """At twice the width it is shown with, for fine screens."""
+    copy = picture.copy()
+    copy.thumbnail((2 * SHOWN_PICTURE_WIDTH, 8 * SHOWN_PICTURE_WIDTH))
+    return draw.data_url(draw.jpeg(copy))
 
 
 def _draw_running(turn: ChatTurn, number: int) -> None:
@@ -176,8 +184,8 @@ def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
         doing = "Looking in the library"
     elif not view.text:
-        names = list(dict.fromkeys(Path(hit.chunk.path).name for hit in view.retrieval.hits))
-        doing = f"Reading {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        read = list(dict.fromkeys(names.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
+        doing = f"Reading {', '.join(read[:3])}{' …' if len(read) > 3 else ''}"
     else:
         doing = "Writing"
     return f"{doing} · {view.seconds:.0f} s"
@@ -218,10 +226,10 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
 def _draw_doubt(answer: "Answer") -> None:
     """Nothing bears the answer out word for word: say so, and let the nearest source speak for itself."""
     line = answer.source_line
-    place = terminal.location(Path(line.path).name, line.page) if line else ""
+    place = f", in {terminal.location(Path(line.path).name, line.page)}" if line else ""
     shared.notice(
         "No source bears this answer out word for word. Check it before you use it.",
-        f"The nearest words in the library: “{without_bars(line.quote)}” ({place})" if line else "",
+        f"The nearest words in the library{place}: “{without_bars(line.quote)}”" if line else "",
         tone="warn",
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import gallery, plain, shared, terminal
+from ui import gallery, names, plain, shared, terminal
 from ui.gallery import KIND_WORDS
 from ui.uploads import is_upload
 
@@ -84,13 +84,13 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
         return None
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
-        "File": [plain.visible(path.name) for path in paths],
+        "File": [names.shown(path.name) for path in paths],
         "State": [STATES.get(entry.state, entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
         "Chunks": [entry.chunks for entry in files],
         "Size": [terminal.size(entry.size_bytes) for entry in files],
         "Indexed": [_moment(entry.indexed_at) for entry in files],
-        "Folder": [plain.visible(str(path.parent)) for path in paths],
+        "Folder": [names.shown(str(path.parent)) for path in paths],
     }
     text = st.column_config.TextColumn
     event: Any = st.dataframe(
@@ -115,7 +115,7 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
     path = Path(entry.path)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.html(plain.tag("strong", path.name), width="content")
+            st.html(plain.wrap("strong", [plain.file_name(path.name)]), width="content")
             with st.container(horizontal=True, width="content"):
                 if path.is_file():
                     gallery.download_button(path, key="library-download")
@@ -141,7 +141,7 @@ def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
     """Asks once more, and says what happens to the file itself."""
     path = Path(entry.path)
     uploaded = is_upload(bench.library_folder, path)
-    st.html(plain.tag("p", path.name, "words"))
+    st.html(plain.wrap("p", [plain.file_name(path.name)], "words"))
     what = f"Its {entry.chunks} passages and pictures can no longer be found. "
     what += "The uploaded copy is deleted too." if uploaded else "The file itself stays where it is."
     st.html(plain.tag("p", what, "quiet"))
@@ -159,7 +159,7 @@ def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
         bench.remove(str(path))
         if uploaded:
             path.unlink(missing_ok=True)
-        st.session_state["library-done"] = f"{path.name} is no longer in the library."
+        st.session_state["library-done"] = f"{names.shown(path.name)} is no longer in the library."
     except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
         st.session_state["library-fault"] = error
 
@@ -170,7 +170,7 @@ def _draw_failures(files: "Sequence[FileEntry]") -> None:
         return
     st.html(plain.tag("p", f"Could not be read ({len(failed):,})", "section"))
     items = [
-        plain.wrap("li", [plain.tag("b", Path(entry.path).name), plain.tag("span", entry.reason)])
+        plain.wrap("li", [plain.wrap("b", [plain.file_name(Path(entry.path).name)]), plain.tag("span", entry.reason)])
         for entry in failed[:SHOWN_FAILURES]
     ]
     st.html(plain.wrap("ul", items, "failures"))

@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from rag.bars import cells, is_row, is_rule
+from ui import names
+from ui.characters import visible
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
@@ -18,14 +20,6 @@ _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(.*)$")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*)$")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _CODE = re.compile(r"`([^`\n]+)`")
-_HIDDEN = frozenset((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF, *range(0x80, 0xA0)))
-
-
-def visible(text: str) -> str:
-    """Without control characters and without the marks that turn the reading direction around."""
-    kept = (c if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127) else " " for c in text)
-    return "".join(c for c in kept if ord(c) not in _HIDDEN and not 0xD800 <= ord(c) <= 0xDFFF)
-
 
 def escaped(text: str) -> str:
     """`<b> & "x"` → `&lt;b&gt; &amp; &quot;x&quot;`; safe between tags and inside a quoted attribute."""
@@ -37,6 +31,12 @@ def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
     attributes = f' class="{css_class}"' if css_class else ""
     attributes += f' title="{escaped(title)}"' if title else ""
     return f"<{name}{attributes}>{escaped(text)}</{name}>"
+
+
+def file_name(name: str, css_class: str = "") -> str:
+    """A file's name in an element of its own, whose reading direction ends with it."""
+    shown = names.shown(name)
+    return tag("bdi", shown, f"name {css_class}".strip(), title=shown)
 
 
 def wrap(name: str, parts: Sequence[str], css_class: str = "") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.records import KINDS, Kind
+from ui import names
 from ui.gallery import KIND_WORDS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def choose(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
             format_func=_PLURALS.__getitem__,
             key=f"{key}-kinds",
         )
-        st.selectbox("Only in this folder or file", [EVERYWHERE, *places(files)], key=f"{key}-place")
+        st.selectbox("Only in this folder or file", [EVERYWHERE, *places(files)], format_func=names.shown, key=f"{key}-place")
     return Filter(kinds=tuple(kinds), where=_where(place, files))
 
 
@@ -45,7 +46,7 @@ def places(files: "Sequence[FileEntry]") -> list[str]:
 def words(chosen: "Filter") -> str:
     """`tables in manual.pdf`; empty when nothing is limited."""
     kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
-    place = ", ".join(Path(value).name or value for _, value in chosen.where)
+    place = ", ".join(names.shown(Path(value).name or value) for _, value in chosen.where)
     return f"{kinds} in {place}" if kinds and place else kinds or place
 
 

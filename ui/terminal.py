@@ -1,7 +1,8 @@
 """How results, progress and errors look in a terminal: results on stdout, the rest on stderr.
 
 Text that came from a file or a model is printed without control characters, so that it cannot move the
-cursor, change the title or hide what stands before it.
+cursor, change the title or hide what stands before it. What Llavero says about a citation stands before the words
+that it speaks of: neither a file's name nor a quote can put anything there.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rag.bars import without_bars
+from ui import characters, names
 from ui.faults import sentences
 
 if TYPE_CHECKING:
@@ -27,11 +29,8 @@ _TEXT_WIDTH = 160
 
 
 def printable(text: str) -> str:
-    """Without control characters other than newline and tab (terminal escape sequences start with one)."""
-    return "".join(c for c in text if c in "\n\t" or ((c.isprintable() or not c.isascii()) and c not in _C1_AND_BIDI))
-
-
-_C1_AND_BIDI = frozenset(chr(c) for c in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+    """Without hidden characters other than newline and tab (terminal escape sequences start with one)."""
+    return characters.visible(text)
 
 
 def say(text: str = "") -> None:
@@ -46,7 +45,13 @@ def tell(text: str) -> None:
 
 def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Exactly one JSON document on stdout."""
-    print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
+    print(json_text(document), flush=True)
+
+
+def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
+    r"""With letters of all scripts as they are, and hidden characters as `\u202e`."""
+    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # no text in it holds a bare line feed
+    return "\n".join(map(characters.escaped, lines))
 
 
 def duration(seconds: float) -> str:
@@ -103,8 +108,8 @@ class ProgressLine:
 
 
 def one_line(path: object) -> str:
-    """A path that cannot pass for two lines: a name may hold a newline."""
-    return str(path).replace("\n", "\\n").replace("\t", "\\t")
+    """A path that cannot pass for two lines or for words of ours."""
+    return names.shown(str(path))
 
 
 def location(path: str, page: int | None) -> str:
@@ -133,7 +138,7 @@ def index_progress_line(progress: "Progress") -> str:
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.current:
-        parts.append(progress.current)
+        parts.append(names.shown(progress.current))
     return " · ".join(parts)
 
 
@@ -183,10 +188,10 @@ def _show_end(answer: "Answer", streamed: str) -> None:
 
 
 def citation_line(citation: "Citation") -> str:
-    """`[1] /docs/manual.pdf, page 3 ✓ “Descale every 200 cups.”`."""
-    mark = "✓" if citation.verified else "? not verified"
+    """`[1] ✓ /docs/manual.pdf, page 3: “Descale every 200 cups.”`."""
+    mark = "✓" if citation.verified else "? not verified:"
     quote = shorten(without_bars(citation.quote))
-    return f"  [{citation.marker}] {location(citation.path, citation.page)} {mark} “{quote}”"
+    return f"  [{citation.marker}] {mark} {location(citation.path, citation.page)}: “{quote}”"
 
 
 def read_question() -> str:

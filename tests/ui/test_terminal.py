@@ -33,7 +33,7 @@ def test_sizes_read_well(count: float, shown: str) -> None:
 
 
 def test_a_name_with_a_newline_cannot_pass_for_two_lines() -> None:
-    assert terminal.location("/a/b\nfailed: c", 2) == "/a/b\\nfailed: c, page 2"
+    assert terminal.location("/a/b\nfailed: c", 2) == '"/a/b\\nfailed: c", page 2'
 
 
 def test_progress_on_a_pipe_is_plain_lines_without_carriage_returns() -> None:

@@ -1,0 +1,48 @@
+r"""Characters that show nothing by themselves and change how others are shown, or what a terminal does.
+
+Controls move a terminal's cursor, direction marks turn `fdp.exe` into `exe.pdf`, tags and fillers hide a text inside
+another. Nothing that came from a file, a person or a model is shown with them:
+`visible` leaves them out, `escaped` writes them as `\u202e`.
+"""
+
+import unicodedata
+
+JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Persian and Indic spelling and many emoji need them; `visible` keeps them."""
+BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # letters and marks by category, and nothing to see
+_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # Cf, but seen
+_TAGS = range(0xE0000, 0xE1000)
+
+
+def is_hidden(character: str) -> bool:
+    """Whether it is one of them; line feed and tab are too."""
+    if unicodedata.category(character) in _CATEGORIES:
+        return character not in _NUMBER_SIGNS
+    return character in BLANKS or character in JOINERS or ord(character) in _TAGS
+
+
+def visible(text: str) -> str:
+    """Without them, but with line feeds, tabs and joiners; a control leaves a space, so that words stay apart."""
+    return text if _is_harmless(text) else "".join(map(_seen, text))
+
+
+def escaped(text: str) -> str:
+    r"""With each of them as JSON writes it: `a<U+202E>b` → `a\u202eb`."""
+    return text if _is_harmless(text) else "".join(_code(c) if is_hidden(c) else c for c in text)
+
+
+def _is_harmless(text: str) -> bool:
+    """Quick, and true for nearly everything."""
+    return text.isascii() and text.isprintable()
+
+
+def _seen(character: str) -> str:
+    if character in "\n\t" or character in JOINERS or not is_hidden(character):
+        return character
+    return " " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else ""
+
+
+def _code(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
