@@ -1,10 +1,10 @@
 """One file in, one `Reading` out; these modules run inside the worker processes of `sandbox.py`.
 
 content_type.sniff → picture (pixels, and OCR where there is text) · pdf (text layer, tables, figures,
-scans) · office, mail, web (unstructured) → blocks in reading order, pages, notes on what was left out.
+scans) · office (unstructured), mail, web, plain, epub → blocks in reading order, pages, notes on what was left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from indexing.readers.spool import Spool
     from indexing.records import Reading
 
+_MOST_NOTES = 30
 Reader = Callable[[Path, "Spool"], "Reading"]
 
 
@@ -23,7 +24,17 @@ def read(path: Path, spool: "Spool") -> "Reading":
 
     found = sniff(path)
     reading = reader_for(found.content_type)(path, spool)
-    return replace(reading, notes=(found.note, *reading.notes)) if found.note else reading
+    notes = [*([found.note] if found.note else []), *reading.notes]
+    if not reading.blocks and not any(page.image for page in reading.pages):
+        notes.append("no words and no pictures were found in it")
+    return replace(reading, notes=_few(notes))
+
+
+def _few(notes: Sequence[str]) -> tuple[str, ...]:
+    """A list that a person reads; what is over is counted."""
+    if len(notes) <= _MOST_NOTES:
+        return tuple(notes)
+    return (*notes[: _MOST_NOTES - 1], f"and {len(notes) - _MOST_NOTES + 1:,} notes more")
 
 
 def reader_for(content_type: "ContentType") -> Reader:

@@ -20,7 +20,7 @@ _MOST_MEMBERS = 20_000
 _RATIO_FROM_BYTES = 20 * MEGABYTE
 _CHUNK = 1 << 16
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
+READ_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 _RELATION = re.compile(rb'Target="\.\./media/([^"/]+)"')
 _SLIDE_RELATIONS = re.compile(r"ppt/slides/_rels/slide(\d+)\.xml\.rels$")
 
@@ -59,7 +59,7 @@ def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
         seen: set[tuple[int, int]] = set()
         for member in archive.infolist():
             key = (member.CRC, member.file_size)
-            if key not in seen and _MEDIA.match(member.filename):
+            if key not in seen and READ_MEDIA.match(member.filename):
                 seen.add(key)
                 with contextlib.suppress(zipfile.BadZipFile):  # a broken picture does not cost the words
                     yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)

@@ -7,6 +7,7 @@ and a reader starts none.
 """
 
 import posixpath
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 from indexing.errors import DamagedFileError, EncryptedFileError
 from indexing.readers.archive import check_archive
+from indexing.readers.document import finished
 from indexing.readers.markup import clean, decoded
-from indexing.readers.office import finished, html_blocks
 from indexing.readers.spool import Spool
+from indexing.readers.web import read_markup
 from indexing.records import Block, Reading
 
 _CONTAINER = "META-INF/container.xml"
@@ -24,6 +26,7 @@ _ENCRYPTION = "META-INF/encryption.xml"
 _FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 """Fonts are often scrambled in books whose words anybody may read."""
 _PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg)$", re.IGNORECASE)
 _METADATA = {"creator": "author", "subject": "subject", "date": "date"}
 
 
@@ -37,15 +40,22 @@ def read_epub(path: Path, spool: Spool) -> Reading:
         package_name = _package_name(archive, members)
         package = _parsed(archive.read(package_name))
         blocks: list[Block] = []
+        notes: list[str] = []
         missing = 0
         for name in _pages(package, package_name):
             if name in members:
-                blocks.extend(html_blocks(clean(decoded(archive.read(name), is_html=True))))
+                page = read_markup(clean(decoded(archive.read(name), is_html=True)))
+                blocks.extend(page.blocks)
+                notes.extend(f"page '{posixpath.basename(name)}': {note}" for note in page.notes)
             else:
                 missing += 1
     metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _words(package, theirs))}
-    notes = (f"{missing} of the book's pages are named in its list and missing in its file",) if missing else ()
-    return finished(path, blocks, spool, title=_words(package, "title"), metadata=metadata, notes=notes)
+    if missing:
+        notes.append(f"{missing} of the book's pages are named in its list and missing in its file")
+    pictures = sum(bool(_PICTURE.search(name)) for name in members)
+    if pictures:
+        notes.append(f"{pictures:,} pictures in the book were not looked at")
+    return finished(path, blocks, spool, title=_words(package, "title"), metadata=metadata, notes=tuple(notes))
 
 
 def _package_name(archive: zipfile.ZipFile, members: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
 
 import email.errors
 import email.policy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
@@ -14,13 +14,16 @@ from pathlib import Path
 
 from indexing.content_type import PICTURES, sniff
 from indexing.errors import DamagedFileError, UnreadableFileError
+from indexing.readers.document import figure_block
 from indexing.readers.limits import ReadLimits
 from indexing.readers.markup import clean, decoded
-from indexing.readers.office import figure_block, html_blocks, plain_blocks
+from indexing.readers.plain import plain_blocks
 from indexing.readers.spool import Spool
+from indexing.readers.web import read_markup
 from indexing.records import Block, Page, Reading
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
+_LONGEST_METADATA = 1_000
 
 
 def read_mail(path: Path, spool: Spool) -> Reading:
@@ -50,7 +53,7 @@ class _Mail:
             title=headers.get("Subject", "") or fallback_title,
             pages=tuple(self._pages),
             blocks=tuple(blocks),
-            metadata={name.lower(): value for name, value in headers.items()},
+            metadata={name.lower(): value[:_LONGEST_METADATA] for name, value in headers.items()},  # whole in the words
             notes=tuple(self._notes),
         )
 
@@ -58,15 +61,44 @@ class _Mail:
         headers = _headers(message)
         if headers:
             yield Block(kind="text", text="\n".join(f"{name}: {value}" for name, value in headers.items()))
-        yield from _body(message)
-        for part in _attachments(message):
+        yield from self._part(message, depth)
+
+    def _part(self, part: MIMEPart, depth: int) -> Iterator[Block]:
+        """Words of the body, an attachment, or what is inside a part of several."""
+        kind = part.get_content_type()
+        if kind == "multipart/alternative":
+            yield from self._alternative(list(part.iter_parts()), depth)
+        elif part.is_multipart() and part.get_content_maintype() == "multipart":
+            for each in part.iter_parts():
+                yield from self._part(each, depth)
+        elif _is_body(part):
+            yield from self._body(part, kind)
+        else:
             yield from self._attachment(part, depth)
+
+    def _alternative(self, parts: Sequence[MIMEPart], depth: int) -> Iterator[Block]:
+        """The same words several times: plain ones only where the others have none."""
+        plain = [part for part in parts if part.get_content_type() == "text/plain"]
+        rich = [block for part in parts if part not in plain for block in self._part(part, depth)]
+        if not any(block.kind != "heading" and block.text for block in rich):
+            for part in plain:
+                yield from self._part(part, depth)
+        yield from rich
+
+    def _body(self, part: MIMEPart, kind: str) -> Iterator[Block]:
+        if kind != "text/html":
+            yield from plain_blocks(_text(part))
+            return
+        page = read_markup(_text(part))
+        self._notes += page.notes
+        yield from page.blocks
 
     def _attachment(self, part: MIMEPart, depth: int) -> Iterator[Block]:
         name = " ".join(clean(part.get_filename() or "").split())[:200] or "without a name"
         self._attachments += 1
         if self._attachments > self._limits.max_attachments or depth >= self._limits.max_depth:
-            self._notes.append(f"attachment '{name}' was not read: too many, or nested too deeply")
+            limits = f"the limits are {self._limits.max_attachments:,} and {self._limits.max_depth:,}"
+            self._notes.append(f"attachment '{name}' was not read: too many, or nested too deeply ({limits})")
             return
         yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
         try:
@@ -131,34 +163,16 @@ def _headers(message: EmailMessage) -> dict[str, str]:
         except (ValueError, IndexError, AttributeError, TypeError, LookupError, email.errors.MessageError):
             continue
         if value:
-            found[name] = _printable(value)[:1_000]
+            found[name] = _printable(value)
     return found
 
 
-def _body(message: EmailMessage) -> Iterator[Block]:
-    """The HTML part where there is one with words, else the plain one."""
-    for kind in ("html", "plain"):
-        try:
-            part = message.get_body(preferencelist=(kind,))
-        except (AttributeError, KeyError, ValueError):
-            return
-        if part is None:
-            continue
-        text = _text(part)
-        blocks = html_blocks(text) if kind == "html" else plain_blocks(text)
-        if blocks:
-            yield from blocks
-            return
-
-
-def _attachments(message: EmailMessage) -> Iterator[MIMEPart]:
-    try:
-        parts = list(message.iter_attachments())
-    except (AttributeError, KeyError, ValueError):
-        return
-    for part in parts:
-        if part.get_content_maintype() != "multipart":
-            yield part
+def _is_body(part: MIMEPart) -> bool:
+    """Words that belong to the mail itself; a part of several that has none inside is damaged, and its words count."""
+    if part.get_content_maintype() == "multipart":
+        return True
+    is_text = part.get_content_type() in ("text/plain", "text/html")
+    return is_text and not part.is_attachment() and not part.get_filename()
 
 
 def _inner_mail(part: MIMEPart) -> EmailMessage | None:

@@ -1,8 +1,10 @@
 """Small things about text in markup: its encoding, and tables from HTML to rows of cells."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from indexing.content_type import guess_encoding
 from indexing.readers.limits import ReadLimits
@@ -12,12 +14,22 @@ _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _MOST_SPAN = 200
+_DOTS = "\u0095\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u2619\u2765\u2767\u29be\u29bf\u3164\uf0b7*·"
+_BULLET = re.compile(rf"[{_DOTS}]|[-\u2013](?=\s|$)")
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html", "legend", "li", "main",
+    "ol", "option", "p", "pre", "section", "summary", "table", "ul",
+}) | frozenset(HEADINGS)  # fmt: skip
+"""Elements that begin and end a paragraph."""
+_PARTING = frozenset({"br", "img", "tr", "td", "th"})
 
 
 def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
     """The file as text, and notes: byte order mark, declared encoding, UTF-8, UTF-16, else Windows-1252."""
     with path.open("rb") as file:
-        data = file.read(4 * limits.max_text_characters)
+        data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
     text = clean(decoded(data, is_html=is_html))
     if is_html:
         text = _XML_DECLARATION.sub("", text)
@@ -32,30 +44,61 @@ def clean(text: str) -> str:
     return _UNREADABLE.sub(" ", text)
 
 
+def without_bullet(text: str) -> str:
+    """The words of a list's item; a row of bullets is a line that somebody drew, and a minus belongs to its number."""
+    found = _BULLET.match(text)
+    return text[found.end() :].strip() if found and not _BULLET.match(text, found.end()) else text
+
+
 def table_cells(html: str) -> list[list[str]]:
-    """Rows of cells; a spanning cell has its words in its first place and empty ones in the others."""
+    """Rows of cells of the first table."""
     from lxml import html as lxml_html
 
-    root = lxml_html.fragment_fromstring(html, create_parent="div")
-    table = root.find(".//table")
-    if table is None:
-        return []
+    table = lxml_html.fragment_fromstring(html, create_parent="div").find(".//table")
+    return [] if table is None else cells_of(table)
+
+
+def cells_of(table: Any) -> list[list[str]]:
+    """Rows of cells; a spanning cell has its words in its first place and empty ones in the others. A table inside a
+    cell is words of the cell."""
     rows: list[list[str]] = []
-    taken: dict[tuple[int, int], bool] = {}
-    for y, row in enumerate(table.iter("tr")):
+    covered: dict[int, int] = {}  # column → the first row that no cell from above reaches into
+    for y, row in enumerate(_rows_of(table)):
         cells: list[str] = []
         for cell in row.iterchildren("td", "th"):
-            while taken.pop((y, len(cells)), False):
-                cells.append("")
-            x, width, height = len(cells), _span(cell.get("colspan")), _span(cell.get("rowspan"))
-            cells += [" ".join(cell.text_content().split()), *[""] * (width - 1)]
-            for below in range(1, height):
-                for across in range(width):
-                    taken[(y + below, x + across)] = True
-        while taken.pop((y, len(cells)), False):
-            cells.append("")
-        rows.append(cells)
+            cells += _reached(covered, y, len(cells))
+            x, width = len(cells), _span(cell.get("colspan"))
+            cells += [_words_of(cell), *[""] * (width - 1)]
+            covered |= dict.fromkeys(range(x, x + width), y + _span(cell.get("rowspan")))
+        rows.append(cells + _reached(covered, y, len(cells)))
     return without_empty(rows)
+
+
+def _reached(covered: dict[int, int], y: int, x: int) -> list[str]:
+    """Empty cells for the columns from `x` on that a cell from above reaches into."""
+    return [""] * next(step for step in count() if covered.get(x + step, 0) <= y)
+
+
+def _rows_of(table: Any) -> Iterator[Any]:
+    for child in table.iterchildren("tr", "thead", "tbody", "tfoot"):
+        if child.tag == "tr":
+            yield child
+        else:
+            yield from child.iterchildren("tr")
+
+
+def _words_of(cell: Any) -> str:
+    """A block inside the cell parts words as a space does; a bold letter does not."""
+    from lxml import etree
+
+    parts: list[str] = []
+    for event, element in etree.iterwalk(cell, events=("start", "end")):
+        parts.append(" " if element.tag in BLOCKS or element.tag in _PARTING else "")
+        if event == "start":
+            parts.append(element.text or "")
+        elif element is not cell:
+            parts.append(element.tail or "")
+    return " ".join("".join(parts).split())
 
 
 def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
