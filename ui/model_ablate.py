@@ -14,7 +14,7 @@ from ui import terminal
 from ui.cli_model import model_app
 
 if TYPE_CHECKING:
-    from llava_model.ablation.run import Report, Watch
+    from llava_model.ablation.run import AblationReport, Watch
 
 _NOT_MET = 1
 
@@ -57,7 +57,7 @@ def _check_judge(url: str, model: str) -> None:
     Endpoint(url=url, model=model)
 
 
-def _stoppable(run: Callable[["Watch"], "Report"]) -> "Report":
+def _stoppable(run: Callable[["Watch"], "AblationReport"]) -> "AblationReport":
     """SIGTERM and Ctrl-C end it after the step or answer under way; what is done is kept."""
     from llava_model.ablation.run import Watch
 
@@ -91,7 +91,7 @@ def _stoppable(run: Callable[["Watch"], "Report"]) -> "Report":
             signal.signal(number, handler)
 
 
-def _show(report: "Report", *, judge: str, json: bool) -> None:
+def _show(report: "AblationReport", *, judge: str, json: bool) -> None:
     from llava_model.ablation import table
     from llava_model.ablation.plan import VARIANTS
 

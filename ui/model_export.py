@@ -22,7 +22,7 @@ from ui.model_convert import (
 )
 
 
-class Numbers(StrEnum):
+class NumberFormat(StrEnum):
     """How weights are written."""
 
     F32 = "f32"
@@ -34,7 +34,7 @@ class Numbers(StrEnum):
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A trained checkpoint, or a folder with transformers' LLaVA.")],
     gguf: Annotated[Path, typer.Option("--gguf", metavar="OUT", help="The folder that the two files go into.")],
-    numbers: Annotated[Numbers, typer.Option("--numbers", help="How weights are written.")] = Numbers.F16,
+    numbers: Annotated[NumberFormat, typer.Option("--numbers", help="How weights are written.")] = NumberFormat.F16,
     name: Annotated[str, typer.Option("--name", help="What the files are called; by default as the checkpoint.")] = "",
     language_only: Annotated[
         bool, typer.Option("--language-only", help="Only the language model, for towers llama.cpp does not know.")

@@ -12,8 +12,8 @@ from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from indexing.records import Chunk
-    from llava_model.generate_data.report import Progress, Report
-    from llava_model.generate_data.sources import Source
+    from llava_model.generate_data.report import GenerationProgress, GenerationReport
+    from llava_model.generate_data.sources import PictureSource
     from rag.prompt import CountTokens
 
 _DONE, _NOT_MET, _WITH_PROBLEMS = 0, 1, 3
@@ -90,7 +90,7 @@ def generate(
         return
     from llava_model.generate_data.budget import Limits
     from llava_model.generate_data.client import Writer
-    from llava_model.generate_data.generate import Settings, generate
+    from llava_model.generate_data.generate import GenerationSettings, generate
     from llava_model.generate_data.prompts import load_prompts
 
     _check_language(language)
@@ -102,7 +102,7 @@ def generate(
         from rag.prompt import REFUSAL
 
         more["refusal"] = REFUSAL
-    settings = Settings(
+    settings = GenerationSettings(
         kinds=chosen,
         count=count, seed=seed, language=language, temperature=temperature, concurrency=concurrency,
         limits=Limits(max_tokens_total=max_tokens_total, max_cost=max_cost, price_in=price_in, price_out=price_out),
@@ -124,7 +124,9 @@ def generate(
     _show(report, leaks, root, json=json)
 
 
-def _from_file(coco: Path | None, instances: Path | None, csv: Path | None, images: Path, language: str) -> "Source":
+def _from_file(
+    coco: Path | None, instances: Path | None, csv: Path | None, images: Path, language: str
+) -> "PictureSource":
     from llava_model.generate_data.sources import read_coco, read_csv
 
     if csv is not None:
@@ -133,7 +135,7 @@ def _from_file(coco: Path | None, instances: Path | None, csv: Path | None, imag
     return read_coco(coco, instances, images, language=language)
 
 
-def _from_library(library: Path, held_out: float, seed: int, language: str) -> "Source":
+def _from_library(library: Path, held_out: float, seed: int, language: str) -> "PictureSource":
     from llava_model.generate_data.sources import check_items
     from rag.generation_source import items_from
 
@@ -230,9 +232,9 @@ class _ProgressLine:
 
     def __init__(self) -> None:
         self._line, self._began = terminal.ProgressLine(), time.monotonic()
-        self._first: Progress | None = None
+        self._first: GenerationProgress | None = None
 
-    def show(self, progress: "Progress") -> None:
+    def show(self, progress: "GenerationProgress") -> None:
         """What earlier runs did is gone through quickly and does not count for the rate."""
         if self._first is None or progress.usage == self._first.usage:
             self._first, self._began = progress, time.monotonic()
@@ -249,7 +251,7 @@ class _ProgressLine:
         self._line.close()
 
 
-def _show(report: "Report", leaks: list[dict[str, str]] | None, images: Path, *, json: bool) -> None:
+def _show(report: "GenerationReport", leaks: list[dict[str, str]] | None, images: Path, *, json: bool) -> None:
     from llava_model.generate_data.context import MEANINGS
 
     for kind, number in Counter(problem.kind for problem in report.problems).items():

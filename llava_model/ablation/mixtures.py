@@ -29,7 +29,7 @@ _WORDS: Mapping[str, ResponseType] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class HeldOutQuestion:
     """A held-out question with its reference answer. `context`: what the picture shows, in words, for a judge."""
 
     name: str
@@ -93,10 +93,10 @@ def cut_shares(train: Sorted, folder: Path, *, seed: int) -> dict[str, list[Path
     return mixtures
 
 
-def questions_of(held_out: Sorted, *, images: Path, most: int) -> list[Question]:
+def questions_of(held_out: Sorted, *, images: Path, most: int) -> list[HeldOutQuestion]:
     """Of each type `most` questions (0: all), spread evenly. Of a conversation its first question, as LLaVA-Bench
     asks; of one with independent turns every question by itself."""
-    chosen: list[Question] = []
+    chosen: list[HeldOutQuestion] = []
     for kind in TYPES:
         found = list(_questions(SampleFile.open(held_out.files[kind], image_root=images), kind))
         count = min(len(found), most or len(found))
@@ -158,7 +158,7 @@ def _share(file: Path, target: Path, share: float, seed: int) -> Path:
     return target
 
 
-def _questions(file: SampleFile, kind: ResponseType) -> Iterator[Question]:
+def _questions(file: SampleFile, kind: ResponseType) -> Iterator[HeldOutQuestion]:
     for position in range(len(file)):
         record, sample = file.record(position), file[position]
         context = next((record[name] for name in ("context", "caption") if isinstance(record.get(name), str)), "")
@@ -166,7 +166,7 @@ def _questions(file: SampleFile, kind: ResponseType) -> Iterator[Question]:
         for number, one in enumerate(alone, 1):
             asked, answer = _first_exchange(one)
             name = sample.id if sample.id.endswith(kind) else f"{sample.id}-{kind}"
-            yield Question(
+            yield HeldOutQuestion(
                 name=f"{name}-{number}" if sample.independent else name,
                 type=kind,
                 prompt=asked,

@@ -59,7 +59,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Numbers:
+class StageNumbers:
     """What a stage does otherwise than its preset; None leaves the preset's."""
 
     epochs: float | None = None
@@ -75,14 +75,14 @@ class Align:
     """The stage before, where no checkpoint is named."""
 
     data: tuple[Path, ...]
-    numbers: Numbers = field(default_factory=Numbers)
+    numbers: StageNumbers = field(default_factory=StageNumbers)
     projector: str = "mlp2x_gelu"
     pooled_grid: int | None = None
     warm_start: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asking:
+class EvaluationPlan:
     """How the held-out questions are asked."""
 
     questions: int = 30
@@ -116,8 +116,8 @@ class Plan:
     dtype: str = "auto"
     features: Path | None = None
     seed: int = 0
-    tune: Numbers = field(default_factory=Numbers)
-    evaluate: Asking = field(default_factory=Asking)
+    tune: StageNumbers = field(default_factory=StageNumbers)
+    evaluate: EvaluationPlan = field(default_factory=EvaluationPlan)
     judge: JudgePlan | None = None
 
     def training_settings(self) -> dict[str, Any]:
@@ -139,8 +139,8 @@ def read_plan(path: Path) -> Plan:
     if bool(start) == bool(align):
         raise AblationPlanError(path, "needs one of start = 'CHECKPOINT' and [align]: what all variants start from")
     sections: dict[str, Any] = {
-        "tune": _section(path, "tune", Numbers, values.pop("tune", {})),
-        "evaluate": _section(path, "evaluate", Asking, values.pop("evaluate", {})),
+        "tune": _section(path, "tune", StageNumbers, values.pop("tune", {})),
+        "evaluate": _section(path, "evaluate", EvaluationPlan, values.pop("evaluate", {})),
         "judge": _section(path, "judge", JudgePlan, judge) if judge is not None else None,
         "align": _align(path, align) if align else None,
         "start": Path(start) if start else None,
@@ -181,10 +181,10 @@ def _all(files: Files) -> Sequence[Path]:
 
 
 def _align(path: Path, values: Mapping[str, Any]) -> Align:
-    numbers = {one.name for one in fields(Numbers)}
+    numbers = {one.name for one in fields(StageNumbers)}
     own = {name: value for name, value in values.items() if name not in numbers}
     own["data"] = _paths(path, "align.data", values.get("data"))
-    own["numbers"] = _section(path, "align", Numbers, {n: v for n, v in values.items() if n in numbers})
+    own["numbers"] = _section(path, "align", StageNumbers, {n: v for n, v in values.items() if n in numbers})
     return _section(path, "align", Align, own)
 
 

@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llava_model.ablation.mixtures import Question, Sorted, check_apart, cut_shares, questions_of, sort_samples
-from llava_model.ablation.plan import TYPES, VARIANTS, Align, Numbers, Plan, ResponseType, Variant
+from llava_model.ablation.mixtures import HeldOutQuestion, Sorted, check_apart, cut_shares, questions_of, sort_samples
+from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, StageNumbers, Variant
 from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_trained
 from llava_model.config import LlavaConfig
 from llava_model.data.features import FillProgress
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import AnswersInUseError, CheckpointMismatchError, TrainingDataError
-from llava_model.evaluation.asking import Answerer, Ask, Progress, Task, answer_all
+from llava_model.evaluation.asking import AnsweringModel, AnsweringProgress, Ask, Task, answer_all
 from llava_model.evaluation.forced import Forced, forced
 from llava_model.evaluation.likeness import Likeness, likeness
 from llava_model.evaluation.score import Score
@@ -77,13 +77,13 @@ class Watch:
     announce: Callable[[str], None] = lambda words: None
     on_step: Callable[[str, StepMetrics], None] = lambda title, metrics: None
     on_fill: Callable[[FillProgress], None] = lambda progress: None
-    on_answer: Callable[[str, Progress], None] = lambda title, progress: None
+    on_answer: Callable[[str, AnsweringProgress], None] = lambda title, progress: None
     on_review: Callable[[int, int], None] = lambda done, total: None
     should_stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class AblationReport:
     """What there is so far; `finished` when every variant has its figures."""
 
     results: tuple[Result, ...]
@@ -91,11 +91,11 @@ class Report:
     left_out: Mapping[str, int]
 
 
-class _Stopped(Exception):  # noqa: N818  # a wish, no error
+class _StopRequestedError(Exception):  # a wish, no error
     """Somebody wants to go on later."""
 
 
-def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> Report:
+def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> AblationReport:
     """Train and score what `out` does not hold yet. Raises this package's errors; what is done stays."""
     run = _Ablation(plan, out, bases, watch)
     results: list[Result] = []
@@ -104,10 +104,10 @@ def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> Repor
             run.prepare()
             for variant in VARIANTS:
                 results.append(run.result(variant))
-        except _Stopped:
-            return Report(results=tuple(results), finished=False, left_out=run.left_out)
+        except _StopRequestedError:
+            return AblationReport(results=tuple(results), finished=False, left_out=run.left_out)
         _write(out / "results.json", {"results": [one.document() for one in results]})
-    return Report(results=tuple(results), finished=True, left_out=run.left_out)
+    return AblationReport(results=tuple(results), finished=True, left_out=run.left_out)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ class _Ablation:
         self.features = plan.features or out / "features"
         self.left_out: Mapping[str, int] = {}
         self.mixtures: Mapping[str, list[Path]] = {}
-        self.questions: list[Question] = []
+        self.questions: list[HeldOutQuestion] = []
 
     # -- what all variants share ---------------------------------------------------------------------------------------
 
@@ -234,11 +234,11 @@ class _Ablation:
         )
         return self._trained(variant.title, run, folder / "trained.json", samples=samples)
 
-    def _stage(self, name: StageName, numbers: Numbers) -> Stage:
+    def _stage(self, name: StageName, numbers: StageNumbers) -> Stage:
         chosen = stage_of(self.plan.preset, name)
         return with_epochs(chosen, epochs=numbers.epochs, batch=numbers.batch, rate=numbers.rate)
 
-    def _common(self, out: Path, numbers: Numbers, most_steps: int | None = None) -> dict[str, Any]:
+    def _common(self, out: Path, numbers: StageNumbers, most_steps: int | None = None) -> dict[str, Any]:
         import torch
 
         from llava_model.serving.load import choose_device, choose_dtype
@@ -275,7 +275,7 @@ class _Ablation:
             should_stop=self.watch.should_stop,
         )
         if not report.finished and report.steps != run.settings.most_steps:
-            raise _Stopped
+            raise _StopRequestedError
         told = {"samples": samples, "steps": report.steps, "loss": report.loss, "checkpoint": report.checkpoint.name}
         _write(proof, told)
         return told
@@ -291,10 +291,10 @@ class _Ablation:
             kept.update(answers)
             return Score(benchmark="ablation", values={}, headline=None, n=len(answers))
 
-        def show(progress: Progress) -> None:
+        def show(progress: AnsweringProgress) -> None:
             self.watch.on_answer(variant.title, progress)
             if self.watch.should_stop():
-                raise _Stopped
+                raise _StopRequestedError
 
         task = Task(benchmark="ablation", asks=asks, score=keep)
         model = self._engine(checkpoint, variant.name)
@@ -305,7 +305,7 @@ class _Ablation:
             raise TrainingDataError(f"{variant.title}: {first.message} ({', '.join(first.ids[:8])})")
         return kept
 
-    def _engine(self, checkpoint: Path, name: str) -> Answerer:
+    def _engine(self, checkpoint: Path, name: str) -> AnsweringModel:
         from llava_model.serving.engine import Engine
 
         own, adapter = checkpoint / LANGUAGE, checkpoint / ADAPTER
@@ -325,7 +325,7 @@ class _Ablation:
         """Over all held-out samples, not only over those that were asked."""
         import torch
 
-        from llava_model.data.encoding import ExampleEncoder
+        from llava_model.data.encoding import SampleEncoder
         from llava_model.data.features import FeatureCache
         from llava_model.tokenize import PromptEncoder, load_tokenizer
 
@@ -335,7 +335,7 @@ class _Ablation:
         assert model.tower is not None, "a checkpoint to start from has a projector"
         tokenizer = load_tokenizer(self.bases.language)
         prompts = PromptEncoder(tokenizer, self.plan.template, tokens_per_image=model.tokens_per_image)
-        encoder = ExampleEncoder(prompts, max_tokens=self._stage("instruct", self.plan.tune).max_tokens)
+        encoder = SampleEncoder(prompts, max_tokens=self._stage("instruct", self.plan.tune).max_tokens)
         files = {kind: SampleFile.open(self.held_out.files[kind], image_root=self.plan.data.images) for kind in TYPES}
         cache = FeatureCache(self.features, model.tower)
         cache.fill([image for file in files.values() for sample in file for image in sample.images])

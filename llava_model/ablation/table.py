@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llava_model.ablation.plan import TYPES, VARIANTS
-from llava_model.evaluation.published import Row, published
+from llava_model.evaluation.published import TableRow, published
 
 if TYPE_CHECKING:
     from llava_model.ablation.run import Result
@@ -16,7 +16,7 @@ _COLUMNS = ("conv", "detail", "complex", "overall")
 _SHORT = {"conversation": "conv", "detail": "detail", "complex": "complex"}
 
 
-def paper_row(title: str) -> Row:
+def paper_row(title: str) -> TableRow:
     """The published row of a variant."""
     return next(row for row in published("llava-bench-coco") if row.model == f"LLaVA, {title}")
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from llava_model.errors import AnswersMismatchError, LlavaError, UnscorableError
-from llava_model.evaluation.ledger import Ledger
+from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.score import Score, id_problem
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class AnsweringProgress:
     """How far a run is; `answered` counts those of earlier runs too."""
 
     answered: int
@@ -54,7 +54,7 @@ class Progress:
     new: int
 
 
-class Answerer(Protocol):
+class AnsweringModel(Protocol):
     """What the engine can do."""
 
     name: str
@@ -68,20 +68,22 @@ class Answerer(Protocol):
 
 def answer_all(
     task: Task,
-    model: Answerer,
+    model: AnsweringModel,
     out: Path,
     *,
     settings: Mapping[str, Any],
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[AnsweringProgress], None] = lambda progress: None,
 ) -> Score:
     """Ask what has no answer in `out` yet, greedily, and score. What the model cannot answer is named in the score."""
     failures: dict[str, str] = {}
     asked = {ask.name: ask for ask in task.asks}
-    with Ledger(out, {"benchmark": task.benchmark, **settings}) as ledger:
+    with AnswerLog(out, {"benchmark": task.benchmark, **settings}) as ledger:
         _check_prompts(ledger, asked)
         todo = [ask for ask in task.asks if ask.name not in ledger.records]
         for number, ask in enumerate(todo):
-            on_progress(Progress(answered=len(task.asks) - len(todo) + number, asks=len(task.asks), new=number))
+            on_progress(
+                AnsweringProgress(answered=len(task.asks) - len(todo) + number, asks=len(task.asks), new=number)
+            )
             try:
                 text = answer(model, ask)
             except LlavaError as error:  # a broken picture or a prompt that is too long costs one answer, not the run
@@ -89,7 +91,7 @@ def answer_all(
                 continue
             ledger.append(_record(ask, text, model.name))
         answers = {name: str(one.get("text", "")) for name, one in ledger.records.items() if name in asked}
-    on_progress(Progress(answered=len(answers), asks=len(task.asks), new=len(todo) - len(failures)))
+    on_progress(AnsweringProgress(answered=len(answers), asks=len(task.asks), new=len(todo) - len(failures)))
     result = task.score(answers)
     problems = [
         problem
@@ -107,7 +109,7 @@ def answer_all(
     )
 
 
-def answer(model: Answerer, ask: Ask) -> str:
+def answer(model: AnsweringModel, ask: Ask) -> str:
     """One greedy reply."""
     from llava_model.images import open_picture
     from llava_model.serving.engine import Turn
@@ -137,7 +139,7 @@ def evenly(things: Sequence[_Thing], limit: int | None) -> list[_Thing]:
     return [things[number * len(things) // limit] for number in range(limit)]
 
 
-def _check_prompts(ledger: Ledger, asked: Mapping[str, Ask]) -> None:
+def _check_prompts(ledger: AnswerLog, asked: Mapping[str, Ask]) -> None:
     """Answers to other prompts under the same ids would be scored as answers to these."""
     for name, record in ledger.records.items():
         if name in asked and record.get("prompt") != asked[name].prompt:

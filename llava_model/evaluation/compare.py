@@ -14,7 +14,7 @@ from typing import Any
 
 from llava_model.errors import LlavaError, UnscorableError
 from llava_model.evaluation.asking import picture_in
-from llava_model.evaluation.published import COLUMNS_OF, Row
+from llava_model.evaluation.published import COLUMNS_OF, TableRow
 from llava_model.evaluation.records import by_id, read_records, text_of
 
 _PICTURE_PIXELS = 360
@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class ShownQuestion:
     """One question of the page."""
 
     name: str
@@ -65,7 +65,7 @@ def read_entry(name: str, answers: Path, reviews: Path | None = None) -> Entry:
     )
 
 
-def read_shown(questions: Path, images: Path | None) -> list[Shown]:
+def read_shown(questions: Path, images: Path | None) -> list[ShownQuestion]:
     """Questions with their pictures, from a question file (`text`, `image`) or from samples."""
     shown = []
     for key, one in _records(questions).items():
@@ -76,17 +76,19 @@ def read_shown(questions: Path, images: Path | None) -> list[Shown]:
         found = one.get("image", one.get("images"))
         first = found[0] if isinstance(found, list) and found else found
         picture = picture_in(images or questions.parent, first) if isinstance(first, str) and first else None
-        shown.append(Shown(name=key, text=text.replace("<image>", "").strip(), picture=picture, reference=reference))
+        shown.append(
+            ShownQuestion(name=key, text=text.replace("<image>", "").strip(), picture=picture, reference=reference)
+        )
     return shown
 
 
-def table(benchmark: str, rows: Sequence[Row]) -> list[list[str]]:
+def table(benchmark: str, rows: Sequence[TableRow]) -> list[list[str]]:
     """Cells, the header first; a figure that nobody gave is an empty cell."""
     columns = COLUMNS_OF[benchmark]
     return [["model", *columns], *([row.model, *(_cell(row, column) for column in columns)] for row in rows)]
 
 
-def page(benchmark: str, rows: Sequence[Row], shown: Sequence[Shown], entries: Sequence[Entry]) -> str:
+def page(benchmark: str, rows: Sequence[TableRow], shown: Sequence[ShownQuestion], entries: Sequence[Entry]) -> str:
     """The page as HTML text."""
     sources = "".join(f"<li>{escape(row.model)}: {escape(row.source)}</li>" for row in rows)
     return (
@@ -100,7 +102,7 @@ def page(benchmark: str, rows: Sequence[Row], shown: Sequence[Shown], entries: S
     )
 
 
-def _table_html(benchmark: str, rows: Sequence[Row]) -> str:
+def _table_html(benchmark: str, rows: Sequence[TableRow]) -> str:
     head, *body = table(benchmark, rows)
     lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
     for row, cells in zip(rows, body, strict=True):
@@ -109,7 +111,7 @@ def _table_html(benchmark: str, rows: Sequence[Row]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _section(shown: Shown, entries: Sequence[Entry]) -> str:
+def _section(shown: ShownQuestion, entries: Sequence[Entry]) -> str:
     reference = f"<p><small>reference: {escape(shown.reference)}</small></p>" if shown.reference else ""
     answers = "".join(_answer(entry, shown.name) for entry in entries)
     return (
@@ -161,7 +163,7 @@ def _pair(review: Mapping[str, Any]) -> str:
     return " : ".join(f"{v:g}" for v in pair if isinstance(v, int | float)) if isinstance(pair, list) else ""
 
 
-def _cell(row: Row, column: str) -> str:
+def _cell(row: TableRow, column: str) -> str:
     value, spread = row.values.get(column), row.spreads.get(column)
     digits = 2 if column in COLUMNS_OF["scienceqa"] else 1
     return "" if value is None else f"{value:.{digits}f}" + (f"±{spread:.1f}" if spread is not None else "")

@@ -29,7 +29,7 @@ _TEXTS = ("text", "answer", "prediction", "response")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class EasyVqaQuestion:
     """One question; `image` is the picture's number in the package, or a file's name."""
 
     name: str
@@ -73,7 +73,9 @@ def task(data: Path, limit: int | None = None) -> Task:
     return Task(benchmark="easy-vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
 
 
-def scored(items: Sequence[Item], answers: Mapping[str, str], problems: list[Problem], source: Path) -> Score:
+def scored(
+    items: Sequence[EasyVqaQuestion], answers: Mapping[str, str], problems: list[Problem], source: Path
+) -> Score:
     """The figures of these answers by id; missing ones are reported, and count as wrong."""
     missing = [item.name for item in items if item.name not in answers]
     problems = problems + id_problem("missing", missing, "{n} questions have no answer; they count as wrong")
@@ -121,7 +123,7 @@ def contains(text: str, answer: str) -> bool:
     return normal(answer) in words and len(words & set(ANSWERS)) == 1
 
 
-def read_items(references: Path) -> tuple[list[Item], list[Problem]]:
+def read_items(references: Path) -> tuple[list[EasyVqaQuestion], list[Problem]]:
     """The package's list, or one sample a line in the format of our training sets."""
     references = _questions_file(references)
     if references.suffix == ".jsonl":
@@ -133,7 +135,7 @@ def read_items(references: Path) -> tuple[list[Item], list[Problem]]:
     for position, entry in enumerate(entries):
         if isinstance(entry, list) and len(entry) >= 2 and all(isinstance(part, str) for part in entry[:2]):
             image = str(entry[2]) if len(entry) > 2 else ""
-            items.append(Item(name=str(position), question=entry[0], answer=entry[1], image=image))
+            items.append(EasyVqaQuestion(name=str(position), question=entry[0], answer=entry[1], image=image))
         else:
             bad.append(f"entry {position}")
     if not items:
@@ -207,11 +209,13 @@ def _answers_of_records(path: Path) -> tuple[dict[str, str], list[Problem]]:
     ]
 
 
-def _items_of_samples(path: Path) -> tuple[list[Item], list[Problem]]:
+def _items_of_samples(path: Path) -> tuple[list[EasyVqaQuestion], list[Problem]]:
     from llava_model.evaluation.vqa import read_questions
 
     questions, problems = read_questions(path)
     return [
-        Item(name=one.name, question=one.prompt, answer=one.answers[0], image=str(one.images[0]) if one.images else "")
+        EasyVqaQuestion(
+            name=one.name, question=one.prompt, answer=one.answers[0], image=str(one.images[0]) if one.images else ""
+        )
         for one in questions
     ], problems

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.evaluation.endpoint import Endpoint
-from llava_model.evaluation.ledger import Ledger
+from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.records import read_document
 from llava_model.evaluation.scienceqa import (
     NONE,
     OPTIONS,
     Predictions,
-    Question,
+    ScienceQuestion,
     lenient,
     prompt_of,
     read_predictions,
@@ -68,7 +68,7 @@ def arbitrate(
     records = read_document(references / "problems.json" if references.is_dir() else references)
     texts = read_predictions(text_model)[0].texts, read_predictions(ours)[0].texts
     undecided: list[str] = []
-    with Ledger(decisions, {"judge": endpoint.model, "text_model": str(text_model), "ours": str(ours)}) as ledger:
+    with AnswerLog(decisions, {"judge": endpoint.model, "text_model": str(text_model), "ours": str(ours)}) as ledger:
         for number, (name, pair) in enumerate(differing.items(), 1):
             if name not in ledger.records:
                 reply = endpoint.ask([{"role": "user", "content": _prompt(records[name], name, pair, texts)}])
@@ -98,7 +98,7 @@ def result_file(options: Mapping[str, int], references: Path, *, split: str = "t
 
 
 def _options(
-    questions: Mapping[str, Question], found: Predictions, reader: Callable[[str, int], int]
+    questions: Mapping[str, ScienceQuestion], found: Predictions, reader: Callable[[str, int], int]
 ) -> dict[str, int]:
     """What was said where it was kept (a stored option may be a guess), else the stored option."""
     options = {name: found.stored[name] for name in questions if name in found.stored}

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from llava_model.data.encoding import ExampleEncoder, single_questions
+from llava_model.data.encoding import SampleEncoder, single_questions
 from llava_model.data.packing import collate, plan
 from llava_model.data.schema import Sample
 from llava_model.evaluation.intervals import wilson
@@ -48,7 +48,7 @@ class Forced:
 @torch.no_grad()
 def forced(
     model: LlavaModel,
-    encoder: ExampleEncoder,
+    encoder: SampleEncoder,
     samples: Sequence[Sample],
     *,
     features: Callable[[Sequence[Path]], torch.Tensor],

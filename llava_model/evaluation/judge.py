@@ -15,7 +15,7 @@ from typing import Any
 
 from llava_model.errors import AnswersMismatchError, UnscorableError
 from llava_model.evaluation.endpoint import Endpoint
-from llava_model.evaluation.ledger import Ledger
+from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.llava_bench import FAILED, Pair, find_pair, first_line_pair
 from llava_model.evaluation.records import by_id, read_records, read_text, text_of
 from llava_model.evaluation.score import Problem, id_problem
@@ -56,7 +56,7 @@ class JudgeSettings:
 
 
 @dataclass(kw_only=True, slots=True)
-class Tally:
+class JudgeTally:
     """What a run of the judge did."""
 
     judged: int = 0
@@ -137,9 +137,9 @@ def judge(
     settings: JudgeSettings,
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Tally:
+) -> JudgeTally:
     """Write what is not judged yet. Raises JudgeError when the server gives up; what is judged stays."""
-    tally = Tally()
+    tally = JudgeTally()
     facts = {
         "judge": endpoint.model,
         "rubric": settings.rubric,
@@ -149,7 +149,7 @@ def judge(
     files = review_paths(out, settings.repeat)
     total = len(cases) * len(files)
     for file in files:
-        with Ledger(file, facts) as ledger:
+        with AnswerLog(file, facts) as ledger:
             _check_answers(ledger, cases)
             todo = [case for case in cases if case.name not in ledger.records]
             tally.kept += len(cases) - len(todo)
@@ -160,7 +160,7 @@ def judge(
     return tally
 
 
-def judge_one(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: Tally) -> dict[str, Any]:
+def judge_one(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally) -> dict[str, Any]:
     """One review, in LLaVA's fields and, behind them, how it came about."""
     orders = [
         _ask(case, endpoint, settings, tally, swapped=swapped) for swapped in ((False, True)[: 1 + settings.swap])
@@ -184,7 +184,7 @@ def judge_one(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: Ta
 
 
 def _judged(
-    todo: Sequence[Case], endpoint: Endpoint, settings: JudgeSettings, tally: Tally
+    todo: Sequence[Case], endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally
 ) -> Iterator[tuple[Case, dict[str, Any]]]:
     """Reviews as they come in; a failure of the server stops new questions and is raised after what was under way."""
     waiting = list(reversed(todo))
@@ -206,7 +206,9 @@ def _judged(
         raise failure
 
 
-def _ask(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: Tally, *, swapped: bool) -> tuple[str, Pair]:
+def _ask(
+    case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally, *, swapped: bool
+) -> tuple[str, Pair]:
     """The judge's words and its scores, always in the order reference, answer."""
     messages = [{"role": "user", "content": fill(settings.rubric, case, swapped=swapped)}]
     text = ""
@@ -262,7 +264,7 @@ def _context_of(question: Mapping[str, Any], known: Mapping[str, str]) -> str:
     return own if own is not None else next((known[name] for name in names if name in known), "")
 
 
-def _check_answers(ledger: Ledger, cases: Sequence[Case]) -> None:
+def _check_answers(ledger: AnswerLog, cases: Sequence[Case]) -> None:
     """A review of other answers under the same ids must not be kept."""
     for case in cases:
         stored = ledger.records.get(case.name)

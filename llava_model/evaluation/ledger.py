@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 from llava_model.errors import AnswersInUseError, AnswersMismatchError, UnscorableError
 
 
-class Ledger:
+class AnswerLog:
     """Open with `with`. Raises AnswersInUseError, AnswersMismatchError, UnscorableError, OSError.
 
     `settings` are compared with those of the run that began the file, value by value. `accepts` says whether a line may

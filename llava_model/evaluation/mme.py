@@ -26,7 +26,7 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class MmeLine:
     """One question of one picture."""
 
     place: str
@@ -41,7 +41,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class MmeQuestion:
     """One question of the release folder; `place` names task and picture."""
 
     task: str
@@ -76,7 +76,7 @@ def score(predictions: Path, references: Path | None = None) -> Score:
     if not known:
         raise UnscorableError(predictions, f"holds none of MME's task files ({PERCEPTION[0]}.txt …)")
     problems = id_problem("extra", sorted(files.keys() - known.keys()), "{n} files are of no MME task")
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[MmeLine]] = {}
     for name, file in known.items():
         lines[name], found = _read(file)
         problems += found
@@ -98,10 +98,10 @@ def task(data: Path, limit: int | None = None) -> Task:
     ]
 
     def score_answers(answers: Mapping[str, str]) -> Score:
-        found: dict[str, list[Line]] = {}
+        found: dict[str, list[MmeLine]] = {}
         for name, one in lines.items():
             if name in answers:
-                line = Line(place=name, image=one.place, label=one.label, answer=answers[name])
+                line = MmeLine(place=name, image=one.place, label=one.label, answer=answers[name])
                 found.setdefault(one.task, []).append(line)
         problems = id_problem("missing", [n for n in lines if n not in answers], "{n} questions have no answer")
         return scored(found, problems, data)
@@ -109,7 +109,7 @@ def task(data: Path, limit: int | None = None) -> Task:
     return Task(benchmark="mme", asks=asks, score=score_answers)
 
 
-def scored(lines: Mapping[str, Sequence[Line]], problems: list[Problem], source: Path) -> Score:
+def scored(lines: Mapping[str, Sequence[MmeLine]], problems: list[Problem], source: Path) -> Score:
     """The figures of the answered questions by task. Raises UnscorableError where there are none."""
     tasks: dict[str, Figures] = {}
     for name, of_task in lines.items():
@@ -147,10 +147,10 @@ def _score_answers(predictions: Path, references: Path | None) -> Score:
             answered[key] = text
         else:
             extra.append(str(record.get("question_id")))
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[MmeLine]] = {}
     for key, one in questions.items():
         if key in answered:
-            line = Line(place=one.place, image=one.place, label=one.label, answer=answered[key])
+            line = MmeLine(place=one.place, image=one.place, label=one.label, answer=answered[key])
             lines.setdefault(one.task, []).append(line)
     missing = [f"{one.place}: {one.question}" for key, one in questions.items() if key not in answered]
     problems += id_problem("missing", missing, "{n} questions have no answer; the figures are over the others")
@@ -167,7 +167,7 @@ def parse_answer(answer: str) -> str:
     return "yes" if "yes" in beginning else "no" if "no" in beginning else "other"
 
 
-def measure(task: str, lines: Sequence[Line]) -> tuple[Figures, list[Problem]]:
+def measure(task: str, lines: Sequence[MmeLine]) -> tuple[Figures, list[Problem]]:
     """One task; at least one line."""
     pairs, single = _pairs(lines)
     problems = id_problem(
@@ -190,8 +190,8 @@ def measure(task: str, lines: Sequence[Line]) -> tuple[Figures, list[Problem]]:
     ), problems
 
 
-def _read(file: Path) -> tuple[list[Line], list[Problem]]:
-    lines: list[Line] = []
+def _read(file: Path) -> tuple[list[MmeLine], list[Problem]]:
+    lines: list[MmeLine] = []
     bad: list[str] = []
     odd: list[str] = []
     for number, text in enumerate(read_text(file).split("\n"), 1):
@@ -204,14 +204,14 @@ def _read(file: Path) -> tuple[list[Line], list[Problem]]:
             continue
         if len(fields) > 4:
             odd.append(place)
-        lines.append(Line(place=place, image=fields[0], label=fields[2].lower(), answer="\t".join(fields[3:])))
+        lines.append(MmeLine(place=place, image=fields[0], label=fields[2].lower(), answer="\t".join(fields[3:])))
     return lines, [
         *id_problem("unreadable", bad, f"{{n}} lines of '{file.name}' are not picture, question, yes or no, answer"),
         *id_problem("unreadable", odd, f"{{n}} lines of '{file.name}' have more than four fields; the rest is answer"),
     ]
 
 
-def _pictures(folder: Path) -> list[tuple[Question, ...]]:
+def _pictures(folder: Path) -> list[tuple[MmeQuestion, ...]]:
     """The questions of every picture of one task."""
     nested = folder / "images"
     texts = folder / "questions_answers_YN" if nested.is_dir() else folder
@@ -228,15 +228,15 @@ def _pictures(folder: Path) -> list[tuple[Question, ...]]:
     return pictures
 
 
-def _question(task: str, place: str, path: str, question: str, label: str) -> Question:
-    return Question(task=task, place=place, path=path, question=question, label=label.lower())
+def _question(task: str, place: str, path: str, question: str, label: str) -> MmeQuestion:
+    return MmeQuestion(task=task, place=place, path=path, question=question, label=label.lower())
 
 
 def _asked(question: str) -> str:
     return question.replace("Please answer yes or no.", "").strip()
 
 
-def _pairs(lines: Sequence[Line]) -> tuple[list[tuple[Line, Line]], list[Line]]:
+def _pairs(lines: Sequence[MmeLine]) -> tuple[list[tuple[MmeLine, MmeLine]], list[MmeLine]]:
     """Neighbours of one picture; what is left alone is given back too, so that one lost line shifts nothing."""
     pairs, single, position = [], [], 0
     while position < len(lines):

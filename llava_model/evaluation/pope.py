@@ -22,7 +22,7 @@ from typing import Any
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly, picture_in
 from llava_model.evaluation.intervals import mean_f1, wilson
-from llava_model.evaluation.pope_pairing import Answer, Label, Pairing, Setting, pair
+from llava_model.evaluation.pope_pairing import Pairing, PopeAnswer, PopeLabel, Setting, pair
 from llava_model.evaluation.records import files_in, read_records, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
 
@@ -61,17 +61,17 @@ def task(data: Path, limit: int | None = None) -> Task:
     asked = [Setting(name=s.name, labels=[label for n, label in chosen if n == s.name]) for s in settings]
 
     def score_answers(answers: Mapping[str, str]) -> Score:
-        groups: dict[str, list[Answer]] = {}
+        groups: dict[str, list[PopeAnswer]] = {}
         for name, text in answers.items():
             setting, _, question = name.partition(":")
-            groups.setdefault(setting, []).append(Answer(name=question, text=text, question=""))
+            groups.setdefault(setting, []).append(PopeAnswer(name=question, text=text, question=""))
         return scored([setting for setting in asked if setting.labels], groups, list(problems), data)
 
     return Task(benchmark="pope", asks=asks, score=score_answers)
 
 
 def scored(
-    settings: Sequence[Setting], groups: Mapping[str, Sequence[Answer]], problems: list[Problem], source: Path
+    settings: Sequence[Setting], groups: Mapping[str, Sequence[PopeAnswer]], problems: list[Problem], source: Path
 ) -> Score:
     """The figures of answers by setting. Raises UnscorableError where none fits."""
     figures: dict[str, dict[str, Any]] = {}
@@ -97,7 +97,7 @@ def says_yes(text: str) -> bool:
     return not {"No", "not", "no"} & set(words)
 
 
-def measure(pairs: Sequence[tuple[Answer, Label]]) -> dict[str, Any]:
+def measure(pairs: Sequence[tuple[PopeAnswer, PopeLabel]]) -> dict[str, Any]:
     """The figures in per cent; None where a figure divides by nothing. `printed`: LLaVA's line of fractions."""
     tp = sum(says_yes(answer.text) and label.yes for answer, label in pairs)
     fp = sum(says_yes(answer.text) and not label.yes for answer, label in pairs)
@@ -166,9 +166,9 @@ def read_settings(references: Path) -> tuple[list[Setting], dict[str, str], list
     return list(settings.values()), categories, problems
 
 
-def _labels(records: Sequence[Mapping[str, Any]]) -> list[Label]:
+def _labels(records: Sequence[Mapping[str, Any]]) -> list[PopeLabel]:
     return [
-        Label(
+        PopeLabel(
             name=str(record.get("question_id", position)),
             text=_question_text(text_of(record, ("text", "question")) or ""),
             yes=record["label"] != "no",
@@ -193,9 +193,9 @@ def _setting_name(stem: str) -> str:
 
 def _read_answers(
     predictions: Path, categories: Mapping[str, str], settings: Sequence[Setting]
-) -> tuple[dict[str, list[Answer]], list[Problem]]:
+) -> tuple[dict[str, list[PopeAnswer]], list[Problem]]:
     """Answers by setting: by the question file, by the file's name, by LLaVA's blocks of ids, or by the questions."""
-    groups: dict[str, list[Answer]] = {}
+    groups: dict[str, list[PopeAnswer]] = {}
     problems: list[Problem] = []
     names = {setting.name for setting in settings}
     for file in files_in(predictions, ".jsonl", ".json"):
@@ -210,9 +210,9 @@ def _read_answers(
     return groups, problems
 
 
-def _answers_of(file: Path, categories: Mapping[str, str]) -> tuple[list[Answer], list[Problem]]:
+def _answers_of(file: Path, categories: Mapping[str, str]) -> tuple[list[PopeAnswer], list[Problem]]:
     records, problems = read_records(file)
-    answers: dict[tuple[str, str | int], Answer] = {}
+    answers: dict[tuple[str, str | int], PopeAnswer] = {}
     silent: list[str] = []
     twice: dict[str, None] = {}
     for position, record in enumerate(records, 1):
@@ -228,7 +228,7 @@ def _answers_of(file: Path, categories: Mapping[str, str]) -> tuple[list[Answer]
         key: tuple[str, str | int] = (str(category), name if name is not None else position)
         if key in answers:
             twice[str(name)] = None
-        answers[key] = Answer(
+        answers[key] = PopeAnswer(
             name=name,
             text=text,
             question=_question_text(text_of(record, ("prompt", "question")) or ""),
@@ -245,11 +245,13 @@ def _answers_of(file: Path, categories: Mapping[str, str]) -> tuple[list[Answer]
     ]
 
 
-def _split(answers: Sequence[Answer], settings: Sequence[Setting], named: str | None) -> list[tuple[str, list[Answer]]]:
+def _split(
+    answers: Sequence[PopeAnswer], settings: Sequence[Setting], named: str | None
+) -> list[tuple[str, list[PopeAnswer]]]:
     known = [setting.name for setting in settings]
     if named in known:
         return [(str(named), list(answers))]
-    runs: dict[tuple[str | None, int], list[Answer]] = {}
+    runs: dict[tuple[str | None, int], list[PopeAnswer]] = {}
     for answer in answers:
         runs.setdefault((answer.category, 0 if answer.category else answer.block), []).append(answer)
     return [
@@ -258,7 +260,7 @@ def _split(answers: Sequence[Answer], settings: Sequence[Setting], named: str | 
     ]
 
 
-def _most_alike(answers: Sequence[Answer], settings: Sequence[Setting], block: int) -> str:
+def _most_alike(answers: Sequence[PopeAnswer], settings: Sequence[Setting], block: int) -> str:
     """The setting whose questions these are; without texts, LLaVA's order of blocks."""
     if not all(answer.question for answer in answers):
         order = ("adversarial", "random", "popular")

@@ -13,7 +13,7 @@ _BLOCK = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Label:
+class PopeLabel:
     """One question. `text` is its first line, in small letters."""
 
     name: str
@@ -25,7 +25,7 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class PopeAnswer:
     """What a model said. `name` is the id as written, None where the format has none."""
 
     name: str | None
@@ -53,14 +53,14 @@ class Setting:
     """A setting's labels, by their file."""
 
     name: str
-    labels: Sequence[Label]
+    labels: Sequence[PopeLabel]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairing:
     """Answers beside their labels, and what found no partner."""
 
-    pairs: Sequence[tuple[Answer, Label]]
+    pairs: Sequence[tuple[PopeAnswer, PopeLabel]]
     missing: Sequence[str]
     extra: Sequence[str]
     differing: Sequence[str]
@@ -72,7 +72,7 @@ class Pairing:
         return len(self.missing) + len(self.extra) + len(self.differing)
 
 
-def pair(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
+def pair(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
     """By id where ids fit, else in order, else by the questions' texts: what leaves the least over.
 
     Answers without ids and questions, and not as many as there are labels, fit nowhere: all are left over.
@@ -93,7 +93,7 @@ def pair(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
     return best
 
 
-def _by_id(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
+def _by_id(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
     wanted = {label.name: label for label in labels}
     pairs = [(answer, wanted[answer.local]) for answer in answers if answer.local in wanted]
     answered = {label.name for _, label in pairs}
@@ -104,10 +104,10 @@ def _by_id(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
     )
 
 
-def _by_text(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
+def _by_text(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
     """Longest runs of the same questions in the same order."""
     asked, wanted = [answer.question for answer in answers], [label.text for label in labels]
-    pairs: list[tuple[Answer, Label]] = []
+    pairs: list[tuple[PopeAnswer, PopeLabel]] = []
     left_answers, left_labels = set(range(len(answers))), set(range(len(labels)))
     for start, other, size in SequenceMatcher(None, asked, wanted, autojunk=False).get_matching_blocks():
         pairs += zip(answers[start : start + size], labels[other : other + size], strict=True)
@@ -120,6 +120,6 @@ def _by_text(answers: Sequence[Answer], labels: Sequence[Label]) -> Pairing:
     )
 
 
-def _pairing(pairs: Sequence[tuple[Answer, Label]], missing: Sequence[str], extra: Sequence[str]) -> Pairing:
+def _pairing(pairs: Sequence[tuple[PopeAnswer, PopeLabel]], missing: Sequence[str], extra: Sequence[str]) -> Pairing:
     differing = [label.name for answer, label in pairs if answer.question and label.text != answer.question]
     return Pairing(pairs=pairs, missing=missing, extra=extra, differing=differing)

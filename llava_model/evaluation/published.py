@@ -25,7 +25,7 @@ COLUMNS_OF = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class TableRow:
     """One model's line of a table. `source` is a paper, or the file the score comes from."""
 
     model: str
@@ -36,17 +36,17 @@ class Row:
 
 
 @cache
-def published(benchmark: str) -> tuple[Row, ...]:
+def published(benchmark: str) -> tuple[TableRow, ...]:
     """The rows of the papers for this benchmark; none for one nobody published."""
     rows = tomllib.loads(_FILE.read_text("utf-8"))["row"]
     return tuple(
-        Row(model=row["model"], source=row["source"], values=row["values"], spreads=row.get("spreads", {}))
+        TableRow(model=row["model"], source=row["source"], values=row["values"], spreads=row.get("spreads", {}))
         for row in rows
         if row["benchmark"] == benchmark
     )
 
 
-def row_of(name: str, score: Score, source: str) -> Row:
+def row_of(name: str, score: Score, source: str) -> TableRow:
     """A score as a line of its benchmark's table."""
     values = score.values
     cells: dict[str, float | None]
@@ -59,7 +59,7 @@ def row_of(name: str, score: Score, source: str) -> Row:
         cells = {setting: figures["f1"] for setting, figures in values["settings"].items()} | {"mean": values["f1"]}
     else:
         cells = {column: values.get(column) for column in COLUMNS_OF[score.benchmark]}
-    return Row(model=name, source=source, values=cells, spreads=_spreads(values), ours=True)
+    return TableRow(model=name, source=source, values=cells, spreads=_spreads(values), ours=True)
 
 
 def _short(category: str) -> str:

@@ -38,7 +38,7 @@ AskOf = Callable[[str, Mapping[str, Any], Path, str], Ask]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ScienceQuestion:
     """What a column needs to know about a problem."""
 
     answer: int
@@ -103,7 +103,7 @@ def prompt_of(record: Mapping[str, Any]) -> str:
     return "\n".join([*context, str(record["question"]), *choices])
 
 
-def read_questions(references: Path, split: str) -> tuple[dict[str, Question], list[Problem]]:
+def read_questions(references: Path, split: str) -> tuple[dict[str, ScienceQuestion], list[Problem]]:
     """The split's problems by id. With a pid_splits.json beside problems.json, its list decides, as in LLaVA's code."""
     file = references / "problems.json" if references.is_dir() else references
     problems = read_document(file)
@@ -164,7 +164,7 @@ def lenient(text: str, choices: int) -> int:
     return _number(letter, choices)
 
 
-def columns(questions: Mapping[str, Question], right: Mapping[str, float]) -> dict[str, float | None]:
+def columns(questions: Mapping[str, ScienceQuestion], right: Mapping[str, float]) -> dict[str, float | None]:
     """Percentages to two digits; `right` is 1 or 0 (or a chance) per question. None for a column without questions."""
     totals = dict.fromkeys(COLUMNS, 0)
     rights = dict.fromkeys(COLUMNS, 0.0)
@@ -195,7 +195,7 @@ def _ids_of_split(file: Path, split: str) -> list[str] | None:
     return [str(name) for name in ids] if isinstance(ids, list) else None
 
 
-def _question(record: object) -> Question | None:
+def _question(record: object) -> ScienceQuestion | None:
     if not isinstance(record, dict):
         return None
     answer, choices = record.get("answer"), record.get("choices")
@@ -204,7 +204,7 @@ def _question(record: object) -> Question | None:
     hint, image = bool(record.get("hint")), bool(record.get("image"))
     context = (["TXT"] if hint else []) + (["IMG"] if image else []) + ([] if hint or image else ["NO"])
     named = [_SUBJECTS.get(str(record.get("subject"))), *context, _GRADES.get(str(record.get("grade")))]
-    return Question(answer=answer, choices=len(choices), columns=tuple(name for name in named if name))
+    return ScienceQuestion(answer=answer, choices=len(choices), columns=tuple(name for name in named if name))
 
 
 def _from_result_file(document: Mapping[str, Any], problems: list[Problem]) -> tuple[Predictions, list[Problem]]:
@@ -228,7 +228,7 @@ def _number(letter: str, choices: int) -> int:
 
 
 def _scored(
-    questions: Mapping[str, Question], found: Predictions, missing: Sequence[str], problems: list[Problem]
+    questions: Mapping[str, ScienceQuestion], found: Predictions, missing: Sequence[str], problems: list[Problem]
 ) -> Score:
     def read(reader: Callable[[str, int], int]) -> dict[str, int]:
         return {n: reader(found.texts[n], q.choices) for n, q in questions.items() if n in found.texts}
@@ -262,11 +262,11 @@ def _scored(
     )
 
 
-def _right(questions: Mapping[str, Question], options: Mapping[str, int]) -> dict[str, float]:
+def _right(questions: Mapping[str, ScienceQuestion], options: Mapping[str, int]) -> dict[str, float]:
     return {name: float(options.get(name, NONE) == question.answer) for name, question in questions.items()}
 
 
-def _with_guesses(questions: Mapping[str, Question], options: Mapping[str, int]) -> dict[str, float]:
+def _with_guesses(questions: Mapping[str, ScienceQuestion], options: Mapping[str, int]) -> dict[str, float]:
     """The chance of being right when an unread answer is replaced by one of the choices at random."""
     chances = {}
     for name, option in options.items():
@@ -276,7 +276,7 @@ def _with_guesses(questions: Mapping[str, Question], options: Mapping[str, int])
 
 
 def _notes(
-    questions: Mapping[str, Question], found: Predictions, readings: Mapping[str, Mapping[str, int]]
+    questions: Mapping[str, ScienceQuestion], found: Predictions, readings: Mapping[str, Mapping[str, int]]
 ) -> list[str]:
     notes = []
     if found.stored and readings:

@@ -40,7 +40,7 @@ class Weights:
         one. A language model that is named without a vision tower may be a whole LLaVA checkpoint.
         """
         from llava_model.kits import find
-        from llava_model.kits.trained import trained_weights
+        from llava_model.kits.trained import shipped_weights
 
         for path, what in ((language, "language model"), (vision, "vision tower"), (projector, "projector")):
             _check(path, what)
@@ -49,7 +49,7 @@ class Weights:
         if language is None:
             assert found is not None
             language = found.path("llava" if found.has("llava") else "language")
-            shipped = trained_weights(kit)
+            shipped = shipped_weights(kit)
             if projector is None and adapter is None:  # parts of one training: never one of ours with one of the user's
                 projector, adapter = shipped.projector if sees else None, shipped.adapter
         if projector is not None and vision is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from llava_model.generate_data.prompts import Kind
 from llava_model.generate_data.quality import Reason
 from llava_model.generate_data.samples import Made, SampleMaker
-from llava_model.generate_data.tasks import Outcome, Task
+from llava_model.generate_data.tasks import Outcome, SampleTask
 
 TRAIN, HELD_OUT = "train.json", "held_out.json"
 _ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"})
@@ -33,22 +33,22 @@ class Totals:
 class Book:
     """`kept` gives the outcome of a task that this run did not come to, if earlier runs have all its replies."""
 
-    def __init__(self, maker: SampleMaker, kept: Callable[[Task], Outcome | None]) -> None:
+    def __init__(self, maker: SampleMaker, kept: Callable[[SampleTask], Outcome | None]) -> None:
         self._maker, self._kept = maker, kept
         self._made: dict[str, Made] = {}
         self._failed: dict[str, str] = {}
         self._seen: set[int] = set()
         self.totals = Totals()
 
-    def add(self, task: Task, outcome: Outcome) -> None:
+    def add(self, task: SampleTask, outcome: Outcome) -> None:
         """A task is done; its sample is made and judged at once, while others wait for the server."""
         self._made[task.name] = self._maker.make(task, outcome)
 
-    def fail(self, task: Task, reason: str) -> None:
+    def fail(self, task: SampleTask, reason: str) -> None:
         """The server brought nothing for it."""
         self._failed[task.name] = reason
 
-    def write(self, tasks: Sequence[Task], out: Path) -> tuple[Path, ...]:
+    def write(self, tasks: Sequence[SampleTask], out: Path) -> tuple[Path, ...]:
         """Each file whole; a held-out file of an earlier run does not stay where nothing is held out now."""
         records: dict[str, list[str]] = {TRAIN: []}
         for task in tasks:
@@ -62,7 +62,7 @@ class Book:
             (out / HELD_OUT).unlink(missing_ok=True)
         return tuple(out / name for name in records)
 
-    def _record(self, task: Task) -> str | None:
+    def _record(self, task: SampleTask) -> str | None:
         """One line of JSON, or nothing and the reason counted."""
         totals, made = self.totals, self._made.get(task.name)
         if made is None and task.name not in self._failed:
@@ -87,7 +87,7 @@ class Book:
             return made.record
         return None
 
-    def _objection(self, task: Task, made: Made) -> Reason | None:
+    def _objection(self, task: SampleTask, made: Made) -> Reason | None:
         """Of samples with the same words the first is kept, in the order of the tasks."""
         if made.dropped is None and task.kind in _ALL_DIFFERENT:
             if made.words in self._seen:

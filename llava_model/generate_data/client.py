@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from llava_model.errors import MissingPackageError, WriterError
 from llava_model.generate_data.budget import Usage
-from llava_model.generate_data.ledger import Reply
+from llava_model.generate_data.ledger import ChatReply
 
 KEY_VARIABLE = "LLAVERO_GENERATE_KEY"
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -96,7 +96,7 @@ class Client:
     ) -> None:
         self._client.close()
 
-    def send(self, request: Mapping[str, Any]) -> Reply | NoReply:
+    def send(self, request: Mapping[str, Any]) -> ChatReply | NoReply:
         """One try. `request` is the body, without the model's name."""
         worst = worst_case(request)
         ends = time.monotonic() + self.writer.timeout_seconds
@@ -133,7 +133,7 @@ def worst_case(request: Mapping[str, Any]) -> Usage:
     return Usage(tokens_in=_guess_prompt(request), tokens_out=int(request["max_tokens"]), estimated=True)
 
 
-def _read(content: bytes, request: Mapping[str, Any]) -> Reply | None:
+def _read(content: bytes, request: Mapping[str, Any]) -> ChatReply | None:
     try:
         value = json.loads(content)
         choice = value["choices"][0]
@@ -142,7 +142,7 @@ def _read(content: bytes, request: Mapping[str, Any]) -> Reply | None:
         return None
     if not isinstance(text, str):
         text = ""  # withheld by a filter, or a call of a tool that nobody offered
-    return Reply(text=text, finish=str(finish or "stop"), usage=_usage(value, request, text))
+    return ChatReply(text=text, finish=str(finish or "stop"), usage=_usage(value, request, text))
 
 
 def _usage(value: Mapping[str, Any], request: Mapping[str, Any], text: str) -> Usage:

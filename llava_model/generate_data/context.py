@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Box = tuple[float, float, float, float]
-ProblemKind = Literal[
+SourceProblemKind = Literal[
     "missing-picture", "bad-picture-name", "duplicate-id", "duplicate", "empty-caption", "other-language",
     "bad-box", "nothing-known", "shortened", "unknown-picture", "bad-row",
 ]  # fmt: skip
 
-MEANINGS: dict[ProblemKind, str] = {
+MEANINGS: dict[SourceProblemKind, str] = {
     "missing-picture": "pictures that are not there; left out",
     "bad-picture-name": "pictures whose names lead out of the folder; left out",
     "duplicate-id": "pictures whose id came before; left out",
@@ -74,10 +74,10 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class SourceProblem:
     """What is wrong with the input about one picture; the rest goes on."""
 
-    kind: ProblemKind
+    kind: SourceProblemKind
     id: str
     reason: str
 

@@ -41,7 +41,7 @@ class Parsed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
+class Declined:
     """The model declines."""
 
     words: str
@@ -77,7 +77,7 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '"', "”", "»", "
 _DESCRIBED: frozenset[Kind] = frozenset({"detail"})
 
 
-def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Refused | Malformed:
+def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Declined | Malformed:
     """`cut`: the server says that the reply ended at the limit of tokens."""
     if len(text) > _MOST_CHARACTERS:
         return Malformed(reason=f"the reply has {len(text):,} characters")
@@ -87,7 +87,7 @@ def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Refused
     marks = list(_MARK.finditer(bare))
     refused = _REFUSAL.match(bare.lstrip("“\"' "))
     if refused and not (marks and kind not in _DESCRIBED):
-        return Refused(words=bare[:200])
+        return Declined(words=bare[:200])
     if kind in _DESCRIBED:
         return _described(bare, cut, repaired)
     found = _from_json(bare)

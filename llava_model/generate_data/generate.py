@@ -21,20 +21,20 @@ from llava_model.generate_data.book import Book, write_whole
 from llava_model.generate_data.budget import Budget, Limits
 from llava_model.generate_data.client import Client, Writer, no_writer
 from llava_model.generate_data.context import Item
-from llava_model.generate_data.ledger import Reply, ReplyLedger, key_of
+from llava_model.generate_data.ledger import ChatReply, ReplyLedger, key_of
 from llava_model.generate_data.prompts import WRITTEN, Kind, Prompts
 from llava_model.generate_data.quality import Judge, runs
-from llava_model.generate_data.report import Progress, Report
+from llava_model.generate_data.report import GenerationProgress, GenerationReport
 from llava_model.generate_data.runner import BudgetSpentError, Patience, Runner
 from llava_model.generate_data.samples import REFUSAL, SampleMaker
-from llava_model.generate_data.sources import Source
-from llava_model.generate_data.tasks import Asking, Outcome, Task, outcome_of
+from llava_model.generate_data.sources import PictureSource
+from llava_model.generate_data.tasks import Asking, Outcome, SampleTask, outcome_of
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[GenerationProgress], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class GenerationSettings:
     """How the data are made."""
 
     kinds: tuple[Kind, ...] = ("conversation", "detail", "complex")
@@ -54,17 +54,17 @@ class Settings:
 
 
 def generate(
-    source: Source,
+    source: PictureSource,
     writer: Writer | None,
     out: Path,
     prompts: Prompts,
-    settings: Settings,
+    settings: GenerationSettings,
     *,
     on_progress: OnProgress = lambda progress: None,
-) -> Report:
+) -> GenerationReport:
     """Ask for what `out` does not hold yet, and write it all down. Only the kind "brief" needs no writer.
 
-    A server that does not answer, or a spent budget, ends the run early: `Report.stopped`. Raises
+    A server that does not answer, or a spent budget, ends the run early: `GenerationReport.stopped`. Raises
     WriterError, GenerationInUseError, SourceError (a damaged ledger), MissingPackageError, OSError.
     """
     began = time.monotonic()
@@ -74,11 +74,11 @@ def generate(
     asking = Asking(prompts=prompts, temperature=settings.temperature, seed=settings.seed)
     with ReplyLedger(out) as ledger:
         budget = Budget(settings.limits, ledger.spent)
-        kept = _Kept(asking, ledger, writer.model if writer else "")
+        kept = _KeptReplies(asking, ledger, writer.model if writer else "")
         book = Book(_maker(prompts, settings), kept.outcome)
-        asked = _ask(tasks, asking, settings, writer, ledger, budget, book, on_progress) if writer else _Asked()
+        asked = _ask(tasks, asking, settings, writer, ledger, budget, book, on_progress) if writer else _RunCounts()
         files = book.write(tasks, out)
-        report = Report(
+        report = GenerationReport(
             files=files,
             totals=book.totals,
             problems=source.problems,
@@ -94,7 +94,7 @@ def generate(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
+class _RunCounts:
     """What a run of requests came to; the replies are in the ledger."""
 
     requests: int = 0
@@ -103,15 +103,15 @@ class _Asked:
 
 
 def _ask(
-    tasks: Sequence[Task],
+    tasks: Sequence[SampleTask],
     asking: Asking,
-    settings: Settings,
+    settings: GenerationSettings,
     writer: Writer,
     ledger: ReplyLedger,
     budget: Budget,
     book: Book,
     on_progress: OnProgress,
-) -> _Asked:
+) -> _RunCounts:
     with Client(writer, settings.concurrency) as client:
         runner = Runner(
             client, ledger, budget, asking,
@@ -123,32 +123,32 @@ def _ask(
             else:
                 book.fail(done.task, done.failure)
             spent = budget.spent
-            on_progress(Progress(done=ended, total=len(tasks), usage=spent, cost=settings.limits.cost(spent)))
+            on_progress(GenerationProgress(done=ended, total=len(tasks), usage=spent, cost=settings.limits.cost(spent)))
     stopped = "budget" if isinstance(runner.stopped, BudgetSpentError) else str(runner.stopped or "")
-    return _Asked(requests=runner.requests, kept=runner.kept, stopped=stopped)
+    return _RunCounts(requests=runner.requests, kept=runner.kept, stopped=stopped)
 
 
-class _Kept:
+class _KeptReplies:
     """Outcomes from replies of earlier runs alone, for tasks that a stopped run did not come to."""
 
     def __init__(self, asking: Asking, ledger: ReplyLedger, model: str) -> None:
         self._asking, self._ledger, self._model = asking, ledger, model
 
-    def outcome(self, task: Task) -> Outcome | None:
+    def outcome(self, task: SampleTask) -> Outcome | None:
         """None where a reply is missing."""
         try:
             return outcome_of(task, self._asking, self._reply)
         except LookupError:
             return None
 
-    def _reply(self, request: Mapping[str, Any]) -> Reply:
+    def _reply(self, request: Mapping[str, Any]) -> ChatReply:
         reply = self._ledger.get(key_of({"model": self._model, **request}))
         if reply is None:
             raise LookupError
         return reply
 
 
-def plan(items: Sequence[Item], settings: Settings) -> list[Task]:
+def plan(items: Sequence[Item], settings: GenerationSettings) -> list[SampleTask]:
     """One task for each picture and kind, in the order of the pictures. A kind needs something to be made of.
 
     `count` pictures are drawn from those that at least one kind can be made of.
@@ -157,7 +157,7 @@ def plan(items: Sequence[Item], settings: Settings) -> list[Task]:
     if settings.count is not None and settings.count < len(chosen):
         places = random.Random(settings.seed).sample(range(len(chosen)), settings.count)
         chosen = [chosen[place] for place in sorted(places)]
-    return [Task(item=item, kind=kind) for item in chosen for kind in settings.kinds if _fits(item, kind)]
+    return [SampleTask(item=item, kind=kind) for item in chosen for kind in settings.kinds if _fits(item, kind)]
 
 
 def _fits(item: Item, kind: Kind) -> bool:
@@ -168,7 +168,7 @@ def _fits(item: Item, kind: Kind) -> bool:
     return bool(item.captions or item.regions or item.tables or item.lines)
 
 
-def _maker(prompts: Prompts, settings: Settings) -> SampleMaker:
+def _maker(prompts: Prompts, settings: GenerationSettings) -> SampleMaker:
     """Of a prompt, what stands in its system message must not come back."""
     forbidden = {kind: frozenset(runs(prompts.systems[kind])) for kind in WRITTEN}
     judge = Judge(language=settings.language, instructions=forbidden)

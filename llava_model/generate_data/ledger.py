@@ -26,7 +26,7 @@ from llava_model.generate_data.budget import Usage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
+class ChatReply:
     """What the model wrote. `finish` is the server's word for why it ended: stop, length, content_filter …"""
 
     text: str
@@ -73,7 +73,7 @@ class ReplyLedger:
         with self._lock:
             return key in self._places
 
-    def get(self, key: str) -> Reply | None:
+    def get(self, key: str) -> ChatReply | None:
         """The reply to a request, if there was one."""
         with self._lock:
             place = self._places.get(key)
@@ -82,13 +82,13 @@ class ReplyLedger:
             assert self._file is not None, "the ledger is not open"
             self._file.seek(place)
             record = json.loads(self._file.readline())
-        return Reply(text=record["text"], finish=str(record["finish"]), usage=_usage(record))
+        return ChatReply(text=record["text"], finish=str(record["finish"]), usage=_usage(record))
 
     def sent(self, key: str, worst: Usage) -> None:
         """A request is about to be sent."""
         self._append({"sent": key, "in": worst.tokens_in, "out": worst.tokens_out})
 
-    def replied(self, key: str, reply: Reply) -> None:
+    def replied(self, key: str, reply: ChatReply) -> None:
         """It brought this."""
         place = self._append({"key": key, "text": reply.text, "finish": reply.finish, **_counts(reply.usage)})
         with self._lock:

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).with_name("prompts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
+class WorkedExample:
     """A picture in words, and a good reply."""
 
     context: str
@@ -34,7 +34,7 @@ class Prompts:
     """Everything that is said to the model. `systems` and `examples` by kind, `questions` by list."""
 
     systems: Mapping[str, str]
-    examples: Mapping[str, Sequence[Example]]
+    examples: Mapping[str, Sequence[WorkedExample]]
     questions: Mapping[str, Sequence[str]]
 
     def messages(self, kind: Kind, context: str) -> list[dict[str, str]]:
@@ -62,12 +62,13 @@ def _file(folder: Path | None, name: str) -> Path:
     return own if own is not None and own.is_file() else FOLDER / name
 
 
-def _read_kind(path: Path, language: str) -> tuple[str, tuple[Example, ...]]:
+def _read_kind(path: Path, language: str) -> tuple[str, tuple[WorkedExample, ...]]:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
         system = values["system"].strip().replace("{language}", language)
         examples = tuple(
-            Example(context=one["context"].strip(), reply=one["reply"].strip()) for one in values.get("examples", ())
+            WorkedExample(context=one["context"].strip(), reply=one["reply"].strip())
+            for one in values.get("examples", ())
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(path, f"needs a text 'system' and [[examples]] with context and reply: {error}") from None

@@ -7,11 +7,11 @@ from typing import Any
 
 from llava_model.generate_data.book import Totals
 from llava_model.generate_data.budget import Usage
-from llava_model.generate_data.context import Problem
+from llava_model.generate_data.context import SourceProblem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class GenerationProgress:
     """`done` of `total` samples, earlier runs included; `usage` and `cost` of the whole folder."""
 
     done: int
@@ -21,12 +21,12 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class GenerationReport:
     """The state of the folder after a run. Ids are of samples, except in `problems` (of pictures)."""
 
     files: tuple[Path, ...]
     totals: Totals
-    problems: Sequence[Problem]
+    problems: Sequence[SourceProblem]
     requests: int
     """Sent by this run."""
     kept_replies: int

@@ -12,8 +12,8 @@ from typing import Any
 from llava_model.errors import WriterError
 from llava_model.generate_data.budget import Budget
 from llava_model.generate_data.client import Client, NoReply, worst_case
-from llava_model.generate_data.ledger import Reply, ReplyLedger, key_of
-from llava_model.generate_data.tasks import Asking, Outcome, Task, outcome_of
+from llava_model.generate_data.ledger import ChatReply, ReplyLedger, key_of
+from llava_model.generate_data.tasks import Asking, Outcome, SampleTask, outcome_of
 
 
 class BudgetSpentError(Exception):
@@ -46,7 +46,7 @@ class Patience:
 class Done:
     """One finished task: its outcome, or why it failed."""
 
-    task: Task
+    task: SampleTask
     outcome: Outcome | None
     failure: str = ""
 
@@ -76,9 +76,9 @@ class Runner:
         """Replies that were there from before."""
         self.stopped: BudgetSpentError | WriterError | None = None
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+    def run(self, tasks: Sequence[SampleTask]) -> Iterator[Done]:
         """Each task that comes to an end, in the order in which they do. Raises OSError (a full disk)."""
-        waiting, running = deque(tasks), dict[Future[Outcome], Task]()
+        waiting, running = deque(tasks), dict[Future[Outcome], SampleTask]()
         failure: BaseException | None = None
         with ThreadPoolExecutor(max_workers=self._concurrency, thread_name_prefix="generate") as pool:
             try:
@@ -107,7 +107,7 @@ class Runner:
 
     # -- in the workers' threads ------------------------------------------------------------------------------------
 
-    def _reply(self, request: Mapping[str, Any]) -> Reply:
+    def _reply(self, request: Mapping[str, Any]) -> ChatReply:
         key = key_of({"model": self._client.writer.model, **request})
         kept = self._ledger.get(key)
         if kept is not None:
@@ -116,12 +116,12 @@ class Runner:
             return kept
         return self._ask(key, request)
 
-    def _ask(self, key: str, request: Mapping[str, Any]) -> Reply:
+    def _ask(self, key: str, request: Mapping[str, Any]) -> ChatReply:
         tries, wait_seconds = 0, self._patience.first_wait_seconds
         while True:
             self._pause()
             answer = self._send(key, request)
-            if isinstance(answer, Reply):
+            if isinstance(answer, ChatReply):
                 self._failed_in_a_row = 0
                 return answer
             if answer.hopeless:
@@ -137,7 +137,7 @@ class Runner:
             self._sleep(random.uniform(wait_seconds / 2, wait_seconds))
             wait_seconds = min(2 * wait_seconds, self._patience.longest_wait_seconds)
 
-    def _send(self, key: str, request: Mapping[str, Any]) -> Reply | NoReply:
+    def _send(self, key: str, request: Mapping[str, Any]) -> ChatReply | NoReply:
         worst = worst_case(request)
         if not self._budget.reserve(worst):
             raise BudgetSpentError
@@ -151,7 +151,7 @@ class Runner:
                 self.requests += 1
             answer = self._client.send(request)
             usage = answer.usage
-            if isinstance(answer, Reply):
+            if isinstance(answer, ChatReply):
                 self._ledger.replied(key, answer)
             else:
                 self._ledger.failed(key, answer.reason, usage)

@@ -21,7 +21,7 @@ from llava_model.generate_data.context import Box, Item, written_box
 from llava_model.generate_data.formats import Exchange
 from llava_model.generate_data.prompts import Prompts
 from llava_model.generate_data.quality import Judge, Reason
-from llava_model.generate_data.tasks import Outcome, Task, draw
+from llava_model.generate_data.tasks import Outcome, SampleTask, draw
 
 REFUSAL = "This cannot be seen in the picture."
 
@@ -51,7 +51,7 @@ class SampleMaker:
     refusal: str = REFUSAL
     """What is taught as the answer to a question that the picture does not answer."""
 
-    def make(self, task: Task, outcome: Outcome) -> Made:
+    def make(self, task: SampleTask, outcome: Outcome) -> Made:
         """Judged and written down."""
         if not outcome.exchanges:
             return Made(refused=outcome.refused, failure=outcome.reason)
@@ -70,7 +70,7 @@ class SampleMaker:
             dropped_exchanges=tuple(judged.dropped),
         )
 
-    def _asked(self, task: Task, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    def _asked(self, task: SampleTask, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Descriptions get their question from the list."""
         questions = self.prompts.questions.get(task.kind)
         if questions is None:
@@ -78,7 +78,7 @@ class SampleMaker:
         question = questions[draw(task, self.seed, "question") % len(questions)]
         return [Exchange(question=question, answer=one.answer) for one in exchanges]
 
-    def _record(self, task: Task, kept: Sequence[Exchange]) -> dict[str, Any]:
+    def _record(self, task: SampleTask, kept: Sequence[Exchange]) -> dict[str, Any]:
         turns: list[dict[str, str]] = []
         more: dict[str, list[Any]] = {"evidence": [], "unanswerable": []}
         shown = False
@@ -97,7 +97,7 @@ class SampleMaker:
         extra: Mapping[str, Any] = more if task.kind == "reading" else {}
         return {"id": task.name, "image": task.item.image, "conversations": turns, **extra}
 
-    def _where(self, task: Task, boxes: Sequence[Box]) -> list[dict[str, str]]:
+    def _where(self, task: SampleTask, boxes: Sequence[Box]) -> list[dict[str, str]]:
         """The follow-up that teaches to point at the answer."""
         questions = self.prompts.questions["where"]
         question = questions[draw(task, self.seed, "where") % len(questions)]

@@ -1,4 +1,4 @@
-"""COCO's JSON, or a CSV, → Items. What is wrong with one picture is a Problem; the others go on.
+"""COCO's JSON, or a CSV, → Items. What is wrong with one picture is a SourceProblem; the others go on.
 
 COCO: captions (`images`, `annotations` with `image_id` and `caption`) and, if there are any, instances (`annotations`
 with `bbox` as x, y, width, height in pixels and `category_id`; `categories`).
@@ -17,9 +17,9 @@ from typing import Any
 from llava_model.errors import SourceError
 from llava_model.generate_data.context import (
     Item,
-    Problem,
-    ProblemKind,
     Region,
+    SourceProblem,
+    SourceProblemKind,
     checked_box,
     digest,
     fitted,
@@ -32,11 +32,11 @@ _MOST_FIELD_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class PictureSource:
     """Items ready to be asked about, and what was wrong on the way."""
 
     items: tuple[Item, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[SourceProblem, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,9 +51,9 @@ class _Picture:
     regions: list[Region] = field(default_factory=list)
 
 
-def read_coco(captions: Path, instances: Path | None, images: Path, *, language: str = "en") -> Source:
+def read_coco(captions: Path, instances: Path | None, images: Path, *, language: str = "en") -> PictureSource:
     """Raises SourceError for a file that is no COCO file, OSError."""
-    problems: list[Problem] = []
+    problems: list[SourceProblem] = []
     document = _loaded(captions)
     pictures = _coco_pictures(_rows(document, "images", captions), problems)
     for note in _rows(document, "annotations", captions):
@@ -65,9 +65,9 @@ def read_coco(captions: Path, instances: Path | None, images: Path, *, language:
     return _checked(pictures.values(), images, language, problems)
 
 
-def read_csv(path: Path, images: Path, *, language: str = "en") -> Source:
+def read_csv(path: Path, images: Path, *, language: str = "en") -> PictureSource:
     """Raises SourceError for a file without the columns, OSError."""
-    problems: list[Problem] = []
+    problems: list[SourceProblem] = []
     pictures: dict[str, _Picture] = {}
     csv.field_size_limit(_MOST_FIELD_BYTES)
     try:
@@ -83,9 +83,9 @@ def read_csv(path: Path, images: Path, *, language: str = "en") -> Source:
     return _checked(pictures.values(), images, language, problems)
 
 
-def check_items(items: Iterable[Item], images: Path, *, language: str = "en") -> Source:
+def check_items(items: Iterable[Item], images: Path, *, language: str = "en") -> PictureSource:
     """The checks that every source goes through, for items that somebody else made."""
-    problems: list[Problem] = []
+    problems: list[SourceProblem] = []
     kept: dict[str, Item] = {}
     known: dict[str, str] = {}
     for item in items:
@@ -93,15 +93,17 @@ def check_items(items: Iterable[Item], images: Path, *, language: str = "en") ->
         if good is None:
             continue
         if good.id in kept:
-            problems.append(Problem(kind="duplicate-id", id=good.id, reason="this id came before"))
+            problems.append(SourceProblem(kind="duplicate-id", id=good.id, reason="this id came before"))
         elif (same := known.setdefault(digest(good), good.id)) != good.id:
-            problems.append(Problem(kind="duplicate", id=good.id, reason=f"is the same picture and words as '{same}'"))
+            problems.append(
+                SourceProblem(kind="duplicate", id=good.id, reason=f"is the same picture and words as '{same}'")
+            )
         else:
             kept[good.id] = good
-    return Source(items=tuple(kept.values()), problems=tuple(problems))
+    return PictureSource(items=tuple(kept.values()), problems=tuple(problems))
 
 
-def _checked(pictures: Iterable[_Picture], images: Path, language: str, problems: list[Problem]) -> Source:
+def _checked(pictures: Iterable[_Picture], images: Path, language: str, problems: list[SourceProblem]) -> PictureSource:
     source = check_items(
         (
             Item(id=one.id, image=one.image, captions=tuple(one.captions), regions=tuple(one.regions))
@@ -110,12 +112,12 @@ def _checked(pictures: Iterable[_Picture], images: Path, language: str, problems
         images,
         language=language,
     )
-    return Source(items=source.items, problems=tuple(dict.fromkeys((*problems, *source.problems))))
+    return PictureSource(items=source.items, problems=tuple(dict.fromkeys((*problems, *source.problems))))
 
 
-def _checked_item(item: Item, images: Path, language: str, problems: list[Problem]) -> Item | None:
-    def find(kind: ProblemKind, reason: str) -> None:
-        problems.append(Problem(kind=kind, id=item.id, reason=reason))
+def _checked_item(item: Item, images: Path, language: str, problems: list[SourceProblem]) -> Item | None:
+    def find(kind: SourceProblemKind, reason: str) -> None:
+        problems.append(SourceProblem(kind=kind, id=item.id, reason=reason))
 
     path = PurePosixPath(item.image)
     if not item.image or ".." in path.parts or path.is_absolute() or "\0" in item.image:
@@ -149,21 +151,21 @@ def _checked_item(item: Item, images: Path, language: str, problems: list[Proble
 # -- COCO ------------------------------------------------------------------------------------------------------------
 
 
-def _coco_pictures(records: Sequence[Mapping[str, Any]], problems: list[Problem]) -> dict[str, _Picture]:
+def _coco_pictures(records: Sequence[Mapping[str, Any]], problems: list[SourceProblem]) -> dict[str, _Picture]:
     pictures: dict[str, _Picture] = {}
     for number, record in enumerate(records):
         name, image = record.get("id"), record.get("file_name")
         if name is None or not isinstance(image, str):
-            problems.append(Problem(kind="bad-row", id=f"image {number}", reason="has no 'id' or no 'file_name'"))
+            problems.append(SourceProblem(kind="bad-row", id=f"image {number}", reason="has no 'id' or no 'file_name'"))
         elif str(name) in pictures:
-            problems.append(Problem(kind="duplicate-id", id=str(name), reason="this id came before"))
+            problems.append(SourceProblem(kind="duplicate-id", id=str(name), reason="this id came before"))
         else:
             width, height = _number(record.get("width")), _number(record.get("height"))
             pictures[str(name)] = _Picture(id=str(name), image=image, width=width, height=height)
     return pictures
 
 
-def _add_boxes(path: Path, pictures: Mapping[str, _Picture], problems: list[Problem]) -> None:
+def _add_boxes(path: Path, pictures: Mapping[str, _Picture], problems: list[SourceProblem]) -> None:
     document = _loaded(path)
     labels = {record.get("id"): str(record.get("name")) for record in _rows(document, "categories", path)}
     for note in _rows(document, "annotations", path):
@@ -175,23 +177,25 @@ def _add_boxes(path: Path, pictures: Mapping[str, _Picture], problems: list[Prob
             box = checked_box(_fractions((x, y, x + width, y + height), picture.width, picture.height))
             label = labels[note.get("category_id")]
         except (ValueError, TypeError) as error:
-            problems.append(Problem(kind="bad-box", id=picture.id, reason=f"its box {note.get('bbox')}: {error}"))
+            problems.append(SourceProblem(kind="bad-box", id=picture.id, reason=f"its box {note.get('bbox')}: {error}"))
             continue
         except KeyError:
             problems.append(
-                Problem(kind="bad-box", id=picture.id, reason=f"its box is of category {note.get('category_id')!r}")
+                SourceProblem(
+                    kind="bad-box", id=picture.id, reason=f"its box is of category {note.get('category_id')!r}"
+                )
             )
             continue
         picture.regions.append(Region(label=label, box=box, crowd=bool(note.get("iscrowd"))))
 
 
 def _picture_of(
-    note: Mapping[str, Any], pictures: Mapping[str, _Picture], path: Path, problems: list[Problem]
+    note: Mapping[str, Any], pictures: Mapping[str, _Picture], path: Path, problems: list[SourceProblem]
 ) -> _Picture | None:
     name = str(note.get("image_id"))
     if name not in pictures:
         problems.append(
-            Problem(kind="unknown-picture", id=name, reason=f"'{path.name}' knows of it, the images do not")
+            SourceProblem(kind="unknown-picture", id=name, reason=f"'{path.name}' knows of it, the images do not")
         )
     return pictures.get(name)
 
@@ -216,17 +220,19 @@ def _loaded(path: Path) -> Mapping[str, Any]:
 # -- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def _add_row(row: Mapping[str | None, Any], place: str, pictures: dict[str, _Picture], problems: list[Problem]) -> None:
+def _add_row(
+    row: Mapping[str | None, Any], place: str, pictures: dict[str, _Picture], problems: list[SourceProblem]
+) -> None:
     image = str(row.get("image") or "").strip()
     if not image or None in row:
         reason = "has no image" if not image else "has more fields than the header"
-        problems.append(Problem(kind="bad-row", id=place, reason=reason))
+        problems.append(SourceProblem(kind="bad-row", id=place, reason=reason))
         return
     name = str(row.get("id") or "").strip() or image
     picture = pictures.setdefault(name, _Picture(id=name, image=image))
     if picture.image != image:
         reason = f"{place}: this id names '{picture.image}' and '{image}'"
-        problems.append(Problem(kind="duplicate-id", id=name, reason=reason))
+        problems.append(SourceProblem(kind="duplicate-id", id=name, reason=reason))
         return
     if row.get("caption") is not None and (row["caption"].strip() or not row.get("label")):
         picture.captions.append(row["caption"])
@@ -236,7 +242,7 @@ def _add_row(row: Mapping[str | None, Any], place: str, pictures: dict[str, _Pic
 
 
 def _add_region(
-    row: Mapping[str | None, Any], label: str, place: str, picture: _Picture, problems: list[Problem]
+    row: Mapping[str | None, Any], label: str, place: str, picture: _Picture, problems: list[SourceProblem]
 ) -> None:
     corners = [row.get(corner) for corner in _CORNERS]
     if not any(corners):
@@ -248,7 +254,7 @@ def _add_region(
             values = _fractions(values, _number(row.get("width")), _number(row.get("height")))
         picture.regions.append(Region(label=label, box=checked_box(values)))
     except ValueError as error:
-        problems.append(Problem(kind="bad-box", id=picture.id, reason=f"{place}: {error}"))
+        problems.append(SourceProblem(kind="bad-box", id=picture.id, reason=f"{place}: {error}"))
 
 
 def _fractions(pixels: Sequence[float], width: float, height: float) -> list[float]:

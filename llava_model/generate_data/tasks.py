@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llava_model.generate_data.context import Item, digest, render
-from llava_model.generate_data.formats import Exchange, Malformed, Parsed, Refused, parse_reply
-from llava_model.generate_data.ledger import Reply
+from llava_model.generate_data.formats import Declined, Exchange, Malformed, Parsed, parse_reply
+from llava_model.generate_data.ledger import ChatReply
 from llava_model.generate_data.prompts import Kind, Prompts
 
 REPLY_TOKENS: Mapping[Kind, int] = {"conversation": 900, "detail": 600, "complex": 500, "reading": 800}
@@ -24,7 +24,7 @@ _REMINDER = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class SampleTask:
     """A sample to be."""
 
     item: Item
@@ -57,7 +57,7 @@ class Asking:
     """How often one task is asked for when its replies are refusals or cannot be read."""
 
 
-def outcome_of(task: Task, asking: Asking, ask: Callable[[Mapping[str, Any]], Reply]) -> Outcome:
+def outcome_of(task: SampleTask, asking: Asking, ask: Callable[[Mapping[str, Any]], ChatReply]) -> Outcome:
     """`ask` gives the reply to a request, kept or new."""
     if task.kind == "brief":
         return _brief(task)
@@ -69,7 +69,7 @@ def outcome_of(task: Task, asking: Asking, ask: Callable[[Mapping[str, Any]], Re
         match parsed:
             case Parsed():
                 return Outcome(exchanges=parsed.exchanges, repaired=parsed.repaired or (attempt > 0 and not refused))
-            case Refused():
+            case Declined():
                 refused, reason, messages = True, parsed.words, first
             case Malformed():
                 refused, reason = False, parsed.reason
@@ -78,13 +78,13 @@ def outcome_of(task: Task, asking: Asking, ask: Callable[[Mapping[str, Any]], Re
     return Outcome(refused=refused, reason=reason)
 
 
-def draw(task: Task, seed: int, what: str) -> int:
+def draw(task: SampleTask, seed: int, what: str) -> int:
     """A number that depends on the picture's content and the seed alone, not on the order of work."""
     mark = f"{seed}\0{digest(task.item)}\0{task.kind}\0{what}"
     return int.from_bytes(hashlib.sha256(mark.encode("utf-8", "backslashreplace")).digest()[:4]) >> 1
 
 
-def _request(messages: list[dict[str, str]], task: Task, asking: Asking, attempt: int) -> dict[str, Any]:
+def _request(messages: list[dict[str, str]], task: SampleTask, asking: Asking, attempt: int) -> dict[str, Any]:
     return {
         "messages": messages,
         "temperature": asking.temperature,
@@ -93,13 +93,13 @@ def _request(messages: list[dict[str, str]], task: Task, asking: Asking, attempt
     }
 
 
-def _parsed(kind: Kind, reply: Reply) -> Parsed | Refused | Malformed:
+def _parsed(kind: Kind, reply: ChatReply) -> Parsed | Declined | Malformed:
     if reply.finish == "content_filter":
-        return Refused(words="withheld by the server's content filter")
+        return Declined(words="withheld by the server's content filter")
     return parse_reply(kind, reply.text, cut=reply.finish == "length")
 
 
-def _brief(task: Task) -> Outcome:
+def _brief(task: SampleTask) -> Outcome:
     """The picture's own caption is the answer."""
     if not task.item.captions:
         return Outcome(reason="the picture has no caption")

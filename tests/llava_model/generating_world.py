@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 
 from llava_model.generate_data.client import Writer
-from llava_model.generate_data.generate import Settings, generate
+from llava_model.generate_data.generate import GenerationSettings, generate
 from llava_model.generate_data.prompts import load_prompts
-from llava_model.generate_data.report import Report
+from llava_model.generate_data.report import GenerationReport
 from llava_model.generate_data.runner import Patience
 from llava_model.generate_data.sources import read_coco
 
@@ -37,11 +37,11 @@ def coco(folder: Path, pictures: int = 6, **changes: Any) -> tuple[Path, Path]:
     return first, second
 
 
-def run(folder: Path, url: str, out: Path, **changes: Any) -> Report:
+def run(folder: Path, url: str, out: Path, **changes: Any) -> GenerationReport:
     """One run over the files in `folder`."""
     source = read_coco(folder / "captions.json", folder / "instances.json", folder / "images")
     timeout = changes.pop("timeout_seconds", 10.0)
-    settings = Settings(**{"concurrency": 4, "patience": QUICK, **changes})
+    settings = GenerationSettings(**{"concurrency": 4, "patience": QUICK, **changes})
     return generate(source, Writer(url=url, model="writer", timeout_seconds=timeout), out, load_prompts(), settings)
 
 

@@ -12,7 +12,7 @@ from writing_server import serving
 from llava_model.ablation import table
 from llava_model.ablation.mixtures import cut_shares, questions_of, sort_samples, type_of
 from llava_model.ablation.plan import VARIANTS, Plan, read_plan
-from llava_model.ablation.run import Bases, Report, Watch, ablate
+from llava_model.ablation.run import AblationReport, Bases, Watch, ablate
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import (
     AblationPlanError,
@@ -67,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, save_language: Callable[...,
 
 
 @pytest.fixture(scope="module")
-def whole(world: SimpleNamespace) -> Report:
+def whole(world: SimpleNamespace) -> AblationReport:
     """An undisturbed run."""
     return ablate(world.plan(), world.folder / "whole", world.bases)
 
@@ -77,7 +77,7 @@ def texts(path: Path) -> dict[str, str]:
 
 
 def test_all_five_variants_are_trained_from_one_start_and_asked_the_same_questions(
-    world: SimpleNamespace, whole: Report
+    world: SimpleNamespace, whole: AblationReport
 ) -> None:
     assert whole.finished and [one.variant for one in whole.results] == list(VARIANTS)
     assert [one.samples for one in whole.results] == [24, 16, 8 + 1 + 1, 8, 0]
@@ -92,7 +92,7 @@ def test_all_five_variants_are_trained_from_one_start_and_asked_the_same_questio
     assert not (out / "none/run").exists()
 
 
-def test_figures_are_those_of_the_written_answers(world: SimpleNamespace, whole: Report) -> None:
+def test_figures_are_those_of_the_written_answers(world: SimpleNamespace, whole: AblationReport) -> None:
     from llava_model.evaluation.likeness import likeness
 
     out = world.folder / "whole"
@@ -105,7 +105,7 @@ def test_figures_are_those_of_the_written_answers(world: SimpleNamespace, whole:
         )
 
 
-def test_the_table_has_the_papers_rows_and_ours_and_says_what_ours_is(whole: Report) -> None:
+def test_the_table_has_the_papers_rows_and_ours_and_says_what_ours_is(whole: AblationReport) -> None:
     head, *rows = table.main_table(whole.results)
     assert head[:5] == ["data", "paper conv", "paper detail", "paper complex", "paper overall"]
     assert [row[4] for row in rows] == ["85.1", "81.9", "80.5", "73.8", "21.5"]
@@ -114,7 +114,7 @@ def test_the_table_has_the_papers_rows_and_ours_and_says_what_ours_is(whole: Rep
 
 
 def test_a_stopped_run_goes_on_trains_nothing_twice_and_ends_with_the_same_figures(
-    world: SimpleNamespace, whole: Report, tmp_path: Path
+    world: SimpleNamespace, whole: AblationReport, tmp_path: Path
 ) -> None:
     steps: list[tuple[str, int]] = []
     watch = Watch(
@@ -131,7 +131,7 @@ def test_a_stopped_run_goes_on_trains_nothing_twice_and_ends_with_the_same_figur
 
 
 def test_a_run_that_is_stopped_between_two_answers_asks_only_the_others(
-    world: SimpleNamespace, whole: Report, tmp_path: Path
+    world: SimpleNamespace, whole: AblationReport, tmp_path: Path
 ) -> None:
     seen: list[int] = []
     watch = Watch(on_answer=lambda title, p: seen.append(p.answered), should_stop=lambda: bool(seen) and seen[-1] == 2)
@@ -157,14 +157,14 @@ def test_every_variant_takes_the_same_number_of_steps_where_that_is_asked_for(
     assert [counted[title] for title in TRAINED] == [5, 5, 5, 5]
 
 
-def test_a_folder_belongs_to_one_plan(world: SimpleNamespace, whole: Report) -> None:
+def test_a_folder_belongs_to_one_plan(world: SimpleNamespace, whole: AblationReport) -> None:
     changed = world.plan(changed=lambda text: text.replace("[tune]", "[tune]\nrate = 1e-5"))
     with pytest.raises(CheckpointMismatchError, match="tune") as refused:
         ablate(changed, world.folder / "whole", world.bases)
     assert "--out" in " ".join(refused.value.__notes__)
 
 
-def test_two_runs_in_one_folder_are_refused(world: SimpleNamespace, whole: Report) -> None:
+def test_two_runs_in_one_folder_are_refused(world: SimpleNamespace, whole: AblationReport) -> None:
     import fcntl
 
     with (world.folder / "whole/.lock").open("w") as held:
@@ -173,7 +173,7 @@ def test_two_runs_in_one_folder_are_refused(world: SimpleNamespace, whole: Repor
             ablate(world.plan(), world.folder / "whole", world.bases)
 
 
-def test_a_judge_gives_relative_scores_and_is_asked_once(world: SimpleNamespace, whole: Report) -> None:
+def test_a_judge_gives_relative_scores_and_is_asked_once(world: SimpleNamespace, whole: AblationReport) -> None:
     with serving(lambda body, number: "8 6\nThe second one lacks detail.") as server:
         plan = world.plan(f'[judge]\nendpoint = "{server.url}"\nmodel = "wise"\n')
         judged = ablate(plan, world.folder / "whole", world.bases)

@@ -20,7 +20,7 @@ from llava_model.errors import (
 )
 from llava_model.evaluation.asking import Task, answer_all, evenly
 from llava_model.evaluation.benchmarks import score, task
-from llava_model.evaluation.ledger import Ledger
+from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.scienceqa_reasoning import samples
 from llava_model.serving.engine import Turn
 
@@ -116,22 +116,22 @@ def test_answers_to_another_prompt_are_not_taken_for_answers_to_this_one(easy: P
 def test_a_second_run_on_the_same_file_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     program = (
-        "import sys; from pathlib import Path; from llava_model.evaluation.ledger import Ledger\n"
-        f"with Ledger(Path({str(out)!r}), {{}}): print('open', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from llava_model.evaluation.ledger import AnswerLog\n"
+        f"with AnswerLog(Path({str(out)!r}), {{}}): print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"open\n"
-        with pytest.raises(AnswersInUseError, match=f"process {other.pid}"), Ledger(out, {}):
+        with pytest.raises(AnswersInUseError, match=f"process {other.pid}"), AnswerLog(out, {}):
             pass
         other.communicate(b"")
-    with Ledger(out, {}) as ledger:
+    with AnswerLog(out, {}) as ledger:
         ledger.append({"question_id": 1})
 
 
 def test_a_file_that_this_command_did_not_begin_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "notes.txt"
     out.write_text("mine\n")
-    with pytest.raises(UnscorableError, match=r"run\.json"), Ledger(out, {}):
+    with pytest.raises(UnscorableError, match=r"run\.json"), AnswerLog(out, {}):
         pass
     assert out.read_text() == "mine\n"
 
@@ -139,7 +139,7 @@ def test_a_file_that_this_command_did_not_begin_is_left_alone(tmp_path: Path) ->
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "a.jsonl"
-    with Ledger(out, {}) as ledger:
+    with AnswerLog(out, {}) as ledger:
         ledger.append({"question_id": 1, "text": "kept"})
         assert ledger._file is not None
         real = ledger._file

@@ -13,7 +13,7 @@ import pytest
 from llava_model.errors import AnswersMismatchError, JudgeError, UnscorableError
 from llava_model.evaluation import ensemble, scienceqa
 from llava_model.evaluation.endpoint import Endpoint
-from llava_model.evaluation.judge import Case, JudgeSettings, Tally, fill, judge, read_cases, read_rubric
+from llava_model.evaluation.judge import Case, JudgeSettings, JudgeTally, fill, judge, read_cases, read_rubric
 from llava_model.evaluation.llava_bench import score
 
 Reply = Callable[[list[dict[str, str]], int], str | int]
@@ -228,7 +228,7 @@ def test_a_rubric_without_a_place_for_an_answer_is_refused(tmp_path: Path) -> No
 def test_judging_one_case_needs_no_file(cases: list[Case]) -> None:
     from llava_model.evaluation.judge import judge_one
 
-    tally = Tally()
+    tally = JudgeTally()
     with serving(lambda messages, number: "7 7") as server:
         assert judge_one(cases[0], endpoint(server), settings(), tally)["tuple"] == [7.0, 7.0]
 

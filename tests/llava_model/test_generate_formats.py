@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llava_model.generate_data.formats import Exchange, Malformed, Parsed, Refused, parse_reply
+from llava_model.generate_data.formats import Declined, Exchange, Malformed, Parsed, parse_reply
 from llava_model.generate_data.prompts import WRITTEN, load_prompts
 
 TWO = (Exchange(question="How many dogs?", answer="Two."), Exchange(question="Where?", answer="On the left."))
@@ -61,7 +61,7 @@ def test_an_answer_of_several_paragraphs_stays_whole() -> None:
 )
 @pytest.mark.parametrize("kind", ["conversation", "detail", "complex"])
 def test_refusals_are_told_apart(kind: str, text: str) -> None:
-    assert isinstance(parse_reply(kind, text), Refused)  # type: ignore[arg-type]  # a plain text for a kind
+    assert isinstance(parse_reply(kind, text), Declined)  # type: ignore[arg-type]  # a plain text for a kind
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "```\n```", "What a nice picture!", '{"a": 1}', "Question: only?"])
@@ -92,7 +92,7 @@ def test_lines_of_a_reading_reply_are_numbers_and_unanswerable_is_known() -> Non
 @given(text=st.text(max_size=300), kind=st.sampled_from(WRITTEN), cut=st.booleans())
 def test_no_reply_breaks_the_parser(text: str, kind: str, cut: bool) -> None:
     found = parse_reply(kind, text, cut=cut)  # type: ignore[arg-type]  # a plain text for a kind
-    assert isinstance(found, Refused | Malformed) or found.exchanges
+    assert isinstance(found, Declined | Malformed) or found.exchanges
 
 
 def test_a_hostile_reply_costs_no_more_than_its_length() -> None:

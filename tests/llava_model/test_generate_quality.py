@@ -6,7 +6,7 @@ import pytest
 
 from llava_model.generate_data.context import Item, Region, TextLine
 from llava_model.generate_data.formats import Exchange, Parsed, parse_reply
-from llava_model.generate_data.generate import Settings, _maker
+from llava_model.generate_data.generate import GenerationSettings, _maker
 from llava_model.generate_data.language import is_other_language, language_of
 from llava_model.generate_data.prompts import WRITTEN, Kind, load_prompts
 from llava_model.generate_data.quality import Judge, Reason
@@ -97,7 +97,7 @@ def test_a_question_of_our_own_list_may_ask_for_a_caption() -> None:
 
 def test_the_instructions_must_not_come_back() -> None:
     prompts = load_prompts()
-    judge = _maker(prompts, Settings()).judge
+    judge = _maker(prompts, GenerationSettings()).judge
     system = " ".join(prompts.systems["complex"].split()[:40])
     exchange = Exchange(question="Why?", answer=system.replace("sentences", "words"))
     assert judge.objection("complex", ITEM, exchange) == "leaks-prompt"
@@ -161,7 +161,7 @@ def test_languages_are_told_apart(text: str, language: str | None) -> None:
 def test_our_own_examples_pass_our_own_filter() -> None:
     """An example teaches the model what to write: none may be what we would drop."""
     prompts = load_prompts()
-    judge = _maker(prompts, Settings()).judge
+    judge = _maker(prompts, GenerationSettings()).judge
     for kind in WRITTEN:
         for example in prompts.examples[kind]:
             found = parse_reply(kind, example.reply)

@@ -22,7 +22,7 @@ from llava_model.errors import GenerationInUseError, SourceError, WriterError
 from llava_model.generate_data.budget import Limits
 from llava_model.generate_data.client import Writer
 from llava_model.generate_data.context import Item, TextLine
-from llava_model.generate_data.generate import Settings, plan
+from llava_model.generate_data.generate import GenerationSettings, plan
 from llava_model.generate_data.ledger import ReplyLedger
 from llava_model.generate_data.runner import Patience
 
@@ -162,12 +162,12 @@ def test_a_count_is_drawn_from_pictures_that_something_can_be_made_of() -> None:
     items = [
         Item(id=str(number), image=f"{number}.png", lines=text if number % 10 == 0 else ()) for number in range(60)
     ]
-    tasks = plan(items, Settings(kinds=("reading",), count=4))
+    tasks = plan(items, GenerationSettings(kinds=("reading",), count=4))
     assert len(tasks) == 4 and all(task.item.lines for task in tasks)
     assert (
         tasks
-        == plan(items, Settings(kinds=("reading",), count=4))
-        != plan(items, Settings(kinds=("reading",), count=4, seed=1))
+        == plan(items, GenerationSettings(kinds=("reading",), count=4))
+        != plan(items, GenerationSettings(kinds=("reading",), count=4, seed=1))
     )
 
 

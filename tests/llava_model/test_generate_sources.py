@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from llava_model.errors import SourceError
 from llava_model.generate_data.context import Item, Region, TextLine, checked_box, digest, fitted, render
 from llava_model.generate_data.prompts import KINDS, LISTS, WRITTEN, load_prompts
-from llava_model.generate_data.sources import Source, read_coco, read_csv
+from llava_model.generate_data.sources import PictureSource, read_coco, read_csv
 
 
-def found(source: Source) -> set[tuple[str, str]]:
+def found(source: PictureSource) -> set[tuple[str, str]]:
     return {(problem.kind, problem.id) for problem in source.problems}
 
 

@@ -62,8 +62,8 @@ def plan(tmp_path: Path) -> Path:
     return tmp_path / "plan.toml"
 
 
-def answered(report: running.Report) -> Callable[..., running.Report]:
-    def ablate(*words: Any) -> running.Report:
+def answered(report: running.AblationReport) -> Callable[..., running.AblationReport]:
+    def ablate(*words: Any) -> running.AblationReport:
         return report
 
     return ablate
@@ -72,7 +72,7 @@ def answered(report: running.Report) -> Callable[..., running.Report]:
 def test_the_papers_figures_stand_beside_ours_and_the_measure_is_named(
     run: Run, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = running.Report(results=results(5), finished=True, left_out={"reading": 7})
+    report = running.AblationReport(results=results(5), finished=True, left_out={"reading": 7})
     monkeypatch.setattr(running, "ablate", answered(report))
     outcome = run(plan, "--out", tmp_path / "out")
     assert outcome.code == 0 and "NOT the paper's measure" in outcome.out and "7 samples" in outcome.err
@@ -86,7 +86,9 @@ def test_the_papers_figures_stand_beside_ours_and_the_measure_is_named(
 def test_a_stopped_run_shows_what_there_is_and_says_how_to_go_on(
     run: Run, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "ablate", answered(running.Report(results=results(2), finished=False, left_out={})))
+    monkeypatch.setattr(
+        running, "ablate", answered(running.AblationReport(results=results(2), finished=False, left_out={}))
+    )
     outcome = run(plan, "--out", tmp_path / "out")
     assert outcome.code == 1 and "goes on" in outcome.err and "Traceback" not in outcome.err
     row = next(line for line in outcome.out.splitlines() if line.startswith("no instruction tuning"))

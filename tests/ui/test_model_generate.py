@@ -106,7 +106,7 @@ def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llava_model.generate_data.context import Item, TextLine
-    from llava_model.generate_data.sources import Source
+    from llava_model.generate_data.sources import PictureSource
 
     items = []
     for number in range(4):
@@ -116,7 +116,7 @@ def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_
             TextLine(text="Total 17.00 EUR", box=(0.1, 0.5, 0.9, 0.6)),
         )
         items.append(Item(id=f"bill-{number}", image=f"{number}.png", lines=lines, held_out=number == 3))
-    monkeypatch.setattr(model_generate, "_from_library", lambda *words: Source(items=tuple(items), problems=()))
+    monkeypatch.setattr(model_generate, "_from_library", lambda *words: PictureSource(items=tuple(items), problems=()))
     with serving() as server:
         outcome = run(
             "--from-library", "--library", tmp_path, "--endpoint", server.url, "--model", "m", "--json",
@@ -134,14 +134,14 @@ def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_
 
 def test_a_document_on_both_sides_is_found(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from llava_model.generate_data.context import Item, TextLine
-    from llava_model.generate_data.sources import Source
+    from llava_model.generate_data.sources import PictureSource
 
     items = []
     for number in range(2):
         Image.new("RGB", (30, 30), "teal").save(tmp_path / f"{number}.png")
         lines = (TextLine(text="Total 17.00 EUR", box=(0.1, 0.5, 0.9, 0.6)), TextLine(text=f"Total {number} 17.00 EUR"))
         items.append(Item(id=f"bill-{number}", image=f"{number}.png", lines=lines, held_out=number == 1))
-    monkeypatch.setattr(model_generate, "_from_library", lambda *words: Source(items=tuple(items), problems=()))
+    monkeypatch.setattr(model_generate, "_from_library", lambda *words: PictureSource(items=tuple(items), problems=()))
     with serving() as server:
         outcome = run(
             "--from-library", "--library", tmp_path, "--endpoint", server.url, "--model", "m", "--json",
