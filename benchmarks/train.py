@@ -43,10 +43,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from PIL import Image
 
-from llava_model.batches import Feed
+from llava_model.batches import BatchLoader
 from llava_model.checkpoint import load_language
 from llava_model.config import LlavaConfig
-from llava_model.data.encoding import ExampleEncoder
+from llava_model.data.encoding import SampleEncoder
 from llava_model.data.features import FeatureCache
 from llava_model.data.mixture import Mixture
 from llava_model.data.sample_file import SampleFile
@@ -60,7 +60,7 @@ from llava_model.stages import Stage, stage_of
 from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import TransformersTower, load_tower
 from llava_model.train import compile_layers, flops
-from llava_model.trainable import learners, optimiser, set_up
+from llava_model.trainable import optimiser, set_trainable, trainable_parameters
 from llava_model.watching import peak_flops
 
 WORDS = ["a", "small", "red", "boat", "lies", "at", "the", "old", "pier", "while", "two", "people", "in", "yellow"]
@@ -117,7 +117,7 @@ class Bench:
         model = self.model()
         if self.device.type == "cpu":
             model.language.set_attn_implementation("eager")  # type: ignore[operator]  # what stage_run does
-        set_up(model, self.stage)
+        set_trainable(model, self.stage)
         self.count(model)
         model.train()
         cache_folder = self.folder / "features"
@@ -144,7 +144,7 @@ class Bench:
         """Floating-point operations of an epoch: ours, of real tokens and supervised logits; the trainer's, of padded
         tokens, all logits and the tower. The prompts' common beginning counts in every row, though ours may skip it."""
         assert model.tower is not None
-        encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
+        encoder = SampleEncoder(self._encoder(model), max_tokens=2048)
         examples = [encoder.encode(self.mixture[pair]) for pair in self.mixture.epoch(seed=0, epoch=0)]
         a_token, a_target = flops(model, self.stage)
         shape: Any = model.language.config
@@ -160,9 +160,9 @@ class Bench:
 
     def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
         """All steps → the last one's loss."""
-        prefix, found = FrozenPrefix(model), optimiser(learners(model), self.stage, fused=True)
-        feed = Feed(
-            self.mixture, ExampleEncoder(self._encoder(model), max_tokens=2048), self.stage, layout=layout,
+        prefix, found = FrozenPrefix(model), optimiser(trainable_parameters(model), self.stage, fused=True)
+        feed = BatchLoader(
+            self.mixture, SampleEncoder(self._encoder(model), max_tokens=2048), self.stage, layout=layout,
             pass_tokens=1024 if self.device.type == "cpu" else 8192, pad_id=0, seed=0, pictures=cache.features,
         )  # fmt: skip
         loss = 0.0
@@ -186,8 +186,8 @@ class Bench:
         from transformers import Trainer, TrainingArguments
 
         model = self.model()
-        set_up(model, self.stage)
-        encoder = ExampleEncoder(self._encoder(model), max_tokens=2048)
+        set_trainable(model, self.stage)
+        encoder = SampleEncoder(self._encoder(model), max_tokens=2048)
         order = self.mixture.epoch(seed=0, epoch=0)
         samples = [self.mixture[pair] for pair in order]
         assert model.tower is not None
@@ -232,7 +232,7 @@ class _Plain(torch.nn.Module):
 
 
 class _Padded:
-    def __init__(self, encoder: ExampleEncoder, preprocess: ImagePreprocess) -> None:
+    def __init__(self, encoder: SampleEncoder, preprocess: ImagePreprocess) -> None:
         self._encoder, self._preprocess = encoder, preprocess
 
     def __call__(self, samples: list[Any]) -> dict[str, torch.Tensor]:

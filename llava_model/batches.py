@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from llava_model.data.encoding import Example, ExampleEncoder
+from llava_model.data.encoding import EncodedSample, SampleEncoder
 from llava_model.data.packing import Batch, Layout, collate, plan
 from llava_model.data.schema import Sample
 from llava_model.errors import BadSampleError, LlavaError, TrainingDataError
@@ -50,13 +50,13 @@ class StepBatches:
     left_out: tuple[BadSampleError, ...]
 
 
-class Feed:
+class BatchLoader:
     """Iterate from a step on; close it when you stop early."""
 
     def __init__(
         self,
         samples: Samples,
-        encoder: ExampleEncoder,
+        encoder: SampleEncoder,
         stage: Stage,
         *,
         layout: Layout,
@@ -99,7 +99,7 @@ class Feed:
             left_out=tuple(left_out),
         )
 
-    def _examples(self, epoch: int, within: int) -> tuple[list[Example], list[BadSampleError]]:
+    def _examples(self, epoch: int, within: int) -> tuple[list[EncodedSample], list[BadSampleError]]:
         if self._order[0] != epoch:
             self._order = (epoch, self._samples.epoch(seed=self._seed, epoch=epoch))
         start = within * self._stage.batch

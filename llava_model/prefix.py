@@ -29,7 +29,7 @@ class FrozenPrefix:
 
     def __init__(self, model: LlavaModel) -> None:
         self._model = model
-        self._kept: OrderedDict[tuple[int, ...], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], _PrefixCache] = OrderedDict()
 
     def split(self, batch: Batch) -> tuple[Batch, Cache | None]:
         """→ the batch without its prefix, and the cache that holds it; the batch as it is where there is none."""
@@ -58,7 +58,7 @@ class FrozenPrefix:
             made = DynamicCache()
             with torch.no_grad(), torch.compiler.set_stance("force_eager"):
                 self._model.run(self._model.embed(ids_1P), cache=made, logits_to_keep=1)
-            self._kept[key] = _Kept(made)
+            self._kept[key] = _PrefixCache(made)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -79,7 +79,7 @@ def _recomputes(language: Any) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in language.modules())
 
 
-class _Kept(Cache):
+class _PrefixCache(Cache):
     """Gives every row the same first keys and values and remembers nothing of the rows.
 
     In one tensor for all layers, so that a compiled layer can be any of them.

@@ -37,7 +37,7 @@ text { fill: currentColor; font-size: 11px }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class HeldOutAnswer:
     """One held-out sample and what the model answered to its last question."""
 
     id: str
@@ -54,7 +54,7 @@ class Shown:
 @torch.no_grad()
 def answer_samples(
     model: LlavaModel, encoder: PromptEncoder, samples: Sequence[Sample], *, max_new_tokens: int = 48
-) -> list[Shown]:
+) -> list[HeldOutAnswer]:
     """Greedy answers to the last question of each sample; the model is left as it was found."""
     training = model.training
     model.eval()
@@ -65,7 +65,7 @@ def answer_samples(
         model.train(training)
 
 
-def _shown(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_tokens: int) -> Shown:
+def _shown(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_tokens: int) -> HeldOutAnswer:
     from llava_model.serving.generate import Memory, Prompt, Sampling, reply_ids
 
     asked, wanted = sample.messages[:-1], sample.messages[-1]
@@ -88,7 +88,7 @@ def _shown(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_to
     answer = encoder.tokenizer.decode(list(ids), skip_special_tokens=True)
     for stop in stop_texts:
         answer = answer.split(stop)[0]
-    return Shown(
+    return HeldOutAnswer(
         id=sample.id,
         images=tuple(map(str, sample.images)),
         question=_words(asked[-1].parts),
@@ -102,7 +102,12 @@ def _words(parts: Sequence[Any]) -> str:
 
 
 def write_report(
-    out: Path, manifest: Manifest, report: "TrainReport", *, before: Sequence[Shown], after: Sequence[Shown]
+    out: Path,
+    manifest: Manifest,
+    report: "TrainReport",
+    *,
+    before: Sequence[HeldOutAnswer],
+    after: Sequence[HeldOutAnswer],
 ) -> Path:
     """Write the page beside the checkpoints."""
     lines = read_lines(out / METRICS_FILE)
@@ -153,7 +158,10 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
     )
 
 
-def _answers(before: Sequence[Shown], after: Sequence[Shown]) -> str:
+def _answers(
+    before: Sequence[HeldOutAnswer],
+    after: Sequence[HeldOutAnswer],
+) -> str:
     if not before and not after:
         return ""
     earlier = {each.id: each for each in before}

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from llava_model.batches import Feed, Pictures, no_pictures
+from llava_model.batches import BatchLoader, Pictures, no_pictures
 from llava_model.checkpoint import (
     ADAPTER,
     LANGUAGE,
@@ -22,7 +22,7 @@ from llava_model.checkpoint import (
     merge_adapter,
 )
 from llava_model.config import LlavaConfig
-from llava_model.data.encoding import ExampleEncoder
+from llava_model.data.encoding import SampleEncoder
 from llava_model.data.features import FeatureCache, FillProgress
 from llava_model.data.mixture import Mixture
 from llava_model.data.packing import Layout
@@ -34,12 +34,12 @@ from llava_model.kits.trained import is_shipped, shipped_config
 from llava_model.manifest import Manifest, git_hash, latest, read_manifest
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
-from llava_model.report import Shown, answer_samples, write_report
+from llava_model.report import HeldOutAnswer, answer_samples, write_report
 from llava_model.stages import Stage
 from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.towers import VisionTower, load_tower
 from llava_model.train import RunSettings, TrainReport, train
-from llava_model.trainable import describe, set_up
+from llava_model.trainable import describe, set_trainable
 from llava_model.warm_start import fit_projector
 from llava_model.watching import OnStep
 
@@ -111,16 +111,16 @@ def run_stage(
     encoder = PromptEncoder(tokenizer, run.template, tokens_per_image=model.tokens_per_image)
     shown = _first(run.shown)
     before = _before(run, model, encoder, shown, adapter)
-    set_up(model, run.stage, adapter=adapter, seed=run.settings.seed)
+    set_trainable(model, run.stage, adapter=adapter, seed=run.settings.seed)
     pictures = _pictures(run, model.tower, mixture, on_fill)
     if run.warm_start and run.start is None:
         explained = fit_projector(model, tokenizer, _samples(mixture), _features(model, pictures))
         announce(f"projector fitted to captions: {explained:.0%} of the variance of their words explained")
     announce(f"stage {run.stage.name}: {describe(model)}")
     announce(f"{mixture.length():,} samples an epoch from {len(run.data)} files, {run.stage.epochs:g} epochs")
-    feed = Feed(
+    feed = BatchLoader(
         mixture,
-        ExampleEncoder(
+        SampleEncoder(
             encoder,
             max_tokens=run.stage.max_tokens,
             caption_prompt=run.stage.caption_prompt,
@@ -323,13 +323,13 @@ def _first(path: Path | None, most: int = 12) -> list[Any]:
 
 def _before(
     run: StageRun, model: LlavaModel, encoder: PromptEncoder, shown: Sequence[Any], adapter: Path | None
-) -> list[Shown]:
+) -> list[HeldOutAnswer]:
     """Answers of the model as it was; kept beside the checkpoints, for a run that goes on."""
     kept = run.settings.out / _SHOWN
     if not shown:
         return []
     if kept.is_file():
-        return [Shown(**values) for values in json.loads(kept.read_text(encoding="utf-8"))]
+        return [HeldOutAnswer(**values) for values in json.loads(kept.read_text(encoding="utf-8"))]
     answers = answer_samples(model, encoder, shown)
     run.settings.out.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps([each.to_json() for each in answers], ensure_ascii=False), encoding="utf-8")

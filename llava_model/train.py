@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from llava_model import state
-from llava_model.batches import Feed, StepBatches
+from llava_model.batches import BatchLoader, StepBatches
 from llava_model.checkpoint import save_projector
 from llava_model.data.packing import Batch
 from llava_model.errors import TrainingStoppedError
@@ -29,9 +29,9 @@ from llava_model.model import LlavaModel
 from llava_model.prefix import FrozenPrefix
 from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import Stage
-from llava_model.trainable import learners, optimiser
+from llava_model.trainable import optimiser, trainable_parameters
 from llava_model.trained import copy_tokenizer
-from llava_model.watching import Log, Meter, OnStep
+from llava_model.watching import Meter, MetricsLog, OnStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +96,7 @@ def _never() -> bool:
 
 def train(
     model: LlavaModel,
-    feed: Feed,
+    feed: BatchLoader,
     stage: Stage,
     settings: RunSettings,
     manifest: Manifest,
@@ -135,12 +135,12 @@ class _Training:
         if settings.compile:
             compile_layers(model.language)
         self.flops = flops(model, stage)
-        found = optimiser(learners(model), stage, fused=not self._sharded())
+        found = optimiser(trainable_parameters(model), stage, fused=not self._sharded())
         prefix = None if self._sharded() else FrozenPrefix(model)
         self.module, self.optimizer = self.accelerator.prepare(_Pass(model, prefix=prefix), found)
         self.device: torch.device = self.accelerator.device
 
-    def run(self, feed: Feed, on_step: OnStep, should_stop: Callable[[], bool]) -> TrainReport:
+    def run(self, feed: BatchLoader, on_step: OnStep, should_stop: Callable[[], bool]) -> TrainReport:
         first = self._resume()
         behind = min(self.steps, self.settings.most_steps or self.steps)
         loss, left_out = math.nan, []
@@ -233,7 +233,7 @@ class _Training:
     def _log(self, after: int) -> Any:
         if not self.accelerator.is_main_process:
             return nullcontext()
-        return Log(self.settings.out, after=after, tensorboard=self.settings.tensorboard)
+        return MetricsLog(self.settings.out, after=after, tensorboard=self.settings.tensorboard)
 
     def _checkpoint(self, step: int) -> Path:
         """All processes collect, the first one writes."""

@@ -19,7 +19,7 @@ from llava_model.stages import Lora, Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Learners:
+class TrainableParameters:
     """Named parameters that learn, by part."""
 
     projector: Mapping[str, nn.Parameter]
@@ -30,7 +30,9 @@ class Learners:
         return sum(each.numel() for each in (*self.projector.values(), *self.language.values()))
 
 
-def set_up(model: LlavaModel, stage: Stage, *, adapter: Path | None = None, seed: int = 0) -> Learners:
+def set_trainable(
+    model: LlavaModel, stage: Stage, *, adapter: Path | None = None, seed: int = 0
+) -> TrainableParameters:
     """Freeze all, then free what the stage trains. An `adapter` of an earlier stage is learned on, not anew.
 
     Raises CheckpointMismatchError where the stage trains a part that the model has not, or the adapter has another
@@ -49,13 +51,13 @@ def set_up(model: LlavaModel, stage: Stage, *, adapter: Path | None = None, seed
         raise CheckpointMismatchError(
             f"stage '{stage.name}'", found="a model without a vision tower", wanted="a tower and a projector"
         )
-    return learners(model)
+    return trainable_parameters(model)
 
 
-def learners(model: LlavaModel) -> Learners:
-    """What `set_up` has freed."""
+def trainable_parameters(model: LlavaModel) -> TrainableParameters:
+    """What `set_trainable` has freed."""
     projector = model.projector.named_parameters() if model.projector else ()
-    return Learners(projector=_free(projector), language=_free(model.language.named_parameters()))
+    return TrainableParameters(projector=_free(projector), language=_free(model.language.named_parameters()))
 
 
 def _free(parameters: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Parameter]:
@@ -89,7 +91,7 @@ def _with_lora(language: nn.Module, lora: Lora, adapter: Path | None) -> nn.Modu
     return continued
 
 
-def optimiser(found: Learners, stage: Stage, *, fused: bool) -> torch.optim.Optimizer:
+def optimiser(found: TrainableParameters, stage: Stage, *, fused: bool) -> torch.optim.Optimizer:
     """AdamW with a group for each part and kind; biases and norms have no weight decay.
 
     Each group carries its `peak`, from which `schedule` makes the rate of every step.

@@ -41,7 +41,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A composition, its adapter merged, and where it came from."""
 
     model: LlavaModel
@@ -52,7 +52,7 @@ class Trained:
     """The vision tower is the checkpoint's own and goes wherever the checkpoint goes."""
 
 
-def open_trained(folder: Path, *, language: Path | None = None, vision: Path | None = None) -> Trained:
+def open_trained(folder: Path, *, language: Path | None = None, vision: Path | None = None) -> TrainedModel:
     """A checkpoint of ours (see `checkpoint.load_trained` for the folders it stands on), or transformers' LLaVA.
 
     Raises MissingFileError if the folder is neither.
@@ -70,7 +70,7 @@ def open_trained(folder: Path, *, language: Path | None = None, vision: Path | N
     model.language.to(stored)
     if PROJECTOR_FILE in parts:
         model.projector, _ = load_projector(folder)  # as it was trained, not in the language model's type
-    return Trained(
+    return TrainedModel(
         model=model,
         tokenizer=load_tokenizer(text_folder),
         tokenizer_folder=text_folder,
@@ -79,16 +79,16 @@ def open_trained(folder: Path, *, language: Path | None = None, vision: Path | N
     )
 
 
-def _open_foreign(folder: Path) -> Trained:
+def _open_foreign(folder: Path) -> TrainedModel:
     model, tokenizer = from_hf(folder, dtype=stored_dtype(folder)), load_tokenizer(folder)
     manifest = Manifest(
         stage="import", step=0, seed=0, config={}, llava=model.config.to_json(), data_fingerprint="",
         git_hash=git_hash(), base={},
     )  # fmt: skip
-    return Trained(model=model, tokenizer=tokenizer, tokenizer_folder=folder, manifest=manifest, brings_tower=True)
+    return TrainedModel(model=model, tokenizer=tokenizer, tokenizer_folder=folder, manifest=manifest, brings_tower=True)
 
 
-def save_merged(trained: Trained, folder: Path) -> None:
+def save_merged(trained: TrainedModel, folder: Path) -> None:
     """Write a checkpoint whose language model is whole: nothing to merge, tokenizer and projector beside it.
 
     The vision tower comes along if it was the checkpoint's own; otherwise it stays what it stands on.
@@ -105,7 +105,7 @@ def save_merged(trained: Trained, folder: Path) -> None:
             image_processor(model.tower.preprocess).save_pretrained(unfinished / VISION)
 
 
-def save_foreign(trained: Trained, folder: Path) -> tuple[str, ...]:
+def save_as_hf(trained: TrainedModel, folder: Path) -> tuple[str, ...]:
     """Write transformers' LLaVA with its processor (see `convert.save_hf`), and the manifest beside it.
 
     Returns what a user should know. Raises ExportError.

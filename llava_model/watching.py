@@ -106,7 +106,7 @@ def peak_flops(device: torch.device) -> float | None:
     return next((peak * count for known, peak in _PEAKS.items() if known in name), None)
 
 
-class Log:
+class MetricsLog:
     """`metrics.jsonl`, continued by a resumed run: lines behind the step it goes on from are dropped first."""
 
     def __init__(self, folder: Path, *, after: int, tensorboard: bool = False) -> None:
@@ -126,7 +126,7 @@ class Log:
             for name in ("loss", "rate", "gradient", "samples_per_second", "tokens_per_second"):
                 self._board.add_scalar(name, values[name], metrics.step)
 
-    def __enter__(self) -> "Log":
+    def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(

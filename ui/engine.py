@@ -16,7 +16,7 @@ from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
 from llava_model.kits import Kit, find
-from llava_model.kits.trained import trained_weights
+from llava_model.kits.trained import shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import PromptSettings
@@ -275,7 +275,7 @@ def _without_loading_bars() -> None:
 def _pocket_name(kit: Kit) -> str:
     from indexing.embedding.pocket import pocket_name
 
-    return pocket_name(trained_weights(kit.name).joint_space)
+    return pocket_name(shipped_weights(kit.name).joint_space)
 
 
 def _load_embedder(kit: Kit, device: str) -> "Embedder":
@@ -287,7 +287,7 @@ def _load_embedder(kit: Kit, device: str) -> "Embedder":
         return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
     from indexing.embedding.pocket import PocketEmbedder
 
-    joint_space = trained_weights(kit.name).joint_space
+    joint_space = shipped_weights(kit.name).joint_space
     return PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=joint_space, device=device)
 
 
@@ -313,7 +313,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
     from rag.langchain import LlaveroChatModel
 
     engine = open_engine(kit=kit.name, device=bench.settings.device)
-    if trained_weights(kit.name).adapter and rag.prompt == PromptSettings():
+    if shipped_weights(kit.name).adapter and rag.prompt == PromptSettings():
         rag = replace(rag, prompt=PromptSettings.for_grounded_models())
     return Answerer(
         bench.retriever,

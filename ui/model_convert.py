@@ -15,7 +15,7 @@ from ui import terminal
 from ui.cli_model import model_app
 
 if TYPE_CHECKING:
-    from llava_model.trained import Trained
+    from llava_model.trained import TrainedModel
 
 
 class Target(StrEnum):
@@ -104,7 +104,7 @@ def base_folders(kit: str, language: Path | None, vision: Path | None) -> tuple[
     return language or chosen.path("language"), vision or chosen.path("vision")
 
 
-def open_model(source: Path, language: Path | None, vision: Path | None) -> "Trained":
+def open_model(source: Path, language: Path | None, vision: Path | None) -> "TrainedModel":
     """Read a checkpoint, saying how long it takes."""
     from transformers.utils import logging
 
@@ -115,17 +115,17 @@ def open_model(source: Path, language: Path | None, vision: Path | None) -> "Tra
         return open_trained(source, language=language, vision=vision)
 
 
-def model_bytes(trained: "Trained") -> int:
+def model_bytes(trained: "TrainedModel") -> int:
     """How much there is to write, roughly."""
     return sum(weight.numel() * weight.element_size() for weight in trained.model.parameters())
 
 
-def _write(trained: "Trained", out: Path, target: Target) -> tuple[str, ...]:
-    from llava_model.trained import save_foreign, save_merged
+def _write(trained: "TrainedModel", out: Path, target: Target) -> tuple[str, ...]:
+    from llava_model.trained import save_as_hf, save_merged
 
     with working(f"writing {out}", folder=out, expected_bytes=model_bytes(trained)):
         if target is Target.HF:
-            return save_foreign(trained, out)
+            return save_as_hf(trained, out)
         save_merged(trained, out)
         return ()
 

@@ -12,7 +12,7 @@ from ui import terminal
 from ui.cli_model import model_app
 
 if TYPE_CHECKING:
-    from llava_model.data.findings import Finding, TokenCounts, ValidationReport
+    from llava_model.data.findings import TokenCounts, ValidationFinding, ValidationReport
     from llava_model.data.validate import ValidationProgress
     from llava_model.tokenize import PromptEncoder
 
@@ -155,7 +155,7 @@ def _token_document(tokens: "TokenCounts | None") -> dict[str, Any] | None:
     }
 
 
-def _finding_document(finding: "Finding") -> dict[str, Any]:
+def _finding_document(finding: "ValidationFinding") -> dict[str, Any]:
     return {
         "kind": finding.kind,
         "file": _clean(finding.file),
@@ -199,7 +199,7 @@ def _bars(unit: str, rows: list[tuple[str, int]]) -> Iterator[str]:
         yield f"  {label:>{width}} {unit} {bar:<{_BAR_WIDTH}} {count:,}"
 
 
-def _finding_lines(findings: "tuple[Finding, ...]", prefix: str) -> Iterator[str]:
+def _finding_lines(findings: "tuple[ValidationFinding, ...]", prefix: str) -> Iterator[str]:
     from llava_model.data.findings import MEANINGS
 
     for kind, meaning in MEANINGS.items():
@@ -213,7 +213,7 @@ def _finding_lines(findings: "tuple[Finding, ...]", prefix: str) -> Iterator[str
             yield f"  … and {len(of_kind) - _SHOWN:,} more; --json lists all"
 
 
-def _finding_line(finding: "Finding") -> str:
+def _finding_line(finding: "ValidationFinding") -> str:
     """`train.json #17 '000033': has the picture …`."""
     place = _clean(finding.file.name)
     if finding.position is not None:

@@ -43,7 +43,7 @@ BRIEF_INSTRUCTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
+class EncodedSample:
     """A sample as the model takes it. `learned[t]` says whether token t is a target."""
 
     id: str
@@ -71,7 +71,7 @@ class Example:
         )
 
 
-class ExampleEncoder:
+class SampleEncoder:
     """Binds the encoder of a model to a stage's way of asking and its longest sample."""
 
     def __init__(
@@ -87,7 +87,7 @@ class ExampleEncoder:
         """Positions of one picture."""
         return self._encoder.tokens_per_image
 
-    def encode(self, sample: Sample, *, epoch: int = 0) -> Example:
+    def encode(self, sample: Sample, *, epoch: int = 0) -> EncodedSample:
         """Raises BadSampleError with the sample's id."""
         if self._caption_prompt == "drawn":
             sample = self._asked(sample, epoch)
@@ -96,11 +96,11 @@ class ExampleEncoder:
         encoded = self._encoder.encode(sample.messages, open_reply=False)
         learned = learned_tokens(encoded)
         ids = encoded.ids[: self._max_tokens]
-        example = Example(id=sample.id, ids=ids, learned=learned[: self._max_tokens], images=sample.images)
+        example = EncodedSample(id=sample.id, ids=ids, learned=learned[: self._max_tokens], images=sample.images)
         self._check(example, encoded)
         return example
 
-    def _branched(self, sample: Sample) -> Example:
+    def _branched(self, sample: Sample) -> EncodedSample:
         """Every question as a conversation of its own, and then their common beginning once."""
         alone = [self.encode(each) for each in single_questions(sample)]
         shared = _common([each.ids for each in alone])
@@ -113,7 +113,7 @@ class ExampleEncoder:
             ids += each.ids[shared:]
             learned += each.learned[shared:]
             branches += [number] * (len(each.ids) - shared)
-        return Example(
+        return EncodedSample(
             id=sample.id, ids=tuple(ids), learned=tuple(learned), images=sample.images, branches=tuple(branches)
         )
 
@@ -125,7 +125,7 @@ class ExampleEncoder:
         captions = [message for message in sample.messages if message.role == "assistant"]
         return replace(sample, messages=(Message.of("user", question, images), captions[0]))
 
-    def _check(self, example: Example, encoded: Encoded) -> None:
+    def _check(self, example: EncodedSample, encoded: Encoded) -> None:
         wanted = len(example.images) * self.tokens_per_image
         if encoded.images != len(example.images):
             raise BadSampleError(example.id, f"has {len(example.images)} pictures and {encoded.images} places for them")

@@ -32,7 +32,7 @@ _SCHEMA = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class RecordPlace:
     """Where a record is, and what storing it cost in precision."""
 
     shard: int
@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
+class FeatureRecord:
     """What is to be stored."""
 
     digest: bytes
@@ -61,7 +61,7 @@ class FeatureStore:
         self._maps: dict[int, mmap.mmap] = {}
         self._checked: set[tuple[int, int]] = set()
 
-    def find(self, digests: Sequence[bytes]) -> dict[bytes, Place]:
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, RecordPlace]:
         """Those that are stored, by whatever process."""
         places = {}
         query = "SELECT shard, slot, checksum, error_max, error_rms FROM records WHERE digest = ?"
@@ -70,12 +70,12 @@ class FeatureStore:
                 row = connection.execute(query, (digest,)).fetchone()
                 if row:
                     shard, slot, checksum, largest, whole = row
-                    places[digest] = Place(
+                    places[digest] = RecordPlace(
                         shard=shard, slot=slot, checksum=checksum, error_max=largest, error_rms=whole
                     )  # fmt: skip
         return places
 
-    def read(self, place: Place) -> memoryview:
+    def read(self, place: RecordPlace) -> memoryview:
         """The record's bytes, its checksum compared the first time. Raises FeatureCacheError if it is damaged."""
         start, end = place.slot * self._record_bytes, (place.slot + 1) * self._record_bytes
         content = self._mapped(place.shard, end)[start:end]
@@ -87,10 +87,10 @@ class FeatureStore:
         return content
 
     @contextmanager
-    def writer(self) -> "Iterator[Writer]":
+    def writer(self) -> "Iterator[ShardWriter]":
         """Hold a shard that nobody else writes to."""
         self._forget_lost()
-        writer = Writer(self)
+        writer = ShardWriter(self)
         try:
             yield writer
         finally:
@@ -135,7 +135,7 @@ class FeatureStore:
         return FeatureDiskFullError(self.folder, needed_bytes=needed_bytes, free_bytes=free)
 
 
-class Writer:
+class ShardWriter:
     """The only one who appends to its shard."""
 
     def __init__(self, store: FeatureStore) -> None:
@@ -144,7 +144,7 @@ class Writer:
         self.shard, self._descriptor, self._slot = -1, -1, 0
         self._take_shard(first=0)
 
-    def append(self, records: Sequence[Record]) -> int:
+    def append(self, records: Sequence[FeatureRecord]) -> int:
         """Store them all or none; → how many bytes. One that somebody else stored meanwhile counts as stored.
 
         Raises FeatureDiskFullError; everything stored before stays.
@@ -175,7 +175,7 @@ class Writer:
             os.ftruncate(self._descriptor, self._slot * self._size)
             raise
 
-    def _name(self, records: Sequence[Record]) -> None:
+    def _name(self, records: Sequence[FeatureRecord]) -> None:
         rows = [
             (r.digest, self.shard, self._slot + number, zlib.crc32(r.content), r.error_max, r.error_rms)
             for number, r in enumerate(records)

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from llava_model.data.feature_format import FeatureFormat, FeatureType, relative_errors
-from llava_model.data.feature_store import FeatureStore, Place, Record, Writer
+from llava_model.data.feature_store import FeatureRecord, FeatureStore, RecordPlace, ShardWriter
 from llava_model.data.picture_bytes import PictureMemo, digest_of, read_bytes
 from llava_model.data.pictures import in_order
 from llava_model.errors import FeatureCacheError, FeatureMissingError, MissingFileError, UnreadablePictureError
@@ -195,7 +195,7 @@ class FeatureCache:
                 continue
             content = self._format.pack(features_PV)
             largest, whole = relative_errors(features_PV, self._format.unpack(content))
-            records.append(Record(digest=digest, content=content, error_max=largest, error_rms=whole))
+            records.append(FeatureRecord(digest=digest, content=content, error_max=largest, error_rms=whole))
         filling.store(records)
 
     def _try_prepare(self, path: Path) -> tuple[bytes, torch.Tensor] | str:
@@ -231,7 +231,7 @@ class FeatureCache:
 class _Filling:
     """The counts of one filling while it runs."""
 
-    def __init__(self, total: int, writer: Writer, on_progress: OnProgress) -> None:
+    def __init__(self, total: int, writer: ShardWriter, on_progress: OnProgress) -> None:
         self._total, self._writer, self._on_progress = total, writer, on_progress
         self._began = time.monotonic()
         self._done = self._computed = self._written = 0
@@ -242,14 +242,14 @@ class _Filling:
         self._failed.append(FailedPicture(path=path, reason=reason))
         self._settle(1)
 
-    def reuse(self, place: Place) -> None:
+    def reuse(self, place: RecordPlace) -> None:
         self._measure(place)
         self._settle(1)
 
     def share(self) -> None:
         self._settle(1)
 
-    def store(self, records: Sequence[Record]) -> None:
+    def store(self, records: Sequence[FeatureRecord]) -> None:
         if not records:
             return
         self._written += self._writer.append(records)
@@ -271,7 +271,7 @@ class _Filling:
             seconds=time.monotonic() - self._began,
         )
 
-    def _measure(self, stored: Place | Record) -> None:
+    def _measure(self, stored: RecordPlace | FeatureRecord) -> None:
         self._error_max = max(self._error_max, stored.error_max)
         self._error_squares += stored.error_rms**2
         self._measured += 1

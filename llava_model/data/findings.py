@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal[
+FindingKind = Literal[
     "file", "sample", "picture", "untrainable", "too-long", "duplicate-id", "duplicate-content", "leaked-picture",
     "leaked-answer", "lookalike", "same-words", "unchecked",
 ]  # fmt: skip
 
-MEANINGS: dict[Kind, str] = {
+MEANINGS: dict[FindingKind, str] = {
     "file": "files that cannot be read as samples, or hold none",
     "sample": "records that are no usable sample",
     "picture": "samples with a missing or broken picture",
@@ -25,15 +25,15 @@ MEANINGS: dict[Kind, str] = {
     "unchecked": "parts of the evaluation that could not be read, so nothing was compared with them",
 }
 
-WARNINGS: frozenset[Kind] = frozenset({"lookalike", "same-words", "unchecked"})
+WARNINGS: frozenset[FindingKind] = frozenset({"lookalike", "same-words", "unchecked"})
 """These may be as they should; everything else is a problem."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class ValidationFinding:
     """`reason` completes "sample X …". `id` and `position` are None where a whole file is meant."""
 
-    kind: Kind
+    kind: FindingKind
     file: Path
     reason: str
     id: str | None = None
@@ -81,19 +81,19 @@ class ValidationReport:
     text_only: int
     pictures_per_sample: dict[int, int]
     tokens: TokenCounts | None
-    findings: tuple[Finding, ...]
+    findings: tuple[ValidationFinding, ...]
     seconds: float
 
     @property
-    def problems(self) -> tuple[Finding, ...]:
+    def problems(self) -> tuple[ValidationFinding, ...]:
         """What should be mended."""
         return tuple(finding for finding in self.findings if finding.is_problem)
 
     @property
-    def warnings(self) -> tuple[Finding, ...]:
+    def warnings(self) -> tuple[ValidationFinding, ...]:
         """What a person should look at."""
         return tuple(finding for finding in self.findings if not finding.is_problem)
 
-    def by_kind(self) -> Counter[Kind]:
+    def by_kind(self) -> Counter[FindingKind]:
         """How many findings of each kind."""
         return Counter(finding.kind for finding in self.findings)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llava_model.data.findings import Kind
+from llava_model.data.findings import FindingKind
 from llava_model.data.pictures import Looks, PictureFacts
 from llava_model.data.schema import Sample
 
@@ -19,7 +19,7 @@ DigestOf = Callable[[Path], bytes | None]
 
 
 @dataclass(kw_only=True, slots=True)
-class _Asked:
+class _EvaluationQuestion:
     """One question and answer of the evaluation: who asks it first, about which pictures."""
 
     sample: str
@@ -27,12 +27,12 @@ class _Asked:
     pictures: set[Path] = field(default_factory=set)
 
 
-class Evaluation:
+class EvaluationSet:
     """What must not be in the training set. First all samples are added, then the pictures' facts."""
 
     def __init__(self) -> None:
         self.pictures: dict[Path, str] = {}
-        self._asked: dict[bytes, _Asked] = {}
+        self._asked: dict[bytes, _EvaluationQuestion] = {}
         self._by_digest: dict[bytes, Path] = {}
         self._digests: dict[Path, bytes] = {}
         self._looks = Looks(())
@@ -42,7 +42,7 @@ class Evaluation:
         for path in sample.images:
             self.pictures.setdefault(path, name)
         for words in _words(sample):
-            asked = self._asked.setdefault(words, _Asked(sample=name))
+            asked = self._asked.setdefault(words, _EvaluationQuestion(sample=name))
             asked.pictures.update(sample.images)
             asked.without_picture |= not sample.images
 
@@ -56,7 +56,7 @@ class Evaluation:
         """Whether any question and answer of the sample is one of the evaluation's."""
         return any(words in self._asked for words in _words(sample))
 
-    def words_found(self, sample: Sample, digest_of: DigestOf) -> Iterator[tuple[Kind, str]]:
+    def words_found(self, sample: Sample, digest_of: DigestOf) -> Iterator[tuple[FindingKind, str]]:
         """At most one finding, the worst."""
         shared = [self._asked[words] for words in _words(sample) if words in self._asked]
         own = {digest_of(path) for path in sample.images}
@@ -68,7 +68,7 @@ class Evaluation:
         if shared:
             yield "same-words", f"asks and answers as {shared[0].sample} does, about another picture"
 
-    def picture_found(self, facts: PictureFacts) -> tuple[Kind, str] | None:
+    def picture_found(self, facts: PictureFacts) -> tuple[FindingKind, str] | None:
         """Whether this training picture is one of the evaluation's, or looks like one."""
         if (same := self._by_digest.get(facts.digest)) is not None:
             return "leaked-picture", f"is the picture '{same}' of {self.pictures[same]}"

@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 
-from llava_model.data.encoding import Example
+from llava_model.data.encoding import EncodedSample
 
 Layout = Literal["padded", "packed"]
 
@@ -49,7 +49,7 @@ class Batch:
         )
 
 
-def collate(examples: Sequence[Example], *, layout: Layout, pad_id: int) -> Batch:
+def collate(examples: Sequence[EncodedSample], *, layout: Layout, pad_id: int) -> Batch:
     """One batch. No examples: a single padding token without a target, for a process that has nothing to do."""
     if not examples:
         return _batch([([pad_id], [False], [0])], (), None, pad_id)
@@ -65,7 +65,7 @@ def collate(examples: Sequence[Example], *, layout: Layout, pad_id: int) -> Batc
     return _batch([(ids, learned, positions)], examples, _seen(examples, len(ids))[None, None], pad_id)
 
 
-def _seen(examples: Sequence[Example], width: int) -> torch.Tensor:
+def _seen(examples: Sequence[EncodedSample], width: int) -> torch.Tensor:
     """mask_TT of one row: an example sees itself, up to the present; of its branches each itself and the first.
 
     Padding sees itself, so that its softmax has something to share out.
@@ -85,7 +85,7 @@ def _seen(examples: Sequence[Example], width: int) -> torch.Tensor:
 
 def _batch(
     rows: Sequence[tuple[Sequence[int], Sequence[bool], Sequence[int]]],
-    examples: Sequence[Example],
+    examples: Sequence[EncodedSample],
     mask: torch.Tensor | None,
     pad_id: int,
 ) -> Batch:

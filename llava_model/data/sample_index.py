@@ -71,7 +71,7 @@ def same_file(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
-class _Source:
+class _CountedReader:
     """The file's bytes in order; counts and hashes what it hands out."""
 
     def __init__(self, path: Path, stream: BinaryIO, size: int, on_progress: OnProgress) -> None:
@@ -104,7 +104,7 @@ def _scan(path: Path, status: os.stat_result, on_progress: OnProgress) -> Sample
         for magic, name in _FOREIGN.items():
             if first.startswith(magic):
                 raise BadSampleFileError(path, f"is {name}, not JSON in UTF-8")
-        source = _Source(path, stream, status.st_size, on_progress)
+        source = _CountedReader(path, stream, status.st_size, on_progress)
         is_array = first.removeprefix(_BYTE_ORDER_MARK).lstrip(b" \t\r\n").startswith(b"[")
         spans = _array_spans(source) if is_array else _line_spans(source)
         borders = np.fromiter(chain.from_iterable(spans), dtype=np.int64)
@@ -113,7 +113,7 @@ def _scan(path: Path, status: os.stat_result, on_progress: OnProgress) -> Sample
     return SampleIndex(spans=borders.reshape(-1, 2), fingerprint=source.fingerprint)
 
 
-def _line_spans(source: _Source) -> Iterator[tuple[int, int]]:
+def _line_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
     """One sample a line; empty lines are none."""
     start = 0
     while line := source.line():
@@ -127,7 +127,7 @@ def _line_spans(source: _Source) -> Iterator[tuple[int, int]]:
         start += len(line)
 
 
-def _array_spans(source: _Source) -> Iterator[tuple[int, int]]:
+def _array_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
     """The elements of one array; each is parsed, so that what the index names is JSON."""
     window = _Window(source)
     window.expect("[", "an array of samples")
@@ -144,7 +144,7 @@ def _array_spans(source: _Source) -> Iterator[tuple[int, int]]:
 class _Window:
     """A stretch of the file as text. Bytes that are no UTF-8 become single surrogates, and back."""
 
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: _CountedReader) -> None:
         self._source = source
         self._decoder = json.JSONDecoder()
         first = source.read(len(_BYTE_ORDER_MARK))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from llava_model.data.encoding import Example, ExampleEncoder
-from llava_model.data.findings import Kind, TokenCounts
+from llava_model.data.encoding import EncodedSample, SampleEncoder
+from llava_model.data.findings import FindingKind, TokenCounts
 from llava_model.data.schema import Sample
 from llava_model.errors import BadSampleError, LlavaError
 from llava_model.tokenize import PromptEncoder
@@ -18,12 +18,12 @@ class TokenCheck:
     """Encodes each sample as training does, uncut, and keeps only its length."""
 
     def __init__(self, encoder: PromptEncoder, *, max_tokens: int | None) -> None:
-        self._encoder = ExampleEncoder(encoder, max_tokens=sys.maxsize)
+        self._encoder = SampleEncoder(encoder, max_tokens=sys.maxsize)
         self._image_token_id, self._max_tokens = encoder.image_token_id, max_tokens
         self._lengths: list[int] = []
         self._learned = 0
 
-    def check(self, sample: Sample) -> Iterator[tuple[Kind, str]]:
+    def check(self, sample: Sample) -> Iterator[tuple[FindingKind, str]]:
         """What is wrong with it."""
         try:
             example = self._encoder.encode(sample)
@@ -38,7 +38,7 @@ class TokenCheck:
         if self._max_tokens is not None and len(example.ids) > self._max_tokens:
             yield from self._too_long(example, self._max_tokens)
 
-    def _too_long(self, example: Example, limit: int) -> Iterator[tuple[Kind, str]]:
+    def _too_long(self, example: EncodedSample, limit: int) -> Iterator[tuple[FindingKind, str]]:
         cut = example.ids[limit:].count(self._image_token_id)
         lost = f"{cut} of its picture tokens" if cut else "words only"
         yield "too-long", f"has {len(example.ids)} tokens, the limit is {limit}; a cut would take {lost}"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llava_model.data.findings import FileCounts, Finding, Kind, ValidationReport
-from llava_model.data.leakage import Evaluation
+from llava_model.data.findings import FileCounts, FindingKind, ValidationFinding, ValidationReport
+from llava_model.data.leakage import EvaluationSet
 from llava_model.data.pictures import PictureFacts, examine_all
 from llava_model.data.sample_file import SampleFile
 from llava_model.data.schema import Sample
@@ -78,9 +78,9 @@ class _Validation:
     def __init__(self, check: "TokenCheck | None", threads: int, on_progress: OnProgress) -> None:
         self._began = time.monotonic()
         self._check, self._threads, self._on_progress = check, threads, on_progress
-        self._evaluation: Evaluation | None = None
+        self._evaluation: EvaluationSet | None = None
         self._files: list[SampleFile] = []
-        self._findings: list[Finding] = []
+        self._findings: list[ValidationFinding] = []
         self._ids: dict[str, tuple[int, int]] = {}
         self._contents: dict[bytes, tuple[int, int]] = {}
         self._users: dict[Path, list[tuple[int, int]]] = {}
@@ -92,7 +92,7 @@ class _Validation:
         """Read what the training set must not hold."""
         if not paths:
             return
-        evaluation = self._evaluation = Evaluation()
+        evaluation = self._evaluation = EvaluationSet()
         for file in self._opened(paths, root, "unchecked"):
             for position in range(len(file)):
                 try:
@@ -141,7 +141,7 @@ class _Validation:
             seconds=time.monotonic() - self._began,
         )
 
-    def _opened(self, paths: Sequence[Path], root: Path | None, kind: Kind) -> list[SampleFile]:
+    def _opened(self, paths: Sequence[Path], root: Path | None, kind: FindingKind) -> list[SampleFile]:
         files = []
         for path in paths:
             began = time.monotonic()
@@ -207,15 +207,15 @@ class _Validation:
             self._report("pictures", done, len(paths), began)
             yield path, outcome
 
-    def _find_for_users(self, path: Path, kind: Kind, reason: str) -> None:
+    def _find_for_users(self, path: Path, kind: FindingKind, reason: str) -> None:
         for number, position in self._users[path]:
             sample = self._files[number][position]
             self._find(kind, self._files[number].path, reason, sample.id, position)
 
     def _find(
-        self, kind: Kind, file: Path, reason: str, sample: str | None = None, position: int | None = None
+        self, kind: FindingKind, file: Path, reason: str, sample: str | None = None, position: int | None = None
     ) -> None:
-        self._findings.append(Finding(kind=kind, file=file, reason=reason, id=sample, position=position))
+        self._findings.append(ValidationFinding(kind=kind, file=file, reason=reason, id=sample, position=position))
 
     def _place(self, first: tuple[int, int]) -> str:
         return f"#{first[1]} in '{self._files[first[0]].path}'"

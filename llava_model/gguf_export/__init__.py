@@ -18,7 +18,7 @@ from llava_model.gguf_export.files import NumberFormat, write_file
 from llava_model.gguf_export.language import language_content
 from llava_model.gguf_export.vision import vision_content
 from llava_model.manifest import writing
-from llava_model.trained import Trained
+from llava_model.trained import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class GgufExport:
 
 
 def export_gguf(
-    trained: Trained, folder: Path, *, name: str, number_format: NumberFormat = "f16", language_only: bool = False
+    trained: TrainedModel, folder: Path, *, name: str, number_format: NumberFormat = "f16", language_only: bool = False
 ) -> GgufExport:
     """Write `NAME-FORMAT.gguf` and `mmproj-NAME-FORMAT.gguf` into `folder`, both or nothing.
 

@@ -20,7 +20,7 @@ _QUANTISATION_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tensor:
+class GgufTensor:
     """Vectors stay in float32, as llama.cpp's own converter has it; matrices take the file's format."""
 
     name: str
@@ -32,7 +32,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
+class GgufContent:
     """A whole file before it is written."""
 
     architecture: str
@@ -40,13 +40,13 @@ class Content:
     describe: Callable[[Any], None]
     """Tells a `gguf.GGUFWriter` the metadata."""
 
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[GgufTensor, ...]
     notes: tuple[str, ...] = ()
 
 
-def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> Tensor:
-    """As it is; see `Tensor` for what becomes of its numbers."""
-    return Tensor(
+def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> GgufTensor:
+    """As it is; see `GgufTensor` for what becomes of its numbers."""
+    return GgufTensor(
         name=name,
         values=lambda: tensor,
         shape=tuple(tensor.shape),
@@ -54,7 +54,7 @@ def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> T
     )
 
 
-def write_file(path: Path, content: Content) -> None:
+def write_file(path: Path, content: GgufContent) -> None:
     """Header, metadata, then every tensor in turn. Raises ExportError for numbers that the format cannot hold."""
     import gguf
 
@@ -80,7 +80,7 @@ def write_file(path: Path, content: Content) -> None:
         writer.close()
 
 
-def _numbers(tensor: Tensor) -> "np.ndarray[Any, Any]":
+def _numbers(tensor: GgufTensor) -> "np.ndarray[Any, Any]":
     values = tensor.values().detach().cpu()
     if tensor.number_format == "f32":
         return values.float().contiguous().numpy()

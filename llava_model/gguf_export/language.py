@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from llava_model.errors import ExportError
-from llava_model.gguf_export.files import Content, NumberFormat, Tensor, tensor_of
+from llava_model.gguf_export.files import GgufContent, GgufTensor, NumberFormat, tensor_of
 from llava_model.gguf_export.vocabulary import read_vocabulary
 
 _ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
@@ -19,7 +19,7 @@ _ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3
 _ROTATED = ("q_proj", "k_proj")
 
 
-def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_format: NumberFormat) -> Content:
+def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_format: NumberFormat) -> GgufContent:
     """Everything the file will hold. Raises ExportError for an architecture or setting that is not known here."""
     settings: Any = cast(Any, language).config
     architecture = _architecture(settings)
@@ -36,7 +36,7 @@ def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_f
     notes = list(vocabulary.notes)
     if settings.model_type == "mistral" and settings.sliding_window:
         notes.append(f"llama.cpp looks at the whole text, not at the last {settings.sliding_window} tokens as here")
-    return Content(
+    return GgufContent(
         architecture=architecture,
         number_format=number_format,
         describe=describe,
@@ -80,7 +80,7 @@ def _describe(writer: Any, settings: Any) -> None:
         writer.add_rope_scaling_factor(float(settings.rope_parameters["factor"]))
 
 
-def _tensors(language: nn.Module, settings: Any, architecture: str, number_format: NumberFormat) -> list[Tensor]:
+def _tensors(language: nn.Module, settings: Any, architecture: str, number_format: NumberFormat) -> list[GgufTensor]:
     import gguf
 
     places = gguf.get_tensor_name_map(_number_of(architecture), settings.num_hidden_layers)
@@ -112,17 +112,17 @@ def _rotated_heads(name: str, settings: Any) -> int | None:
     return int(settings.num_attention_heads if layer == "q_proj" else settings.num_key_value_heads)
 
 
-def _interleaved(tensor: Tensor, weight: torch.Tensor, heads: int) -> Tensor:
+def _interleaved(tensor: GgufTensor, weight: torch.Tensor, heads: int) -> GgufTensor:
     """Rows 0, ½, 1, 1½, … of every head."""
 
     def values() -> torch.Tensor:
         halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
         return halves.transpose(1, 2).reshape(weight.shape)
 
-    return Tensor(name=tensor.name, values=values, shape=tensor.shape, number_format=tensor.number_format)
+    return GgufTensor(name=tensor.name, values=values, shape=tensor.shape, number_format=tensor.number_format)
 
 
-def _rope_frequencies(language: nn.Module, settings: Any, architecture: str) -> list[Tensor]:
+def _rope_frequencies(language: nn.Module, settings: Any, architecture: str) -> list[GgufTensor]:
     """Llama-3's stretched positions: by what each frequency is divided. Raises ExportError for other kinds."""
     kind = settings.rope_parameters["rope_type"]
     if kind in ("default", "linear"):

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from llava_model.errors import ExportError
-from llava_model.gguf_export.files import Content, NumberFormat, Tensor, tensor_of
+from llava_model.gguf_export.files import GgufContent, GgufTensor, NumberFormat, tensor_of
 from llava_model.projector import Projector
 from llava_model.towers import TransformersTower
 
@@ -21,7 +21,7 @@ _CLIP = "vision_tower.vision_model."
 
 def vision_content(
     tower: TransformersTower, projector: Projector, *, name: str, number_format: NumberFormat
-) -> Content:
+) -> GgufContent:
     """Everything the file will hold. Raises ExportError for what llama.cpp's LLaVA does otherwise."""
     settings: Any = cast(Any, tower.network).config
     layers = _layers(tower, settings)
@@ -47,7 +47,7 @@ def vision_content(
         writer.add_vision_use_gelu(_ACTIVATIONS[settings.hidden_act])
         writer.add_array("clip.vision.feature_layer", [layers])
 
-    return Content(
+    return GgufContent(
         architecture="clip",
         number_format=number_format,
         describe=describe,
@@ -83,7 +83,7 @@ def _layers(tower: TransformersTower, settings: Any) -> int:
     return int(layers)
 
 
-def _tower_tensors(tower: TransformersTower, layers: int, number_format: NumberFormat) -> list[Tensor]:
+def _tower_tensors(tower: TransformersTower, layers: int, number_format: NumberFormat) -> list[GgufTensor]:
     import gguf
 
     places = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MMPROJ, layers)
@@ -108,7 +108,7 @@ def _embedding_format(name: str, number_format: NumberFormat) -> NumberFormat | 
     return "f32" if name.startswith("embeddings.") else None
 
 
-def _projector_tensors(projector: Projector, number_format: NumberFormat) -> list[Tensor]:
+def _projector_tensors(projector: Projector, number_format: NumberFormat) -> list[GgufTensor]:
     own = projector.state_dict()
     first, first_bias = own["layers.0.weight"], own["layers.0.bias"]
     if projector.kind == "linear":

@@ -131,11 +131,11 @@ class Kit:
 
     def path(self, component: str) -> Path:
         """The component's folder, after a look at the sizes of its files (`verify` reads their contents)."""
-        from llava_model.kits.manifest import Manifest
+        from llava_model.kits.manifest import ComponentManifest
 
         wanted = self.component(component)
         folder = self.folder / wanted.name
-        manifest = Manifest.read(folder)
+        manifest = ComponentManifest.read(folder)
         if manifest is None or manifest.pin != wanted.pin:
             raise KitNotInstalledError(self.name, wanted.name)
         for damaged in manifest.damage(folder, read_contents=False):

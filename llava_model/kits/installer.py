@@ -20,7 +20,7 @@ from llava_model.kits.convert import convert
 from llava_model.kits.definition import Component, Kit, PackageSource, kits_home
 from llava_model.kits.errors import DiskFullError, NotWritableError
 from llava_model.kits.fetch import hub_files, package_archive
-from llava_model.kits.manifest import FILE_NAME, Damage, Manifest, flush
+from llava_model.kits.manifest import FILE_NAME, ComponentManifest, Damage, flush
 from llava_model.kits.unpack import unpack
 
 _LOCK_POLL_SECONDS = 0.5
@@ -81,7 +81,7 @@ def verify(kit: Kit) -> tuple[DamagedFile, ...]:
     found = []
     for component in kit.components:
         folder = kit.folder / component.name
-        manifest = Manifest.read(folder)
+        manifest = ComponentManifest.read(folder)
         damage = (
             [Damage(path=FILE_NAME, reason="is missing, or belongs to another version of the kit")]
             if manifest is None or manifest.pin != component.pin
@@ -93,7 +93,7 @@ def verify(kit: Kit) -> tuple[DamagedFile, ...]:
 
 def _is_complete(kit: Kit, component: Component, on_progress: OnProgress) -> bool:
     folder = kit.folder / component.name
-    manifest = Manifest.read(folder)
+    manifest = ComponentManifest.read(folder)
     if manifest is None or manifest.pin != component.pin:
         return False
     on_progress(InstallProgress(component=component.name, step="check"))
@@ -149,7 +149,7 @@ def _put_in_place(folder: Path, component: Component, finished: Path, commit: st
     """The manifest is written last, and the finished folder appears under its name in one step."""
     for path in finished.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors keeps its files to their owner
-    Manifest.of(finished, pin=component.pin, source=str(component.source), commit=commit).write(finished)
+    ComponentManifest.of(finished, pin=component.pin, source=str(component.source), commit=commit).write(finished)
     target, old = folder / component.name, folder / f".{component.name}.old"
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

@@ -12,7 +12,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileRecord:
+class InstalledFile:
     """One file as it was when the installation finished."""
 
     size_bytes: int
@@ -28,31 +28,31 @@ class Damage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class ComponentManifest:
     """The files of a component, and the definition (`Component.pin`) they were made from."""
 
     pin: str
     source: str  # for people: package==version, or repository@commit
     commit: str  # of the repository the files are from; "" for packages and local folders
-    files: Mapping[str, FileRecord]
+    files: Mapping[str, InstalledFile]
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest | None":
+    def read(cls, folder: Path) -> "ComponentManifest | None":
         """None when there is none, or none that can be read: then the component is not installed."""
         try:
             content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-            files = {path: FileRecord(**record) for path, record in content["files"].items()}
+            files = {path: InstalledFile(**record) for path, record in content["files"].items()}
             return cls(pin=content["pin"], source=content["source"], commit=content.get("commit", ""), files=files)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     @classmethod
-    def of(cls, folder: Path, *, pin: str, source: str, commit: str = "") -> "Manifest":
+    def of(cls, folder: Path, *, pin: str, source: str, commit: str = "") -> "ComponentManifest":
         """Hash what lies in `folder` now, and push it to the disk."""
         files = {}
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME):
             flush(path)
-            files[path.relative_to(folder).as_posix()] = FileRecord(
+            files[path.relative_to(folder).as_posix()] = InstalledFile(
                 size_bytes=path.stat().st_size, sha256=sha256_of(path)
             )
         return cls(pin=pin, source=source, commit=commit, files=files)

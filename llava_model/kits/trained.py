@@ -18,7 +18,7 @@ _WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainedWeights:
+class ShippedWeights:
     """What there is for a kit; None for a part that was not trained."""
 
     projector: Path | None = None
@@ -26,14 +26,14 @@ class TrainedWeights:
     joint_space: Path | None = None
 
 
-def trained_weights(kit: str, *, folder: Path = _WEIGHTS) -> TrainedWeights:
+def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
     """The shipped weights of a kit."""
     here = folder / kit
 
     def there(path: Path, proof: str = "") -> Path | None:
         return path if (path / proof if proof else path).is_file() else None
 
-    return TrainedWeights(
+    return ShippedWeights(
         projector=there(here / "projector.safetensors"),
         adapter=there(here / "adapter", "adapter_model.safetensors"),
         joint_space=there(here / "joint_space.safetensors"),

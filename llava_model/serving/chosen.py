@@ -24,9 +24,9 @@ def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = Tru
     language = chosen.path("language")
     if not trained:
         return Engine.load(language, device=device, name=f"{kit}-untrained")
-    from llava_model.kits.trained import trained_weights
+    from llava_model.kits.trained import shipped_weights
 
-    shipped = trained_weights(kit)
+    shipped = shipped_weights(kit)
     return Engine.load(
         language,
         vision=chosen.path("vision") if shipped.projector else None,

@@ -35,8 +35,8 @@ class Connection(H11Protocol):
 
     @property
     def answering(self) -> bool:
-        """A request's headers are there and its answer is not complete."""
-        return self.cycle is not None and not self.cycle.response_complete
+        """A request's headers are there and its answer is not complete. `cycle` is None before the first request."""
+        return not getattr(self.cycle, "response_complete", True)
 
     @property
     def waits_until(self) -> float | None:

@@ -131,8 +131,9 @@ def _messages(given: object) -> tuple[Said, ...]:
     return tuple(_said(message, f"messages[{place}]") for place, message in enumerate(given))
 
 
-def _said(message: object, where: str) -> Said:
-    named = message.get("role") if isinstance(message, dict) else None
+def _said(given: object, where: str) -> Said:
+    message = given if isinstance(given, dict) else {}
+    named = message.get("role")
     role = _ROLES.get(named) if isinstance(named, str) else None
     if role is None:
         raise RequestRefusedError(f"the role must be one of {', '.join(_ROLES)}", param=f"{where}.role")

@@ -17,7 +17,7 @@ import torch
 
 from llava_model.checkpoint import load_language, load_trained
 from llava_model.config import LlavaConfig
-from llava_model.data.encoding import ExampleEncoder
+from llava_model.data.encoding import SampleEncoder
 from llava_model.data.features import FeatureCache
 from llava_model.data.packing import collate, plan
 from llava_model.data.sample_file import SampleFile
@@ -52,7 +52,7 @@ def load(checkpoint: Path | None, dtype: torch.dtype) -> LlavaModel:
 @torch.no_grad()
 def verdicts(model: LlavaModel, encoder: PromptEncoder, samples: list[object], cache: FeatureCache) -> list[bool]:
     """For each sample whether its greedy answer is the wanted one."""
-    examples = [ExampleEncoder(encoder, max_tokens=1024).encode(sample) for sample in samples]  # type: ignore[arg-type]  # Sample
+    examples = [SampleEncoder(encoder, max_tokens=1024).encode(sample) for sample in samples]  # type: ignore[arg-type]  # Sample
     right = [False] * len(examples)
     (groups,) = plan([len(e.ids) for e in examples], layout="padded", max_tokens=3000, processes=1)
     for group in groups:

@@ -10,7 +10,7 @@ import torch
 from training_world import World
 
 from llava_model.batches import no_pictures
-from llava_model.data.encoding import ExampleEncoder
+from llava_model.data.encoding import SampleEncoder
 from llava_model.evaluation.forced import Forced, forced
 from llava_model.evaluation.likeness import likeness, token_f1
 from llava_model.model import LlavaModel
@@ -89,7 +89,7 @@ def test_exact_are_the_answers_that_the_model_would_write(tmp_path: Path, save_p
 
     references = [written, f"{written} jumps", "The quick", "The lazy dog"]  # longer and shorter ones are others
     found = forced(
-        model, ExampleEncoder(PromptEncoder(tokenizer), max_tokens=256), [sample(one) for one in references],
+        model, SampleEncoder(PromptEncoder(tokenizer), max_tokens=256), [sample(one) for one in references],
         features=no_pictures, pad_id=0,
     )  # fmt: skip
     assert written == "The quick fox" and (found.exact, found.n) == (25.0, 4)

@@ -12,7 +12,7 @@ import torch
 from llava_model.convert import from_hf_model
 from llava_model.errors import CheckpointWriteError, ExportError
 from llava_model.gguf_export import GgufExport, export_gguf
-from llava_model.gguf_export.files import Content, tensor_of, write_file
+from llava_model.gguf_export.files import GgufContent, tensor_of, write_file
 from llava_model.gguf_export.language import language_content
 from llava_model.gguf_export.vision import vision_content
 from llava_model.gguf_export.vocabulary import read_vocabulary
@@ -22,23 +22,23 @@ from llava_model.model import LlavaModel
 from llava_model.projector import Projector
 from llava_model.tokenize import image_token_id
 from llava_model.towers import TransformersTower
-from llava_model.trained import Trained
+from llava_model.trained import TrainedModel
 
 gguf = pytest.importorskip("gguf")
 
 TEXTS = ["How many chairs did it make in 1994?", "two  spaces, 12345 – naïve café €", "<|im_end|> user\n\n東京", ""]
 
 
-def _trained(model: LlavaModel, tokenizer: Any) -> Trained:
+def _trained(model: LlavaModel, tokenizer: Any) -> TrainedModel:
     manifest = Manifest(
         stage="instruct", step=1, seed=0, config={}, llava={}, data_fingerprint="", git_hash="", base={}
     )
-    return Trained(model=model, tokenizer=tokenizer, tokenizer_folder=Path(), manifest=manifest, brings_tower=True)
+    return TrainedModel(model=model, tokenizer=tokenizer, tokenizer_folder=Path(), manifest=manifest, brings_tower=True)
 
 
 @pytest.fixture
-def make_trained(make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any]) -> Callable[..., Trained]:
-    def make(*, kind: str = "chatml", mode: Any = "pad", **options: Any) -> Trained:
+def make_trained(make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any]) -> Callable[..., TrainedModel]:
+    def make(*, kind: str = "chatml", mode: Any = "pad", **options: Any) -> TrainedModel:
         tokenizer = make_tokenizer(kind)
         options = {"vocabulary": len(tokenizer), "image_token": image_token_id(tokenizer)} | options
         return _trained(from_hf_model(make_foreign(**options), ImagePreprocess(size=28, mode=mode)), tokenizer)
@@ -76,7 +76,7 @@ def _logits(language: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 def test_transformers_own_loader_gets_the_same_logits(
-    tied: bool, make_trained: Callable[..., Trained], tmp_path: Path
+    tied: bool, make_trained: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     trained = make_trained(tied=tied)
     export = export_gguf(trained, tmp_path / "out", name="tiny", number_format="f32")
@@ -85,7 +85,7 @@ def test_transformers_own_loader_gets_the_same_logits(
 
 @pytest.mark.parametrize(("number_format", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])
 def test_half_precision_files_hold_the_rounded_weights(
-    number_format: Any, dtype: torch.dtype, make_trained: Callable[..., Trained], tmp_path: Path
+    number_format: Any, dtype: torch.dtype, make_trained: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     trained = make_trained()
     export = export_gguf(trained, tmp_path / "out", name="tiny", number_format=number_format)
@@ -118,7 +118,9 @@ def test_other_families_come_back_with_the_same_logits(
     torch.testing.assert_close(_logits(_reload(export)), _logits(language), rtol=0, atol=1e-6)
 
 
-def test_the_metadata_say_what_the_configuration_says(make_trained: Callable[..., Trained], tmp_path: Path) -> None:
+def test_the_metadata_say_what_the_configuration_says(
+    make_trained: Callable[..., TrainedModel], tmp_path: Path
+) -> None:
     trained = make_trained()
     export = export_gguf(trained, tmp_path / "out", name="tiny", number_format="f16")
     said = _read(export.language)
@@ -148,7 +150,7 @@ def _complete_sentencepiece(tokenizer: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ["chatml", "llama_2"])
 def test_transformers_own_loader_cuts_text_the_same_way(
-    kind: str, make_trained: Callable[..., Trained], tmp_path: Path
+    kind: str, make_trained: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     from transformers import AutoTokenizer
 
@@ -295,7 +297,7 @@ def _by_hand(tensors: dict[str, torch.Tensor], said: dict[str, Any], pixels_NCHW
 @pytest.mark.parametrize("layer", [-2, -1])
 @pytest.mark.parametrize("kind", ["mlp2x_gelu", "linear"])
 def test_the_vision_file_means_what_the_model_computes(
-    tower: str, layer: int, kind: Any, make_trained: Callable[..., Trained], tmp_path: Path
+    tower: str, layer: int, kind: Any, make_trained: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     trained = make_trained(tower=tower, select="default" if tower == "clip" else "full", layer=layer)
     model = trained.model
@@ -309,7 +311,7 @@ def test_the_vision_file_means_what_the_model_computes(
     torch.testing.assert_close(theirs, ours, rtol=0, atol=2e-5)
 
 
-def test_what_llama_cpp_does_otherwise_is_noted(make_trained: Callable[..., Trained], tmp_path: Path) -> None:
+def test_what_llama_cpp_does_otherwise_is_noted(make_trained: Callable[..., TrainedModel], tmp_path: Path) -> None:
     cropped = export_gguf(make_trained(mode="crop"), tmp_path / "clip", name="tiny")
     assert any("#25814" in note for note in cropped.notes) and any("cut to their middle" in n for n in cropped.notes)
     siglip = make_trained(tower="siglip", select="full")
@@ -317,7 +319,7 @@ def test_what_llama_cpp_does_otherwise_is_noted(make_trained: Callable[..., Trai
 
 
 def test_a_tower_that_llama_cpp_does_not_know_is_refused_with_what_to_do(
-    make_trained: Callable[..., Trained], tmp_path: Path
+    make_trained: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     trained = make_trained()
     words_only = _trained(
@@ -328,14 +330,14 @@ def test_a_tower_that_llama_cpp_does_not_know_is_refused_with_what_to_do(
     assert "llavero serve" in caught.value.__notes__[0] and not (tmp_path / "out").exists()
 
 
-def test_a_class_token_that_stays_is_refused(make_trained: Callable[..., Trained]) -> None:
+def test_a_class_token_that_stays_is_refused(make_trained: Callable[..., TrainedModel]) -> None:
     model = make_trained(select="full").model
     assert isinstance(model.tower, TransformersTower) and model.projector is not None
     with pytest.raises(ExportError, match="class token"):
         vision_content(model.tower, model.projector, name="x", number_format="f32")
 
 
-def test_numbers_that_float16_cannot_hold_are_named(make_trained: Callable[..., Trained], tmp_path: Path) -> None:
+def test_numbers_that_float16_cannot_hold_are_named(make_trained: Callable[..., TrainedModel], tmp_path: Path) -> None:
     trained = make_trained()
     with torch.no_grad():
         next(trained.model.language.parameters()).view(-1)[3] = 70000.0
@@ -346,7 +348,7 @@ def test_numbers_that_float16_cannot_hold_are_named(make_trained: Callable[..., 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_a_full_disk_is_told_as_such() -> None:
-    content = Content(
+    content = GgufContent(
         architecture="clip", number_format="f32", describe=lambda writer: None,
         tensors=(tensor_of("v.x", torch.zeros(256, 1024), "f32"),),
     )  # fmt: skip
@@ -354,7 +356,7 @@ def test_a_full_disk_is_told_as_such() -> None:
         write_file(Path("/dev/full"), content)
 
 
-def test_an_export_never_lands_on_other_files(make_trained: Callable[..., Trained], tmp_path: Path) -> None:
+def test_an_export_never_lands_on_other_files(make_trained: Callable[..., TrainedModel], tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("x")
     with pytest.raises(CheckpointWriteError, match="something else is there"):
         export_gguf(make_trained(), tmp_path, name="tiny")

@@ -13,7 +13,7 @@ import pytest
 from llava_model.kits import Kit, find, install, verify
 from llava_model.kits.definition import HubSource, load
 from llava_model.kits.errors import ArchiveMismatchError, DownloadError, NotCachedError
-from llava_model.kits.manifest import Manifest
+from llava_model.kits.manifest import ComponentManifest
 
 COMMIT, NEWEST = "1" * 40, "2" * 40
 WEIGHTS = b"weights" * 1000
@@ -102,7 +102,7 @@ def test_without_a_pinned_commit_the_newest_is_resolved_and_recorded(hub: Hub, t
     kit = write_kit(tmp_path, revision="")
     install(kit)
     assert hub.asked == ["newest of some/where", f"some/where@{NEWEST}"]
-    manifest = Manifest.read(kit.path("vision"))
+    manifest = ComponentManifest.read(kit.path("vision"))
     assert manifest is not None and manifest.commit == NEWEST
 
 

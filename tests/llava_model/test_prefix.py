@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_world import World
 
-from llava_model.data.encoding import Example
+from llava_model.data.encoding import EncodedSample
 from llava_model.data.packing import Batch, collate
 from llava_model.loss import loss_sum
 from llava_model.model import LlavaModel
@@ -34,7 +34,7 @@ def aligning(world: World, attention: str = "eager") -> LlavaModel:
     return model
 
 
-def examples_of(world: World) -> list[Example]:
+def examples_of(world: World) -> list[EncodedSample]:
     """As the world's, each behind the same system message."""
     system, mixture, encoder = Message.of("system", "the quick brown fox in Rome"), world.mixture(), world.encoder()
     samples = [mixture[pair] for pair in mixture.epoch(seed=0, epoch=0)]

@@ -138,6 +138,10 @@ def test_a_seed_and_top_p_draw_as_the_engine_does(client: openai.OpenAI, engine:
         assert ask(client, temperature=1, top_p=0.9, seed=seed).choices[0].message.content == expected
 
 
+def test_a_temperature_next_to_nothing_is_none(client: openai.OpenAI, engine: Engine) -> None:
+    assert ask(client, temperature=5e-324).choices[0].message.content == own_words(engine)[0]
+
+
 def test_many_clients_get_their_own_answers(url: str, engine: Engine, photograph: Any) -> None:
     questions = [f"Number {number}?" for number in range(8)]
     pictures = [photograph(seed=number) for number in range(8)]
@@ -189,7 +193,11 @@ PICTURE_OF_NOTHING = "data:image/png;base64," + base64.b64encode(b"no picture at
     [
         ({"model": "gpt-9"}, 404, "'gpt-9'"),
         ({"model": None}, 400, "model"),
+        ({"model": "\ud800"}, 404, r"'\ud800'"),
         ({"messages": []}, 400, "at least one"),
+        ({"messages": [{"role": [], "content": "x"}]}, 400, "role"),
+        ({"messages": [{"role": {}, "content": "x"}]}, 400, "role"),
+        ({"stop": ["\ud800"]}, 400, "surrogate"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "role"),
         ({"messages": [{"role": "user", "content": 7}]}, 400, "content"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, 400, "image_url"),

@@ -25,7 +25,7 @@ from llava_model.manifest import Manifest, base_of, read_manifest, writing
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
 from llava_model.tokenize import image_token_id, load_tokenizer
-from llava_model.trained import open_trained, save_foreign, save_merged
+from llava_model.trained import open_trained, save_as_hf, save_merged
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks by an old name
 
@@ -169,7 +169,7 @@ def test_a_folder_that_is_neither_form_is_named(tmp_path: Path) -> None:
 
 def test_a_trained_checkpoint_goes_to_transformers_and_back_bitwise(run: Run, tmp_path: Path) -> None:
     trained = open_trained(run.checkpoint, language=run.language, vision=run.vision)
-    save_foreign(trained, tmp_path / "hf")
+    save_as_hf(trained, tmp_path / "hf")
     back = from_hf(tmp_path / "hf")
     assert torch.equal(run.logits(back), run.logits(run.load()))
     again = open_trained(tmp_path / "hf")
@@ -181,7 +181,7 @@ def test_a_trained_checkpoint_goes_to_transformers_and_back_bitwise(run: Run, tm
 def test_transformers_reads_what_was_merged_and_answers_alike(run: Run, tmp_path: Path) -> None:
     from transformers import LlavaForConditionalGeneration
 
-    save_foreign(open_trained(run.checkpoint, language=run.language, vision=run.vision), tmp_path / "hf")
+    save_as_hf(open_trained(run.checkpoint, language=run.language, vision=run.vision), tmp_path / "hf")
     theirs = LlavaForConditionalGeneration.from_pretrained(tmp_path / "hf", local_files_only=True).eval()
     with torch.no_grad():
         logits = theirs(input_ids=run.ids, pixel_values=run.pixels).logits
@@ -195,7 +195,7 @@ def test_a_linear_projector_in_transformers_format_comes_with_a_word_about_vllm(
         language=model.language, tower=model.tower, image_token_id=model.image_token_id,
         projector=Projector("linear", vision_width=32, text_width=48), config=LlavaConfig(projector="linear"),
     )  # fmt: skip
-    notes = save_foreign(replace(trained, model=linear), tmp_path / "hf")
+    notes = save_as_hf(replace(trained, model=linear), tmp_path / "hf")
     assert any("vLLM" in note for note in notes)
     assert json.loads((tmp_path / "hf" / "config.json").read_text())["projector_hidden_act"] == "linear"
 

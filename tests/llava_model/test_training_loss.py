@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_world import World
 
-from llava_model.data.encoding import Example, learned_tokens, single_questions
+from llava_model.data.encoding import EncodedSample, learned_tokens, single_questions
 from llava_model.data.packing import collate, plan
 from llava_model.data.schema import parse_sample
 from llava_model.errors import BadSampleError
@@ -78,9 +78,9 @@ def test_changing_one_packed_sample_leaves_the_others_logits_bitwise_unchanged(w
     model, examples = world.model().eval(), [e for e in world.examples() if not e.images][:4]
     model.language.set_attn_implementation(attention)  # type: ignore[operator]  # transformers'
     length = len(examples[1].ids)
-    other = Example(id="other", ids=(7,) * length, learned=examples[1].learned, images=())
+    other = EncodedSample(id="other", ids=(7,) * length, learned=examples[1].learned, images=())
 
-    def logits(chosen: list[Example]) -> torch.Tensor:
+    def logits(chosen: list[EncodedSample]) -> torch.Tensor:
         batch = collate(chosen, layout="packed", pad_id=0)
         mask = batch.mask_B1TT
         assert mask is not None
@@ -155,12 +155,12 @@ def test_learned_tokens_cover_exactly_the_supervised_characters(
 def test_a_sample_that_would_train_nothing_or_lose_a_picture_is_an_error_with_its_name(world: World) -> None:
     sample = next(s for pair in world.mixture().epoch(seed=0, epoch=0) if len((s := world.mixture()[pair]).images) == 2)
     encoder = PromptEncoder(world.tokenizer, "chatml", tokens_per_image=4)
-    from llava_model.data.encoding import ExampleEncoder
+    from llava_model.data.encoding import SampleEncoder
 
-    whole = len(ExampleEncoder(encoder, max_tokens=256).encode(sample).ids)
+    whole = len(SampleEncoder(encoder, max_tokens=256).encode(sample).ids)
     for most in range(1, whole):
         try:
-            ExampleEncoder(encoder, max_tokens=most).encode(sample)
+            SampleEncoder(encoder, max_tokens=most).encode(sample)
         except BadSampleError as error:
             assert error.sample == sample.id and ("picture" in error.reason or "nothing" in error.reason)
     with pytest.raises(BadSampleError, match=r"1 pictures, and '<image>' 2 times"):

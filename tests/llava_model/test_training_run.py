@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 from training_world import World, a_manifest
 
-from llava_model.batches import Feed
+from llava_model.batches import BatchLoader
 from llava_model.errors import BadSampleError, CheckpointWriteError, TrainingStoppedError
 from llava_model.model import LlavaModel
 from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, stage_of
 from llava_model.train import RunSettings, TrainReport, train
-from llava_model.trainable import set_up
+from llava_model.trainable import set_trainable
 from llava_model.warm_start import fit_projector
 from llava_model.watching import read_lines
 
@@ -34,9 +34,9 @@ def world(tmp_path: Path, make_foreign: Callable[..., Any], make_tokenizer: Call
 def run(world: World, out: Path, stage: Stage, model: LlavaModel | None = None, **options: Any) -> TrainReport:
     settings = {"checkpoint_every": 3, "keep": 99, **options.pop("settings", {})}
     model = model or world.model()
-    set_up(model, stage, seed=0)
+    set_trainable(model, stage, seed=0)
     samples = options.pop("samples", None) or world.mixture()
-    feed = Feed(
+    feed = BatchLoader(
         samples, world.encoder(), stage, layout=options.pop("layout", "padded"), pass_tokens=120, pad_id=0, seed=0,
         pictures=world.pixels, skip_bad=options.pop("skip_bad", False),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from llava_model.data.findings import Finding, ValidationReport
+from llava_model.data.findings import ValidationFinding, ValidationReport
 from llava_model.data.validate import ValidationProgress, validate
 from llava_model.errors import MissingFileError
 from llava_model.tokenize import PromptEncoder
@@ -53,7 +53,7 @@ def _found(report: ValidationReport) -> list[tuple[str, str | None]]:
     return [(finding.kind, finding.id) for finding in report.findings]
 
 
-def _only(report: ValidationReport) -> Finding:
+def _only(report: ValidationReport) -> ValidationFinding:
     (finding,) = report.findings
     return finding
 
@@ -89,7 +89,7 @@ def test_missing_and_broken_pictures_are_found_for_every_sample_that_uses_them(w
     assert {finding.kind for finding in report.findings} == {"picture"}
     assert len(report.problems) == 6
     for number, word in enumerate(
-        ["no such file", "damaged", "damaged", "symbolic links", "no picture format", "damaged"]
+        ["no such file", "damaged", "damaged", "symbolic links", "none of the formats that are read", "damaged"]
     ):
         assert names[number] in reasons[str(number)]
         assert word in reasons[str(number)]
@@ -224,11 +224,11 @@ def encoder(make_tokenizer: Callable[[str], Any]) -> PromptEncoder:
 
 
 def test_tokens_are_counted_as_training_counts_them(write: Write, encoder: PromptEncoder) -> None:
-    from llava_model.data.encoding import ExampleEncoder
+    from llava_model.data.encoding import SampleEncoder
     from llava_model.data.sample_file import SampleFile
 
     path = write("a.jsonl", *(_record(n, "0.png" if n % 2 else None, "word " * n + "!") for n in range(1, 30)))
-    examples = [ExampleEncoder(encoder, max_tokens=10_000).encode(sample) for sample in SampleFile.open(path)]
+    examples = [SampleEncoder(encoder, max_tokens=10_000).encode(sample) for sample in SampleFile.open(path)]
     lengths = sorted(len(example.ids) for example in examples)
     tokens = validate([path], encoder=encoder).tokens
     assert tokens is not None

@@ -11,10 +11,10 @@ import torch
 from conftest import make_tiny_foreign, make_tiny_tokenizer
 from training_world import World, a_manifest
 
-from llava_model.batches import Feed
+from llava_model.batches import BatchLoader
 from llava_model.stages import INSTRUCT, Lora
 from llava_model.train import RunSettings, train
-from llava_model.trainable import set_up
+from llava_model.trainable import set_trainable
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def main() -> None:
     stage = replace(INSTRUCT, learning_rate=1e-3, batch=5, epochs=1, lora=lora)
     world = World(folder, make_tiny_foreign, make_tiny_tokenizer("chatml"))
     model = world.model()
-    set_up(model, stage, seed=0)
+    set_trainable(model, stage, seed=0)
     samples = world.mixture()
-    feed = Feed(
+    feed = BatchLoader(
         samples, world.encoder(), stage, layout="packed", pass_tokens=90, pad_id=0, seed=0, pictures=world.pixels,
         process=accelerator.process_index, processes=accelerator.num_processes,
     )  # fmt: skip

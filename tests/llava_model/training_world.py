@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from llava_model.convert import from_hf_model
-from llava_model.data.encoding import ExampleEncoder
+from llava_model.data.encoding import SampleEncoder
 from llava_model.data.mixture import Mixture
 from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
@@ -40,8 +40,8 @@ class World:
     def mixture(self) -> Mixture:
         return Mixture([(SampleFile.open(self.folder / "samples.jsonl"), 1.0)])
 
-    def encoder(self, **options: Any) -> ExampleEncoder:
-        return ExampleEncoder(PromptEncoder(self.tokenizer, "chatml", tokens_per_image=4), max_tokens=256, **options)
+    def encoder(self, **options: Any) -> SampleEncoder:
+        return SampleEncoder(PromptEncoder(self.tokenizer, "chatml", tokens_per_image=4), max_tokens=256, **options)
 
     def examples(self) -> list[Any]:
         mixture, encoder = self.mixture(), self.encoder()
