@@ -52,9 +52,9 @@ def ablate(
 
 def _check_judge(url: str, model: str) -> None:
     """Before hours of training."""
-    from llava_model.evaluation.endpoint import Endpoint
+    from llava_model.chat_client import JUDGE, ChatServer
 
-    Endpoint(url=url, model=model)
+    ChatServer(url=url, model=model, role=JUDGE)
 
 
 def _stoppable(run: Callable[["Watch"], "AblationReport"]) -> "AblationReport":

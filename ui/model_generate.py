@@ -88,15 +88,15 @@ def generate(
             raise typer.BadParameter("'ground' needs --from-library", param_hint="--kinds")
         _ground(library, out, held_out, seed, json=json)
         return
+    from llava_model.chat_client import WRITER, ChatServer
     from llava_model.generate_data.budget import Limits
-    from llava_model.generate_data.client import Writer
     from llava_model.generate_data.generate import GenerationSettings, generate
     from llava_model.generate_data.prompts import load_prompts
 
     _check_language(language)
     chosen = _kinds(kinds, "reading,conversation,detail" if from_library else "conversation,detail,complex")
     asks = chosen != ("brief",)
-    writer = Writer(url=endpoint, model=model, timeout_seconds=timeout) if asks else None
+    writer = ChatServer(url=endpoint, model=model, role=WRITER, timeout_seconds=timeout) if asks else None
     more: dict[str, Any] = {}
     if from_library:
         from rag.prompt import REFUSAL

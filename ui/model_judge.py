@@ -12,7 +12,7 @@ from ui.model_score import show_score
 from ui.rate_line import RateLine
 
 if TYPE_CHECKING:
-    from llava_model.evaluation.endpoint import Endpoint
+    from llava_model.chat_client import ChatServer
     from llava_model.evaluation.score import Problem
 
 _DONE, _WITH_PROBLEMS = 0, 3
@@ -50,16 +50,16 @@ def judge(
     """Judge answers against reference answers (LLaVA-Bench), or join two models on ScienceQA (--ensemble)."""
     if ensemble not in ("", "complement", "judge"):
         raise typer.BadParameter(f"'{ensemble}' is neither complement nor judge", param_hint="--ensemble")
-    from llava_model.evaluation.endpoint import Endpoint
+    from llava_model.chat_client import JUDGE, ChatServer
 
     if ensemble:
-        server = Endpoint(url=endpoint, model=model) if ensemble == "judge" else None
+        server = ChatServer(url=endpoint, model=model, role=JUDGE) if ensemble == "judge" else None
         _join(references, answers, questions, out, server, json=json)
         return
     from llava_model.evaluation import llava_bench
     from llava_model.evaluation.judge import RUBRIC, JudgeSettings, judge, read_cases, read_rubric, review_paths
 
-    server = Endpoint(url=endpoint, model=model)
+    server = ChatServer(url=endpoint, model=model, role=JUDGE)
     cases, problems = read_cases(questions, references, answers, contexts)
     settings = JudgeSettings(
         rubric=read_rubric(rubric or RUBRIC), swap=swap, repeat=repeat, attempts=attempts, parallel=parallel
@@ -88,7 +88,7 @@ def judge(
 
 
 def _join(
-    text_model: Path, ours: Path, problems_file: Path, out: Path, server: "Endpoint | None", *, json: bool
+    text_model: Path, ours: Path, problems_file: Path, out: Path, server: "ChatServer | None", *, json: bool
 ) -> None:
     """ScienceQA's two ensembles; the options go into a result file at `out`."""
     from llava_model.evaluation import ensemble, scienceqa

@@ -359,8 +359,8 @@ class _Ablation:
 
     def _review(self, variant: Variant) -> Score:
         """The judge's scores, relative to those of the reference answers, as the paper has them."""
+        from llava_model.chat_client import JUDGE, ChatServer
         from llava_model.evaluation import llava_bench
-        from llava_model.evaluation.endpoint import Endpoint
         from llava_model.evaluation.judge import JudgeSettings, judge, read_cases, read_rubric, review_paths
 
         chosen = self.plan.judge
@@ -369,7 +369,7 @@ class _Ablation:
         questions = data / "questions.jsonl"
         cases, _ = read_cases(questions, data / "references.jsonl", folder / "answers.jsonl")
         settings = JudgeSettings(rubric=read_rubric(), swap=chosen.swap, repeat=chosen.repeat, parallel=chosen.parallel)
-        server = Endpoint(url=chosen.endpoint, model=chosen.model)
+        server = ChatServer(url=chosen.endpoint, model=chosen.model, role=JUDGE)
         self.watch.announce(f"{variant.title}: judged by {chosen.model}")
         judge(cases, server, folder / "reviews.jsonl", settings, on_progress=self.watch.on_review)
         return llava_bench.score_files(review_paths(folder / "reviews.jsonl", chosen.repeat), questions)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llava_model.evaluation.endpoint import Endpoint
+from llava_model.chat_client import ChatServer
 from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.records import read_document
 from llava_model.evaluation.scienceqa import (
@@ -56,7 +56,7 @@ def arbitrate(
     text_model: Path,
     ours: Path,
     references: Path,
-    endpoint: Endpoint,
+    endpoint: ChatServer,
     decisions: Path,
     *,
     split: str = "test",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llava_model.chat_client import ChatServer
 from llava_model.errors import AnswersMismatchError, UnscorableError
-from llava_model.evaluation.endpoint import Endpoint
 from llava_model.evaluation.ledger import AnswerLog
 from llava_model.evaluation.llava_bench import FAILED, Pair, find_pair, first_line_pair
 from llava_model.evaluation.records import by_id, read_records, read_text, text_of
@@ -132,7 +132,7 @@ def review_paths(out: Path, repeat: int) -> list[Path]:
 
 def judge(
     cases: Sequence[Case],
-    endpoint: Endpoint,
+    endpoint: ChatServer,
     out: Path,
     settings: JudgeSettings,
     *,
@@ -160,7 +160,7 @@ def judge(
     return tally
 
 
-def judge_one(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally) -> dict[str, Any]:
+def judge_one(case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally) -> dict[str, Any]:
     """One review, in LLaVA's fields and, behind them, how it came about."""
     orders = [
         _ask(case, endpoint, settings, tally, swapped=swapped) for swapped in ((False, True)[: 1 + settings.swap])
@@ -184,7 +184,7 @@ def judge_one(case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: Ju
 
 
 def _judged(
-    todo: Sequence[Case], endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally
+    todo: Sequence[Case], endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally
 ) -> Iterator[tuple[Case, dict[str, Any]]]:
     """Reviews as they come in; a failure of the server stops new questions and is raised after what was under way."""
     waiting = list(reversed(todo))
@@ -207,7 +207,7 @@ def _judged(
 
 
 def _ask(
-    case: Case, endpoint: Endpoint, settings: JudgeSettings, tally: JudgeTally, *, swapped: bool
+    case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally, *, swapped: bool
 ) -> tuple[str, Pair]:
     """The judge's words and its scores, always in the order reference, answer."""
     messages = [{"role": "user", "content": fill(settings.rubric, case, swapped=swapped)}]

@@ -7,35 +7,8 @@ spent and what is under way; so the limit is passed at most by what the estimate
 import threading
 from dataclasses import dataclass
 
+from llava_model.chat_client import Usage
 from llava_model.errors import GenerationError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
-    """Tokens of a prompt and of its reply; `estimated` where the server did not say."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    estimated: bool = False
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            tokens_in=self.tokens_in + other.tokens_in,
-            tokens_out=self.tokens_out + other.tokens_out,
-            estimated=self.estimated or other.estimated,
-        )
-
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(
-            tokens_in=self.tokens_in - other.tokens_in,
-            tokens_out=self.tokens_out - other.tokens_out,
-            estimated=self.estimated,
-        )
-
-    @property
-    def tokens(self) -> int:
-        """Both."""
-        return self.tokens_in + self.tokens_out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llava_model.chat_client import WRITER, ChatClient, ChatReply, ChatServer
 from llava_model.errors import GenerationError
 from llava_model.generate_data.book import Book, write_whole
 from llava_model.generate_data.budget import Budget, Limits
-from llava_model.generate_data.client import Client, Writer, no_writer
 from llava_model.generate_data.context import Item
-from llava_model.generate_data.ledger import ChatReply, ReplyLedger, key_of
+from llava_model.generate_data.ledger import ReplyLedger, key_of
 from llava_model.generate_data.prompts import WRITTEN, Kind, Prompts
 from llava_model.generate_data.quality import Judge, runs
 from llava_model.generate_data.report import GenerationProgress, GenerationReport
@@ -55,7 +55,7 @@ class GenerationSettings:
 
 def generate(
     source: PictureSource,
-    writer: Writer | None,
+    writer: ChatServer | None,
     out: Path,
     prompts: Prompts,
     settings: GenerationSettings,
@@ -70,7 +70,7 @@ def generate(
     began = time.monotonic()
     tasks = plan(source.items, settings)
     if writer is None and any(kind in WRITTEN for kind in settings.kinds):
-        raise no_writer("--endpoint")
+        raise WRITER.unnamed("--endpoint")
     asking = Asking(prompts=prompts, temperature=settings.temperature, seed=settings.seed)
     with ReplyLedger(out) as ledger:
         budget = Budget(settings.limits, ledger.spent)
@@ -106,13 +106,13 @@ def _ask(
     tasks: Sequence[SampleTask],
     asking: Asking,
     settings: GenerationSettings,
-    writer: Writer,
+    writer: ChatServer,
     ledger: ReplyLedger,
     budget: Budget,
     book: Book,
     on_progress: OnProgress,
 ) -> _RunCounts:
-    with Client(writer, settings.concurrency) as client:
+    with ChatClient(writer, settings.concurrency) as client:
         runner = Runner(
             client, ledger, budget, asking,
             concurrency=settings.concurrency, patience=settings.patience,

@@ -10,28 +10,16 @@ A key is a digest of everything in the request, so that a changed prompt, model 
 one never does. A request without its second line was under way when the process died; its worst case counts as spent.
 """
 
-import fcntl
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
+from llava_model.chat_client import ChatReply, Usage
 from llava_model.errors import GenerationInUseError, SourceError
-from llava_model.generate_data.budget import Usage
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChatReply:
-    """What the model wrote. `finish` is the server's word for why it ended: stop, length, content_filter …"""
-
-    text: str
-    finish: str
-    usage: Usage
+from llava_model.jsonl_log import BadLineError, JsonlLog, LogInUseError
 
 
 def key_of(request: Mapping[str, Any]) -> str:
@@ -44,106 +32,60 @@ class ReplyLedger:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "replies.jsonl"
-        self._file: BinaryIO | None = None
+        self._log = JsonlLog(self.path, folder / "replies.lock.json")
         self._places: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._waiting: dict[str, Usage] = {}
         self.spent = Usage()
         """By all runs in this folder up to its opening."""
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+b")
         try:
-            self._take(file)
-            self._recover(file)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
+            self._log.open(self._read)
+        except LogInUseError as error:
+            raise GenerationInUseError(self.folder, str(error)) from None
+        except BadLineError as error:
+            raise SourceError(self.path, f"line {error.number} is none that this command wrote") from None
+        for usage in self._waiting.values():
+            self.spent += usage
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._log.close()
 
     def __contains__(self, key: str) -> bool:
-        with self._lock:
-            return key in self._places
+        return key in self._places
 
     def get(self, key: str) -> ChatReply | None:
         """The reply to a request, if there was one."""
-        with self._lock:
-            place = self._places.get(key)
-            if place is None:
-                return None
-            assert self._file is not None, "the ledger is not open"
-            self._file.seek(place)
-            record = json.loads(self._file.readline())
+        place = self._places.get(key)
+        if place is None:
+            return None
+        record = self._log.record_at(place)
         return ChatReply(text=record["text"], finish=str(record["finish"]), usage=_usage(record))
 
     def sent(self, key: str, worst: Usage) -> None:
         """A request is about to be sent."""
-        self._append({"sent": key, "in": worst.tokens_in, "out": worst.tokens_out})
+        self._log.append({"sent": key, "in": worst.tokens_in, "out": worst.tokens_out})
 
     def replied(self, key: str, reply: ChatReply) -> None:
         """It brought this."""
-        place = self._append({"key": key, "text": reply.text, "finish": reply.finish, **_counts(reply.usage)})
-        with self._lock:
-            self._places[key] = place
+        record = {"key": key, "text": reply.text, "finish": reply.finish, **_counts(reply.usage)}
+        self._places[key] = self._log.append(record)
 
     def failed(self, key: str, reason: str, usage: Usage) -> None:
         """It brought nothing, and cost perhaps something."""
-        self._append({"key": key, "error": reason, **_counts(usage)})
+        self._log.append({"key": key, "error": reason, **_counts(usage)})
 
-    def _append(self, record: Mapping[str, Any]) -> int:
-        """Write a line whole, or (on a full disk) not at all; where it begins."""
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        with self._lock:
-            assert self._file is not None, "the ledger is not open"
-            end = self._file.seek(0, os.SEEK_END)
-            try:
-                self._file.write(line)
-                self._file.flush()
-            except OSError:
-                os.ftruncate(self._file.fileno(), end)
-                raise
-        return end
-
-    def _take(self, file: BinaryIO) -> None:
-        holder = self.folder / "replies.lock.json"
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GenerationInUseError(self.folder, f"process {_process(holder)}") from None
-        holder.write_text(json.dumps({"process": os.getpid()}) + "\n", "utf-8")
-
-    def _recover(self, file: BinaryIO) -> None:
-        """Read what is there; cut off a last line that was not finished."""
-        file.seek(0)
-        waiting: dict[str, Usage] = {}
-        place = 0
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                os.ftruncate(file.fileno(), place)
-                break
-            try:
-                self._read(json.loads(line), place, waiting)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise SourceError(self.path, f"line {number} is none that this command wrote") from None
-            place += len(line)
-        for usage in waiting.values():
-            self.spent += usage
-
-    def _read(self, record: Mapping[str, Any], place: int, waiting: dict[str, Usage]) -> None:
+    def _read(self, record: Mapping[str, Any], place: int) -> None:
         if "sent" in record:
-            lost = waiting.pop(record["sent"], None)  # asked again after a crash: the first one is spent
+            lost = self._waiting.pop(record["sent"], None)  # asked again after a crash: the first one is spent
             self.spent += lost or Usage()
-            waiting[record["sent"]] = Usage(tokens_in=int(record["in"]), tokens_out=int(record["out"]), estimated=True)
+            worst = Usage(tokens_in=int(record["in"]), tokens_out=int(record["out"]), estimated=True)
+            self._waiting[record["sent"]] = worst
             return
-        waiting.pop(record["key"], None)
+        self._waiting.pop(record["key"], None)
         self.spent += _usage(record)
         if isinstance(record.get("text"), str):
             self._places[record["key"]] = place
@@ -155,10 +97,3 @@ def _counts(usage: Usage) -> dict[str, Any]:
 
 def _usage(record: Mapping[str, Any]) -> Usage:
     return Usage(tokens_in=int(record["in"]), tokens_out=int(record["out"]), estimated=bool(record["estimated"]))
-
-
-def _process(holder: Path) -> object:
-    try:
-        return json.loads(holder.read_text("utf-8"))["process"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "?"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.chat_client import Usage
 from llava_model.generate_data.book import Totals
-from llava_model.generate_data.budget import Usage
 from llava_model.generate_data.context import SourceProblem
 
 

@@ -9,10 +9,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from llava_model.errors import WriterError
+from llava_model.chat_client import ChatClient, ChatReply, NoReply, worst_case
+from llava_model.errors import JudgeError, WriterError
 from llava_model.generate_data.budget import Budget
-from llava_model.generate_data.client import Client, NoReply, worst_case
-from llava_model.generate_data.ledger import ChatReply, ReplyLedger, key_of
+from llava_model.generate_data.ledger import ReplyLedger, key_of
 from llava_model.generate_data.tasks import Asking, Outcome, SampleTask, outcome_of
 
 
@@ -56,7 +56,7 @@ class Runner:
 
     def __init__(
         self,
-        client: Client,
+        client: ChatClient,
         ledger: ReplyLedger,
         budget: Budget,
         asking: Asking,
@@ -108,7 +108,7 @@ class Runner:
     # -- in the workers' threads ------------------------------------------------------------------------------------
 
     def _reply(self, request: Mapping[str, Any]) -> ChatReply:
-        key = key_of({"model": self._client.writer.model, **request})
+        key = key_of({"model": self._client.server.model, **request})
         kept = self._ledger.get(key)
         if kept is not None:
             with self._lock:
@@ -186,9 +186,8 @@ class Runner:
             many = self._failed_in_a_row >= self._patience.give_up_after
         return self._gone(reason) if many else _FailedError(reason)
 
-    def _gone(self, reason: str) -> WriterError:
+    def _gone(self, reason: str) -> JudgeError | WriterError:
         self._stop.set()
-        writer = self._client.writer
-        error = WriterError(f"'{writer.model}' at {writer.url} does not answer: {reason}")
+        error = self._client.server.silent(reason)
         error.add_note("What it has written is kept; the same command goes on from there.")
         return error

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llava_model.chat_client import ChatReply
 from llava_model.generate_data.context import Item, digest, render
 from llava_model.generate_data.formats import Declined, Exchange, Malformed, Parsed, parse_reply
-from llava_model.generate_data.ledger import ChatReply
 from llava_model.generate_data.prompts import Kind, Prompts
 
 REPLY_TOKENS: Mapping[Kind, int] = {"conversation": 900, "detail": 600, "complex": 500, "reading": 800}

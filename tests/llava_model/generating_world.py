@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from llava_model.generate_data.client import Writer
+from llava_model.chat_client import WRITER, ChatServer
 from llava_model.generate_data.generate import GenerationSettings, generate
 from llava_model.generate_data.prompts import load_prompts
 from llava_model.generate_data.report import GenerationReport
@@ -42,7 +42,8 @@ def run(folder: Path, url: str, out: Path, **changes: Any) -> GenerationReport:
     source = read_coco(folder / "captions.json", folder / "instances.json", folder / "images")
     timeout = changes.pop("timeout_seconds", 10.0)
     settings = GenerationSettings(**{"concurrency": 4, "patience": QUICK, **changes})
-    return generate(source, Writer(url=url, model="writer", timeout_seconds=timeout), out, load_prompts(), settings)
+    writer = ChatServer(url=url, model="writer", role=WRITER, timeout_seconds=timeout)
+    return generate(source, writer, out, load_prompts(), settings)
 
 
 def records(out: Path) -> list[dict[str, Any]]:

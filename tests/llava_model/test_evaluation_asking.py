@@ -141,8 +141,8 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest
     out = tmp_path / "a.jsonl"
     with AnswerLog(out, {}) as ledger:
         ledger.append({"question_id": 1, "text": "kept"})
-        assert ledger._file is not None
-        real = ledger._file
+        assert ledger._log._file is not None
+        real = ledger._log._file
 
         class Full:
             def seek(self, *where: int) -> int:
@@ -157,10 +157,10 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest
             def fileno(self) -> int:
                 return real.fileno()
 
-        monkeypatch.setattr(ledger, "_file", Full())
+        monkeypatch.setattr(ledger._log, "_file", Full())
         with pytest.raises(OSError, match="No space"):
             ledger.append({"question_id": 2, "text": "lost"})
-        monkeypatch.setattr(ledger, "_file", real)
+        monkeypatch.setattr(ledger._log, "_file", real)
         assert set(ledger.records) == {"1"}
     assert [json.loads(line)["question_id"] for line in out.read_text().splitlines()] == [1]
 

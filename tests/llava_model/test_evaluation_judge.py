@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from llava_model.chat_client import JUDGE, ChatServer
 from llava_model.errors import AnswersMismatchError, JudgeError, UnscorableError
 from llava_model.evaluation import ensemble, scienceqa
-from llava_model.evaluation.endpoint import Endpoint
 from llava_model.evaluation.judge import Case, JudgeSettings, JudgeTally, fill, judge, read_cases, read_rubric
 from llava_model.evaluation.llava_bench import score
 
@@ -63,8 +63,8 @@ def serving(reply: Reply) -> Iterator[Server]:
         http.server_close()
 
 
-def endpoint(server: Server, **changes: Any) -> Endpoint:
-    return Endpoint(url=server.url, model="judge", first_wait_seconds=0.01, **changes)
+def endpoint(server: Server, **changes: Any) -> ChatServer:
+    return ChatServer(url=server.url, model="judge", role=JUDGE, first_wait_seconds=0.01, **changes)
 
 
 def written(path: Path, records: list[dict[str, Any]]) -> Path:
@@ -200,14 +200,14 @@ def test_a_proxy_in_the_environment_gets_nothing(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("url", "model"), [("", "m"), ("http://h/v1", "")])
 def test_without_endpoint_or_model_it_says_what_to_set(url: str, model: str) -> None:
     with pytest.raises(JudgeError, match=r"--endpoint|--model") as raised:
-        Endpoint(url=url, model=model)
+        ChatServer(url=url, model=model, role=JUDGE)
     assert "http://127.0.0.1:8000/v1" in raised.value.__notes__[0]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "localhost:8000", "http://u:p@h/v1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(JudgeError):
-        Endpoint(url=url, model="m")
+        ChatServer(url=url, model="m", role=JUDGE)
 
 
 def test_missing_and_extra_answers_are_named_before_judging(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llava_model.chat_client import Usage
 from llava_model.errors import GenerationError
-from llava_model.generate_data.budget import Budget, Limits, Usage
+from llava_model.generate_data.budget import Budget, Limits
 
 
 def usage(tokens_in: int, tokens_out: int = 0) -> Usage:

@@ -16,15 +16,16 @@ import pytest
 from generating_world import coco, records, run
 from writing_server import Trouble, good, serving
 
+from llava_model.chat_client import WRITER, ChatServer
 from llava_model.data.schema import parse_sample
 from llava_model.data.validate import validate
 from llava_model.errors import GenerationInUseError, SourceError, WriterError
 from llava_model.generate_data.budget import Limits
-from llava_model.generate_data.client import Writer
 from llava_model.generate_data.context import Item, TextLine
 from llava_model.generate_data.generate import GenerationSettings, plan
 from llava_model.generate_data.ledger import ReplyLedger
 from llava_model.generate_data.runner import Patience
+from llava_model.jsonl_log import JsonlLog
 
 
 def test_every_picture_gets_a_sample_of_each_kind_that_validates_clean(tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_ledger_that_somebody_else_wrote_is_left_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize("url", ["", "ftp://host/v1", "host:80", "http://user:secret@host/v1"])
 def test_without_a_usable_address_nothing_begins(url: str) -> None:
     with pytest.raises(WriterError) as caught:
-        Writer(url=url, model="m")
+        ChatServer(url=url, model="m", role=WRITER)
     assert url or "--endpoint" in str(caught.value)
     assert url or "LLAVERO_GENERATE_KEY" in caught.value.__notes__[0]
 
@@ -259,16 +260,16 @@ def test_proxies_of_the_environment_are_not_used_and_the_key_goes_along(
 
 def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coco(tmp_path, 6)
-    whole = ReplyLedger._append
+    whole = JsonlLog.append
 
-    def full(ledger: ReplyLedger, record: Any) -> int:
+    def full(log: JsonlLog, record: Any) -> int:
         if "picture 4" in str(record.get("text")):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return whole(ledger, record)
+        return whole(log, record)
 
     with serving() as server:
         with monkeypatch.context() as patch:
-            patch.setattr(ReplyLedger, "_append", full)
+            patch.setattr(JsonlLog, "append", full)
             with pytest.raises(OSError, match="No space"):
                 run(tmp_path, server.url, tmp_path / "out", kinds=("detail",), concurrency=1)
         assert not (tmp_path / "out/train.json").exists()
