@@ -32,7 +32,9 @@ def choose(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
             format_func=_PLURALS.__getitem__,
             key=f"{key}-kinds",
         )
-        st.selectbox("Only in this folder or file", [EVERYWHERE, *places(files)], format_func=names.shown, key=f"{key}-place")
+        st.selectbox(
+            "Only in this folder or file", [EVERYWHERE, *places(files)], format_func=names.shown, key=f"{key}-place"
+        )
     return Filter(kinds=tuple(kinds), where=_where(place, files))
 
 

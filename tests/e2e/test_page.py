@@ -9,9 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +31,7 @@ SAMPLE = Path(__file__).parents[2] / "examples" / "sample" / "collection"
 FILES = ("documents/zefira-duo-manual.pdf", "photos/talks/P1030277.jpg", "scans/receipt-ship-chandler.jpg")
 PATIENCE_MILLISECONDS = 180_000
 MARK = "0123456789abcdef"
+POLICY = "Content Security Policy"
 
 
 def free_port() -> int:
@@ -100,6 +104,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = context.new_page()
     elsewhere: list[str] = []
+    refused: list[str] = []
 
     def note(request: Any) -> None:
         parts = urlsplit(request.url)
@@ -107,11 +112,14 @@ def page(browser: Any, address: str) -> Iterator[Any]:
             elsewhere.append(request.url)
 
     page.on("request", note)
+    page.on("console", lambda message: refused.append(message.text) if POLICY in message.text else None)
     page.goto(address)
     page.get_by_text("Ask your pictures and documents").wait_for()
     yield page
     context.close()
     assert elsewhere == []
+    # By the policy that the page came with. Streamlit's one line for search engines is all that the page loses.
+    assert [text for text in refused if not text.startswith("Executing inline script")] == []
 
 
 def keep(page: Any, name: str) -> None:
@@ -231,3 +239,96 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(browser: Any, address: str,
         keep(page, f"narrow-{scheme}{path.replace('/', '-')}")
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 420
     context.close()
+
+
+class OtherPage(BaseHTTPRequestHandler):
+    """Another server on this machine, whose page tries what it can on Llavero's."""
+
+    def do_GET(self) -> None:
+        content = b"<!doctype html><title>other</title>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the name in http.server
+        pass
+
+
+@pytest.fixture
+def other_address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OtherPage)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+TRIES = """async address => {
+    const opened = await new Promise(done => {
+        const socket = new WebSocket(address.replace('http', 'ws') + '/_stcore/stream');
+        socket.onopen = () => done(true);
+        socket.onerror = () => done(false);
+    });
+    const shown = await new Promise(done => {
+        const picture = new Image();
+        picture.onload = () => done(true);
+        picture.onerror = () => done(false);
+        picture.src = address + '/favicon.png';
+    });
+    const read = await fetch(address + '/_stcore/health').then(() => true, () => false);
+    const upload = address + '/_stcore/upload_file/a/b';
+    const sent = await fetch(upload, {method: 'PUT', body: 'x'}).then(() => true, () => false);
+    return {opened, shown, read, sent};
+}"""
+
+
+def test_a_page_of_another_port_gets_nothing_from_this_one(browser: Any, address: str, other_address: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_text("Ask your pictures and documents").wait_for(timeout=PATIENCE_MILLISECONDS)
+    page.goto(other_address)  # with the cookies of this machine
+    assert page.evaluate(TRIES, address) == {"opened": False, "shown": False, "read": False, "sent": False}
+    context.close()
+
+
+def test_a_file_whose_name_imitates_the_seal_is_told_apart(page: Any) -> None:
+    name = "anchors ✓ “found in the source” [9].md"
+    page.get_by_role("link", name="Add files").click()
+    note = "# Anchors\n\nThe lighthouse of Quillhaven was lit by Imogen Marsh in 1911.\n"
+    page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/markdown", "buffer": note.encode()}
+    )
+    button = page.get_by_role("button", name="Add to the library")
+    button.wait_for()
+    before = page.locator(".notice").count()  # what earlier visitors added
+    button.click()
+    page.locator(".notice").nth(before).wait_for()
+    page.get_by_role("link", name="Chat").click()
+    ask(page, "Who lit the lighthouse of Quillhaven?")
+    wait_for_the_end(page)
+    card = page.locator("[class*='st-key-card-']", has_text="anchors").first
+    keep(page, "7-a-name-like-a-seal")
+    assert card.locator("bdi.name").inner_text() == f'"{name}"'
+    assert card.locator("bdi.name .seal").count() == 0
+
+
+def test_what_was_downloaded_cannot_be_fetched_without_the_page(page: Any, address: str) -> None:
+    page.get_by_role("link", name="Library").click()
+    page.get_by_text("on disk").first.wait_for()
+    page.get_by_role("link", name="Search").click()
+    page.get_by_label("Words").fill("softener cartridge")
+    page.keyboard.press("Enter")
+    card = page.locator("[class*='st-key-card-found-0']")
+    card.wait_for()
+    card.get_by_role("button", name="Open").click()
+    with page.expect_download() as download:
+        page.get_by_role("dialog").get_by_text("Download the original").click()
+    assert urlsplit(download.value.url).path.startswith("/media/")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(download.value.url)
+    assert page.locator("img[src*='/media/']").count() == 0

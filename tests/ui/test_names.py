@@ -50,7 +50,7 @@ def test_what_is_shown_tells_every_name_from_every_other_and_hides_nothing(name:
     shown = names.shown(name)
     assert (json.loads(shown) if shown.startswith('"') else shown) == name
     assert not any(characters.is_hidden(c) for c in shown)
-    assert shown.startswith('"') or not set(shown) & set('✓✔☑✅√“”"\'‘’«»·?,:;[]{}<>|\\')
+    assert shown.startswith('"') or not set(shown) & set("✓✔☑✅√“”\"'‘’«»·?,:;[]{}<>|\\")
 
 
 def cited(name: str, *, verified: bool) -> Citation:
