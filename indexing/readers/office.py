@@ -20,6 +20,7 @@ from indexing.readers.markup import clean, table_cells, without_empty
 from indexing.readers.spool import Spool
 from indexing.readers.tables import markdown
 from indexing.readers.unread import notes_on_unread
+from indexing.readers.word_text import find_text_in_one_pass
 from indexing.records import Block, Reading
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def read_docx(path: Path, spool: Spool) -> Reading:
     from docx import Document
     from unstructured.partition.docx import partition_docx
 
+    find_text_in_one_pass()
     elements = partition_docx(str(path), **_PLAIN)
     blocks = list(_blocks(elements, paged=True))
     own = _properties(path, Document(str(path)))

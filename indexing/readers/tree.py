@@ -11,6 +11,8 @@ _DEEPEST = 1_000
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)[^<>]*>")
 _KEPT = frozenset({"script", "style", "title", "textarea", "noscript", "head", "body", "html"})
 """Tags that decide whether words are words; they are never taken away."""
+_HIDING = {"<!--": "-->", **{f"<{name}": f"</{name}" for name in ("script", "style", "title", "textarea", "noscript")}}
+"""What hides everything up to its end, and so the rest of the page where it has none."""
 _WITHOUT_END = frozenset({
     "area", "base", "basefont", "br", "col", "embed", "frame", "hr", "img", "input", "isindex", "keygen", "link",
     "meta", "param", "source", "track", "wbr",
@@ -19,13 +21,25 @@ _WITHOUT_END = frozenset({
 
 def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
     """The root element (None where there is nothing) and notes on what was lost."""
+    notes = _hidden(text)
     root, cut = _parsed(text)
     if not cut:
-        return root, ()
+        return root, notes
     flat, taken = _flattened(text)
     root, cut = _parsed(flat)
-    notes = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
-    return root, (*notes, *cut)
+    lost = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
+    return root, (*notes, *lost, *cut)
+
+
+def _hidden(text: str) -> tuple[str, ...]:
+    lowered = text.lower()
+    last = {start: lowered.rfind(start) for start in _HIDING}
+    ends = {start: lowered.find(_HIDING[start], at) for start, at in last.items() if at >= 0}
+    return tuple(
+        f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup"
+        for start, end in ends.items()
+        if end < 0
+    )
 
 
 def _parsed(text: str) -> tuple[Any, list[str]]:

@@ -4,12 +4,12 @@ The libraries that read these files follow the paragraphs of the body and pass o
 words in the archive's XML are held against the words that came out.
 """
 
+import contextlib
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
 
 from indexing.readers.archive import READ_MEDIA
 from indexing.records import Block
@@ -36,32 +36,52 @@ def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[str
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if _PARTS[kind].match(name):
-                with archive.open(name) as part:
-                    there.update(_WORD.findall("".join(_texts(part))))
+                there.update(_WORD.findall(_text_of(archive.read(name))))
         names = archive.namelist()
     words = (there - read).total()
     notes = [f"{words:,} words in text boxes, footnotes, comments, charts or the like were not read"] if words else []
     return (*notes, *_notes_on_members(names))
 
 
-def _texts(part: IO[bytes]) -> Iterator[str]:
+def _text_of(part: bytes) -> str:
     from lxml import etree
 
-    passed_over = 0
-    events = etree.iterparse(part, events=("start", "end"), resolve_entities=False, no_network=True, recover=True)
-    for event, element in events:
-        name = _local(element)
-        if name == "Fallback":  # says again, for older programs, what its sibling says
-            passed_over += 1 if event == "start" else -1
-        if event == "end" and not passed_over:
-            yield element.text or "" if name in ("t", "v") else ""
-            yield " " if name in _APART else ""
-        if event == "end" and name == "p":
-            element.clear()
+    target = _Texts()
+    parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, recover=True)
+    parser.feed(part)
+    with contextlib.suppress(etree.XMLSyntaxError):  # the reader itself has said what it thinks of the file
+        parser.close()
+    return "".join(target.found)
 
 
-def _local(element: Any) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+class _Texts:
+    """Takes the parser's events; no tree is built."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._passed_over = 0
+        self._is_text = False
+
+    def start(self, tag: str, _attributes: Mapping[str, str]) -> None:
+        name = _local(tag)
+        self._passed_over += name == "Fallback"  # says again, for older programs, what its sibling says
+        self._is_text = name in ("t", "v") and not self._passed_over
+
+    def data(self, text: str) -> None:
+        self.found.append(text if self._is_text else "")
+
+    def end(self, tag: str) -> None:
+        name = _local(tag)
+        self._passed_over -= name == "Fallback"
+        self._is_text = False
+        self.found.append(" " if name in _APART else "")
+
+    def close(self) -> None:
+        pass
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def _notes_on_members(names: Iterable[str]) -> Iterator[str]:

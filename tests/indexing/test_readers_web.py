@@ -99,3 +99,15 @@ def test_a_formula_is_read_once_and_as_its_author_wrote_it() -> None:
         f"<p>Let <span class=katex><span class=katex-mathml>{math}</span><span class=katex-html>x2</span></span>.</p>"
     )
     assert [block.text for block in read_markup(page).blocks] == ["Let x^2."]
+
+
+@pytest.mark.parametrize("start", ["<!-- ", "<script>", "<textarea>", "<STYLE>"])
+def test_what_hides_the_rest_of_a_page_is_told(tmp_path: Path, start: str) -> None:
+    reading = read_html(tmp_path, f"<p>shown</p>{start}<p>hidden words</p>")
+    assert words_of(reading.blocks) == "shown"
+    assert "without an end hides the last " in reading.notes[0]
+
+
+def test_what_has_its_end_hides_nothing(tmp_path: Path) -> None:
+    page = "<!-- a --><script>x</script><style>y</style><p>shown</p>"
+    assert read_html(tmp_path, page).notes == ()
