@@ -52,6 +52,10 @@ CREATE INDEX contents_by_state ON contents (state);
 """
 
 _CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
+_ENTRIES = """
+SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''), coalesce(notes, '[]'),
+    content FROM files LEFT JOIN contents ON content = hash ORDER BY path
+"""
 
 
 class LedgerError(IndexingError):
@@ -65,6 +69,7 @@ class Ledger:
         self._connection = connection
         self._format = content_format
         self._lock = threading.RLock()
+        self._entries: tuple[int, tuple[FileEntry, ...]] = (-1, ())  # as of which change, and what they were
 
     @classmethod
     def open(cls, path: Path, *, content_format: int) -> Self:
@@ -181,12 +186,14 @@ class Ledger:
         return sum(content.rows for content in self.contents())
 
     def entries(self) -> tuple[FileEntry, ...]:
-        """Every file, in order of path."""
-        rows = self._all(
-            "SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''),"
-            " coalesce(notes, '[]'), content FROM files LEFT JOIN contents ON content = hash ORDER BY path"
-        )
-        return tuple(entry_from(row) for row in rows)
+        """Every file, in order of path. Read again only after a change: this connection makes all of them."""
+        with self._lock:
+            change, entries = self._entries
+            if change != self._connection.total_changes:
+                change = self._connection.total_changes
+                entries = tuple(map(entry_from, self._all(_ENTRIES)))
+                self._entries = change, entries
+            return entries
 
     # ── changes, each of them one transaction ───────────────────
 

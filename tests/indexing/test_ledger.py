@@ -161,3 +161,13 @@ def test_a_full_disk_is_said_and_nothing_is_lost(ledger: Ledger) -> None:
     ledger._connection.execute("PRAGMA max_page_count = 100000")
     assert ledger.content("h") is not None
     ledger.touch(seen("/a", at=2))
+
+
+def test_the_list_of_files_is_read_again_only_after_a_change(ledger: Ledger) -> None:
+    indexed(ledger, "/a", "h")
+    first = ledger.entries()
+    assert ledger.entries() is first
+    ledger.fail(seen("/b"), "it is damaged", seen_hash="k", retry=False)
+    assert [entry.path for entry in ledger.entries()] == ["/a", "/b"]
+    ledger.forget("/a")
+    assert [entry.path for entry in ledger.entries()] == ["/b"]
