@@ -40,6 +40,8 @@ class Written:
 def attack(world: World, traps: Traps, findings: Findings, folder: Path, asked: Namespace) -> None:
     """Everything about files. `folder` gets `files/` and `library/`."""
     written = _write(world, findings, folder / "files", number=asked.files, only=asked.only)
+    if not written:
+        return
     library = folder / "library"
     library.mkdir()
     limits = f"[indexing.limits]\nseconds = {_READER_SECONDS}\nseconds_per_megabyte = 1\n"

@@ -97,7 +97,7 @@ def _kill(findings: Findings, traps: Traps, random: Random, files: Path, library
     same = _others(library, _listing(undisturbed, traps), traps)
     findings.check(kind, "the next run leaves the library of an undisturbed one", [*again.faults(0), *same])
     findings.check(kind, "verify is clean", llavero("verify", "--library", library, traps=traps).faults(0))
-    left = [path.name for path in (library / "spool").iterdir()]
+    left = [path.name for path in (library / "spool").glob("*")]
     findings.check(kind, "nothing half written is left", [f"spool holds {left}"] if left else [])
 
 

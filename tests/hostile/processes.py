@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 from traps import Traps
@@ -61,13 +62,15 @@ def llavero(*words: str | Path, traps: Traps, timeout_seconds: float = 240, **en
 
 
 @contextmanager
-def started(*words: str | Path, traps: Traps, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of its own session, which is gone when the block ends."""
+def started(
+    *words: str | Path, traps: Traps, output: IO[bytes] | None = None, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of its own session, which is gone when the block ends. `output` takes what it says, else two pipes."""
     process = subprocess.Popen(
         [LLAVERO, *words],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output or subprocess.PIPE,
+        stderr=output or subprocess.PIPE,
         env=traps.environment(**environment),
         cwd=traps.folder,
         start_new_session=True,

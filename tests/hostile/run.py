@@ -17,6 +17,8 @@ from random import Random
 
 import indexing_attack
 import interruptions
+import page_attack
+import serving_attack
 from findings import Findings, say
 from makers import World
 from traps import HERE, Traps
@@ -29,8 +31,11 @@ def main() -> int:
         traps = Traps(folder / "traps")
         world = World(random=Random(asked.seed), canary=traps.canary, address=traps.listener.url, corpus=_corpus())
         say(f"seed {asked.seed}, in {folder}")
-        for part in (indexing_attack, interruptions):
-            part.attack(world, traps, findings, folder, asked)
+        for part in (indexing_attack, interruptions, serving_attack, page_attack):
+            try:
+                part.attack(world, traps, findings, folder, asked)
+            except (RuntimeError, OSError) as error:  # a server that does not come up, a library that is not there
+                findings.add("the attack itself", part.__name__, f"{type(error).__name__}: {error}")
     say("")
     for line in findings.table():
         say(line)
