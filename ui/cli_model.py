@@ -1,27 +1,28 @@
 """`llavero model …`: training data, training, scores and checkpoints of the answering model.
 
-Each verb lives in a file of its own, `model_<verb>.py`, and registers itself here.
+Each verb is a function in a file of its own, `model_<verb>.py`; here they become commands.
 """
 
 import typer
+
+from ui.model_ablate import ablate
+from ui.model_compare import compare
+from ui.model_convert import convert
+from ui.model_evaluate import evaluate
+from ui.model_export import export
+from ui.model_generate import generate
+from ui.model_judge import judge
+from ui.model_samples import samples
+from ui.model_score import score
+from ui.model_train import train
+from ui.model_validate import validate
+
+_VERBS = (ablate, compare, convert, evaluate, export, generate, judge, samples, score, train, validate)
 
 model_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Train, convert and judge the answering model.",
 )
-
-
-from ui import (  # noqa: E402  # they register themselves
-    model_ablate,  # noqa: F401
-    model_compare,  # noqa: F401
-    model_convert,  # noqa: F401
-    model_evaluate,  # noqa: F401
-    model_export,  # noqa: F401
-    model_generate,  # noqa: F401
-    model_judge,  # noqa: F401
-    model_samples,  # noqa: F401
-    model_score,  # noqa: F401
-    model_train,  # noqa: F401
-    model_validate,  # noqa: F401
-)
+for _verb in _VERBS:
+    model_app.command()(_verb)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from llava_model.ablation.run import AblationReport, Watch
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 _NOT_MET = 1
 
 
-@model_app.command()
 def ablate(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG", help="The plan (TOML), see recipes/scenes/ablation.toml.")

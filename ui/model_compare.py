@@ -6,20 +6,20 @@ from typing import Annotated
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
-from ui.model_score import Benchmark
+from ui.benchmark_argument import BenchmarkArgument
+from ui.model_ablate import say_table
+from ui.model_score import DONE, WITH_PROBLEMS
 
-_DONE, _WITH_PROBLEMS = 0, 3
 
-
-@model_app.command()
 def compare(
-    benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
+    benchmark: BenchmarkArgument,
     predictions: Annotated[
         list[str], typer.Argument(metavar="NAME=FILE…", help="What `model score` takes, per model.")
     ],
     references: Annotated[Path | None, typer.Option("--references", help="As for `model score`.")] = None,
-    coco: Annotated[bool, typer.Option("--coco", help="LLaVA-Bench: beside the rows of the COCO questions.")] = False,
+    coco: Annotated[
+        bool, typer.Option("--coco", help="Beside the rows of the COCO questions, where the benchmark has both.")
+    ] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures and answers here.")] = None,
     questions: Annotated[Path | None, typer.Option("--questions", help="For the page: the questions (JSONL).")] = None,
     images: Annotated[Path | None, typer.Option("--images", help="For the page: the pictures' folder.")] = None,
@@ -30,33 +30,33 @@ def compare(
 ) -> None:
     """Set several models' scores beside the published rows; --html adds a page of answers side by side."""
     from llava_model.evaluation import compare as comparing
-    from llava_model.evaluation.benchmarks import score
+    from llava_model.evaluation.benchmarks import find
     from llava_model.evaluation.published import published, row_of
 
+    chosen = find(benchmark)
     files = _named(predictions, "NAME=FILE")
     said = _named(answers or [], "--answers")
-    scores = {name: score(benchmark.value, file, references) for name, file in files.items()}
-    shelf = "llava-bench-coco" if coco and benchmark is Benchmark.LLAVA_BENCH else benchmark.value
-    rows = [*published(shelf), *(row_of(name, one, str(files[name])) for name, one in scores.items())]
+    scores = {name: chosen.score(file, references) for name, file in files.items()}
+    table = chosen.coco_table if coco and chosen.coco_table else benchmark
+    rows = [*published(table), *(row_of(name, one, str(files[name])) for name, one in scores.items())]
     if html is not None:
         if questions is None:
             raise typer.BadParameter("the page needs the questions", param_hint="--questions")
-        reviewed = benchmark is Benchmark.LLAVA_BENCH
         entries = [
-            comparing.read_entry(name, said.get(name, file), file if reviewed and file.is_file() else None)
+            comparing.read_entry(name, said.get(name, file), file if chosen.takes_reviews and file.is_file() else None)
             for name, file in files.items()
         ]
-        html.write_text(comparing.page(shelf, rows, comparing.read_shown(questions, images), entries), "utf-8")
+        html.write_text(comparing.page(table, rows, comparing.read_shown(questions, images), entries), "utf-8")
         terminal.tell(f"the page is at {html}")
     if json:
         cells = [{"model": r.model, "source": r.source, "ours": r.ours, "values": dict(r.values)} for r in rows]
-        terminal.say_json({"benchmark": benchmark.value, "rows": cells})
+        terminal.say_json({"benchmark": benchmark, "rows": cells})
     else:
-        _say_table(comparing.table(shelf, rows))
+        say_table(comparing.table(table, rows))
     for name, one in scores.items():
         for problem in one.problems:
             terminal.tell(f"problem: {name}: {problem.message}")
-    raise typer.Exit(_WITH_PROBLEMS if any(one.problems for one in scores.values()) else _DONE)
+    raise typer.Exit(WITH_PROBLEMS if any(one.problems for one in scores.values()) else DONE)
 
 
 def _named(pairs: list[str], where: str) -> dict[str, Path]:
@@ -70,11 +70,3 @@ def _named(pairs: list[str], where: str) -> dict[str, Path]:
             raise typer.BadParameter(f"'{key}' is named twice", param_hint=where)
         named[key] = path
     return named
-
-
-def _say_table(cells: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        first = row[0].ljust(widths[0])
-        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        terminal.say("  ".join((first, *rest)).rstrip())

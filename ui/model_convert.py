@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from llava_model.trained import TrainedModel
@@ -36,7 +35,6 @@ BaseKitOption = Annotated[str, typer.Option("--kit", help="Take both from this i
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Write OUT anew if it is there already.")]
 
 
-@model_app.command()
 def convert(
     paths: Annotated[list[Path], typer.Argument(metavar="[CHECKPOINT] OUT", help="What to read, and what to write.")],
     to: Annotated[

@@ -1,26 +1,27 @@
 """`llavero model evaluate`: ask a model a benchmark's questions and score what it says."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
-from ui.model_score import Benchmark, show_score
+from ui.benchmark_argument import BenchmarkArgument
+from ui.model_score import DONE, WITH_PROBLEMS, show_score
 from ui.rate_line import RateLine
 
-_DONE, _WITH_PROBLEMS = 0, 3
+if TYPE_CHECKING:
+    from llava_model.evaluation.asking import Task
+    from llava_model.evaluation.benchmarks import Benchmark
+    from llava_model.evaluation.score import Score
+    from llava_model.evaluation.weights import Weights
 
 
-@model_app.command()
 def evaluate(
-    benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
+    benchmark: BenchmarkArgument,
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", help="The benchmark's own files and pictures; for easy-vqa, vqa and ground also samples."
-        ),
+        typer.Option("--data", help="The benchmark's own files and pictures, or samples if it takes them."),
     ] = None,
     kit: Annotated[str, typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights.")] = "pocket",
     language: Annotated[Path | None, typer.Option("--language", help="A language model instead of the kit's.")] = None,
@@ -35,7 +36,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Ask only N questions, spread evenly.")] = None,
     reasoning: Annotated[
         bool,
-        typer.Option("--reasoning", help="ScienceQA: the reasoning first, as a model of `model samples` learns it."),
+        typer.Option("--reasoning", help="The reasoning first, where the benchmark has a prompt for it."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="The answers (JSONL); a second run goes on with it.")
@@ -43,21 +44,11 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Ask a model a benchmark's questions, greedily; answers are kept, and a stopped run goes on where it was."""
-    data = data or _installed_data(benchmark.value)
-    if data is None:
-        raise typer.BadParameter(
-            f"say where {benchmark.value}'s questions and pictures lie"
-            + (" (or: pip install --no-deps easy-vqa)" if benchmark.value == "easy-vqa" else ""),
-            param_hint="--data",
-        )
-    if reasoning and benchmark is not Benchmark.SCIENCEQA:
-        raise typer.BadParameter("only ScienceQA has a prompt for that", param_hint="--reasoning")
-    from llava_model.errors import ImagesNotSupportedError
-    from llava_model.evaluation.asking import answer_all
-    from llava_model.evaluation.benchmarks import task
+    from llava_model.evaluation.benchmarks import find, task
     from llava_model.evaluation.weights import Weights, parts_in
 
-    asked = task(benchmark.value, data, limit, reasoning=reasoning)
+    folder = _data_of(find(benchmark), data, reasoning=reasoning)
+    asked = task(benchmark, folder, limit, reasoning=reasoning)
     if checkpoint is not None:
         if language or projector or adapter:
             raise typer.BadParameter("a checkpoint brings its own parts", param_hint="--checkpoint")
@@ -66,7 +57,36 @@ def evaluate(
         kit, language=language, vision=vision, projector=projector, adapter=adapter, template=template,
         sees=any(ask.images for ask in asked.asks),
     )  # fmt: skip
-    answers = out or Path(f"{benchmark.value}.{weights.name}.jsonl")
+    answers = out or Path(f"{benchmark}.{weights.name}.jsonl")
+    result = _answered(asked, weights, device, answers)
+    if json:
+        terminal.say_json(
+            {"benchmark": benchmark, "score": result.headline, "answers": str(answers), **result.document()}
+        )
+    show_score(result, json=None if json else False)
+    raise typer.Exit(WITH_PROBLEMS if result.problems else DONE)
+
+
+def _data_of(benchmark: "Benchmark", data: Path | None, *, reasoning: bool) -> Path:
+    """The data that were named, or that a package of the benchmark's brings."""
+    from llava_model.evaluation.benchmarks import find, names
+
+    found = data or (benchmark.installed_data() if benchmark.installed_data else None)
+    if found is None:
+        install = f" (or: {benchmark.install})" if benchmark.install else ""
+        raise typer.BadParameter(
+            f"say where {benchmark.name}'s questions and pictures lie{install}", param_hint="--data"
+        )
+    if reasoning and benchmark.reasoning_task is None:
+        able = ", ".join(one.title for one in map(find, names()) if one.reasoning_task)
+        raise typer.BadParameter(f"only {able} has a prompt for that", param_hint="--reasoning")
+    return found
+
+
+def _answered(asked: "Task", weights: "Weights", device: str, answers: Path) -> "Score":
+    from llava_model.errors import ImagesNotSupportedError
+    from llava_model.evaluation.asking import answer_all
+
     terminal.tell(f"loading {weights.name}; answers go to {answers}")
     engine = weights.load(device)
     if not engine.sees_images and any(ask.images for ask in asked.asks):
@@ -80,21 +100,4 @@ def evaluate(
         on_progress=lambda done: line.show(done.answered, done.asks),
     )
     line.close()
-    document = {"benchmark": benchmark.value, "score": result.headline, "answers": str(answers), **result.document()}
-    if json:
-        terminal.say_json(document)
-        show_score(result, json=None)
-    else:
-        show_score(result, json=False)
-    raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
-
-
-def _installed_data(benchmark: str) -> Path | None:
-    """The data that the `easy-vqa` package brings, where somebody has installed it; it is looked for, not imported."""
-    if benchmark != "easy-vqa":
-        return None
-    from importlib.util import find_spec
-
-    found = find_spec("easy_vqa")
-    folder = Path(found.origin).parent / "data" / "test" if found is not None and found.origin else None
-    return folder if folder is not None and folder.is_dir() else None
+    return result

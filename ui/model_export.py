@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ui.cli_model import model_app
 from ui.model_convert import (
     BaseKitOption,
     LanguageOption,
@@ -30,7 +29,6 @@ class NumberFormat(StrEnum):
     BF16 = "bf16"
 
 
-@model_app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A trained checkpoint, or a folder with transformers' LLaVA.")],
     gguf: Annotated[Path, typer.Option("--gguf", metavar="OUT", help="The folder that the two files go into.")],

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from indexing.records import Chunk
@@ -21,7 +20,6 @@ _SHOWN = 12
 _GROUND = "ground"
 
 
-@model_app.command()
 def generate(
     coco: Annotated[Path | None, typer.Option("--coco", metavar="FILE", help="Captions in COCO's JSON.")] = None,
     instances: Annotated[

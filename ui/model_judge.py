@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
-from ui.model_score import show_score
+from ui.model_score import DONE, WITH_PROBLEMS, show_score, tell_problems
 from ui.rate_line import RateLine
 
 if TYPE_CHECKING:
     from llava_model.chat_client import ChatServer
-    from llava_model.evaluation.score import Problem
-
-_DONE, _WITH_PROBLEMS = 0, 3
 
 
-@model_app.command()
 def judge(
     references: Annotated[Path, typer.Argument(help="The reference answers (JSONL); they get the first score.")],
     answers: Annotated[Path, typer.Argument(help="The answers to judge (JSONL).")],
@@ -75,7 +70,7 @@ def judge(
         f"{len(tally.asked_again)} asked again, {len(tally.failed)} without scores"
     )
     result = llava_bench.score_files(review_paths(out, repeat), questions)
-    _tell_problems(problems)
+    tell_problems(problems)
     if json:
         extra = {"reviews": [str(path) for path in review_paths(out, repeat)], "repaired": tally.repaired}
         document = result.document()
@@ -84,7 +79,7 @@ def judge(
         show_score(result, json=None)
     else:
         show_score(result, json=False)
-    raise typer.Exit(_WITH_PROBLEMS if problems or result.problems else _DONE)
+    raise typer.Exit(WITH_PROBLEMS if problems or result.problems else DONE)
 
 
 def _join(
@@ -106,13 +101,7 @@ def _join(
     part = out.with_name(out.name + ".part")
     part.write_text(jsonlib.dumps(ensemble.result_file(options, problems_file), indent=2) + "\n", "utf-8")
     part.replace(out)
-    _tell_problems(problems)
+    tell_problems(problems)
     result = scienceqa.score(out, problems_file)
     show_score(result, json=json)
-    raise typer.Exit(_WITH_PROBLEMS if problems or result.problems else _DONE)
-
-
-def _tell_problems(problems: "list[Problem]") -> None:
-    for problem in problems:
-        ids = ", ".join(problem.ids[:12]) + (" …" if len(problem.ids) > 12 else "")
-        terminal.tell(f"problem: {problem.message}" + (f": {ids}" if ids else ""))
+    raise typer.Exit(WITH_PROBLEMS if problems or result.problems else DONE)

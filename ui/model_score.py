@@ -1,51 +1,38 @@
 """`llavero model score`: figures from prediction files in the benchmarks' original formats, without a model."""
 
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
+from ui.benchmark_argument import BenchmarkArgument
 
 if TYPE_CHECKING:
-    from llava_model.evaluation.score import Score
+    from llava_model.evaluation.score import Problem, Score
 
-_DONE, _WITH_PROBLEMS = 0, 3
+DONE, WITH_PROBLEMS = 0, 3
 _IDS_SHOWN = 12
 
 
-class Benchmark(StrEnum):
-    """The benchmarks that can be scored."""
-
-    LLAVA_BENCH = "llava-bench"
-    SCIENCEQA = "scienceqa"
-    POPE = "pope"
-    MME = "mme"
-    EASY_VQA = "easy-vqa"
-    VQA = "vqa"
-    GROUND = "ground"
-
-
-@model_app.command()
 def score(
-    benchmark: Annotated[Benchmark, typer.Argument(help="The benchmark.", show_default=False)],
+    benchmark: BenchmarkArgument,
     predictions: Annotated[
-        Path, typer.Option("--predictions", help="The file (llava-bench, pope: or folder; mme: folder) of answers.")
+        Path, typer.Option("--predictions", help="Answers in a format of the benchmark's own: a file, or a folder.")
     ],
     references: Annotated[
         Path | None,
-        typer.Option("--references", help="Labels: problems.json, POPE's label file or folder, questions.json …"),
+        typer.Option("--references", help="The benchmark's questions and labels: a file, or the folder they lie in."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Score prediction files in their original formats. Exit code 3: scored, but with problems (listed)."""
     from llava_model.evaluation.benchmarks import score as score_files
 
-    result = score_files(benchmark.value, predictions, references)
+    result = score_files(benchmark, predictions, references)
     show_score(result, json=json)
-    raise typer.Exit(_WITH_PROBLEMS if result.problems else _DONE)
+    raise typer.Exit(WITH_PROBLEMS if result.problems else DONE)
 
 
 def show_score(result: "Score", *, json: bool | None) -> None:
@@ -60,7 +47,12 @@ def show_score(result: "Score", *, json: bool | None) -> None:
             terminal.say(_row("95 % interval", f"{result.interval[0]:.1f} to {result.interval[1]:.1f}"))
         for note in result.notes:
             terminal.tell(f"note: {note}")
-    for problem in result.problems:
+    tell_problems(result.problems)
+
+
+def tell_problems(problems: "Iterable[Problem]") -> None:
+    """One line for each, with the first of its ids."""
+    for problem in problems:
         shown = ", ".join(problem.ids[:_IDS_SHOWN]) + (" …" if len(problem.ids) > _IDS_SHOWN else "")
         terminal.tell(f"problem: {problem.message}" + (f": {shown}" if shown else ""))
 

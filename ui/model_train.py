@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from llava_model.data.features import FillProgress
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _STAGES = ("align", "instruct", "task", "ground")
 
 
-@model_app.command("train")
 def train(
     stage: Annotated[str, typer.Argument(help="align, instruct, task or ground.", metavar="STAGE")],
     data: Annotated[
@@ -103,12 +101,12 @@ def train(
     from llava_model.kits import find
     from llava_model.kits.trained import weights_folder
     from llava_model.serving.load import choose_device, choose_dtype
-    from llava_model.stage_run import StageRun, run_stage, with_epochs
-    from llava_model.stages import stage_of
+    from llava_model.stage_run import StageRun, run_stage
+    from llava_model.stages import stage_of, with_overrides
     from llava_model.train import RunSettings
 
     try:
-        chosen = with_epochs(stage_of(preset, stage), epochs=epochs, batch=batch, rate=rate)  # type: ignore[arg-type]  # checked above
+        chosen = with_overrides(stage_of(preset, stage), epochs=epochs, batch=batch, learning_rate=rate)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--preset") from error
     if quantize != "none":

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui import terminal
-from ui.cli_model import model_app
 
 if TYPE_CHECKING:
     from llava_model.data.findings import TokenCounts, ValidationFinding, ValidationReport
@@ -23,7 +22,6 @@ _LLAVA_POSITIONS = 576  # LLaVA-1.5: 24 × 24 patches
 _UNITS = {"reading": "bytes read", "samples": "samples", "pictures": "pictures"}
 
 
-@model_app.command()
 def validate(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Training samples: a JSON array, or one object a line.")

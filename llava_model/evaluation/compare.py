@@ -14,7 +14,8 @@ from typing import Any
 
 from llava_model.errors import LlavaError, UnscorableError
 from llava_model.evaluation.asking import picture_in
-from llava_model.evaluation.published import COLUMNS_OF, TableRow
+from llava_model.evaluation.benchmarks import Benchmark, of_table
+from llava_model.evaluation.published import TableRow
 from llava_model.evaluation.records import by_id, read_records, text_of
 
 _PICTURE_PIXELS = 360
@@ -82,28 +83,29 @@ def read_shown(questions: Path, images: Path | None) -> list[ShownQuestion]:
     return shown
 
 
-def table(benchmark: str, rows: Sequence[TableRow]) -> list[list[str]]:
-    """Cells, the header first; a figure that nobody gave is an empty cell."""
-    columns = COLUMNS_OF[benchmark]
-    return [["model", *columns], *([row.model, *(_cell(row, column) for column in columns)] for row in rows)]
+def table(name: str, rows: Sequence[TableRow]) -> list[list[str]]:
+    """Cells of the table of that name, the header first; a figure that nobody gave is an empty cell."""
+    benchmark = of_table(name)
+    lines = ([row.model, *(_cell(row, column, benchmark) for column in benchmark.columns)] for row in rows)
+    return [["model", *benchmark.columns], *lines]
 
 
-def page(benchmark: str, rows: Sequence[TableRow], shown: Sequence[ShownQuestion], entries: Sequence[Entry]) -> str:
-    """The page as HTML text."""
+def page(name: str, rows: Sequence[TableRow], shown: Sequence[ShownQuestion], entries: Sequence[Entry]) -> str:
+    """The page as HTML text: the table of that name, then every question with the answers to it."""
     sources = "".join(f"<li>{escape(row.model)}: {escape(row.source)}</li>" for row in rows)
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
         "style-src 'unsafe-inline'\">"
-        f"<title>{escape(benchmark)}</title><style>{_STYLE}</style><h1>{escape(benchmark)}</h1>"
-        f"{_table_html(benchmark, rows)}<details><summary>Sources</summary><ul>{sources}</ul></details>"
+        f"<title>{escape(name)}</title><style>{_STYLE}</style><h1>{escape(name)}</h1>"
+        f"{_table_html(name, rows)}<details><summary>Sources</summary><ul>{sources}</ul></details>"
         + "".join(_section(one, entries) for one in shown)
         + "</html>\n"
     )
 
 
-def _table_html(benchmark: str, rows: Sequence[TableRow]) -> str:
-    head, *body = table(benchmark, rows)
+def _table_html(name: str, rows: Sequence[TableRow]) -> str:
+    head, *body = table(name, rows)
     lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
     for row, cells in zip(rows, body, strict=True):
         kind = " class='ours'" if row.ours else ""
@@ -163,7 +165,6 @@ def _pair(review: Mapping[str, Any]) -> str:
     return " : ".join(f"{v:g}" for v in pair if isinstance(v, int | float)) if isinstance(pair, list) else ""
 
 
-def _cell(row: TableRow, column: str) -> str:
+def _cell(row: TableRow, column: str, benchmark: Benchmark) -> str:
     value, spread = row.values.get(column), row.spreads.get(column)
-    digits = 2 if column in COLUMNS_OF["scienceqa"] else 1
-    return "" if value is None else f"{value:.{digits}f}" + (f"±{spread:.1f}" if spread is not None else "")
+    return "" if value is None else f"{value:.{benchmark.digits}f}" + (f"±{spread:.1f}" if spread is not None else "")

@@ -8,7 +8,6 @@ An answer is right when it is the reference, small letters, without a full stop 
 `contains`: the share of answers in which the right word stands and no other of the thirteen.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +16,16 @@ from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import Ask, Task, evenly
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.intervals import wilson
-from llava_model.evaluation.records import read_document, read_records, read_text, text_of
+from llava_model.evaluation.likeness import normal
+from llava_model.evaluation.records import read_answers, read_document
 from llava_model.evaluation.score import Problem, Score, id_problem, percent
+from llava_model.evaluation.vqa import read_questions
 
 SHAPES = ("circle", "rectangle", "triangle")
 COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 ANSWERS = (*SHAPES, *COLOURS, "yes", "no")
-_IDS = ("question_id", "id")
-_TEXTS = ("text", "answer", "prediction", "response")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +111,6 @@ def scored(
     )
 
 
-def normal(text: str) -> str:
-    """Small letters, one blank between words, no article in front and no full stop behind."""
-    words = " ".join(text.lower().split()).rstrip(".! ")
-    return re.sub(r"^(?:an?|the) ", "", words)
-
-
 def contains(text: str, answer: str) -> bool:
     """Whether the answer's word is said, and no other of the thirteen."""
     words = set(re.findall(r"[a-z]+", text.lower()))
@@ -155,63 +149,7 @@ def _questions_file(path: Path) -> Path:
     return found
 
 
-def read_answers(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Answers by id or position. Raises UnscorableError."""
-    text = read_text(path)
-    if not text.strip():
-        raise UnscorableError(path, "is empty")
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        whole = None
-    if isinstance(whole, list) and all(isinstance(entry, str) for entry in whole):
-        return {str(position): entry for position, entry in enumerate(whole)}, []
-    if (
-        isinstance(whole, dict)
-        and whole
-        and all(isinstance(value, str) for value in whole.values())
-        and not _is_record(whole)
-    ):
-        return dict(whole), []
-    if whole is None and not text.lstrip().startswith(("{", "[")):
-        return {str(position): line for position, line in enumerate(text.rstrip("\n").split("\n"))}, []
-    return _answers_of_records(path)
-
-
-def _is_record(document: Mapping[str, Any]) -> bool:
-    return any(name in document for name in _TEXTS)
-
-
-def _answers_of_records(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    records, problems = read_records(path)
-    if problems and not any(key in record for record in records for key in _IDS):
-        raise UnscorableError(path, f"has answers without ids, and cannot be matched: {problems[0].message}")
-    answers: dict[str, str] = {}
-    silent: list[str] = []
-    twice: dict[str, None] = {}
-    for position, record in enumerate(records):
-        name = next((str(record[key]) for key in _IDS if record.get(key) is not None), str(position))
-        said = text_of(record, _TEXTS)
-        if said is None:
-            silent.append(name)
-            continue
-        if name in answers:
-            twice[name] = None
-        answers[name] = said
-    if not answers:
-        raise UnscorableError(path, f"holds no answers: no record has {' or '.join(repr(t) for t in _TEXTS)}")
-    return answers, [
-        *problems,
-        *id_problem("unreadable", silent, f"{{n}} records of '{path.name}' hold no text"),
-        *id_problem(
-            "duplicate", twice, f"{{n}} questions are answered more than once in '{path.name}'; the last counts"
-        ),
-    ]
-
-
 def _items_of_samples(path: Path) -> tuple[list[EasyVqaQuestion], list[Problem]]:
-    from llava_model.evaluation.vqa import read_questions
-
     questions, problems = read_questions(path)
     return [
         EasyVqaQuestion(
@@ -219,3 +157,23 @@ def _items_of_samples(path: Path) -> tuple[list[EasyVqaQuestion], list[Problem]]
         )
         for one in questions
     ], problems
+
+
+def _installed_data() -> Path | None:
+    """The data that the `easy-vqa` package brings, where somebody has installed it; it is looked for, not imported."""
+    from importlib.util import find_spec
+
+    found = find_spec("easy_vqa")
+    folder = Path(found.origin).parent / "data" / "test" if found is not None and found.origin else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+BENCHMARK = Benchmark(
+    name="easy-vqa",
+    title="easy-VQA",
+    score=score,
+    task=task,
+    columns=("accuracy", "contains"),
+    installed_data=_installed_data,
+    install="pip install --no-deps easy-vqa",
+)

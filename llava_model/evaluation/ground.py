@@ -19,10 +19,12 @@ from pathlib import Path
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import Ask, Task, evenly
-from llava_model.evaluation.easy_vqa import normal, read_answers
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.intervals import wilson
+from llava_model.evaluation.likeness import normal, stands_in
+from llava_model.evaluation.records import read_answers
 from llava_model.evaluation.score import Problem, Score, id_problem, percent
-from llava_model.evaluation.vqa import VqaQuestion, read_questions, stands_in
+from llava_model.evaluation.vqa import VqaQuestion, read_questions
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _DEFAULT_REFUSAL = "Not in the evidence."
@@ -108,3 +110,12 @@ def _verdict(question: VqaQuestion, reply: str, refusals: set[str]) -> _Verdict:
         marker=bool(wanted) and bool(named) and named <= wanted,
         refused=any(refusal in normal(reply) for refusal in refusals),
     )
+
+
+BENCHMARK = Benchmark(
+    name="ground",
+    title="questions with numbered evidence",
+    score=score,
+    task=task,
+    columns=("right", "value", "marker", "refused", "refused_wrongly"),
+)

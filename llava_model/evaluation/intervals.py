@@ -45,7 +45,7 @@ def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tu
     return float(low), float(high)
 
 
-def mean(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
     """Of a mean, by drawing the values again (bootstrap, seeded); on the values' own scale."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llava_model.evaluation.intervals import mean
+from llava_model.evaluation.intervals import mean_interval
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -37,7 +37,7 @@ def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Liken
     shares = [100 * token_f1(answers.get(name, ""), reference) for name, reference in references.items()]
     same = [words(answers.get(name, "")) == words(reference) for name, reference in references.items()]
     return Likeness(
-        f1=sum(shares) / len(shares), exact=100 * sum(same) / len(same), n=len(shares), interval=mean(shares)
+        f1=sum(shares) / len(shares), exact=100 * sum(same) / len(same), n=len(shares), interval=mean_interval(shares)
     )
 
 
@@ -57,3 +57,15 @@ def token_f1(answer: str, reference: str) -> float:
 def words(text: str) -> Sequence[str]:
     """As SQuAD's script splits an answer."""
     return re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split()
+
+
+def normal(text: str) -> str:
+    """Small letters, one blank between words, no article in front and no full stop behind."""
+    words = " ".join(text.lower().split()).rstrip(".! ")
+    return re.sub(r"^(?:an?|the) ", "", words)
+
+
+def stands_in(answer: str, text: str) -> bool:
+    """Whether the answer's words stand in the text, whole and in a row."""
+    wanted = normal(answer)
+    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None

@@ -22,6 +22,7 @@ from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import Ask, Task, evenly, picture_in
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.intervals import ratio_of_means
 from llava_model.evaluation.records import by_id, files_in, read_records
 from llava_model.evaluation.score import Problem, Score, id_problem
@@ -297,3 +298,34 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _spread(values: Sequence[float]) -> float | None:
     return round(statistics.stdev(values), 1) if len(values) > 1 else None
+
+
+def _cells(values: Mapping[str, Any]) -> dict[str, float | None]:
+    cells = {_column(name): value for name, value in values.get("categories", {}).items()}
+    return {**cells, "overall": values.get("overall")}
+
+
+def _spreads(values: Mapping[str, Any]) -> dict[str, float]:
+    """Of repeated judging of one model; of several models there is none."""
+    runs: Sequence[Mapping[str, Any]] = list(values.get("runs", {}).values())
+    if len(runs) != 1:
+        return {}
+    found = {_column(name): value for name, value in runs[0]["category_spreads"].items()}
+    return {name: value for name, value in (*found.items(), ("overall", runs[0]["spread"])) if value is not None}
+
+
+def _column(category: str) -> str:
+    return category.removeprefix("llava_bench_")
+
+
+BENCHMARK = Benchmark(
+    name="llava-bench",
+    title="LLaVA-Bench",
+    score=score,
+    task=task,
+    columns=("conv", "detail", "complex", "overall"),
+    cells=_cells,
+    spreads=_spreads,
+    coco_table="llava-bench-coco",
+    takes_reviews=True,
+)

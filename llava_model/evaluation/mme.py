@@ -16,6 +16,7 @@ from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.records import files_in, read_records, read_text, text_of
 from llava_model.evaluation.score import Problem, Score, id_problem
 
@@ -280,3 +281,12 @@ def _summed(tasks: Mapping[str, Figures], problems: list[Problem]) -> Score:
         n=sum(task.questions for task in tasks.values()),
         problems=problems,
     )
+
+
+BENCHMARK = Benchmark(
+    name="mme",
+    title="MME",
+    score=score,
+    task=task,
+    columns=("perception", "cognition"),
+)

@@ -21,6 +21,7 @@ from typing import Any
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.asking import ONE_WORD, Ask, Task, evenly, picture_in
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.intervals import mean_f1, wilson
 from llava_model.evaluation.pope_pairing import Pairing, PopeAnswer, PopeLabel, Setting, pair
 from llava_model.evaluation.records import files_in, read_records, text_of
@@ -289,3 +290,17 @@ def _score(figures: dict[str, dict[str, Any]], right: int, problems: list[Proble
 
 def _written(interval: tuple[float, float] | None) -> str:
     return "unknown" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+
+
+def _cells(values: Mapping[str, Any]) -> dict[str, float | None]:
+    return {setting: figures["f1"] for setting, figures in values["settings"].items()} | {"mean": values["f1"]}
+
+
+BENCHMARK = Benchmark(
+    name="pope",
+    title="POPE",
+    score=score,
+    task=task,
+    columns=("random", "popular", "adversarial", "mean"),
+    cells=_cells,
+)

@@ -1,27 +1,15 @@
 """Rows of published tables, each with its source, and a user's scores beside them."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from llava_model.evaluation.scienceqa import COLUMNS
+from llava_model.evaluation.benchmarks import find
 from llava_model.evaluation.score import Score
 
 _FILE = Path(__file__).with_name("published.toml")
-_BENCH_COLUMNS = ("conv", "detail", "complex", "overall")
-COLUMNS_OF = {
-    "llava-bench": _BENCH_COLUMNS,
-    "llava-bench-coco": _BENCH_COLUMNS,
-    "scienceqa": COLUMNS,
-    "pope": ("random", "popular", "adversarial", "mean"),
-    "mme": ("perception", "cognition"),
-    "easy-vqa": ("accuracy", "contains"),
-    "vqa": ("exact", "contains"),
-    "ground": ("right", "value", "marker", "refused", "refused_wrongly"),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,41 +24,23 @@ class TableRow:
 
 
 @cache
-def published(benchmark: str) -> tuple[TableRow, ...]:
-    """The rows of the papers for this benchmark; none for one nobody published."""
+def published(table: str) -> tuple[TableRow, ...]:
+    """The rows of the papers in this table, which is called as its benchmark; none where nobody published one."""
     rows = tomllib.loads(_FILE.read_text("utf-8"))["row"]
     return tuple(
         TableRow(model=row["model"], source=row["source"], values=row["values"], spreads=row.get("spreads", {}))
         for row in rows
-        if row["benchmark"] == benchmark
+        if row["benchmark"] == table
     )
 
 
 def row_of(name: str, score: Score, source: str) -> TableRow:
     """A score as a line of its benchmark's table."""
-    values = score.values
-    cells: dict[str, float | None]
-    if score.benchmark == "llava-bench":
-        cells = {_short(key): value for key, value in values.get("categories", {}).items()}
-        cells["overall"] = values.get("overall")
-    elif score.benchmark == "scienceqa":
-        cells = dict(values["columns"])
-    elif score.benchmark == "pope":
-        cells = {setting: figures["f1"] for setting, figures in values["settings"].items()} | {"mean": values["f1"]}
-    else:
-        cells = {column: values.get(column) for column in COLUMNS_OF[score.benchmark]}
-    return TableRow(model=name, source=source, values=cells, spreads=_spreads(values), ours=True)
-
-
-def _short(category: str) -> str:
-    return category.removeprefix("llava_bench_")
-
-
-def _spreads(values: Mapping[str, Any]) -> dict[str, float]:
-    runs: Sequence[Mapping[str, Any]] = list(values.get("runs", {}).values())
-    if len(runs) != 1:
-        return {}
-    found = {_short(name): value for name, value in runs[0]["category_spreads"].items()} | {
-        "overall": runs[0]["spread"]
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    benchmark = find(score.benchmark)
+    return TableRow(
+        model=name,
+        source=source,
+        values=benchmark.row(score.values),
+        spreads=benchmark.spreads(score.values),
+        ours=True,
+    )

@@ -11,6 +11,9 @@ from typing import Any
 from llava_model.errors import UnscorableError
 from llava_model.evaluation.score import Problem, id_problem
 
+_IDS = ("question_id", "id")
+_TEXTS = ("text", "answer", "prediction", "response")
+
 
 def read_text(path: Path) -> str:
     """UTF-8, with or without a byte order mark. Raises UnscorableError, OSError."""
@@ -95,6 +98,60 @@ def by_id(
     return found, [
         *id_problem("duplicate", duplicates, f"{{n}} ids stand more than once in '{file}'; the last one counts"),
         *id_problem("unreadable", nameless, f"{{n}} records of '{file}' have no {' or '.join(names)}"),
+    ]
+
+
+def read_answers(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Answers by id or position. Raises UnscorableError."""
+    text = read_text(path)
+    if not text.strip():
+        raise UnscorableError(path, "is empty")
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, list) and all(isinstance(entry, str) for entry in whole):
+        return {str(position): entry for position, entry in enumerate(whole)}, []
+    if (
+        isinstance(whole, dict)
+        and whole
+        and all(isinstance(value, str) for value in whole.values())
+        and not _is_record(whole)
+    ):
+        return dict(whole), []
+    if whole is None and not text.lstrip().startswith(("{", "[")):
+        return {str(position): line for position, line in enumerate(text.rstrip("\n").split("\n"))}, []
+    return _answers_of_records(path)
+
+
+def _is_record(document: Mapping[str, Any]) -> bool:
+    return any(name in document for name in _TEXTS)
+
+
+def _answers_of_records(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    records, problems = read_records(path)
+    if problems and not any(key in record for record in records for key in _IDS):
+        raise UnscorableError(path, f"has answers without ids, and cannot be matched: {problems[0].message}")
+    answers: dict[str, str] = {}
+    silent: list[str] = []
+    twice: dict[str, None] = {}
+    for position, record in enumerate(records):
+        name = next((str(record[key]) for key in _IDS if record.get(key) is not None), str(position))
+        said = text_of(record, _TEXTS)
+        if said is None:
+            silent.append(name)
+            continue
+        if name in answers:
+            twice[name] = None
+        answers[name] = said
+    if not answers:
+        raise UnscorableError(path, f"holds no answers: no record has {' or '.join(repr(t) for t in _TEXTS)}")
+    return answers, [
+        *problems,
+        *id_problem("unreadable", silent, f"{{n}} records of '{path.name}' hold no text"),
+        *id_problem(
+            "duplicate", twice, f"{{n}} questions are answered more than once in '{path.name}'; the last counts"
+        ),
     ]
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.data.schema import Sample, parse_sample
-from llava_model.evaluation.asking import Ask
+from llava_model.evaluation import scienceqa
+from llava_model.evaluation.asking import Ask, Task
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.records import read_document
-from llava_model.evaluation.scienceqa import OPTIONS, picture_of, read_questions
+from llava_model.evaluation.scienceqa import COLUMNS, OPTIONS, picture_of, read_questions
 
 MAX_NEW_TOKENS = 1024  # of LLaVA's `model_vqa_science.py`
 
@@ -37,6 +39,11 @@ def ask_of(name: str, record: Mapping[str, Any], folder: Path, split: str) -> As
     """The question as a model that was trained on `samples` gets it."""
     images = picture_of(name, record, folder, split)
     return Ask(name=name, prompt=prompt_of(record), images=images, max_new_tokens=MAX_NEW_TOKENS)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """ScienceQA asked of a model for the reasoning before the answer."""
+    return scienceqa.task(data, limit, ask=ask_of)
 
 
 def samples(data: Path, split: str) -> Iterator[Sample]:
@@ -62,3 +69,20 @@ def samples(data: Path, split: str) -> Iterator[Sample]:
 
 def _single_spaced(text: str) -> str:
     return text.replace("  ", " ").strip()
+
+
+def _cells(values: Mapping[str, Any]) -> dict[str, float | None]:
+    return dict(values["columns"])
+
+
+BENCHMARK = Benchmark(
+    name="scienceqa",
+    title="ScienceQA",
+    score=scienceqa.score,
+    task=scienceqa.task,
+    columns=COLUMNS,
+    cells=_cells,
+    digits=2,
+    reasoning_task=task,
+    samples=samples,
+)

@@ -6,7 +6,6 @@ A reference may also be a list of accepted answers under `answers`. Two figures:
 article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from llava_model.errors import BadSampleError, UnscorableError
 from llava_model.evaluation.asking import Ask, Said, Task, evenly
-from llava_model.evaluation.easy_vqa import normal, read_answers
+from llava_model.evaluation.benchmarks import Benchmark
 from llava_model.evaluation.intervals import wilson
-from llava_model.evaluation.records import read_records
+from llava_model.evaluation.likeness import normal, stands_in
+from llava_model.evaluation.records import read_answers, read_records
 from llava_model.evaluation.score import Problem, Score, id_problem, percent
 
 if TYPE_CHECKING:
@@ -118,7 +118,10 @@ def scored(
     )
 
 
-def stands_in(answer: str, text: str) -> bool:
-    """Whether the answer's words stand in the text, whole and in a row."""
-    wanted = normal(answer)
-    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None
+BENCHMARK = Benchmark(
+    name="vqa",
+    title="samples with reference answers",
+    score=score,
+    task=task,
+    columns=("exact", "contains"),
+)

@@ -8,15 +8,15 @@ from typing import Any
 from PIL import Image
 
 from llava_model.evaluation import compare
-from llava_model.evaluation.benchmarks import score
-from llava_model.evaluation.published import COLUMNS_OF, published, row_of
+from llava_model.evaluation.benchmarks import find, names, score
+from llava_model.evaluation.published import published, row_of
 
 
 def test_every_published_row_has_a_source_and_only_columns_of_its_table() -> None:
-    for benchmark, columns in COLUMNS_OF.items():
-        for row in published(benchmark):
+    for benchmark in map(find, names()):
+        for row in (*published(benchmark.name), *published(benchmark.coco_table)):
             assert re.search(r"arXiv \d{4}\.\d{5}", row.source)
-            assert row.values and set(row.values) <= set(columns), row.model
+            assert row.values and set(row.values) <= set(benchmark.columns), row.model
 
 
 def test_the_papers_averages_are_those_of_its_subjects_questions() -> None:

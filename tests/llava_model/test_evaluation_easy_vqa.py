@@ -8,7 +8,8 @@ import pytest
 
 from llava_model.errors import UnscorableError
 from llava_model.evaluation import vqa
-from llava_model.evaluation.easy_vqa import contains, normal, score
+from llava_model.evaluation.easy_vqa import contains, score
+from llava_model.evaluation.likeness import normal
 
 QUESTIONS = [
     ["what is the red shape?", "triangle", 0],
