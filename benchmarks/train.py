@@ -53,7 +53,7 @@ from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.kits import find
 from llava_model.loss import loss_sum
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, input_embeddings, set_attention
 from llava_model.prefix import FrozenPrefix
 from llava_model.projector import Projector
 from llava_model.stages import Stage, stage_of
@@ -94,7 +94,7 @@ class Bench:
         self.device, self.shape, self.folder = torch.device(chosen.device), chosen.shape, folder
         self.layers: int = chosen.layers
         self.autocast = chosen.dtype == "bfloat16"
-        published = stage_of("pocket" if self.shape == "pocket" else "llava-1.5-lora", stage)  # type: ignore[arg-type]  # checked
+        published = stage_of("pocket" if self.shape == "pocket" else "llava-1.5-lora", stage)
         lora = published.lora and replace(published.lora, dropout=0.0)
         self.stage: Stage = replace(published, batch=chosen.batch, epochs=1, caption_prompt=None, lora=lora)
         self.tokenizer = load_tokenizer(find("pocket").path("language"))
@@ -116,7 +116,7 @@ class Bench:
         """Seconds of the steps, and the last loss."""
         model = self.model()
         if self.device.type == "cpu":
-            model.language.set_attn_implementation("eager")  # type: ignore[operator]  # what stage_run does
+            set_attention(model.language, "eager")  # as stage_run does
         set_trainable(model, self.stage)
         self.count(model)
         model.train()
@@ -161,17 +161,17 @@ class Bench:
     def _epoch(self, model: LlavaModel, cache: FeatureCache, layout: Any) -> float:
         """All steps → the last one's loss."""
         prefix, found = FrozenPrefix(model), optimiser(trainable_parameters(model), self.stage, fused=True)
-        feed = BatchLoader(
-            self.mixture, SampleEncoder(self._encoder(model), max_tokens=2048), self.stage, layout=layout,
-            pass_tokens=1024 if self.device.type == "cpu" else 8192, pad_id=0, seed=0, pictures=cache.features,
+        loader = BatchLoader(
+            self.mixture, SampleEncoder(self._encoder(model), max_tokens=2048), samples_per_step=self.stage.batch,
+            layout=layout, pass_tokens=1024 if self.device.type == "cpu" else 8192, pad_id=0, seed=0,
+            load_pictures=cache.load,
         )  # fmt: skip
         loss = 0.0
-        for batches in feed.steps(0, self.steps):
+        for batches in loader.steps(0, self.steps):
             loss = 0.0
-            for batch, features in batches.passes:
-                batch, features = batch.to(self.device), None if features is None else features.to(self.device)
+            for batch in (each.to(self.device) for each in batches.passes):
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-                    part = loss_sum(model, batch, features, prefix=prefix)
+                    part = loss_sum(model, batch, model.features_of(batch.pictures), prefix=prefix)
                 (part / batches.targets).backward()
                 loss += float(part.detach()) / batches.targets
             torch.nn.utils.clip_grad_norm_([p for g in found.param_groups for p in g["params"]], 1.0)
@@ -201,10 +201,10 @@ class Bench:
         peer = Trainer(
             _Plain(model),
             arguments,
-            train_dataset=samples,  # type: ignore[arg-type]  # a list will do
+            train_dataset=samples,
             data_collator=_Padded(encoder, model.tower.preprocess),
         )
-        peer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(samples)  # type: ignore[method-assign,arg-type]  # the same order
+        peer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(samples)  # the same order
         started = time.perf_counter()
         peer.train()
         seconds = time.perf_counter() - started
@@ -257,7 +257,7 @@ def _pocket() -> LlavaModel:
     tower = load_tower(kit.path("vision"), config)
     dtype = torch.bfloat16 if DTYPE == "bfloat16" else torch.float32
     language = load_language(kit.path("language"), dtype=dtype)
-    width = int(language.get_input_embeddings().weight.shape[1])  # type: ignore[operator]  # transformers'
+    width = int(input_embeddings(language).weight.shape[1])
     return LlavaModel(
         language=language,
         image_token_id=image_token_id(load_tokenizer(kit.path("language"))),

@@ -1,14 +1,14 @@
 """The training loss: cross-entropy of the answers' tokens, summed, to be divided by the tokens of the whole step.
 
-A mean of means is wrong as soon as two passes, or two processes, hold differently many answer tokens; so a pass gives
-a sum, and whoever takes the step divides by all its targets. Logits are made only where a target is: the output layer
-of a small model costs as much as a fifth of the rest.
+A mean of means is wrong as soon as two passes, or two processes, hold different numbers of answer tokens. So a pass
+returns a sum, and the training loop divides by all targets of the step. Logits are computed only where a target
+follows: the output layer of a small model costs as much as a fifth of the rest.
 
 Legend: B rows, T tokens, E width of the language model, K targets, L vocabulary.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from llava_model.data.packing import Batch
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, output_layer
 from llava_model.prefix import FrozenPrefix
 
 
@@ -28,16 +28,17 @@ def loss_sum(
     sparse: bool = True,
     prefix: FrozenPrefix | None = None,
 ) -> torch.Tensor:
-    """The summed cross-entropy of the batch's targets, float32, one number. 0 with a gradient where there is none.
+    """The summed cross-entropy of the batch's targets: one float32 number, 0 (with a gradient) without any target.
 
-    `sparse=False` makes all logits first, as everybody else does: the oracle of the other way. With `prefix` the rows'
-    common beginning is taken from there while the language model is frozen.
+    `sparse=False` computes all logits first, as other training code does; tests compare the two. With `prefix` the
+    tokens that open every row are computed once and kept, while the language model is frozen.
     """
     device = batch.ids_BT.device
     batch, kept = prefix.split(batch) if prefix else (batch, None)
-    before_BT = batch.targets_BT.roll(-1, dims=1)  # the position whose logits tell the target; column 0 is never one
+    # the logits at a position predict the token after it; column 0 holds no target, so nothing wraps around
+    before_BT = batch.targets_BT.roll(-1, dims=1)
     embedded_BTE = touching_projector(model, model.embed(batch.ids_BT, features_NPV), features_NPV)
-    with _only(model.language, before_BT) if sparse else _everywhere():
+    with _logits_only_at(before_BT, model.language) if sparse else nullcontext():
         output = model.run(
             embedded_BTE,
             attention_mask=_mask(model.language, batch.mask_B1TT, embedded_BTE),
@@ -55,7 +56,7 @@ def loss_sum(
 def touching_projector(
     model: LlavaModel, embedded_BTE: torch.Tensor, features_NPV: torch.Tensor | None
 ) -> torch.Tensor:
-    """Words alone leave the projector without a gradient, and a process that waits for it hangs: run it on nothing."""
+    """Give the projector a gradient of 0 in a batch without pictures: DDP waits for a gradient of every parameter."""
     if model.projector is None or features_NPV is not None or not torch.is_grad_enabled():
         return embedded_BTE
     weight = next(model.projector.parameters())
@@ -65,38 +66,33 @@ def touching_projector(
 
 
 @contextmanager
-def _only(language: nn.Module, keep_BT: torch.Tensor) -> Iterator[None]:
-    """Let the output layer see only these positions: (B, T, E) becomes (1, K, E) on its way in.
+def _logits_only_at(keep_BT: torch.Tensor, language: nn.Module) -> Iterator[None]:
+    """Give the output layer only these positions: its input (B, T, E) becomes (1, K, E).
 
-    A hook, because transformers' `logits_to_keep` can only name the same positions in every row.
+    A hook does it, because transformers' `logits_to_keep` can only name the same positions in every row.
     """
-    kept_BT = keep_BT if keep_BT.any() else _first(keep_BT)
+    kept_BT = keep_BT if keep_BT.any() else _first_position(keep_BT)
 
     def select(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden_BTE, *rest = arguments
         return (hidden_BTE[kept_BT].unsqueeze(0), *rest)
 
-    head: nn.Module = language.get_output_embeddings()  # type: ignore[operator]  # transformers'
-    handle = head.register_forward_pre_hook(select)
+    handle = output_layer(language).register_forward_pre_hook(select)
     try:
         yield
     finally:
         handle.remove()
 
 
-def _first(keep_BT: torch.Tensor) -> torch.Tensor:
+def _first_position(keep_BT: torch.Tensor) -> torch.Tensor:
+    """The output layer needs at least one position, also where nothing is learned."""
     one_BT = torch.zeros_like(keep_BT)
     one_BT[0, 0] = True
     return one_BT
 
 
-@contextmanager
-def _everywhere() -> Iterator[None]:
-    yield
-
-
 def _mask(language: nn.Module, mask_B1TT: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
-    """Eager attention adds its mask, the fused one takes truth values."""
+    """The mask in the form that the attention takes: eager attention adds numbers, the fused one takes booleans."""
     if mask_B1TT is None:
         return None
     mask_B1TT = mask_B1TT.to(like.device)

@@ -1,8 +1,7 @@
 """LLaVA: vision tower → projector → any causal language model.
 
-The text arrives with `<image>` already repeated once per position (see `tokenize`); here the features take
-those positions. Rows are flattened in order, so the pictures of a batch are given in reading order: all of
-sample 0, then all of sample 1.
+The token ids already hold the image token once for each position of a picture (see `tokenize`); `embed` puts the
+projected features there. Pictures are given in reading order: all of row 0, then all of row 1.
 
 Legend: B batch, T tokens, E width of the language model, N pictures, P positions per picture, V width of a
 vision feature, C H W colour channels and pixels, K kept positions, L vocabulary.
@@ -10,7 +9,7 @@ vision feature, C H W colour channels and pixels, K kept positions, L vocabulary
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -21,16 +20,42 @@ from llava_model.projector import Projector
 from llava_model.towers import VisionTower
 
 
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Pictures that the vision tower has still to look at, prepared for it (see `images`)."""
+
+    pixels_NCHW: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFeatures:
+    """Pictures that the vision tower has already looked at (see `data.features`)."""
+
+    features_NPV: torch.Tensor
+
+
+Pictures = Pixels | CachedFeatures
+
+
+def move_pictures(pictures: Pictures | None, device: torch.device) -> Pictures | None:
+    """The same pictures on a device."""
+    if pictures is None:
+        return None
+    if isinstance(pictures, Pixels):
+        return Pixels(pictures.pixels_NCHW.to(device))
+    return CachedFeatures(pictures.features_NPV.to(device))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LlavaOutput:
-    """What one pass gives."""
+    """The result of one forward pass."""
 
     logits_BKL: torch.Tensor
     cache: Any  # transformers' Cache, or None
 
 
 class LlavaModel(nn.Module):
-    """Composes the three parts; without tower and projector it is the language model alone."""
+    """Vision tower, projector and language model; without the first two it reads words only."""
 
     def __init__(
         self,
@@ -57,32 +82,34 @@ class LlavaModel(nn.Module):
     @property
     def text_width(self) -> int:
         """Width of the language model's embeddings."""
-        return int(self._embeddings().weight.shape[1])
+        return int(input_embeddings(self.language).weight.shape[1])
 
     @property
     def tokens_per_image(self) -> int:
         """Positions that one picture takes; 0 without a tower."""
         return self.tower.tokens_per_image if self.tower else 0
 
-    def _embeddings(self) -> nn.Embedding:
-        embeddings: nn.Embedding = self.language.get_input_embeddings()  # type: ignore[operator]  # transformers'
-        return embeddings
+    def features_of(self, pictures: Pictures | None) -> torch.Tensor | None:
+        """→ features_NPV: read from the pictures, or computed from them; None for a batch of words alone."""
+        if isinstance(pictures, Pixels):
+            return self.image_features(pictures.pixels_NCHW)
+        return pictures.features_NPV if pictures else None
 
     def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
-        """→ features_NPV of the frozen tower, what may be cached on disk."""
+        """→ features_NPV of the frozen tower. Raises ImagesNotSupportedError for a model without one."""
         if self.tower is None:
             raise ImagesNotSupportedError(type(self.language).__name__, len(pixels_NCHW))
         features_NPV: torch.Tensor = self.tower(pixels_NCHW)
         return features_NPV
 
     def embed(self, token_ids_BT: torch.Tensor, features_NPV: torch.Tensor | None = None) -> torch.Tensor:
-        """→ embedded_BTE, with the projected features in the image positions.
+        """→ embedded_BTE: the tokens' embeddings, with the projected features at the image tokens.
 
         Raises ImageCountMismatchError if the positions are not exactly N × P.
         """
         is_image_BT = token_ids_BT == self.image_token_id
-        # The image token may lie behind the embedding table; its own vector is never used.
-        embedded_BTE: torch.Tensor = self._embeddings()(token_ids_BT.masked_fill(is_image_BT, 0))
+        # The image token's id may be larger than the embedding table, so another id is looked up in its place.
+        embedded_BTE: torch.Tensor = input_embeddings(self.language)(token_ids_BT.masked_fill(is_image_BT, 0))
         images = 0 if features_NPV is None else len(features_NPV)
         per_image = self.tokens_per_image if features_NPV is None else features_NPV.shape[1]
         if int(is_image_BT.sum()) != images * per_image:
@@ -107,12 +134,11 @@ class LlavaModel(nn.Module):
         logits_to_keep: int | torch.Tensor = 0,
         **language_options: Any,
     ) -> LlavaOutput:
-        """Pictures as pixels, or as features of the tower from a cache; neither for text alone.
+        """Give pictures as pixels or as features of the tower, or neither for text alone.
 
-        `attention_mask` is (B, T) with 0 at padding on either side, or whatever the language model takes
-        (packed samples: (B, 1, T, T) with `position_ids_BT`, without a cache). Positions count from the
-        first real token unless given. `logits_to_keep`: 0 all, k the last k, or indices of positions.
-        Nothing is remembered between calls without a `cache`.
+        `attention_mask` is (B, T) with 0 at padding on either side, or any mask that the language model takes
+        (packed samples: (B, 1, T, T) with `position_ids_BT`, without a cache). Without `position_ids_BT`, positions
+        count from the first real token. `logits_to_keep`: 0 keeps all, k the last k, a tensor those positions.
         """
         if pixels_NCHW is not None and features_NPV is not None:
             raise ValueError("give pixels or features, not both")
@@ -140,7 +166,7 @@ class LlavaModel(nn.Module):
         logits_to_keep: int | torch.Tensor = 0,
         **language_options: Any,
     ) -> LlavaOutput:
-        """The language model alone, on what `embed` made; with a cache it continues behind what that holds."""
+        """Run the language model on embeddings that `embed` made; with a cache it continues the text in the cache."""
         output = self.language(
             inputs_embeds=embedded_BTE,
             attention_mask=attention_mask,
@@ -153,7 +179,7 @@ class LlavaModel(nn.Module):
         return LlavaOutput(logits_BKL=output.logits, cache=cache)
 
     def load_projector(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Put trained weights into the projector. Raises CheckpointMismatchError if they have another shape."""
+        """Load trained weights into the projector. Raises CheckpointMismatchError if their shapes differ."""
         if self.projector is None:
             raise CheckpointMismatchError("projector", found="weights", wanted="no projector: there is no vision tower")
         try:
@@ -164,6 +190,21 @@ class LlavaModel(nn.Module):
             raise CheckpointMismatchError("projector", found=found, wanted=wanted) from error
 
 
+def input_embeddings(language: nn.Module) -> nn.Embedding:
+    """The embedding table of any of transformers' language models, whose own method has no type."""
+    return cast(nn.Embedding, cast(Any, language).get_input_embeddings())
+
+
+def output_layer(language: nn.Module) -> nn.Linear:
+    """The layer that makes logits, of any of transformers' language models."""
+    return cast(nn.Linear, cast(Any, language).get_output_embeddings())
+
+
+def set_attention(language: nn.Module, implementation: Literal["eager", "sdpa"]) -> None:
+    """Choose how any of transformers' language models computes attention."""
+    cast(Any, language).set_attn_implementation(implementation)
+
+
 def positions_of(attention_mask_BT: torch.Tensor) -> torch.Tensor:
-    """position_ids_BT that count real tokens from 0 whichever side the padding is on."""
+    """→ position_ids_BT that count real tokens from 0, whichever side the padding is on."""
     return (attention_mask_BT.long().cumsum(-1) - 1).clamp(min=0)

@@ -1,6 +1,6 @@
-"""`report.html`: one self-contained page about a run, its curves and what it answered before and after.
+"""`report.html`: one self-contained page about a run, with its curves and its answers before and after.
 
-Everything that came from a file is escaped; the page fetches nothing.
+All text from files is escaped, and the page loads nothing from elsewhere.
 """
 
 import base64
@@ -38,7 +38,7 @@ text { fill: currentColor; font-size: 11px }
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldOutAnswer:
-    """One held-out sample and what the model answered to its last question."""
+    """The model's answer to the last question of a held-out sample."""
 
     id: str
     images: tuple[str, ...]
@@ -47,7 +47,7 @@ class HeldOutAnswer:
     answer: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain JSON values."""
         return asdict(self)
 
 
@@ -55,17 +55,18 @@ class HeldOutAnswer:
 def answer_samples(
     model: LlavaModel, encoder: PromptEncoder, samples: Sequence[Sample], *, max_new_tokens: int = 48
 ) -> list[HeldOutAnswer]:
-    """Greedy answers to the last question of each sample; the model is left as it was found."""
+    """Greedy answers to the last question of each sample. The model's training mode is as before afterwards."""
     training = model.training
     model.eval()
     try:
-        with torch.compiler.set_stance("force_eager"):  # layers compiled for training would be compiled again and again
-            return [_shown(model, encoder, sample, max_new_tokens) for sample in samples]
+        # layers compiled for training would be compiled again for every new length
+        with torch.compiler.set_stance("force_eager"):
+            return [_answer(model, encoder, sample, max_new_tokens) for sample in samples]
     finally:
         model.train(training)
 
 
-def _shown(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_tokens: int) -> HeldOutAnswer:
+def _answer(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_tokens: int) -> HeldOutAnswer:
     from llava_model.serving.generate import Memory, Prompt, Sampling, reply_ids
 
     asked, wanted = sample.messages[:-1], sample.messages[-1]
@@ -109,7 +110,7 @@ def write_report(
     before: Sequence[HeldOutAnswer],
     after: Sequence[HeldOutAnswer],
 ) -> Path:
-    """Write the page beside the checkpoints."""
+    """Write the page beside the checkpoints → its path."""
     lines = read_lines(out / METRICS_FILE)
     curves = "".join(
         f"<h2>{title}</h2>{_curve([(line['step'], line[name]) for line in lines])}"
@@ -133,7 +134,7 @@ def write_report(
     rows = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
     page = (
         f"<!doctype html><meta charset=utf-8><title>Run: {html.escape(manifest.stage)}</title><style>{_STYLE}</style>"
-        f"<h1>Stage {html.escape(manifest.stage)}</h1><table>{rows}</table>{curves}{_answers(before, after)}"
+        f"<h1>Stage {html.escape(manifest.stage)}</h1><table>{rows}</table>{curves}{_answer_table(before, after)}"
     )
     path = out / REPORT_FILE
     path.write_text(page, encoding="utf-8")
@@ -141,7 +142,7 @@ def write_report(
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """A line as SVG, thinned to what the eye can see."""
+    """The points as a curve in SVG, thinned to at most 1,600."""
     if len(points) < 2:
         return "<p>Too few steps for a curve.</p>"
     points = points[:: max(1, len(points) // 800)]
@@ -158,7 +159,7 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
     )
 
 
-def _answers(
+def _answer_table(
     before: Sequence[HeldOutAnswer],
     after: Sequence[HeldOutAnswer],
 ) -> str:

@@ -1,17 +1,17 @@
-"""A stage from files to a checkpoint: opens data and weights, fills the feature cache, trains, writes the report.
+"""Run a stage from files to a checkpoint: open data and weights, fill the feature cache, train, write the report.
 
 base (kit) + start (checkpoint of the stage before) + files of samples ─► out/checkpoint-NNNNNN, metrics, report
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from llava_model.batches import BatchLoader, Pictures, no_pictures
+from llava_model.batches import BatchLoader, LoadPictures, no_pictures
 from llava_model.checkpoint import (
     ADAPTER,
     LANGUAGE,
@@ -23,16 +23,18 @@ from llava_model.checkpoint import (
 )
 from llava_model.config import LlavaConfig
 from llava_model.data.encoding import SampleEncoder
+from llava_model.data.feature_format import FeatureType
 from llava_model.data.features import FeatureCache, FillProgress
 from llava_model.data.mixture import Mixture
 from llava_model.data.packing import Layout
 from llava_model.data.sample_file import SampleFile
 from llava_model.data.schema import Sample
 from llava_model.errors import CheckpointMismatchError, TrainingDataError
+from llava_model.fingerprints import base_of
 from llava_model.images import open_picture
 from llava_model.kits.trained import is_shipped, shipped_config
 from llava_model.manifest import Manifest, git_hash, latest, read_manifest
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, Pictures, Pixels, input_embeddings, set_attention
 from llava_model.projector import Projector
 from llava_model.report import HeldOutAnswer, answer_samples, write_report
 from llava_model.stages import Stage
@@ -43,7 +45,7 @@ from llava_model.trainable import describe, set_trainable
 from llava_model.warm_start import fit_projector
 from llava_model.watching import OnStep
 
-_SHOWN = "shown-before.json"
+_ANSWERS_BEFORE = "shown-before.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,40 +55,40 @@ class DataFile:
     path: Path
     weight: float = 1.0
     image_root: Path | None = None
-    """Where its pictures lie; by default beside the file."""
+    """The folder of its pictures; by default the file's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageRun:
-    """Everything a stage's run is made of."""
+    """A stage, its data, the weights it starts from, and how it is run."""
 
     stage: Stage
     data: tuple[DataFile, ...]
     language: Path
-    """The base's language model, as transformers saves it."""
+    """The folder of the base's language model, as transformers saves it."""
     vision: Path | None = None
-    """The base's vision tower; None trains on words alone."""
+    """The folder of the base's vision tower; None trains on words alone."""
     start: Path | None = None
-    """A checkpoint of an earlier stage, a run's folder (its latest), or weights that ship with a kit
-    (`kits.trained`): projector and adapter are gone on from."""
+    """Where projector and adapter come from: a checkpoint of an earlier stage, a run's folder (its latest checkpoint
+    is taken), or weights that ship with a kit (`kits.trained`). None begins with a new projector."""
     config: LlavaConfig = field(default_factory=LlavaConfig)
-    """Of a new projector; a checkpoint to start from brings its own."""
+    """For a new projector. A checkpoint to start from brings its own."""
     settings: RunSettings
     warm_start: bool = False
     """Fit a new projector to the captions in closed form before the first step (`warm_start`)."""
     template: str = "auto"
     layout: Layout | None = None
-    """None: packed on a GPU, padded on a CPU, where packing loses (docs/LOG.md)."""
+    """None: packed on a GPU, padded on a CPU, where packing is slower (docs/LOG.md)."""
     pass_tokens: int | None = None
-    """Tokens that go through at once; None: 1024 on a CPU, 8192 on a GPU."""
+    """Tokens in one pass; None: 1024 on a CPU, 8192 on a GPU."""
     feature_cache: Path | None = None
-    """Where the frozen tower's features lie; None runs the tower in every pass."""
+    """The folder of the frozen tower's features; None runs the tower in every pass."""
     feature_dtype: str = "float32"
     """float32, bfloat16 or int8 in the cache."""
     shown: Path | None = None
-    """Held-out samples whose answers the report shows, before and after."""
+    """A file of held-out samples. The report shows the answers to some of them, before and after."""
     skip_bad: bool = False
-    """Leave out samples that cannot be used instead of stopping; they are counted and named."""
+    """Leave out samples that cannot be used, counted and named, instead of stopping."""
 
 
 def run_stage(
@@ -98,9 +100,9 @@ def run_stage(
     announce: Callable[[str], None] = lambda words: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainReport:
-    """Run the stage, or go on with it where `settings.out` holds checkpoints of the same run.
+    """Run the stage, or resume it if `settings.out` holds checkpoints of the same run.
 
-    `announce` gets lines for a person: what learns, how much data, where it goes on. Raises this package's errors.
+    `announce` gets lines for a person: what learns, and from how much data. Raises this package's errors.
     """
     device = _device(accelerator)
     mixture = Mixture([(SampleFile.open(f.path, image_root=f.image_root), f.weight) for f in run.data])
@@ -109,48 +111,53 @@ def run_stage(
     tokenizer = load_tokenizer(run.language)
     model, adapter = _compose(run, image_token_id(tokenizer), device)
     encoder = PromptEncoder(tokenizer, run.template, tokens_per_image=model.tokens_per_image)
-    shown = _first(run.shown)
-    before = _before(run, model, encoder, shown, adapter)
+    held_out = _held_out_samples(run.shown)
+    before = _answers_before(run, model, encoder, held_out)
     set_trainable(model, run.stage, adapter=adapter, seed=run.settings.seed)
-    pictures = _pictures(run, model.tower, mixture, on_fill)
+    load_pictures = _picture_source(run, model.tower, mixture, on_fill)
     if run.warm_start and run.start is None:
-        explained = fit_projector(model, tokenizer, _samples(mixture), _features(model, pictures))
+        explained = _fit_projector(model, tokenizer, mixture, load_pictures)
         announce(f"projector fitted to captions: {explained:.0%} of the variance of their words explained")
     announce(f"stage {run.stage.name}: {describe(model)}")
     announce(f"{mixture.length():,} samples an epoch from {len(run.data)} files, {run.stage.epochs:g} epochs")
-    feed = BatchLoader(
-        mixture,
-        SampleEncoder(
-            encoder,
-            max_tokens=run.stage.max_tokens,
-            caption_prompt=run.stage.caption_prompt,
-            seed=run.settings.seed,
-        ),
-        run.stage,
-        layout=run.layout or ("padded" if device.type == "cpu" else "packed"),
-        pass_tokens=run.pass_tokens or (1024 if device.type == "cpu" else 8192),
-        pad_id=_pad_id(tokenizer),
-        seed=run.settings.seed,
-        process=accelerator.process_index if accelerator else 0,
-        processes=accelerator.num_processes if accelerator else 1,
-        pictures=pictures,
-        skip_bad=run.skip_bad,
-    )
     report = train(
         model,
-        feed,
+        _batch_loader(run, mixture, encoder, load_pictures, device, accelerator),
         run.stage,
         run.settings,
         manifest,
-        samples_per_epoch=mixture.length(),
         accelerator=accelerator,
         on_step=on_step,
         should_stop=should_stop,
     )
     if accelerator is None or accelerator.is_main_process:
-        after = answer_samples(model, encoder, shown) if shown and report.finished else []
+        after = answer_samples(model, encoder, held_out) if held_out and report.finished else []
         write_report(run.settings.out, manifest, report, before=before, after=after)
     return report
+
+
+def _batch_loader(
+    run: StageRun,
+    mixture: Mixture,
+    encoder: PromptEncoder,
+    load_pictures: LoadPictures,
+    device: torch.device,
+    accelerator: Any,
+) -> BatchLoader:
+    stage, seed, on_cpu = run.stage, run.settings.seed, device.type == "cpu"
+    return BatchLoader(
+        mixture,
+        SampleEncoder(encoder, max_tokens=stage.max_tokens, caption_prompt=stage.caption_prompt, seed=seed),
+        samples_per_step=stage.batch,
+        layout=run.layout or ("padded" if on_cpu else "packed"),
+        pass_tokens=run.pass_tokens or (1024 if on_cpu else 8192),
+        pad_id=_pad_id(encoder.tokenizer),
+        seed=seed,
+        process=accelerator.process_index if accelerator else 0,
+        processes=accelerator.num_processes if accelerator else 1,
+        load_pictures=load_pictures,
+        skip_bad=run.skip_bad,
+    )
 
 
 def _device(accelerator: Any) -> torch.device:
@@ -161,9 +168,12 @@ def _device(accelerator: Any) -> torch.device:
 
 
 def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[LlavaModel, Path | None]:
-    """The model with what the stage before has learned, and the adapter to learn on with, where it is to be."""
+    """→ the model with what the stage before learned, and the adapter to continue with, if the stage has LoRA.
+
+    An adapter of another shape than the stage's is merged into the language model.
+    """
     dtype = torch.bfloat16 if run.settings.autocast else torch.float32
-    start = _checkpoint(run.start) if run.start else None
+    start = _checkpoint_in(run.start) if run.start else None
     language_folder = _language_folder(run)
     adapter = start / ADAPTER if start and (start / ADAPTER).is_dir() else None
     if run.stage.lora and run.stage.lora.quantize == "nf4":
@@ -172,9 +182,9 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
         language = load_language(language_folder, dtype=dtype)
     if device.type == "cpu":
         # fused attention's backward is slow on CPUs: 22 % of a step with 28 tokens a row, 4 % this way
-        language.set_attn_implementation("eager")  # type: ignore[operator]  # transformers'
+        set_attention(language, "eager")
     if adapter and not (run.stage.lora and _same_shape(adapter, run.stage)):
-        _check_it_would_be_kept(adapter, run.stage)
+        _refuse_to_lose(adapter, run.stage)
         language, adapter = merge_adapter(language, adapter), None
     torch.manual_seed(run.settings.seed)
     if run.vision is None:
@@ -183,36 +193,36 @@ def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[Lla
     if start and (start / PROJECTOR_FILE).is_file():
         projector, config = load_projector(start / PROJECTOR_FILE)
     tower = load_tower(run.vision, config)
-    width = language.get_input_embeddings().weight.shape[1]  # type: ignore[operator]  # transformers'
-    projector = projector or Projector(config.projector, vision_width=tower.width, text_width=int(width))
+    text_width = int(input_embeddings(language).weight.shape[1])
+    projector = projector or Projector(config.projector, vision_width=tower.width, text_width=text_width)
     model = LlavaModel(
         language=language, image_token_id=image_token, tower=tower, projector=projector.float(), config=config
     )
     return model.to(device), adapter
 
 
-def _checkpoint(folder: Path) -> Path:
-    """The folder itself, or the latest checkpoint of a run. Raises IncompleteCheckpointError."""
-    chosen = latest(folder) or folder
-    if not is_shipped(chosen):
-        read_manifest(chosen)
-    return chosen
+def _checkpoint_in(folder: Path) -> Path:
+    """The latest checkpoint of a run, or the folder itself. Raises IncompleteCheckpointError if that is none."""
+    checkpoint = latest(folder) or folder
+    if not is_shipped(checkpoint):
+        read_manifest(checkpoint)
+    return checkpoint
 
 
-def _config_of(folder: Path) -> Any:
-    """How the start was trained itself."""
-    chosen = _checkpoint(folder)
-    return shipped_config(chosen) if is_shipped(chosen) else read_manifest(chosen, verify=False).config
+def _config_of(start: Path) -> Any:
+    """The training configuration of the checkpoint to start from."""
+    checkpoint = _checkpoint_in(start)
+    return shipped_config(checkpoint) if is_shipped(checkpoint) else read_manifest(checkpoint, verify=False).config
 
 
 def _language_folder(run: StageRun) -> Path:
-    """The language model that is trained on: the start's own, where it was trained whole."""
-    own = _checkpoint(run.start) / LANGUAGE if run.start else None
+    """The language model to train: the start's own if it was trained whole, else the base's."""
+    own = _checkpoint_in(run.start) / LANGUAGE if run.start else None
     return own if own and own.is_dir() else run.language
 
 
-def _check_it_would_be_kept(adapter: Path, stage: Stage) -> None:
-    """A checkpoint holds what its stage learns: an adapter merged into anything else would be lost with the run."""
+def _refuse_to_lose(adapter: Path, stage: Stage) -> None:
+    """Raise CheckpointMismatchError if the adapter is merged and the stage then does not save the language model."""
     if "language" in stage.trains and stage.lora is None:
         return
     wanted = f"LoRA of its rank and alpha, stage '{stage.name}' has {stage.lora or 'none'}"
@@ -229,8 +239,6 @@ def _same_shape(adapter: Path, stage: Stage) -> bool:
 
 
 def _manifest(run: StageRun, mixture: Mixture) -> Manifest:
-    from llava_model.fingerprints import base_of
-
     config = {
         "stage": run.stage.to_json(),
         "data": [{"file": f.path.name, "weight": f.weight} for f in run.data],
@@ -253,32 +261,34 @@ def _manifest(run: StageRun, mixture: Mixture) -> Manifest:
 
 
 def _check_same_run(out: Path, manifest: Manifest) -> None:
-    """A folder with checkpoints of another run is not gone on with by mistake."""
-    found = latest(out)
-    if found is None:
+    """Raise CheckpointMismatchError if the folder holds checkpoints of a run with other settings."""
+    checkpoint = latest(out)
+    if checkpoint is None:
         return
-    before = read_manifest(found, verify=False)
+    saved = read_manifest(checkpoint, verify=False)
     for name in ("config", "data_fingerprint", "seed", "base"):
-        was, now = getattr(before, name), getattr(manifest, name)
+        was, now = getattr(saved, name), getattr(manifest, name)
         if json.loads(json.dumps(was)) != json.loads(json.dumps(now)):
             error = CheckpointMismatchError(f"run '{out}' ({name})", found=was, wanted=now)
             error.add_note("Give this run a folder of its own with --out, or the settings of the one that is there.")
             raise error
 
 
-def _pictures(
+def _picture_source(
     run: StageRun, tower: VisionTower | None, mixture: Mixture, on_fill: Callable[[FillProgress], None]
-) -> Pictures:
+) -> LoadPictures:
+    """How batches get their pictures: not at all, as pixels, or as features from a cache that is filled here."""
     if tower is None:
         return no_pictures
     if run.feature_cache is None:
         preprocess = tower.preprocess
 
-        def pixels(images: Sequence[Path]) -> torch.Tensor:
-            return preprocess.pixels([open_picture(image) for image in images])
+        def load_pixels(images: Sequence[Path]) -> Pictures:
+            return Pixels(preprocess.pixels([open_picture(image) for image in images]))
 
-        return pixels
-    cache = FeatureCache(run.feature_cache, tower, dtype=run.feature_dtype)  # type: ignore[arg-type]  # it checks
+        return load_pixels
+    dtype = cast(FeatureType, run.feature_dtype)  # FeatureCache refuses any other
+    cache = FeatureCache(run.feature_cache, tower, dtype=dtype)
     report = cache.fill(_all_images(mixture), on_progress=on_fill)
     if report.failed and not run.skip_bad:
         first = report.failed[0]
@@ -287,22 +297,17 @@ def _pictures(
         )
         problem.add_note("Look at the set with: llavero model validate. Or leave such samples out: --skip-bad")
         raise problem
-    return cache.features
+    return cache.load
 
 
-def _features(model: LlavaModel, pictures: Pictures) -> Pictures:
-    """Features whether they come from a cache or the tower has to make them."""
+def _fit_projector(model: LlavaModel, tokenizer: Any, mixture: Mixture, load_pictures: LoadPictures) -> float:
+    """`warm_start.fit_projector` on all samples, with pixels or cached features."""
 
-    def made(images: Sequence[Path]) -> torch.Tensor:
-        found = pictures(images)
-        return model.image_features(found) if found.dim() == 4 else found
+    def features_of(images: Sequence[Path]) -> torch.Tensor:
+        return cast(torch.Tensor, model.features_of(load_pictures(images)))
 
-    return made
-
-
-def _samples(mixture: Mixture) -> Iterator[Sample]:
-    for file in mixture.files:
-        yield from file
+    samples = (sample for file in mixture.files for sample in file)
+    return fit_projector(model, tokenizer, samples, features_of)
 
 
 def _all_images(mixture: Mixture) -> list[Path]:
@@ -313,7 +318,8 @@ def _all_images(mixture: Mixture) -> list[Path]:
     return list(seen)
 
 
-def _first(path: Path | None, most: int = 12) -> list[Any]:
+def _held_out_samples(path: Path | None, most: int = 12) -> list[Sample]:
+    """At most so many samples, spread over the whole file."""
     if path is None:
         return []
     file = SampleFile.open(path)
@@ -321,26 +327,20 @@ def _first(path: Path | None, most: int = 12) -> list[Any]:
     return [file[position] for position in range(0, len(file), every)][:most]
 
 
-def _before(
-    run: StageRun, model: LlavaModel, encoder: PromptEncoder, shown: Sequence[Any], adapter: Path | None
+def _answers_before(
+    run: StageRun, model: LlavaModel, encoder: PromptEncoder, samples: Sequence[Sample]
 ) -> list[HeldOutAnswer]:
-    """Answers of the model as it was; kept beside the checkpoints, for a run that goes on."""
-    kept = run.settings.out / _SHOWN
-    if not shown:
+    """The model's answers before the stage. They are kept in a file, from which a resumed run reads them."""
+    file = run.settings.out / _ANSWERS_BEFORE
+    if not samples:
         return []
-    if kept.is_file():
-        return [HeldOutAnswer(**values) for values in json.loads(kept.read_text(encoding="utf-8"))]
-    answers = answer_samples(model, encoder, shown)
+    if file.is_file():
+        return [HeldOutAnswer(**values) for values in json.loads(file.read_text(encoding="utf-8"))]
+    answers = answer_samples(model, encoder, samples)
     run.settings.out.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps([each.to_json() for each in answers], ensure_ascii=False), encoding="utf-8")
+    file.write_text(json.dumps([each.to_json() for each in answers], ensure_ascii=False), encoding="utf-8")
     return answers
 
 
 def _pad_id(tokenizer: Any) -> int:
     return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0)
-
-
-def with_epochs(stage: Stage, *, epochs: float | None, batch: int | None, rate: float | None) -> Stage:
-    """The preset's stage with a user's own numbers."""
-    changes: dict[str, Any] = {"epochs": epochs, "batch": batch, "learning_rate": rate}
-    return replace(stage, **{name: value for name, value in changes.items() if value is not None})

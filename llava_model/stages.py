@@ -1,4 +1,4 @@
-"""LLaVA's training stages as values: what learns, from what, how fast, and where the numbers come from.
+"""LLaVA's training stages as values: what learns, from which data, how fast, and where the numbers come from.
 
     ALIGN     pictures and captions; only the projector learns (feature alignment)
     INSTRUCT  conversations about pictures; projector and language model learn, the tower never does
@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+from llava_model.data.encoding import CaptionPrompt
+
 StageName = Literal["align", "instruct", "task", "ground"]
-CaptionPrompt = Literal["drawn", "plain"]
 Part = Literal["projector", "language"]
 
 
@@ -38,19 +39,19 @@ class Lora:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One stage. What is not named in `trains` is frozen: bitwise the same afterwards."""
+    """One stage. What `trains` does not name is frozen: bitwise the same afterwards."""
 
     name: StageName
     trains: tuple[Part, ...]
     """Parts that learn. The vision tower never does."""
     learning_rate: float
-    """Peak, for everything that has no rate of its own."""
+    """Peak, for every part without a rate of its own."""
     projector_rate: float | None = None
-    """Peak for the projector; None: as `learning_rate`."""
+    """Peak for the projector; None takes `learning_rate`."""
     batch: int
     """Samples an optimiser step, over all processes and accumulation."""
     epochs: float
-    """How often the mixture is gone through."""
+    """Passes over the mixture."""
     warm_up: float = 0.03
     """Share of the steps in which the rate rises from 0."""
     floor: float = 0.0
@@ -58,9 +59,9 @@ class Stage:
     weight_decay: float = 0.0
     """AdamW's, on matrices."""
     max_gradient: float = 1.0
-    """Gradients are scaled down to this norm; 0 leaves them (what is published uses 1, transformers' default)."""
+    """Gradients are scaled down to this norm; 0 leaves them. The published stages use 1, transformers' default."""
     max_tokens: int = 2048
-    """Longer samples are cut at the end; one that would lose a picture or all of its answers is refused."""
+    """Longer samples are cut at the end. A sample that would lose a picture or all of its answers is refused."""
     caption_prompt: CaptionPrompt | None = None
     """How captions are asked for. `drawn`: a brief-description instruction drawn for each sample (the paper).
     `plain`: picture, then caption, nothing else (the released code). None: samples bring their own questions."""
@@ -82,7 +83,7 @@ class Stage:
                 raise ValueError(f"{field} must be at least 0 and below 1, is {share}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for a manifest."""
+        """Plain JSON values, for a manifest."""
         return asdict(self)
 
     @classmethod
@@ -181,8 +182,11 @@ PRESETS: Mapping[str, tuple[Stage, ...]] = {
 }
 
 
-def stage_of(preset: str, name: StageName) -> Stage:
-    """The stage of a preset. Raises ValueError with what there is."""
+def stage_of(preset: str, name: str) -> Stage:
+    """The stage of a preset. Presets of others, which have no stage `ground`, get `GROUND`.
+
+    Raises ValueError naming the presets, or the stages, that exist.
+    """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset '{preset}'; known: {', '.join(PRESETS)}")
     for stage in PRESETS[preset]:
@@ -191,3 +195,9 @@ def stage_of(preset: str, name: StageName) -> Stage:
     if preset.startswith("pocket") or name != "ground":
         raise ValueError(f"preset '{preset}' has no stage '{name}', but {', '.join(s.name for s in PRESETS[preset])}")
     return GROUND
+
+
+def with_overrides(stage: Stage, *, epochs: float | None, batch: int | None, learning_rate: float | None) -> Stage:
+    """The stage with a user's own numbers; None keeps the stage's."""
+    numbers: dict[str, Any] = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate}
+    return replace(stage, **{name: value for name, value in numbers.items() if value is not None})

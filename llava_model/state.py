@@ -1,7 +1,7 @@
-"""What a run needs to go on as if nothing had happened: learned weights, optimiser, random numbers, the next step.
+"""What a run needs to resume exactly: learned weights, optimiser state, random number generators, the next step.
 
-Written in one piece by the first process, whatever shares the weights lie in (one process, DDP or FSDP2), and read
-back with `weights_only=True`. Batches are a pure function of the step, so no sampler or packer has a state.
+The first process writes it as one file, however the weights are sharded (one process, DDP or FSDP2). It is read with
+`weights_only=True`. Batches are a pure function of the step, so the data loader has no state to save.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ STATE_FILE = "state/trainer.pt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Full tensors on the CPU; the same on every process, used by the first."""
+    """The state of a run, with full tensors on the CPU; the same on every process."""
 
     weights: Mapping[str, torch.Tensor]
-    """What learns, by its name in the module that was trained."""
+    """Of the parameters that learn, by their names in the trained module."""
     optimizer: Mapping[str, Any]
     random: list[torch.Tensor]
-    """Torch's generator of every process (CPU, then its GPU where there is one)."""
+    """The state of torch's generator in every process: CPU, then GPU if there is one."""
     step: int
     """Optimiser steps taken."""
 
 
 def take(module: nn.Module, optimizer: torch.optim.Optimizer, *, step: int) -> Snapshot:
-    """Collect it; every process must call this at the same step."""
+    """Collect the state. Every process must call this at the same step."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     return Snapshot(
         weights=cast("Mapping[str, torch.Tensor]", get_model_state_dict(module, options=options)),
@@ -49,7 +49,7 @@ def take(module: nn.Module, optimizer: torch.optim.Optimizer, *, step: int) -> S
 
 
 def write(folder: Path, snapshot: Snapshot) -> None:
-    """Below a checkpoint's folder, while it is being written."""
+    """Write the state into the folder of a checkpoint that is being written."""
     (folder / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
     torch.save(
         {
@@ -63,7 +63,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
 
 
 def restore(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, process: int) -> int:
-    """Put it all back; returns the optimiser steps that were taken. Every process calls this."""
+    """Load the state on every process. Returns the optimiser steps taken. Raises IncompleteCheckpointError."""
     if not (folder / STATE_FILE).is_file():
         raise IncompleteCheckpointError(folder, f"it has no '{STATE_FILE}': it can be used, but not gone on from")
     saved = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)

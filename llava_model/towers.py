@@ -1,4 +1,4 @@
-"""Vision towers: pixels in, a row of features per picture out. Always frozen, always in eval mode.
+"""Vision towers: pixels in, one feature per position of each picture out. Always frozen, always in eval mode.
 
 Legend: N pictures, C colour channels, H height, W width, P positions per picture, V width of a feature,
 G side of the grid of patches.
@@ -7,7 +7,7 @@ G side of the grid of patches.
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from llava_model.images import ImagePreprocess
 
 
 class VisionTower(nn.Module):
-    """A frozen network with what surrounds it: how pictures are prepared, how wide and how many features are."""
+    """A frozen network with the preparation of its pictures, and the number and width of its features."""
 
     def __init__(
         self, network: nn.Module, *, preprocess: ImagePreprocess, width: int, positions: int, pooled_grid: int | None
@@ -34,13 +34,13 @@ class VisionTower(nn.Module):
         self.tokens_per_image = pooled_grid**2 if pooled_grid else positions
 
     def train(self, mode: bool = True) -> "VisionTower":
-        """Stays in eval mode: its normalisation and dropout must never move."""
+        """Stay in eval mode: normalisation statistics must not change, and dropout must not happen."""
         super().train(False)
         return self
 
     @torch.no_grad()
     def forward(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
-        """→ features_NPV, without a gradient; this is what a feature cache stores."""
+        """→ features_NPV, pooled, without a gradient. A feature cache stores these."""
         parameter = next(self.network.parameters())
         features_NPV = self.features(pixels_NCHW.to(parameter.device, parameter.dtype))
         if self.pooled_grid is None:
@@ -91,15 +91,19 @@ class TimmTower(VisionTower):
     def __init__(self, network: nn.Module, *, preprocess: ImagePreprocess, pooled_grid: int | None) -> None:
         blank = torch.zeros(1, 3, preprocess.size, preprocess.size)
         with torch.no_grad():
-            shape: torch.Size = network.eval().forward_features(blank).shape  # type: ignore[operator]  # timm's
+            shape = _timm_grid(network.eval(), blank).shape
         super().__init__(
             network, preprocess=preprocess, width=shape[1], positions=shape[2] * shape[3], pooled_grid=pooled_grid
         )
 
     def features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         """→ features_NPV"""
-        grid_NVGG: torch.Tensor = self.network.forward_features(pixels_NCHW)  # type: ignore[operator]  # timm's
-        return grid_NVGG.flatten(2).transpose(1, 2)
+        return _timm_grid(self.network, pixels_NCHW).flatten(2).transpose(1, 2)
+
+
+def _timm_grid(network: nn.Module, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+    """→ grid_NVGG, from a method of timm's that has no type."""
+    return cast(torch.Tensor, cast(Any, network).forward_features(pixels_NCHW))
 
 
 def load_tower(folder: Path, config: LlavaConfig) -> VisionTower:

@@ -1,7 +1,7 @@
-"""What of a model learns in a stage, set in one place and said in one place.
+"""Which parameters of a model learn in a stage: set, listed and described here only.
 
-Frozen parts stay in the number format they were loaded in and get no gradients; what learns is held in float32,
-whatever the arithmetic of the passes.
+Frozen parts keep the number format they were loaded in and get no gradients. Parameters that learn are float32,
+whatever arithmetic the passes use.
 """
 
 import warnings
@@ -20,23 +20,24 @@ from llava_model.stages import Lora, Stage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainableParameters:
-    """Named parameters that learn, by part."""
+    """The parameters that learn, by part and name."""
 
     projector: Mapping[str, nn.Parameter]
     language: Mapping[str, nn.Parameter]
 
     def count(self) -> int:
-        """Numbers that are learned."""
+        """How many numbers learn."""
         return sum(each.numel() for each in (*self.projector.values(), *self.language.values()))
 
 
 def set_trainable(
     model: LlavaModel, stage: Stage, *, adapter: Path | None = None, seed: int = 0
 ) -> TrainableParameters:
-    """Freeze all, then free what the stage trains. An `adapter` of an earlier stage is learned on, not anew.
+    """Freeze the whole model, then unfreeze what the stage trains.
 
-    Raises CheckpointMismatchError where the stage trains a part that the model has not, or the adapter has another
-    shape than the stage's.
+    With the `adapter` of an earlier stage, training continues with it instead of a new one. Raises
+    CheckpointMismatchError if the stage trains a part that the model lacks, or the adapter has another shape than the
+    stage's.
     """
     model.requires_grad_(False)
     torch.manual_seed(seed)
@@ -55,12 +56,12 @@ def set_trainable(
 
 
 def trainable_parameters(model: LlavaModel) -> TrainableParameters:
-    """What `set_trainable` has freed."""
+    """The parameters that `set_trainable` left unfrozen."""
     projector = model.projector.named_parameters() if model.projector else ()
-    return TrainableParameters(projector=_free(projector), language=_free(model.language.named_parameters()))
+    return TrainableParameters(projector=_unfrozen(projector), language=_unfrozen(model.language.named_parameters()))
 
 
-def _free(parameters: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Parameter]:
+def _unfrozen(parameters: Iterable[tuple[str, nn.Parameter]]) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in parameters if parameter.requires_grad}
 
 
@@ -79,31 +80,31 @@ def _with_lora(language: nn.Module, lora: Lora, adapter: Path | None) -> nn.Modu
             )
             adapted: nn.Module = get_peft_model(language, config)
             return adapted
-        again: Any = PeftModel.from_pretrained(language, adapter, is_trainable=True, local_files_only=True)
-    found = again.peft_config["default"]
+        loaded: Any = PeftModel.from_pretrained(language, adapter, is_trainable=True, local_files_only=True)
+    found = loaded.peft_config["default"]
     if (found.r, found.lora_alpha) != (lora.rank, lora.alpha):
         raise CheckpointMismatchError(
             f"adapter '{adapter}'",
             found=f"rank {found.r}, alpha {found.lora_alpha}",
             wanted=f"rank {lora.rank}, alpha {lora.alpha} of the stage",
         )
-    continued: nn.Module = again
+    continued: nn.Module = loaded
     return continued
 
 
-def optimiser(found: TrainableParameters, stage: Stage, *, fused: bool) -> torch.optim.Optimizer:
-    """AdamW with a group for each part and kind; biases and norms have no weight decay.
+def optimiser(parameters: TrainableParameters, stage: Stage, *, fused: bool) -> torch.optim.Optimizer:
+    """AdamW with one group for the matrices of each part and one for its biases and norms, which do not decay.
 
-    Each group carries its `peak`, from which `schedule` makes the rate of every step.
+    The training loop sets the learning rate of a group to its `peak` times the schedule's share.
     """
     rates = {"projector": stage.projector_rate or stage.learning_rate, "language": stage.learning_rate}
     groups: list[dict[str, Any]] = []
-    for part, parameters in (("projector", found.projector), ("language", found.language)):
+    for part, named in (("projector", parameters.projector), ("language", parameters.language)):
         for matrices in (True, False):
-            chosen = [each for each in parameters.values() if (each.dim() > 1) == matrices]
-            if chosen:
+            group = [each for each in named.values() if (each.dim() > 1) == matrices]
+            if group:
                 decay = stage.weight_decay if matrices else 0.0
-                groups.append({"params": chosen, "weight_decay": decay, "peak": rates[part], "lr": 0.0})
+                groups.append({"params": group, "weight_decay": decay, "peak": rates[part], "lr": 0.0})
     if not groups:
         raise CheckpointMismatchError(f"stage '{stage.name}'", found="nothing that learns", wanted=stage.trains)
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=fused)

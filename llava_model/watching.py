@@ -1,4 +1,4 @@
-"""What one sees of a run: a line for each step in `metrics.jsonl`, progress for a terminal, TensorBoard if wanted."""
+"""The metrics of a run: measured after each step, written to `metrics.jsonl` and, if wanted, for TensorBoard."""
 
 import json
 import time
@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
+from llava_model.batches import StepBatches
 from llava_model.errors import LlavaError
 
 METRICS_FILE = "metrics.jsonl"
-_WINDOW = 20  # steps over which rates are averaged
+_WINDOW = 20  # steps over which speeds are averaged
 _PEAKS = {  # dense bfloat16 floating-point operations a second, from NVIDIA's data sheets
     "B200": 2.25e15,
     "H200": 989e12,
@@ -30,21 +31,21 @@ class StepMetrics:
     """One optimiser step."""
 
     step: int
-    """Steps taken, this one included."""
+    """Steps taken, including this one."""
     steps: int
-    """All steps of the stage."""
+    """Steps of the whole stage."""
     epoch: int
     loss: float
     """Cross-entropy per answer token, natural logarithm."""
     rate: float
     """Learning rate of the first group of parameters."""
     gradient: float
-    """Norm before it was clipped."""
+    """Norm of the gradient before clipping."""
     samples_per_second: float
     tokens_per_second: float
-    """Real tokens, padding not counted."""
+    """Without padding."""
     utilisation: float | None
-    """Model FLOPs utilisation, 0..1, where the GPU's peak is known; attention's own products not counted."""
+    """Model FLOPs utilisation, 0..1, if the GPU's peak is known; without attention's products between tokens."""
     seconds_left: float
     left_out: int
     """Samples skipped so far."""
@@ -54,7 +55,7 @@ OnStep = Callable[[StepMetrics], None]
 
 
 class Meter:
-    """Turns finished steps into metrics; rates over the last steps, the start excluded."""
+    """Makes metrics of finished steps. Speeds are averages over the last steps."""
 
     def __init__(self, *, steps: int, flops_per_token: float, flops_per_target: float, device: torch.device) -> None:
         self._steps, self._flops = steps, (flops_per_token, flops_per_target)
@@ -62,22 +63,11 @@ class Meter:
         self._recent: deque[tuple[float, int, int, int]] = deque(maxlen=_WINDOW + 1)
         self._recent.append((time.perf_counter(), 0, 0, 0))
 
-    def step(
-        self,
-        step: int,
-        *,
-        samples: int,
-        tokens: int,
-        targets: int,
-        epoch: int,
-        loss: float,
-        rate: float,
-        gradient: float,
-        left_out: int,
-    ) -> StepMetrics:
-        """After the optimiser's step number `step` (from 1). Counts are over all processes."""
+    def measure(self, batches: StepBatches, *, loss: float, rate: float, gradient: float, left_out: int) -> StepMetrics:
+        """Call it right after the optimiser's step on these batches."""
         now = time.perf_counter()
-        self._recent.append((now, samples, tokens, targets))
+        step = batches.step + 1
+        self._recent.append((now, batches.samples, batches.tokens, batches.targets))
         counted = list(self._recent)[1:]
         seconds = max(1e-9, now - self._recent[0][0])
         all_tokens, all_targets = sum(each[2] for each in counted), sum(each[3] for each in counted)
@@ -85,7 +75,7 @@ class Meter:
         return StepMetrics(
             step=step,
             steps=self._steps,
-            epoch=epoch,
+            epoch=batches.epoch,
             loss=loss,
             rate=rate,
             gradient=gradient,
@@ -98,7 +88,7 @@ class Meter:
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """Dense bfloat16 operations a second of all GPUs of the run together; None where that is not known."""
+    """Dense bfloat16 operations a second of all GPUs of the run together; None if unknown."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -107,7 +97,7 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 class MetricsLog:
-    """`metrics.jsonl`, continued by a resumed run: lines behind the step it goes on from are dropped first."""
+    """Writes `metrics.jsonl`. A resumed run first drops the lines of steps later than `after`, and then appends."""
 
     def __init__(self, folder: Path, *, after: int, tensorboard: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +108,7 @@ class MetricsLog:
         self._board = _tensorboard(folder) if tensorboard else None
 
     def write(self, metrics: StepMetrics) -> None:
-        """One line, on disk at once."""
+        """Append one line and flush it."""
         values = {name: round(v, 8) if isinstance(v, float) else v for name, v in asdict(metrics).items()}
         self._file.write(json.dumps(values) + "\n")
         self._file.flush()
@@ -138,7 +128,7 @@ class MetricsLog:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The steps of a run; a line that a kill has torn off is left out."""
+    """The steps in a run's `metrics.jsonl`, without a last line that a kill cut off."""
     lines: list[dict[str, Any]] = []
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -19,6 +19,7 @@ from typing import Any
 
 from llava_model.ablation.mixtures import HeldOutQuestion, Sorted, check_apart, cut_shares, questions_of, sort_samples
 from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, StageNumbers, Variant
+from llava_model.batches import steps_per_epoch
 from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_trained
 from llava_model.config import LlavaConfig
 from llava_model.data.features import FillProgress
@@ -29,9 +30,8 @@ from llava_model.evaluation.forced import Forced, forced
 from llava_model.evaluation.likeness import Likeness, likeness
 from llava_model.evaluation.score import Score
 from llava_model.manifest import latest, read_manifest
-from llava_model.schedule import steps_per_epoch
-from llava_model.stage_run import DataFile, StageRun, run_stage, with_epochs
-from llava_model.stages import Stage, StageName, stage_of
+from llava_model.stage_run import DataFile, StageRun, run_stage
+from llava_model.stages import Stage, StageName, stage_of, with_overrides
 from llava_model.train import RunSettings, TrainReport
 from llava_model.watching import StepMetrics
 
@@ -225,7 +225,7 @@ class _Ablation:
         samples = sum(len(SampleFile.open(path)) for path in paths)
         stage = self._stage("instruct", self.plan.tune)
         if self.plan.tune.steps is not None:  # a half step less: what is rounded up is then this number exactly
-            stage = replace(stage, epochs=(self.plan.tune.steps - 0.5) / steps_per_epoch(samples, stage))
+            stage = replace(stage, epochs=(self.plan.tune.steps - 0.5) / steps_per_epoch(samples, stage.batch))
         run = StageRun(
             stage=stage,
             data=tuple(DataFile(path=path, image_root=self.plan.data.images) for path in paths),
@@ -235,8 +235,8 @@ class _Ablation:
         return self._trained(variant.title, run, folder / "trained.json", samples=samples)
 
     def _stage(self, name: StageName, numbers: StageNumbers) -> Stage:
-        chosen = stage_of(self.plan.preset, name)
-        return with_epochs(chosen, epochs=numbers.epochs, batch=numbers.batch, rate=numbers.rate)
+        stage = stage_of(self.plan.preset, name)
+        return with_overrides(stage, epochs=numbers.epochs, batch=numbers.batch, learning_rate=numbers.rate)
 
     def _common(self, out: Path, numbers: StageNumbers, most_steps: int | None = None) -> dict[str, Any]:
         import torch

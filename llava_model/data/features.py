@@ -1,15 +1,15 @@
 """The frozen tower's features on disk: computed once, shared between runs and processes.
 
     cache = FeatureCache(folder, tower)
-    cache.fill(pictures, on_progress=show)      # again after a kill: goes on where it stopped
+    cache.fill(pictures, on_progress=show)      # called again after a kill, it goes on where it stopped
     cache.features(batch_of_paths)              # → features_NPV, as the tower gives them
 
     folder/pictures.sqlite          path, size, time of change → SHA-256 of the file
     folder/<tower>-<type>/          about.json and the records, see feature_store
 
 Features are found by the picture's bytes and by the tower's fingerprint (weights and their type, preparation, layer,
-pooling): a renamed picture is known, a changed one or another tower is not. The device and the batch are no part of
-it: they move the last bits of a feature, as they do without a cache.
+pooling). A renamed picture is found again; a changed picture, or another tower, is not. The device and the batch size
+are not part of the fingerprint: they change the last bits of a feature, as they do without a cache.
 
 Legend: N pictures, C colour channels, H height, W width, P positions per picture, V width of a feature.
 """
@@ -34,17 +34,18 @@ from llava_model.data.pictures import in_order
 from llava_model.errors import FeatureCacheError, FeatureMissingError, MissingFileError, UnreadablePictureError
 from llava_model.fingerprints import fingerprint_of
 from llava_model.images import open_picture
+from llava_model.model import CachedFeatures
 from llava_model.towers import VisionTower
 
 _FORMAT = "llavero-features-1"
-_CHUNK = 512  # pictures looked up at once
+_PICTURES_AT_ONCE = 512  # looked up in the index together
 _THREADS = min(8, os.cpu_count() or 1)
-_GOLDEN = 0.6180339887  # writers that start at multiples of it begin far from each other
+_GOLDEN_RATIO = 0.6180339887  # its multiples are far from each other, so writers that start there do not meet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedPicture:
-    """One without features, and why."""
+    """A picture without features, and the reason."""
 
     path: Path
     reason: str
@@ -52,7 +53,7 @@ class FailedPicture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FillProgress:
-    """`done` of `total` different paths are settled, `computed` of them by the tower, in `seconds`."""
+    """`done` of `total` different paths have features or have failed; the tower computed `computed` of them."""
 
     done: int
     total: int
@@ -62,7 +63,7 @@ class FillProgress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FillReport:
-    """What a filling did. Different paths are counted; pictures with the same bytes are computed once."""
+    """The result of `fill`. It counts different paths; pictures with the same bytes are computed once."""
 
     asked: int
     computed: int
@@ -72,9 +73,9 @@ class FillReport:
     dropped_bytes: int
     """Unfinished records of a killed process that were cut off."""
     error_max: float
-    """Over all pictures asked for: the largest deviation of a stored feature, relative to its picture's largest."""
+    """Over all pictures: the largest deviation of a stored feature, relative to the largest feature of its picture."""
     error_rms: float
-    """Over all pictures asked for: root mean square of ‖stored − exact‖ / ‖exact‖."""
+    """Over all pictures: root mean square of ‖stored − exact‖ / ‖exact‖."""
     seconds: float
 
 
@@ -82,10 +83,10 @@ OnProgress = Callable[[FillProgress], None]
 
 
 class FeatureCache:
-    """Features of one tower in one type. Reading is thread-safe; several processes may fill at once.
+    """The features of one tower in one number type. Reading is thread-safe; several processes may fill it at once.
 
-    Raises FeatureCacheError if the folder holds something else. `device` is where the tower computes while it
-    fills; None leaves it where it is.
+    `fill` moves the tower to `device`; None leaves it where it is. Raises FeatureCacheError if the folder holds
+    something else.
     """
 
     def __init__(
@@ -109,18 +110,22 @@ class FeatureCache:
         self._store = FeatureStore(self.folder, record_bytes=self._format.record_bytes)
 
     def fill(self, images: Iterable[Path], *, on_progress: OnProgress = lambda progress: None) -> FillReport:
-        """Compute and store what is missing; pictures that cannot be read are reported and left out.
+        """Compute and store the features that are missing. Pictures that cannot be read are reported and left out.
 
-        Raises FeatureDiskFullError; what was stored before stays.
+        Raises FeatureDiskFullError; features stored before stay.
         """
         if self._device is not None:
             self._tower.to(self._device)
         paths = list(dict.fromkeys(images))
         with self._store.writer() as writer, ThreadPoolExecutor(_THREADS) as pool:
             filling = _Filling(len(paths), writer, on_progress)
-            for chunk in _chunks(paths, _CHUNK, start=math.modf(writer.shard * _GOLDEN)[0]):
+            for chunk in _chunks(paths, _PICTURES_AT_ONCE, start=math.modf(writer.shard * _GOLDEN_RATIO)[0]):
                 self._fill_chunk(chunk, filling, pool)
         return filling.report()
+
+    def load(self, images: Sequence[Path]) -> CachedFeatures:
+        """The pictures of a training batch. Raises FeatureMissingError."""
+        return CachedFeatures(self.features(images))
 
     def features(self, images: Sequence[Path]) -> torch.Tensor:
         """features_NPV on the CPU: bfloat16 from a bfloat16 cache, else float32.
@@ -199,7 +204,7 @@ class FeatureCache:
         filling.store(records)
 
     def _try_prepare(self, path: Path) -> tuple[bytes, torch.Tensor] | str:
-        """(digest, pixels_CHW) of the same bytes, or why not."""
+        """→ (digest, pixels_CHW), both from one reading of the file, or the reason why there are none."""
         try:
             content = read_bytes(path)
             picture = open_picture(content)
@@ -210,7 +215,7 @@ class FeatureCache:
         return digest_of(content), self._tower.preprocess.pixels([picture])[0]
 
     def _describe(self) -> None:
-        """Say in the folder what it holds, or compare with what it says."""
+        """Write a description into a new folder; compare that of an existing one. Raises FeatureCacheError."""
         about = {"format": _FORMAT, "tower": self.fingerprint, **asdict(self._format)}
         file = self.folder / "about.json"
         if not file.is_file():
@@ -229,7 +234,7 @@ class FeatureCache:
 
 
 class _Filling:
-    """The counts of one filling while it runs."""
+    """Stores records and counts pictures while `fill` runs."""
 
     def __init__(self, total: int, writer: ShardWriter, on_progress: OnProgress) -> None:
         self._total, self._writer, self._on_progress = total, writer, on_progress
@@ -285,14 +290,14 @@ class _Filling:
 
 
 def tower_fingerprint(tower: VisionTower) -> str:
-    """64 hex digits that change with anything that changes features: weights, architecture, preparation, layer."""
+    """64 hex digits that change with everything that changes features: weights, architecture, preparation, layer."""
     config: Any = getattr(tower.network, "config", None)
     settings: dict[str, Any] = config.to_dict() if config is not None else {}
-    volatile = {"transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures"}
+    irrelevant = {"transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures"}
     description = {
         "weights": fingerprint_of(tower),
         "network": repr(tower.network),
-        "settings": {name: value for name, value in settings.items() if name not in volatile},
+        "settings": {name: value for name, value in settings.items() if name not in irrelevant},
         "preprocess": asdict(tower.preprocess),
         "layer": getattr(tower, "layer", None),
         "drops_first": getattr(tower, "drops_first", None),
@@ -313,7 +318,7 @@ def _try_digest(path: Path) -> bytes | str:
 
 
 def _chunks(paths: Sequence[Path], size: int, *, start: float) -> Iterator[Sequence[Path]]:
-    """All of them in pieces, beginning at the fraction `start` and going round."""
-    pieces = [paths[first : first + size] for first in range(0, len(paths), size)]
-    turn = int(start * len(pieces))
-    return iter(pieces[turn:] + pieces[:turn])
+    """All paths in chunks of `size`, beginning at the fraction `start` (0..1) and wrapping around."""
+    chunks = [paths[first : first + size] for first in range(0, len(paths), size)]
+    offset = int(start * len(chunks))
+    return iter(chunks[offset:] + chunks[:offset])

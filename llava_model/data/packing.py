@@ -1,10 +1,10 @@
-"""Examples → batches for one pass, in two ways that give the same loss.
+"""Encoded samples → batches for one pass, in two layouts that give the same loss.
 
-    padded   several rows, each as long as the longest; short ones end in padding that nothing looks at
-    packed   one row with many examples one behind the other, each blind to the others
+    padded   one row for each sample, all as long as the longest; the padding stands at the end
+    packed   one row with many samples one after the other; no sample attends to another
 
-What stands behind an example can never be seen by it, so padded rows need no mask at all (unless an example has
-branches), and packed rows only one that hides what lies before.
+In causal attention a token never sees what comes after it. So padded rows need no mask (unless a sample has branches),
+and a packed row needs one that hides the earlier samples.
 
 Legend: B rows, T tokens, N pictures.
 """
@@ -17,24 +17,29 @@ from typing import Literal
 import torch
 
 from llava_model.data.encoding import EncodedSample
+from llava_model.model import Pictures, move_pictures
 
 Layout = Literal["padded", "packed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Tensors of one pass. `images` in reading order. Without examples it is a pass that teaches nothing."""
+    """The samples that go through the model in one pass; without samples, a pass that learns nothing."""
 
     ids_BT: torch.Tensor
     positions_BT: torch.Tensor
     mask_B1TT: torch.Tensor | None
-    """True where a token (third axis) may look at another (fourth); None: the plain causal order."""
+    """True where a token (third axis) may attend to another (fourth); None: to every earlier one."""
     targets_BT: torch.Tensor
     """True where the token is learned."""
     images: tuple[Path, ...]
+    """The pictures' files in reading order."""
+    pictures: Pictures | None = None
+    """The pictures themselves, once they are loaded."""
     samples: tuple[str, ...]
+    """Ids."""
     tokens: int
-    """Real ones, without padding."""
+    """Without padding."""
     targets: int
     """Tokens in the loss."""
 
@@ -46,47 +51,48 @@ class Batch:
             positions_BT=self.positions_BT.to(device),
             mask_B1TT=None if self.mask_B1TT is None else self.mask_B1TT.to(device),
             targets_BT=self.targets_BT.to(device),
+            pictures=move_pictures(self.pictures, device),
         )
 
 
-def collate(examples: Sequence[EncodedSample], *, layout: Layout, pad_id: int) -> Batch:
-    """One batch. No examples: a single padding token without a target, for a process that has nothing to do."""
-    if not examples:
+def collate(samples: Sequence[EncodedSample], *, layout: Layout, pad_id: int) -> Batch:
+    """One batch. Without samples: a single padding token and no target, for a process that has nothing to do."""
+    if not samples:
         return _batch([([pad_id], [False], [0])], (), None, pad_id)
     if layout == "padded":
-        rows = [(e.ids, e.learned, e.positions) for e in examples]
-        longest = max(len(e.ids) for e in examples)
-        branched = any(e.branches for e in examples)
-        masks = torch.stack([_seen([e], longest) for e in examples])[:, None] if branched else None
-        return _batch(rows, examples, masks, pad_id)
-    ids = [token for e in examples for token in e.ids]
-    learned = [flag for e in examples for flag in (False, *e.learned[1:])]
-    positions = [position for e in examples for position in e.positions]
-    return _batch([(ids, learned, positions)], examples, _seen(examples, len(ids))[None, None], pad_id)
+        rows = [(each.ids, each.learned, each.positions) for each in samples]
+        longest = max(len(each.ids) for each in samples)
+        branched = any(each.branches for each in samples)
+        masks = torch.stack([_attention_mask([each], longest) for each in samples])[:, None] if branched else None
+        return _batch(rows, samples, masks, pad_id)
+    ids = [token for each in samples for token in each.ids]
+    learned = [flag for each in samples for flag in (False, *each.learned[1:])]
+    positions = [position for each in samples for position in each.positions]
+    return _batch([(ids, learned, positions)], samples, _attention_mask(samples, len(ids))[None, None], pad_id)
 
 
-def _seen(examples: Sequence[EncodedSample], width: int) -> torch.Tensor:
-    """mask_TT of one row: an example sees itself, up to the present; of its branches each itself and the first.
+def _attention_mask(samples: Sequence[EncodedSample], width: int) -> torch.Tensor:
+    """mask_TT of one row: a token attends to earlier tokens of its own sample, in its own branch or in branch 0.
 
-    Padding sees itself, so that its softmax has something to share out.
+    Padding attends to itself: a softmax over nothing would give no numbers.
     """
-    owner_T, branch_T = torch.full((width,), -1), torch.zeros(width, dtype=torch.long)
+    sample_T, branch_T = torch.full((width,), -1), torch.zeros(width, dtype=torch.long)
     start = 0
-    for number, example in enumerate(examples):
-        end = start + len(example.ids)
-        owner_T[start:end] = number
-        if example.branches:
-            branch_T[start:end] = torch.tensor(example.branches)
+    for number, sample in enumerate(samples):
+        end = start + len(sample.ids)
+        sample_T[start:end] = number
+        if sample.branches:
+            branch_T[start:end] = torch.tensor(sample.branches)
         start = end
-    same_TT = owner_T[:, None] == owner_T[None, :]
-    reached_TT = (branch_T[:, None] == branch_T[None, :]) | (branch_T[None, :] == 0)
-    return (same_TT & reached_TT).tril()
+    same_sample_TT = sample_T[:, None] == sample_T[None, :]
+    same_branch_TT = (branch_T[:, None] == branch_T[None, :]) | (branch_T[None, :] == 0)
+    return (same_sample_TT & same_branch_TT).tril()
 
 
 def _batch(
     rows: Sequence[tuple[Sequence[int], Sequence[bool], Sequence[int]]],
-    examples: Sequence[EncodedSample],
-    mask: torch.Tensor | None,
+    samples: Sequence[EncodedSample],
+    mask_B1TT: torch.Tensor | None,
     pad_id: int,
 ) -> Batch:
     longest = max(len(ids) for ids, _, _ in rows)
@@ -101,11 +107,11 @@ def _batch(
     return Batch(
         ids_BT=ids_BT,
         positions_BT=positions_BT,
-        mask_B1TT=mask,
+        mask_B1TT=mask_B1TT,
         targets_BT=targets_BT,
-        images=tuple(image for example in examples for image in example.images),
-        samples=tuple(example.id for example in examples),
-        tokens=sum(len(example.ids) for example in examples),
+        images=tuple(image for sample in samples for image in sample.images),
+        samples=tuple(sample.id for sample in samples),
+        tokens=sum(len(sample.ids) for sample in samples),
         targets=int(targets_BT.sum()),
     )
 
@@ -113,47 +119,59 @@ def _batch(
 def plan(
     lengths: Sequence[int], *, layout: Layout, max_tokens: int, processes: int, most_rows: int = 1 << 30
 ) -> list[list[list[int]]]:
-    """Which examples go through together: [process][pass] → positions in `lengths`.
+    """Which samples share a pass: [process][pass] → positions in `lengths`.
 
-    Every process gets equally many passes, some perhaps empty, so that none waits for another for ever. A pass holds
-    at most `max_tokens` tokens, padding included (a longer example goes alone). Depends on nothing but its arguments:
-    all processes make the same plan without a word.
+    Every process gets the same number of passes, some of them perhaps empty, so that no process waits for another for
+    ever. A pass holds at most `max_tokens` tokens, padding included; a longer sample gets a pass of its own. The plan
+    depends on the arguments alone, so all processes make the same one without talking to each other.
     """
     by_length = sorted(range(len(lengths)), key=lambda each: (-lengths[each], each))
-    passes = _bins(by_length, lengths, max_tokens) if layout == "packed" else []
-    if layout == "padded":
-        for each in by_length:  # longest first: the pass's first example says how wide it is
-            group = passes[-1] if passes else []
-            if group and len(group) < most_rows and (len(group) + 1) * lengths[group[0]] <= max_tokens:
-                group.append(each)
-            else:
-                passes.append([each])
-    return _shared(passes, lengths, processes)
+    if layout == "packed":
+        passes = _packed_passes(by_length, lengths, max_tokens)
+    else:
+        passes = _padded_passes(by_length, lengths, max_tokens, most_rows)
+    return _divide_among_processes(passes, lengths, processes)
 
 
-def _bins(by_length: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
-    """First fit, longest first."""
-    bins: list[list[int]] = []
-    left: list[int] = []
+def _padded_passes(
+    by_length: Sequence[int], lengths: Sequence[int], max_tokens: int, most_rows: int
+) -> list[list[int]]:
+    """Longest first, so that the first sample of a pass decides how wide its rows are."""
+    passes: list[list[int]] = []
     for each in by_length:
-        place = next((number for number, rest in enumerate(left) if rest >= lengths[each]), None)
-        if place is None:
-            bins.append([])
-            left.append(room)
-            place = len(bins) - 1
-        bins[place].append(each)
-        left[place] -= lengths[each]
-    return bins
+        group = passes[-1] if passes else []
+        if group and len(group) < most_rows and (len(group) + 1) * lengths[group[0]] <= max_tokens:
+            group.append(each)
+        else:
+            passes.append([each])
+    return passes
 
 
-def _shared(passes: Sequence[list[int]], lengths: Sequence[int], processes: int) -> list[list[list[int]]]:
-    """Heaviest pass to the process with the least to do; then filled up to equal counts."""
+def _packed_passes(by_length: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Bin packing: longest first, each into the first pass that has room."""
+    passes: list[list[int]] = []
+    free_tokens: list[int] = []
+    for each in by_length:
+        fitting = next((number for number, free in enumerate(free_tokens) if free >= lengths[each]), None)
+        if fitting is None:
+            passes.append([])
+            free_tokens.append(max_tokens)
+            fitting = len(passes) - 1
+        passes[fitting].append(each)
+        free_tokens[fitting] -= lengths[each]
+    return passes
+
+
+def _divide_among_processes(
+    passes: Sequence[list[int]], lengths: Sequence[int], processes: int
+) -> list[list[list[int]]]:
+    """The longest pass goes to the process with the fewest tokens; empty passes make the counts equal."""
     shares: list[list[list[int]]] = [[] for _ in range(processes)]
     loads = [0] * processes
     most = -(-len(passes) // processes)
     for group in sorted(passes, key=lambda group: -sum(lengths[each] for each in group)):
-        free = [process for process in range(processes) if len(shares[process]) < most]
-        least = min(free, key=lambda process: (loads[process], process))
+        open_processes = [process for process in range(processes) if len(shares[process]) < most]
+        least = min(open_processes, key=lambda process: (loads[process], process))
         shares[least].append(sorted(group))
         loads[least] += sum(lengths[each] for each in group)
     for share in shares:

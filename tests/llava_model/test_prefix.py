@@ -12,7 +12,7 @@ from training_world import World
 from llava_model.data.encoding import EncodedSample
 from llava_model.data.packing import Batch, collate
 from llava_model.loss import loss_sum
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, set_attention
 from llava_model.prefix import FrozenPrefix
 from llava_model.templates import Message
 
@@ -24,10 +24,10 @@ def world(tmp_path: Path, make_foreign: Callable[..., Any], make_tokenizer: Call
     return World(tmp_path, make_foreign, make_tokenizer("chatml"))
 
 
-def aligning(world: World, attention: str = "eager") -> LlavaModel:
+def aligning(world: World, attention: Any = "eager") -> LlavaModel:
     """Only the projector learns."""
     model = world.model().train()
-    model.language.set_attn_implementation(attention)  # type: ignore[operator]  # transformers'
+    set_attention(model.language, attention)
     model.requires_grad_(False)
     assert model.projector is not None
     model.projector.requires_grad_(True)

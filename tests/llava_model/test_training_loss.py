@@ -17,6 +17,7 @@ from llava_model.data.packing import collate, plan
 from llava_model.data.schema import parse_sample
 from llava_model.errors import BadSampleError
 from llava_model.loss import loss_sum
+from llava_model.model import set_attention
 from llava_model.tokenize import PromptEncoder
 from llava_model.train import compile_layers
 
@@ -74,9 +75,9 @@ def test_compiled_layers_give_the_loss_and_the_gradient_of_the_plain_ones(world:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_changing_one_packed_sample_leaves_the_others_logits_bitwise_unchanged(world: World, attention: str) -> None:
+def test_changing_one_packed_sample_leaves_the_others_logits_bitwise_unchanged(world: World, attention: Any) -> None:
     model, examples = world.model().eval(), [e for e in world.examples() if not e.images][:4]
-    model.language.set_attn_implementation(attention)  # type: ignore[operator]  # transformers'
+    set_attention(model.language, attention)
     length = len(examples[1].ids)
     other = EncodedSample(id="other", ids=(7,) * length, learned=examples[1].learned, images=())
 
@@ -185,7 +186,7 @@ def test_plain_captions_are_the_picture_and_the_caption_and_nothing_else(world: 
 
 
 @pytest.mark.parametrize("layout", ["padded", "packed"])
-def test_independent_questions_about_a_picture_are_learned_as_if_each_stood_alone(world: World, layout: str) -> None:
+def test_independent_questions_about_a_picture_are_learned_as_if_each_stood_alone(world: World, layout: Any) -> None:
     sample = next(
         s
         for pair in world.mixture().epoch(seed=0, epoch=0)
@@ -198,7 +199,7 @@ def test_independent_questions_about_a_picture_are_learned_as_if_each_stood_alon
     found = []
     for chosen in (together, alone):
         model = world.model()
-        batch = collate([encoder.encode(each) for each in chosen], layout=layout, pad_id=0)  # type: ignore[arg-type]  # parametrised
+        batch = collate([encoder.encode(each) for each in chosen], layout=layout, pad_id=0)
         loss = loss_sum(model, batch, model.image_features(world.pixels(batch.images)) if batch.images else None)
         loss.backward()
         gradient = torch.cat([p.grad.flatten() for p in model.language.parameters() if p.grad is not None])

@@ -14,7 +14,7 @@ from training_world import World, a_manifest
 
 from llava_model.batches import BatchLoader
 from llava_model.errors import BadSampleError, CheckpointWriteError, TrainingStoppedError
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, input_embeddings
 from llava_model.schedule import rate_share, total_steps
 from llava_model.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, stage_of
 from llava_model.train import RunSettings, TrainReport, train
@@ -36,17 +36,16 @@ def run(world: World, out: Path, stage: Stage, model: LlavaModel | None = None, 
     model = model or world.model()
     set_trainable(model, stage, seed=0)
     samples = options.pop("samples", None) or world.mixture()
-    feed = BatchLoader(
-        samples, world.encoder(), stage, layout=options.pop("layout", "padded"), pass_tokens=120, pad_id=0, seed=0,
-        pictures=world.pixels, skip_bad=options.pop("skip_bad", False),
+    loader = BatchLoader(
+        samples, world.encoder(), samples_per_step=stage.batch, layout=options.pop("layout", "padded"),
+        pass_tokens=120, pad_id=0, seed=0, load_pictures=world.load_pictures, skip_bad=options.pop("skip_bad", False),
     )  # fmt: skip
     return train(
         model,
-        feed,
+        loader,
         stage,
         RunSettings(out=out, **settings),
         a_manifest(),
-        samples_per_epoch=samples.length(),
         **options,
     )
 
@@ -124,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_with_the_samples_and_keeps_the_last_chec
     model = world.model()
     assert model.projector is not None
     original = model.projector.forward
-    model.projector.forward = lambda features: original(features) * math.nan  # type: ignore[method-assign]  # a broken layer
+    model.projector.forward = lambda features: original(features) * math.nan  # a broken layer
     with pytest.raises(TrainingStoppedError, match=r"step 4 .* samples s\d"):
         run(world, tmp_path / "run", SMALL, model)
     assert (tmp_path / "run" / "checkpoint-000003" / "manifest.json").is_file()
@@ -187,11 +186,11 @@ def test_twenty_steps_have_the_losses_of_transformers_trainer(world: World, tmp_
         images = [image for example in chosen for image in example.images]
         return batch | ({"pixel_values": world.pixels(images)} if images else {})
 
-    class InOrder(Trainer):  # type: ignore[misc]  # it has no types
+    class InOrder(Trainer):
         theirs: list[float]
 
         def _get_train_sampler(self, *_: Any) -> Any:
-            return torch.utils.data.SequentialSampler(examples)  # type: ignore[arg-type]  # a list will do
+            return torch.utils.data.SequentialSampler(examples)
 
         def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
             loss: torch.Tensor = super().training_step(*arguments, **options)
@@ -255,7 +254,7 @@ def test_a_warm_start_puts_pictures_near_the_words_of_their_captions(world: Worl
         return model.image_features(world.pixels(images))
 
     explained = fit_projector(model, world.tokenizer, samples, features, ridge=1e-9)
-    table = model.language.get_input_embeddings().weight  # type: ignore[operator]  # transformers'
+    table = input_embeddings(model.language).weight
 
     def miss(which: LlavaModel) -> float:
         assert which.projector is not None
@@ -267,4 +266,4 @@ def test_a_warm_start_puts_pictures_near_the_words_of_their_captions(world: Worl
         return total
 
     assert 0.0 < explained <= 1.0 and miss(model) < 0.5 * miss(before)
-    assert torch.equal(model.projector.layers[0].weight, before.projector.layers[0].weight)  # type: ignore[union-attr]  # there is one
+    assert torch.equal(model.projector.layers[0].weight, before.projector.layers[0].weight)

@@ -40,14 +40,14 @@ def main() -> None:
     model = world.model()
     set_trainable(model, stage, seed=0)
     samples = world.mixture()
-    feed = BatchLoader(
-        samples, world.encoder(), stage, layout="packed", pass_tokens=90, pad_id=0, seed=0, pictures=world.pixels,
+    loader = BatchLoader(
+        samples, world.encoder(), samples_per_step=stage.batch, layout="packed", pass_tokens=90, pad_id=0, seed=0,
+        load_pictures=world.load_pictures,
         process=accelerator.process_index, processes=accelerator.num_processes,
     )  # fmt: skip
     stop_after = int(os.environ.get("STOP_AFTER", "0")) or None
     train(
-        model, feed, stage, RunSettings(out=out, most_steps=stop_after), a_manifest(),
-        samples_per_epoch=samples.length(), accelerator=accelerator,
+        model, loader, stage, RunSettings(out=out, most_steps=stop_after), a_manifest(), accelerator=accelerator,
     )  # fmt: skip
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # who leaves first takes the store along

@@ -15,11 +15,12 @@ from llava_model.data.mixture import Mixture
 from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.manifest import Manifest
-from llava_model.model import LlavaModel
+from llava_model.model import LlavaModel, Pixels
 from llava_model.tokenize import PromptEncoder, image_token_id
 
 PREPROCESS = ImagePreprocess(size=28)
-WORDS = "the fox dog factory in Rome chairs best worst times quick lazy brown human answer".split()  # noqa: SIM905  # shorter
+SENTENCE = "the fox dog factory in Rome chairs best worst times quick lazy brown human answer"
+WORDS = SENTENCE.split()
 
 
 class World:
@@ -49,6 +50,9 @@ class World:
 
     def pixels(self, images: Any) -> torch.Tensor:
         return PREPROCESS.pixels([open_picture(image) for image in images])
+
+    def load_pictures(self, images: Any) -> Pixels:
+        return Pixels(self.pixels(images))
 
 
 def write_samples(folder: Path, count: int) -> None:
