@@ -48,8 +48,9 @@ check: setup ## Format, lint, types, the direction of imports, and that the docu
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/make_cli_reference.py --check
 
-docs: setup ## Write docs/CLI.md again from the commands' own --help
+docs: setup ## Write docs/CLI.md from the commands' own --help, then build the site (site/index.html), offline
 	@$(BIN)/python docs/make_cli_reference.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 e2e: kit ## Drive the page in a real browser (Chromium; installed with apt where that is allowed)
 	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \

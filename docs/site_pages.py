@@ -29,8 +29,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages that exist in the place of the nav's entries with a `*`."""
     folder = Path(config.docs_dir)
     pages = [path.relative_to(folder).as_posix() for path in folder.rglob("*.md")]
-    config.nav = expanded(config.nav or [], sorted([*pages, *api_pages(folder.parent)]))
+    config.nav = expanded(config.nav or [], sorted([*pages, *api_pages(folder.parent)], key=_stem))
     return config
+
+
+def _stem(page: str) -> str:
+    """A package comes before the packages in it."""
+    return page.removesuffix(".md")
 
 
 def expanded(nav: list[Any], pages: list[str]) -> list[Any]:
@@ -58,6 +63,7 @@ def _api_page(folder: Path, root: Path) -> str:
     package = _dotted(folder, root)
     modules = [_dotted(path.with_suffix(""), root) for path in sorted(folder.glob("*.py")) if path.name[0] != "_"]
     head = f"# {package}\n\n::: {package}\n    options:\n      members: false\n      show_root_heading: false\n"
+    head += "      show_root_toc_entry: false\n"
     return "\n".join([head, *(f"::: {module}\n" for module in modules)])
 
 
