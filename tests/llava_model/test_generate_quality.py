@@ -1,9 +1,12 @@
 """What must not be learned, and what must be left alone."""
 
 import re
+import sys
 
 import pytest
 
+from llava_model.errors import MissingPackageError
+from llava_model.generate_data import language
 from llava_model.generate_data.context import Item, Region, TextLine
 from llava_model.generate_data.formats import Exchange, Parsed, parse_reply
 from llava_model.generate_data.generate import GenerationSettings, _maker
@@ -143,7 +146,7 @@ def test_reading_answers_stand_in_the_lines_they_name(
 
 
 @pytest.mark.parametrize(
-    ("text", "language"),
+    ("text", "found"),
     [
         ("A dog runs over the lawn with a ball.", "en"),
         ("Ein Hund läuft mit einem Ball über den Rasen.", "de"),
@@ -153,9 +156,25 @@ def test_reading_answers_stand_in_the_lines_they_name(
         ("Zebra.", None),
     ],
 )
-def test_languages_are_told_apart(text: str, language: str | None) -> None:
-    assert language_of(text) == language
-    assert is_other_language(text, "en") == (language not in ("en", None))
+def test_languages_are_told_apart(text: str, found: str | None) -> None:
+    assert language_of(text) == found
+    assert is_other_language(text, "en") == (found not in ("en", None))
+
+
+@pytest.mark.parametrize(
+    "text", ["A tram in Rio de Janeiro.", "A Volkswagen Golf in Berlin.", "Piazza San Marco, Venezia", "Amsterdam", "2"]
+)
+def test_names_and_single_words_are_no_other_language(text: str) -> None:
+    assert not is_other_language(text, "en")
+
+
+def test_a_missing_package_is_named_only_where_a_language_must_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    language._detector.cache_clear()
+    monkeypatch.setitem(sys.modules, "lingua", None)
+    assert is_other_language("Собака бежит по траве.", "en") and not is_other_language("A dog.", "en")
+    with pytest.raises(MissingPackageError, match="lingua-language-detector") as caught:
+        is_other_language("A dog runs over the lawn with a ball.", "en")
+    assert "llavero[generate]" in caught.value.__notes__[0]
 
 
 def test_our_own_examples_pass_our_own_filter() -> None:
