@@ -10,7 +10,7 @@
 #   WRITER=none               which text model also writes questions about the pages: none; kit (the pocket model behind
 #                             `llavero serve`); or an address, WRITER=http://127.0.0.1:8000/v1 MODEL=NAME
 #
-# docs/WALKTHROUGH.md explains each step and shows what it printed.
+# docs/howto/walkthrough.md explains each step and shows what it printed.
 set -eu
 FILES=${1:-examples/sample/collection}
 WORK=${WORK:-build/walkthrough}
