@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +16,16 @@ import typer
 from ui import terminal
 
 if TYPE_CHECKING:
+    from llava_model.config import LlavaConfig
     from llava_model.data.features import FillProgress
+    from llava_model.data.packing import Layout
     from llava_model.stage_run import DataFile, StageRun
+    from llava_model.stages import Stage
+    from llava_model.train import TrainReport
     from llava_model.watching import StepMetrics
 
 _STAGES = ("align", "instruct", "task", "ground")
+_LAYOUTS: "dict[str, Layout]" = {"padded": "padded", "packed": "packed"}
 
 
 def train(
@@ -94,35 +100,23 @@ def train(
     """
     if stage not in _STAGES:
         raise typer.BadParameter(f"'{stage}' is none of {', '.join(_STAGES)}", param_hint="STAGE")
+    if layout not in ("auto", *_LAYOUTS):
+        raise typer.BadParameter(f"'{layout}' is none of auto, {', '.join(_LAYOUTS)}", param_hint="--layout")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from dataclasses import replace
+    chosen = _chosen_stage(preset, stage, quantize, epochs=epochs, batch=batch, learning_rate=rate)
+    config = _config(projector, grid)
+    import torch
 
-    from llava_model.config import LlavaConfig
     from llava_model.kits import find
     from llava_model.kits.trained import weights_folder
     from llava_model.serving.load import choose_device, choose_dtype
     from llava_model.stage_run import StageRun, run_stage
-    from llava_model.stages import stage_of, with_overrides
     from llava_model.train import RunSettings
-
-    try:
-        chosen = with_overrides(stage_of(preset, stage), epochs=epochs, batch=batch, learning_rate=rate)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--preset") from error
-    if quantize != "none":
-        if quantize != "nf4" or chosen.lora is None:
-            problem = f"'{quantize}' is neither none nor nf4" if quantize != "nf4" else f"{stage} has no LoRA there"
-            raise typer.BadParameter(problem, param_hint="--quantize")
-        chosen = replace(chosen, lora=replace(chosen.lora, quantize="nf4"))
-    if layout not in ("auto", "padded", "packed"):
-        raise typer.BadParameter(f"'{layout}' is none of auto, padded, packed", param_hint="--layout")
-    import torch
 
     parts = find(kit)
     if start == Path("kit") and not start.exists():
         start = weights_folder(kit)
     base_language = language or parts.path("language")
-    config = LlavaConfig(projector=projector, pooled_grid=grid)  # type: ignore[arg-type]  # it checks
     run = StageRun(
         stage=chosen,
         data=_files(data, image_root),
@@ -144,7 +138,7 @@ def train(
         ),
         warm_start=warm_start,
         template=template,
-        layout=None if layout == "auto" else layout,  # type: ignore[arg-type]  # checked above
+        layout=_LAYOUTS.get(layout),
         pass_tokens=pass_tokens,
         feature_cache=features,
         feature_dtype=feature_dtype,
@@ -152,6 +146,39 @@ def train(
         skip_bad=skip_bad,
     )
     report = _watched(run, run_stage)
+    _tell_report(report, as_json=as_json)
+    if report.left_out:
+        raise typer.Exit(3)
+
+
+def _chosen_stage(preset: str, stage: str, quantize: str, **overrides: Any) -> "Stage":
+    """The preset's stage with the user's own numbers."""
+    from dataclasses import replace
+
+    from llava_model.stages import stage_of, with_overrides
+
+    try:
+        chosen = with_overrides(stage_of(preset, stage), **overrides)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--preset") from error
+    if quantize == "none":
+        return chosen
+    if quantize != "nf4" or chosen.lora is None:
+        problem = f"'{quantize}' is neither none nor nf4" if quantize != "nf4" else f"{stage} has no LoRA there"
+        raise typer.BadParameter(problem, param_hint="--quantize")
+    return replace(chosen, lora=replace(chosen.lora, quantize="nf4"))
+
+
+def _config(projector: str, grid: int | None) -> "LlavaConfig":
+    from llava_model.config import LlavaConfig
+
+    try:
+        return LlavaConfig.from_json({"projector": projector, "pooled_grid": grid})
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--projector-kind") from error
+
+
+def _tell_report(report: "TrainReport", *, as_json: bool) -> None:
     state = "finished" if report.finished else "stopped; the same command goes on from there"
     loss = report.loss if math.isfinite(report.loss) else None  # a run that was finished already took no step
     said = "" if loss is None else f", loss {loss:.4f}"
@@ -170,8 +197,6 @@ def train(
         )
     else:
         terminal.say(str(report.checkpoint))
-    if report.left_out:
-        raise typer.Exit(3)
 
 
 def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
@@ -190,7 +215,7 @@ def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
     return tuple(files)
 
 
-def _watched(run: "StageRun", run_stage: Any) -> Any:
+def _watched(run: "StageRun", run_stage: "Callable[..., TrainReport]") -> "TrainReport":
     """The run under a progress bar; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
     from accelerate import Accelerator  # type: ignore[import-untyped]  # it brings no types
 

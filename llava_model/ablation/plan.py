@@ -13,14 +13,18 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from llava_model.config import LlavaConfig
 from llava_model.errors import AblationPlanError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ResponseType = Literal["conversation", "detail", "complex"]
 TYPES: tuple[ResponseType, ...] = get_args(ResponseType)
 
-_Section = TypeVar("_Section")
+_Section = TypeVar("_Section", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +64,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageNumbers:
-    """What a stage does otherwise than its preset; None leaves the preset's."""
+    """A stage's numbers where they differ from its preset; None keeps the preset's."""
 
     epochs: float | None = None
     batch: int | None = None
@@ -79,6 +83,10 @@ class Align:
     projector: str = "mlp2x_gelu"
     pooled_grid: int | None = None
     warm_start: bool = False
+
+    def config(self) -> LlavaConfig:
+        """Of the model that it begins with. Raises ValueError for a projector of no known kind."""
+        return LlavaConfig.from_json({"projector": self.projector, "pooled_grid": self.pooled_grid})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,11 +193,16 @@ def _align(path: Path, values: Mapping[str, Any]) -> Align:
     own = {name: value for name, value in values.items() if name not in numbers}
     own["data"] = _paths(path, "align.data", values.get("data"))
     own["numbers"] = _section(path, "align", StageNumbers, {n: v for n, v in values.items() if n in numbers})
-    return _section(path, "align", Align, own)
+    align = _section(path, "align", Align, own)
+    try:
+        align.config()
+    except ValueError as error:
+        raise AblationPlanError(path, f"cannot be used in [align]: {error}") from None
+    return align
 
 
 def _section(path: Path, name: str, kind: type[_Section], values: Mapping[str, Any]) -> _Section:
-    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # all are dataclasses
+    known = {one.name for one in fields(kind)}
     if unknown := set(values) - known:
         where = f" in [{name}]" if name else ""
         raise AblationPlanError(path, f"has unknown keys{where}: {', '.join(sorted(unknown))}")

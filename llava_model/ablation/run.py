@@ -21,7 +21,6 @@ from llava_model.ablation.mixtures import HeldOutQuestion, Sorted, check_apart, 
 from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, StageNumbers, Variant
 from llava_model.batches import steps_per_epoch
 from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_trained
-from llava_model.config import LlavaConfig
 from llava_model.data.features import FillProgress
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import AnswersInUseError, CheckpointMismatchError, TrainingDataError
@@ -38,7 +37,7 @@ from llava_model.watching import StepMetrics
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bases:
-    """The folders that everything stands on."""
+    """The folders of the language model and of the vision tower that every variant is made of."""
 
     language: Path
     vision: Path
@@ -72,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """Who is told, and who may stop it. `on_step` and `on_answer` get the title of what is under way."""
+    """Who is told of the progress, and who may stop it. `on_step` and `on_answer` get the title of the part under way."""
 
     announce: Callable[[str], None] = lambda words: None
     on_step: Callable[[str, StepMetrics], None] = lambda title, metrics: None
@@ -91,8 +90,8 @@ class AblationReport:
     left_out: Mapping[str, int]
 
 
-class _StopRequestedError(Exception):  # a wish, no error
-    """Somebody wants to go on later."""
+class _StopRequestedError(Exception):
+    """The user wants to go on later; not a fault. Never leaves this module."""
 
 
 def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> AblationReport:
@@ -153,7 +152,7 @@ class _Ablation:
             raise CheckpointMismatchError(f"start '{self.start}'", found="no projector", wanted="a checkpoint of ALIGN")
 
     def _claim(self, train: Sorted) -> None:
-        """A folder is one plan's."""
+        """Keep the folder for this plan. Raises CheckpointMismatchError where it was begun with another."""
         own = {
             **self.plan.training_settings(),
             "fingerprints": [*train.fingerprints, *self.held_out.fingerprints],
@@ -179,7 +178,7 @@ class _Ablation:
         run = StageRun(
             stage=stage,
             data=tuple(DataFile(path=path, image_root=self.plan.data.images) for path in align.data),
-            config=LlavaConfig(projector=align.projector, pooled_grid=align.pooled_grid),  # type: ignore[arg-type]  # it checks
+            config=align.config(),
             warm_start=align.warm_start,
             **self._common(self.out / "align", align.numbers, most_steps=align.numbers.steps),
         )

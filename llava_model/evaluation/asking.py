@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Thing = TypeVar("_Thing")
 Said = tuple[Literal["system", "user", "assistant"], str]
-"""Who, and what."""
+"""The role and the words of one turn."""
 ONE_WORD = "\nAnswer the question using a single word or phrase."
 """LLaVA-1.5's response format for short answers (its `docs/Evaluation.md`)."""
 
@@ -55,14 +55,14 @@ class AnsweringProgress:
 
 
 class AnsweringModel(Protocol):
-    """What the engine can do."""
+    """What a model needs to be asked; the serving engine has it."""
 
     name: str
 
     def stream(
         self, turns: "Sequence[Turn]", *, max_new_tokens: int = ..., temperature: float = ...
     ) -> Generator[str, None, None]:
-        """The reply in pieces."""
+        """The reply, piece by piece."""
         ...
 
 

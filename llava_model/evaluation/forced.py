@@ -1,4 +1,4 @@
-"""What a model knows of reference answers, without writing a word: one pass over questions and answers together.
+"""How likely a model finds the reference answers: one pass over questions and answers, nothing is generated.
 
 perplexity   exp of the mean cross-entropy of the answers' tokens. It depends on the tokenizer: compare models of
              one language model only

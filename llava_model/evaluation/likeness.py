@@ -1,4 +1,4 @@
-"""How like a reference answer a model's own is: figures that need no judge.
+"""How close a model's answers are to reference answers: figures that need no judge.
 
 `f1` is SQuAD's: words in common, small letters, without punctuation and articles, the mean over the answers in per
 cent. `exact` is the share of answers that are the reference in that reading, which says something for short answers

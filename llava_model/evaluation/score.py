@@ -9,7 +9,7 @@ ProblemKind = Literal["missing", "extra", "duplicate", "unreadable", "unparsed",
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Something that bends the figures. `ids` are questions, reviews or lines, all of them."""
+    """A fault in the files that changes the figures. `ids` are all questions, reviews or lines that have it."""
 
     kind: ProblemKind
     message: str

@@ -1,4 +1,4 @@
-"""Which weights a run judges: a kit's, with trained parts in place of its own."""
+"""Which weights a benchmark is asked of: a kit's, with trained parts in place of its own."""
 
 import hashlib
 from dataclasses import dataclass

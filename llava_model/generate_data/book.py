@@ -1,33 +1,18 @@
 """What every task came to: collected while the run goes on, put in order and written at its end."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from llava_model.generate_data.prompts import Kind
 from llava_model.generate_data.quality import Reason
+from llava_model.generate_data.report import Totals
 from llava_model.generate_data.samples import Made, SampleMaker
 from llava_model.generate_data.tasks import Outcome, SampleTask
 
 TRAIN, HELD_OUT = "train.json", "held_out.json"
 _ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"})
 """Kinds of which no two samples should say the same; two pages may well answer a question alike."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Totals:
-    """Counts and ids, in the order of the tasks."""
-
-    made: Counter[str] = field(default_factory=Counter)
-    by_file: dict[str, int] = field(default_factory=dict)
-    dropped: dict[Reason, list[str]] = field(default_factory=dict)
-    dropped_exchanges: Counter[Reason] = field(default_factory=Counter)
-    repaired: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
 
 
 class Book:

@@ -1,7 +1,7 @@
 """What may be spent in tokens and money, counted before and after every request.
 
 A request is begun only if its worst case (the prompt's estimate and the longest reply) still fits beside what was
-spent and what is under way; so the limit is passed at most by what the estimates of requests in flight were wrong.
+spent and what is under way. So the limit can be passed only by as much as the estimates of prompts were too low.
 """
 
 import threading

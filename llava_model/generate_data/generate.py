@@ -1,4 +1,4 @@
-"""The whole of it: items in, a folder of training data out.
+"""Items in, a folder of training data out: here the steps of this package are tied together.
 
     <out>/train.json        LLaVA's JSON, one array
     <out>/held_out.json     the same of held-out items, if there are any
@@ -129,7 +129,7 @@ def _ask(
 
 
 class _KeptReplies:
-    """Outcomes from replies of earlier runs alone, for tasks that a stopped run did not come to."""
+    """Outcomes of tasks that this run did not reach, made from the replies of earlier runs."""
 
     def __init__(self, asking: Asking, ledger: ReplyLedger, model: str) -> None:
         self._asking, self._ledger, self._model = asking, ledger, model

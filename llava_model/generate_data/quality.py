@@ -1,4 +1,4 @@
-"""What a written answer must not be: the reasons for which one is dropped, each counted.
+"""The reasons for which a written answer is dropped; each is counted.
 
 A model that was told a picture in words betrays it ("the caption says"), copies its instructions, or says what the
 boxes exclude. Only what is certain counts against an answer: labels of boxes are rarely all that a picture shows, so a

@@ -1,13 +1,28 @@
 """What a run made, what it left out and why, and what it cost."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llava_model.chat_client import Usage
-from llava_model.generate_data.book import Totals
 from llava_model.generate_data.context import SourceProblem
+from llava_model.generate_data.quality import Reason
+
+
+@dataclass(kw_only=True, slots=True)
+class Totals:
+    """Counts and ids, in the order of the tasks."""
+
+    made: Counter[str] = field(default_factory=Counter)
+    by_file: dict[str, int] = field(default_factory=dict)
+    dropped: dict[Reason, list[str]] = field(default_factory=dict)
+    dropped_exchanges: Counter[Reason] = field(default_factory=Counter)
+    repaired: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ class _FailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How a server's troubles are borne."""
+    """How long a server in trouble is waited for."""
 
     tries: int = 6
     """How often a request is sent that times out or meets a fault of the server."""
@@ -163,7 +163,7 @@ class Runner:
         return answer
 
     def _hold(self, answer: NoReply) -> None:
-        """All workers wait: what one was refused for load the others would be, too."""
+        """Make all workers wait: a server that is too busy for one is too busy for all."""
         seconds = answer.wait_seconds or 0.0
         if seconds > self._patience.longest_wait_seconds:
             raise self._gone(f"it asks to wait {seconds:,.0f} s ({answer.reason})")

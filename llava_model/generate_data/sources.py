@@ -1,4 +1,4 @@
-"""COCO's JSON, or a CSV, → Items. What is wrong with one picture is a SourceProblem; the others go on.
+"""COCO's JSON, or a CSV, → Items. A fault of one picture is a SourceProblem; the others go on.
 
 COCO: captions (`images`, `annotations` with `image_id` and `caption`) and, if there are any, instances (`annotations`
 with `bbox` as x, y, width, height in pixels and `category_id`; `categories`).
@@ -33,7 +33,7 @@ _MOST_FIELD_BYTES = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureSource:
-    """Items ready to be asked about, and what was wrong on the way."""
+    """Checked items, and what was wrong with the input."""
 
     items: tuple[Item, ...]
     problems: tuple[SourceProblem, ...]

@@ -25,7 +25,7 @@ _REMINDER = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleTask:
-    """A sample to be."""
+    """One sample that is to be made: a picture, and the kind of data about it."""
 
     item: Item
     kind: Kind

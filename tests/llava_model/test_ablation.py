@@ -11,7 +11,7 @@ from writing_server import serving
 
 from llava_model.ablation import table
 from llava_model.ablation.mixtures import cut_shares, questions_of, sort_samples, type_of
-from llava_model.ablation.plan import VARIANTS, Plan, read_plan
+from llava_model.ablation.plan import TYPES, VARIANTS, Plan, ResponseType, read_plan
 from llava_model.ablation.run import AblationReport, Bases, Watch, ablate
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import (
@@ -212,11 +212,11 @@ def a_sample(name: str, **more: Any) -> str:
 
 
 def test_llavas_own_files_are_sorted_by_file_and_get_names_of_their_own(tmp_path: Path) -> None:
-    files = {}
-    for kind in ("conversation", "detail", "complex"):
+    files: dict[ResponseType, tuple[Path, ...]] = {}
+    for kind in TYPES:
         files[kind] = (tmp_path / f"{kind}.json",)
         files[kind][0].write_text("[" + ",".join(a_sample(str(number)) for number in range(4)) + "]")
-    found = sort_samples(files, tmp_path / "out", images=tmp_path)  # type: ignore[arg-type]  # literal keys
+    found = sort_samples(files, tmp_path / "out", images=tmp_path)
     assert found.counts == {"conversation": 4, "detail": 4, "complex": 4}
     asked = questions_of(found, images=tmp_path, most=2)
     assert [one.name for one in asked] == [f"{n}-{kind}" for kind in files for n in (0, 2)]

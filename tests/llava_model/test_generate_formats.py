@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llava_model.generate_data.formats import Declined, Exchange, Malformed, Parsed, parse_reply
-from llava_model.generate_data.prompts import WRITTEN, load_prompts
+from llava_model.generate_data.prompts import WRITTEN, Kind, load_prompts
 
 TWO = (Exchange(question="How many dogs?", answer="Two."), Exchange(question="Where?", answer="On the left."))
 
@@ -60,8 +60,8 @@ def test_an_answer_of_several_paragraphs_stays_whole() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["conversation", "detail", "complex"])
-def test_refusals_are_told_apart(kind: str, text: str) -> None:
-    assert isinstance(parse_reply(kind, text), Declined)  # type: ignore[arg-type]  # a plain text for a kind
+def test_refusals_are_told_apart(kind: Kind, text: str) -> None:
+    assert isinstance(parse_reply(kind, text), Declined)
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "```\n```", "What a nice picture!", '{"a": 1}', "Question: only?"])
@@ -90,8 +90,8 @@ def test_lines_of_a_reading_reply_are_numbers_and_unanswerable_is_known() -> Non
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=300), kind=st.sampled_from(WRITTEN), cut=st.booleans())
-def test_no_reply_breaks_the_parser(text: str, kind: str, cut: bool) -> None:
-    found = parse_reply(kind, text, cut=cut)  # type: ignore[arg-type]  # a plain text for a kind
+def test_no_reply_breaks_the_parser(text: str, kind: Kind, cut: bool) -> None:
+    found = parse_reply(kind, text, cut=cut)
     assert isinstance(found, Declined | Malformed) or found.exchanges
 
 

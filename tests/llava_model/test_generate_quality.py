@@ -7,7 +7,7 @@ import pytest
 
 from llava_model.errors import MissingPackageError
 from llava_model.generate_data import language
-from llava_model.generate_data.context import Item, Region, TextLine
+from llava_model.generate_data.context import Item, Region, TextLine, checked_box
 from llava_model.generate_data.formats import Exchange, Parsed, parse_reply
 from llava_model.generate_data.generate import GenerationSettings, _maker
 from llava_model.generate_data.language import is_other_language, language_of
@@ -202,10 +202,6 @@ def _item(context: str) -> Item:
         id="e",
         image="e.png",
         captions=tuple(parts.get("Sentences", "").splitlines()),
-        regions=tuple(
-            Region(label=one[1], box=tuple(map(float, one[2].split(","))))  # type: ignore[arg-type]  # four numbers
-            for one in regions
-            if one
-        ),
+        regions=tuple(Region(label=one[1], box=checked_box(one[2].split(","))) for one in regions if one),
         lines=tuple(TextLine(text=line) for line in lines),
     )
