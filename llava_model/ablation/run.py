@@ -71,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """Who is told of the progress, and who may stop it. `on_step` and `on_answer` get the title of the part under way."""
+    """Who is told of the progress, and who may stop it. `on_step` and `on_answer` also get the title of the part."""
 
     announce: Callable[[str], None] = lambda words: None
     on_step: Callable[[str, StepMetrics], None] = lambda title, metrics: None
