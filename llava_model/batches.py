@@ -5,23 +5,19 @@ features up. Nothing is carried from step to step, so a checkpoint only has to h
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from llava_model.data.encoding import EncodedSample, SampleEncoder
 from llava_model.data.mixture import Mixture, SampleNumbers
-from llava_model.data.packing import Batch, Layout, collate, plan
+from llava_model.data.packing import Batch, Layout, LoadPictures, collate, plan
 from llava_model.data.pictures import in_order
 from llava_model.errors import BadSampleError, LlavaError, TrainingDataError
-from llava_model.model import Pictures
 
 _STEPS_AHEAD = 3
-
-LoadPictures = Callable[[Sequence[Path]], Pictures]
-"""Files of pictures → pixels, or features from a cache."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +28,7 @@ class StepBatches:
     epoch: int
     passes: tuple[Batch, ...]
     targets: int
-    """Over all processes, because the loss divides by them; so do `tokens` and `samples` count."""
+    """Of all processes, because the loss is divided by them; `tokens` and `samples` count all processes too."""
     tokens: int
     samples: int
     left_out: tuple[BadSampleError, ...]
@@ -61,6 +57,7 @@ class BatchLoader:
         self._process, self._processes = process, processes
         self._load_pictures, self._skip_bad = load_pictures, skip_bad
         self.samples_per_epoch = mixture.length()
+        self._steps_per_epoch = steps_per_epoch(self.samples_per_epoch, samples_per_step)
         self._order: tuple[int, SampleNumbers] | None = None  # of one epoch
 
     def steps(self, first: int, end: int) -> Iterator[StepBatches]:
@@ -73,20 +70,25 @@ class BatchLoader:
 
     def step(self, step: int) -> StepBatches:
         """The batches of one step, made now. Raises BadSampleError unless bad samples are skipped."""
-        epoch, step_in_epoch = divmod(step, steps_per_epoch(self.samples_per_epoch, self._samples_per_step))
+        epoch, step_in_epoch = divmod(step, self._steps_per_epoch)
         samples, left_out = self._encoded(epoch, step_in_epoch)
-        passes = plan(
-            [len(sample.ids) for sample in samples],
-            layout=self._layout,
-            max_tokens=self._pass_tokens,
-            processes=self._processes,
-        )[self._process]
+        lengths = [len(sample.ids) for sample in samples]
+        shares = plan(lengths, layout=self._layout, max_tokens=self._pass_tokens, processes=self._processes)
+        batches = [
+            collate(
+                [samples[each] for each in group],
+                layout=self._layout,
+                pad_id=self._pad_id,
+                load_pictures=self._load_pictures,
+            )
+            for group in shares[self._process]
+        ]
         return StepBatches(
             step=step,
             epoch=epoch,
-            passes=tuple(self._batch([samples[each] for each in group]) for group in passes),
+            passes=tuple(batches),
             targets=sum(sample.targets for sample in samples),
-            tokens=sum(len(sample.ids) for sample in samples),
+            tokens=sum(lengths),
             samples=len(samples),
             left_out=tuple(left_out),
         )
@@ -108,10 +110,6 @@ class BatchLoader:
         if not samples:
             raise TrainingDataError(f"no usable sample in {len(left_out)}: {left_out[0] if left_out else 'empty set'}")
         return samples, left_out
-
-    def _batch(self, samples: Sequence[EncodedSample]) -> Batch:
-        batch = collate(samples, layout=self._layout, pad_id=self._pad_id)
-        return replace(batch, pictures=self._load_pictures(batch.images)) if batch.images else batch
 
 
 def steps_per_epoch(samples_per_epoch: int, samples_per_step: int) -> int:

@@ -1,11 +1,10 @@
-"""The parts of a LLaVA on disk: language model (with an adapter merged in), the projector by itself, and all of
-them together as a training stage leaves them.
+"""Load and save the parts of a LLaVA: the language model with its adapter, the projector, or a whole checkpoint.
 
-A projector is one safetensors file whose header says how it is to be used, so that it cannot be put
-between the wrong parts unnoticed. A trained checkpoint (see `manifest`) is a folder with some of
+A projector is one safetensors file. Its header holds its configuration and widths, so it cannot be put between the
+wrong parts unnoticed. A checkpoint of a training stage (see `manifest`) is a folder with some of
 
-    projector.safetensors          adapter/ (peft's) or language/ (whole, with its tokenizer)
-    vision/ (only if it is not the base's)            state/ (for going on, see `state`)
+    projector.safetensors          adapter/ (in peft's format) or language/ (the whole model with its tokenizer)
+    vision/ (only if it is not the base's)            state/ (to resume training, see `state`)
 """
 
 import json
@@ -19,7 +18,8 @@ from torch import nn
 
 from llava_model.config import LlavaConfig
 from llava_model.errors import CheckpointMismatchError, MissingFileError, MissingPackageError, WrongBaseError
-from llava_model.manifest import Manifest, fingerprint_of, read_manifest
+from llava_model.fingerprints import fingerprint_of
+from llava_model.manifest import Manifest, read_manifest
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
 from llava_model.tokenize import image_token_id, load_tokenizer
@@ -31,7 +31,7 @@ _FORMAT = "llavero-projector-1"
 
 
 def save_projector(path: Path, projector: Projector, config: LlavaConfig) -> None:
-    """Write weights and header; the file appears whole or not at all."""
+    """Write weights and header. The file appears complete or not at all."""
     from safetensors.torch import save_file
 
     header = {
@@ -47,8 +47,9 @@ def save_projector(path: Path, projector: Projector, config: LlavaConfig) -> Non
 
 
 def load_projector(path: Path) -> tuple[Projector, LlavaConfig]:
-    """Read what `save_projector` wrote, from the file or the folder that holds it."""
+    """Read what `save_projector` wrote, from the file or from its folder."""
     from safetensors import safe_open
+    from safetensors.torch import load_file
 
     path = path / PROJECTOR_FILE if path.is_dir() else path
     if not path.is_file():
@@ -61,7 +62,7 @@ def load_projector(path: Path) -> tuple[Projector, LlavaConfig]:
         projector = Projector(
             config.projector, vision_width=int(header["vision_width"]), text_width=int(header["text_width"])
         )
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    weights = load_file(path)
     try:
         projector.load_state_dict(weights)
     except RuntimeError as error:
@@ -70,7 +71,7 @@ def load_projector(path: Path) -> tuple[Projector, LlavaConfig]:
 
 
 def load_language(folder: Path, *, dtype: torch.dtype, adapter: Path | None = None) -> nn.Module:
-    """A causal language model from disk only, safetensors only; a LoRA adapter is merged into its weights."""
+    """A causal language model, from safetensors on disk only. A LoRA adapter is merged into its weights."""
     from transformers import AutoModelForCausalLM
 
     if not (folder / "config.json").is_file():
@@ -82,7 +83,7 @@ def load_language(folder: Path, *, dtype: torch.dtype, adapter: Path | None = No
 
 
 def load_quantized(folder: Path, *, dtype: torch.dtype, device: torch.device) -> nn.Module:
-    """A causal language model with its matrices in 4 bits (NF4, twice quantised), for QLoRA. On a CPU it is slow.
+    """A causal language model with its matrices in 4 bits (NF4, double quantisation), for QLoRA. Slow on a CPU.
 
     Raises MissingPackageError.
     """
@@ -92,13 +93,14 @@ def load_quantized(folder: Path, *, dtype: torch.dtype, device: torch.device) ->
 
     if find_spec("bitsandbytes") is None:
         raise MissingPackageError("bitsandbytes", purpose="QLoRA", install="'llavero[qlora]'")
-    how = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers'
+    make_config: Any = BitsAndBytesConfig  # without types
+    config = make_config(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
     language: nn.Module = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
-        quantization_config=how,
+        quantization_config=config,
         device_map={"": device},
         local_files_only=True,
         use_safetensors=True,
@@ -107,7 +109,7 @@ def load_quantized(folder: Path, *, dtype: torch.dtype, device: torch.device) ->
 
 
 def merge_adapter(language: nn.Module, adapter: Path) -> nn.Module:
-    """Add the adapter's weights to the model's own. Raises CheckpointMismatchError if it was trained on another."""
+    """Add a LoRA adapter to the model's weights. Raises CheckpointMismatchError if its shapes do not fit."""
     from peft import PeftModel
 
     if not (adapter / "adapter_config.json").is_file():
@@ -130,31 +132,30 @@ def read_model_type(folder: Path) -> str:
 
 
 def load_trained(folder: Path, *, language: Path | None, vision: Path | None, dtype: torch.dtype) -> LlavaModel:
-    """The model that a training stage saved, its adapter merged.
+    """The model that a training stage saved, with its adapter merged.
 
-    `language` and `vision` are the folders it stands on; a part that the checkpoint holds itself is taken from
-    there, and the folder given for it is not looked at. The tower stays in float32. Raises
-    IncompleteCheckpointError, WrongBaseError for folders with other weights than those it was trained on, and
-    CheckpointMismatchError if one of them is needed and not given.
+    `language` and `vision` are the folders of the base that it was trained on. A part that the checkpoint holds itself
+    is read from there instead. The tower stays in float32. Raises IncompleteCheckpointError; WrongBaseError for a
+    folder with other weights than it was trained on; CheckpointMismatchError if a folder is needed and not given.
     """
     manifest = read_manifest(folder)
     parts = parts_of(manifest)
     text_folder = _part(folder, manifest, LANGUAGE, language, what=ADAPTER if ADAPTER in parts else "projector")
     adapter = folder / ADAPTER if ADAPTER in parts else None
     text = load_language(text_folder, dtype=dtype, adapter=adapter)
-    bridge, config = load_projector(folder) if PROJECTOR_FILE in parts else (None, LlavaConfig())
-    tower_folder = _part(folder, manifest, VISION, vision, what="projector") if bridge else None
+    projector, config = load_projector(folder) if PROJECTOR_FILE in parts else (None, LlavaConfig())
+    tower_folder = _part(folder, manifest, VISION, vision, what="projector") if projector else None
     return LlavaModel(
         language=text,
         image_token_id=image_token_id(load_tokenizer(text_folder)),
         tower=_tower(tower_folder, config, manifest) if tower_folder else None,
-        projector=bridge.to(dtype) if bridge else None,
+        projector=projector.to(dtype) if projector else None,
         config=config,
     )
 
 
 def language_folder(folder: Path, language: Path | None) -> Path:
-    """Where the tokenizer of a trained checkpoint lies: in itself, or in the language model it stands on."""
+    """The folder of a checkpoint's tokenizer: its own, or that of the language model it was trained on."""
     own = folder / LANGUAGE
     if language is None and not own.is_dir():
         raise MissingFileError(own, "language model")
@@ -162,12 +163,12 @@ def language_folder(folder: Path, language: Path | None) -> Path:
 
 
 def parts_of(manifest: Manifest) -> set[str]:
-    """Files and folders at the top of a checkpoint."""
+    """The names of the files and folders at the top of a checkpoint."""
     return {name.split("/")[0] for name in manifest.files}
 
 
 def _part(folder: Path, manifest: Manifest, part: str, given: Path | None, *, what: str) -> Path:
-    """The checkpoint's own folder for this part, or the given one if it is what the checkpoint was trained on."""
+    """The checkpoint's own folder for a part, or the given one if it holds what the checkpoint was trained on."""
     if part in parts_of(manifest):
         return folder / part
     base = manifest.base.get(part) or {}

@@ -1,4 +1,4 @@
-"""How the parts of one LLaVA are put together; written into every checkpoint beside its weights."""
+"""How the parts of a LLaVA are put together. Every checkpoint holds this beside its weights."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -11,14 +11,14 @@ IMAGE_TOKEN = "<image>"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LlavaConfig:
-    """What cannot be read off the tower's and the language model's own configuration."""
+    """What the tower's and the language model's own configurations do not say."""
 
     projector: ProjectorKind = "mlp2x_gelu"
     """`linear` as in the first LLaVA paper, `mlp2x_gelu` as in LLaVA-1.5."""
 
     feature_layer: int = -2
-    """Which hidden states of a transformer tower are the features; LLaVA takes the last but one. A
-    convolutional tower has one answer only, its final grid, and ignores this."""
+    """The layer of a transformer tower whose hidden states are the features; LLaVA takes the last but one. A
+    convolutional tower ignores this: its features are its final grid."""
 
     feature_select: FeatureSelect = "default"
     """`default` drops the first position (CLIP's class token), `full` keeps all (SigLIP has no class token)."""
@@ -35,12 +35,12 @@ class LlavaConfig:
             raise ValueError(f"pooled_grid must be at least 1, not {self.pooled_grid}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for a checkpoint's header."""
+        """Plain JSON values, for a checkpoint's header."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "LlavaConfig":
-        """The inverse of `to_json`; a key from a newer version is an error, never ignored."""
+        """The inverse of `to_json`. Raises ValueError for an unknown key, which a newer version may have written."""
         unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
             raise ValueError(f"unknown settings {sorted(unknown)} in a checkpoint; was it made by a newer Llavero?")

@@ -1,8 +1,8 @@
-"""transformers' LLaVA checkpoints in and out, without changing a weight.
+"""Read and write transformers' LLaVA checkpoints, without changing a weight.
 
-Both directions move modules between the two compositions instead of copying tensors: the tower, the language
-model's body and its head are the same classes on both sides. A `linear` projector has no place of its own
-there; it goes out as two layers with the activation "linear", the second one the identity.
+Modules are moved between the two models instead of copying tensors: the tower, the language model's body and its head
+have the same classes in both. transformers has no `linear` projector; it is written as two layers with the activation
+"linear", of which the second is the identity.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ from llava_model.projector import Projector
 from llava_model.tokenize import image_token_id
 from llava_model.towers import TransformersTower
 
-_KEYS = {
+_HF_LAYERS = {
     "linear": {"layers.0": "linear_1"},
     "mlp2x_gelu": {"layers.0": "linear_1", "layers.2": "linear_2"},
 }
 
 
 def from_hf(folder: Path, *, dtype: torch.dtype = torch.float32) -> LlavaModel:
-    """Load a folder that `LlavaForConditionalGeneration.from_pretrained` loads; from disk, safetensors only."""
+    """Load a folder of transformers' LLaVA, from safetensors on disk only."""
     from transformers import LlavaForConditionalGeneration
 
     if not (folder / "config.json").is_file():
@@ -39,7 +39,7 @@ def from_hf(folder: Path, *, dtype: torch.dtype = torch.float32) -> LlavaModel:
 
 
 def from_hf_model(foreign: Any, preprocess: ImagePreprocess) -> LlavaModel:
-    """Take transformers' model apart and put it together as ours; the weights are shared, not copied."""
+    """Make our model of the parts of transformers' LLaVA. The weights are shared, not copied."""
     settings = foreign.config
     if not isinstance(settings.vision_feature_layer, int):
         raise CheckpointMismatchError(
@@ -66,9 +66,9 @@ def from_hf_model(foreign: Any, preprocess: ImagePreprocess) -> LlavaModel:
 def save_hf(model: LlavaModel, folder: Path, tokenizer: Any) -> None:
     """Write a folder that transformers, vLLM and SGLang load: weights, configuration, processor, tokenizer.
 
-    If the image token lies behind the embedding table (transformers looks it up before replacing it), the
-    table grows; the new rows are the mean of the old, so that no greedy answer changes. Raises ExportError for
-    towers that transformers' LLaVA does not know, and for pooled grids.
+    transformers looks the image token up before replacing it. If its id is larger than the embedding table, the table
+    grows; the new rows are the mean of the old ones, so that no greedy answer changes. Raises ExportError for towers
+    that transformers' LLaVA does not have, and for pooled grids.
     """
     tower, projector = exportable(model, "transformers' LLaVA")
     if image_token_id(tokenizer) != model.image_token_id:
@@ -81,7 +81,7 @@ def save_hf(model: LlavaModel, folder: Path, tokenizer: Any) -> None:
 
 
 def exportable(model: LlavaModel, taker: str) -> tuple[TransformersTower, Projector]:
-    """The parts that another program knows too. Raises ExportError, saying what to do instead."""
+    """Tower and projector, if another program (`taker`) can run them. Raises ExportError."""
     tower, projector = model.tower, model.projector
     if tower is None or projector is None:
         reason = "this model reads words only"
@@ -104,7 +104,7 @@ def _projector_in(foreign: Any) -> Projector:
         projector = Projector(kind, vision_width=first.shape[1], text_width=first.shape[0])
     own = {
         f"{ours}.{name}": weights[f"{theirs}.{name}"]
-        for ours, theirs in _KEYS[kind].items()
+        for ours, theirs in _HF_LAYERS[kind].items()
         for name in ("weight", "bias")
     }
     projector.load_state_dict(own, assign=True)
@@ -124,7 +124,7 @@ def _kind_of(activation: str, weights: dict[str, torch.Tensor]) -> ProjectorKind
 
 
 def _language_around(body: nn.Module, head: nn.Module, settings: Any) -> nn.Module:
-    """A causal language model made of this body and head; its own are built without memory and thrown away."""
+    """A causal language model with this body and head in place of its own, which take no memory."""
     import transformers
 
     factory: Any = transformers.AutoModelForCausalLM
@@ -165,7 +165,7 @@ def _foreign_projector(projector: Projector) -> dict[str, torch.Tensor]:
     own = projector.state_dict()
     weights = {
         f"{theirs}.{name}": own[f"{ours}.{name}"]
-        for ours, theirs in _KEYS[projector.kind].items()
+        for ours, theirs in _HF_LAYERS[projector.kind].items()
         for name in ("weight", "bias")
     }
     if projector.kind == "linear":
@@ -175,7 +175,7 @@ def _foreign_projector(projector: Projector) -> dict[str, torch.Tensor]:
 
 
 def _with_room_for(token: int, foreign: Any) -> Any:
-    """The model with a longer embedding table; the caller's own modules stay as they are."""
+    """A copy of the model with an embedding table that has a row for the token."""
     from copy import deepcopy
 
     foreign = deepcopy(foreign)
@@ -205,7 +205,7 @@ def _processor(tower: TransformersTower, tokenizer: Any) -> Any:
 
 
 def image_processor(preprocess: ImagePreprocess) -> Any:
-    """transformers' own, doing what ours does."""
+    """transformers' image processor that does the same as ours."""
     from transformers import CLIPImageProcessorPil, LlavaImageProcessorPil, SiglipImageProcessorPil
 
     resample = 2 if preprocess.interpolation == "bilinear" else 3

@@ -1,7 +1,7 @@
-"""A short name for a set of weights: the same for the same tensors, however they are spread over files.
+"""A digest of a set of weights: the same for the same tensors, however they are divided into files.
 
-Only names, types, shapes and bytes of the tensors count; file names, order, headers and configuration do not,
-so that a kit installed on another machine, or a model saved again in other shards, keeps its fingerprint.
+Only names, types, shapes and bytes of the tensors count. File names, order, headers and configuration do not, so a kit
+on another machine, or a model saved in other shards, has the same fingerprint.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F6
 
 
 def fingerprint_of(folder_or_model: "Path | nn.Module") -> str:
-    """Of a folder's safetensors (not of those in folders below it), or of a model in memory.
+    """The fingerprint of a folder's safetensors (without subfolders), or of a model in memory.
 
-    A model has the fingerprint of the folder it was saved to, if it is in the type it was saved in: for what a
-    checkpoint stands on, use the folder. Reads every byte (about 1 GB/s); a folder's is remembered until its
-    files change. Raises MissingFileError if the folder holds no safetensors.
+    A model has the fingerprint of the folder it is saved to, unless its number type changes: for the base of a
+    checkpoint use the folder. Reads every byte (about 1 GB/s); a folder's fingerprint is remembered until its files
+    change. Raises MissingFileError if the folder holds no safetensors.
     """
     if not isinstance(folder_or_model, Path):
         return _of_model(folder_or_model)
@@ -39,7 +39,7 @@ def fingerprint_of(folder_or_model: "Path | nn.Module") -> str:
 
 
 def base_of(*, language: Path | None, vision: Path | None) -> dict[str, Any]:
-    """`Manifest.base` for a run that starts from these folders; None for a part that it does not have."""
+    """`Manifest.base` for a run on these folders; None for a part that the run does not have."""
     parts = {"language": language, "vision": vision}
     return {
         part: {"name": folder.resolve().name, "fingerprint": fingerprint_of(folder)}
@@ -70,7 +70,7 @@ def _of_files(stamps: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def _header(path: Path, size: int) -> tuple[int, dict[str, Any]]:
-    """Where the tensors begin, and the list of them, as the safetensors format has it."""
+    """Of a safetensors file → (where the tensors begin, the header that lists them)."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > size:

@@ -1,4 +1,4 @@
-"""The original LLaVA's folders → checkpoints of ours, tensor by tensor.
+"""Import checkpoints of the original LLaVA, tensor by tensor.
 
 Three layouts are in use (haotian-liu/LLaVA, `model/builder.py` and `train/llava_trainer.py`):
 
@@ -6,7 +6,7 @@ Three layouts are in use (haotian-liu/LLaVA, `model/builder.py` and `train/llava
     non_lora_trainables.bin, adapter_model.*            after LoRA: projector and adapter
     pytorch_model-*.bin | model-*.safetensors           whole: language model, projector, sometimes the tower
 
-`.bin` files are pickles. They are opened with `weights_only=True`; one that wants to do more is refused.
+`.bin` files are pickles. They are opened with `weights_only=True`; a file with anything but tensors is refused.
 """
 
 import json
@@ -50,14 +50,15 @@ _MULTIMODAL = re.compile(
 
 
 def import_llava(source: Path, target: Path, *, language: Path | None = None, vision: Path | None = None) -> Manifest:
-    """Write what lies in `source` as a checkpoint of ours; returns its manifest as far as it is known before.
+    """Write the weights in `source` as one of our checkpoints → its manifest, without the list of files.
 
-    `language` and `vision` are the folders it stands on, if they are at hand: their fingerprints go into the
-    manifest and guard it from then on; otherwise only their names do. Raises MissingFileError, UnsafeFileError,
-    CheckpointMismatchError for what this composition cannot say (several crops per picture, marks around them).
+    `language` and `vision` are the folders of the base, if they are at hand: the manifest then holds their
+    fingerprints, which later loading compares, and otherwise only their names. Raises MissingFileError,
+    UnsafeFileError, and CheckpointMismatchError for settings that our model does not have (several crops per picture,
+    marks around pictures).
     """
     settings = _settings(source)
-    config = _config(settings)
+    config = _llava_config(settings)
     base = {"language": {"name": _language_name(source, settings)}, "vision": {"name": settings.get("mm_vision_tower")}}
     manifest = Manifest(
         stage="import",
@@ -102,8 +103,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _config(settings: Mapping[str, Any]) -> LlavaConfig:
-    """What the original's settings mean here; what has no meaning here is refused by name."""
+def _llava_config(settings: Mapping[str, Any]) -> LlavaConfig:
+    """The original's settings as ours. Raises CheckpointMismatchError naming a setting that ours lack."""
     kind = settings.get("mm_projector_type") or "linear"  # the first releases had nothing else and did not say so
     if kind not in _IN_PROJECTOR:
         raise CheckpointMismatchError("mm_projector_type", found=f"'{kind}'", wanted="'linear' or 'mlp2x_gelu'")
@@ -137,7 +138,7 @@ def _language_name(source: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _opened(path: Path) -> Tensors:
-    """A file of tensors, never run as a program. Raises UnsafeFileError, or MissingFileError."""
+    """Read a file of tensors without running code from it. Raises UnsafeFileError, MissingFileError."""
     if not path.is_file():
         raise MissingFileError(path, "weights")
     if path.suffix == ".safetensors":
@@ -158,7 +159,7 @@ def _opened(path: Path) -> Tensors:
 
 
 def _is_zip(path: Path) -> bool:
-    """torch's format since 1.6; only that can be mapped into memory."""
+    """Whether the file has torch's format since 1.6, the only one that can be memory-mapped."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
@@ -186,7 +187,7 @@ def _projector(tensors: Tensors, config: LlavaConfig) -> Projector:
 
 
 def _trained_beside_lora(source: Path) -> Tensors:
-    """`non_lora_trainables.bin`; everything trained must find its place, or the model would be another one."""
+    """The projector in `non_lora_trainables.bin`. Raises CheckpointMismatchError if other parts were trained too."""
     tensors = _opened(source / "non_lora_trainables.bin")
     others = sorted(name for name in tensors if not _PROJECTOR_KEY.search(name))
     if others:
@@ -197,7 +198,7 @@ def _trained_beside_lora(source: Path) -> Tensors:
 
 
 def _import_adapter(source: Path, target: Path) -> None:
-    """peft's own format already; only a pickled one changes its container."""
+    """Copy the adapter, which has peft's format; a pickled one becomes safetensors."""
     from safetensors.torch import save_file
 
     name = "adapter_model.safetensors"
@@ -206,7 +207,7 @@ def _import_adapter(source: Path, target: Path) -> None:
     if strangers:
         raise CheckpointMismatchError(f"adapter in '{source}'", found=strangers[0], wanted="LoRA matrices only")
     settings = _read_json(source / "adapter_config.json")
-    settings["base_model_name_or_path"] = None  # somebody's folder, or a hub that nobody asked for
+    settings["base_model_name_or_path"] = None  # a folder of somebody else's, or a hub's address
     target.mkdir()
     save_file({key: tensor.contiguous() for key, tensor in weights.items()}, target / name, metadata={"format": "pt"})
     (target / "adapter_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
@@ -214,12 +215,14 @@ def _import_adapter(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Shard:
+    """One file of the language model's weights."""
+
     path: Path
-    name: str  # of the file it becomes
+    name: str  # of the file that is written
 
 
 def _import_language(source: Path, target: Path, settings: Mapping[str, Any]) -> Tensors:
-    """Copy the language model shard by shard, so that one shard is the most that is in memory."""
+    """Copy the language model shard by shard, one in memory at a time → the projector's tensors."""
     from safetensors.torch import save_file
 
     target.mkdir()
@@ -236,12 +239,12 @@ def _import_language(source: Path, target: Path, settings: Mapping[str, Any]) ->
     (target / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     (target / "config.json").write_text(json.dumps(_language_settings(settings), indent=1), encoding="utf-8")
     copy_tokenizer(source, target)
-    _make_fast(target)
+    _add_fast_tokenizer(target)
     return projector
 
 
-def _make_fast(folder: Path) -> None:
-    """The original's folders hold sentencepiece's model alone; offsets need what transformers makes of it."""
+def _add_fast_tokenizer(folder: Path) -> None:
+    """Add a fast tokenizer, which gives offsets; the original's folders hold only sentencepiece's model."""
     if (folder / "tokenizer.json").is_file() or not (folder / "tokenizer.model").is_file():
         return
     if find_spec("sentencepiece") is None:
@@ -257,7 +260,7 @@ def _weight_files(source: Path) -> list[Path]:
 
 def _shards(source: Path) -> list[_Shard]:
     paths = _weight_files(source)
-    for index in source.glob("*.index.json"):  # a shard that was not downloaded must not go unnoticed
+    for index in source.glob("*.index.json"):  # find shards that were not downloaded
         wanted = set(_read_json(index).get("weight_map", {}).values())
         if missing := sorted(
             name for name in wanted if Path(name).suffix == paths[0].suffix and not (source / name).is_file()
@@ -270,7 +273,7 @@ def _shards(source: Path) -> list[_Shard]:
 
 
 def _language_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The language model's own configuration inside LLaVA's."""
+    """The language model's configuration, taken out of LLaVA's."""
     kind = str(settings.get("model_type"))
     if kind not in _LANGUAGES:
         raise CheckpointMismatchError("model_type", found=f"'{kind}'", wanted=f"one of {', '.join(_LANGUAGES)}")

@@ -1,10 +1,10 @@
-"""One checkpoint folder: complete or not there, and it says what it is.
+"""Checkpoint folders: complete or absent, each with a manifest that says what it holds.
 
     with writing(folder, manifest) as unfinished:
         save_projector(unfinished / PROJECTOR_FILE, projector, config)
 
-The files go into a hidden sibling. When all are on the disk with their checksums, `manifest.json` is written
-last and the folder takes its name. A process that dies before leaves the old checkpoint as it was, and a
+The files are written into a hidden folder beside the target. When all are on the disk, `manifest.json` is written with
+their checksums, and the folder is renamed. A process that dies earlier leaves the old checkpoint as it was, and a
 hidden folder that the next writer of that name removes.
 """
 
@@ -25,8 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.errors import CheckpointMismatchError, CheckpointWriteError, IncompleteCheckpointError, LlavaError
-from llava_model.fingerprints import base_of as base_of
-from llava_model.fingerprints import fingerprint_of as fingerprint_of
 
 FORMAT = "llavero-checkpoint-1"
 MANIFEST_FILE = "manifest.json"
@@ -36,7 +34,7 @@ _PREVIOUS = ".previous"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a checkpoint is, how it came to be, and which files it is made of."""
+    """What a checkpoint is, how it was made, and which files it consists of."""
 
     format: str = FORMAT
     """Version of the folder's layout."""
@@ -48,7 +46,7 @@ class Manifest:
     """Optimiser steps taken in this stage."""
 
     seed: int
-    """Of the run."""
+    """The run's."""
 
     config: Mapping[str, Any]
     """The whole training configuration, plain JSON values."""
@@ -57,13 +55,13 @@ class Manifest:
     """`LlavaConfig.to_json()`."""
 
     data_fingerprint: str
-    """Of the training data; "" if there was none."""
+    """See `Mixture.fingerprint`; "" without training data."""
 
     git_hash: str
-    """Of the code, see `git_hash`."""
+    """The code's, see the function `git_hash`."""
 
     base: Mapping[str, Any]
-    """What it stands on: {"language": {"name", "fingerprint"}, "vision": {…}}, see `fingerprints.base_of`."""
+    """The models it was trained on: {"language": {"name", "fingerprint"}, "vision": {…}}, see `base_of`."""
 
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name relative to the folder → {"size" in bytes, "sha256"}; filled when the checkpoint is written."""
@@ -74,11 +72,11 @@ class Manifest:
 
 @contextlib.contextmanager
 def writing(folder: Path, manifest: Manifest) -> Iterator[Path]:
-    """Hand out an empty folder; what lies in it at the end becomes the checkpoint `folder`, whole or not at all.
+    """Yield an empty folder. When the block ends, its files become the checkpoint `folder`, all of them or none.
 
-    An older checkpoint of that name stays until the new one is on the disk; a folder with anything else in it is
-    never replaced. Raises CheckpointWriteError with the reason (a full disk, no permission, …); this package's own
-    errors and interrupts pass unchanged. In every case the unfinished folder is gone afterwards.
+    An older checkpoint of that name stays until the new one is on the disk. A folder with other files in it is never
+    replaced. Raises CheckpointWriteError with the reason (a full disk, no permission, …); this package's own errors
+    and interrupts pass unchanged. The unfinished folder is removed in every case.
     """
     unfinished: Path | None = None
     lock = -1
@@ -104,8 +102,8 @@ def writing(folder: Path, manifest: Manifest) -> Iterator[Path]:
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
     """The manifest of a complete checkpoint.
 
-    `verify` reads every byte and compares checksums; without it presence and sizes are compared. Raises
-    IncompleteCheckpointError naming the file, CheckpointMismatchError for a layout of another version.
+    `verify` reads every byte and compares checksums; without it only presence and sizes are compared. Raises
+    IncompleteCheckpointError naming the file, CheckpointMismatchError for another version of the format.
     """
     _restore(folder)
     manifest = _parsed(folder)
@@ -122,7 +120,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
 
 
 def latest(folder: Path) -> Path | None:
-    """The complete `checkpoint-NNNNNN` with the highest number below a run's folder, or None."""
+    """The complete `checkpoint-NNNNNN` with the highest number in a run's folder, or None."""
     steps = {int(found[1]): name for name in _names_in(folder) if (found := _STEP.fullmatch(name))}
     for step in sorted(steps, reverse=True):
         with contextlib.suppress(IncompleteCheckpointError, CheckpointMismatchError):
@@ -132,7 +130,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def git_hash() -> str:
-    """The commit this code was checked out from, "+dirty" behind it if files differ; "" outside a checkout."""
+    """The commit that this code was checked out from, with "+dirty" if files differ; "" outside a checkout."""
     here = Path(__file__).resolve()
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return ""  # an installed package, perhaps inside somebody else's repository
@@ -141,7 +139,7 @@ def git_hash() -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex."""
+    """The SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -171,7 +169,7 @@ def _stays_inside(name: str) -> bool:
 
 
 def _names_in(folder: Path) -> set[str]:
-    """Names of the folders in it; a checkpoint that was just being replaced counts under its own name."""
+    """The names of the folders in it. A checkpoint that was being replaced counts under its own name."""
     if not folder.is_dir():
         return set()
     names = {path.name for path in folder.iterdir() if path.is_dir()}
@@ -179,7 +177,7 @@ def _names_in(folder: Path) -> set[str]:
 
 
 def _claim(folder: Path) -> tuple[Path, int]:
-    """A hidden sibling, and the lock that says its writer lives; the lock goes with the process."""
+    """→ (a hidden folder beside the target, a lock that is held until this process ends)."""
     with _locked(folder.parent):
         _remove_abandoned(folder)
         unfinished = folder.with_name(f".{folder.name}.writing-{secrets.token_hex(4)}")
@@ -190,7 +188,7 @@ def _claim(folder: Path) -> tuple[Path, int]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """What killed writers of this name left; a folder whose writer lives is locked and stays."""
+    """Remove the hidden folders of killed writers of this name. A living writer's folder is locked and stays."""
     for path in folder.parent.glob(f".{glob.escape(folder.name)}.writing-*"):
         lock = os.open(path, os.O_RDONLY)
         try:
@@ -203,7 +201,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _refuse_strangers(folder: Path) -> None:
-    """Only a checkpoint may be replaced, never somebody's other files."""
+    """Raise CheckpointWriteError if the folder holds something else than a checkpoint."""
     is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_free and not (folder / MANIFEST_FILE).is_file():
         raise CheckpointWriteError(folder, "something else is there that is no checkpoint; name another folder")
@@ -225,7 +223,7 @@ def _finish(unfinished: Path, manifest: Manifest) -> None:
 
 
 def _swap(unfinished: Path, folder: Path) -> None:
-    """Take the name. Between the two renames the old checkpoint is called `.NAME.previous`, see `_restore`."""
+    """Rename the new checkpoint. Between two renames the old one is called `.NAME.previous`, see `_restore`."""
     previous = folder.with_name(f".{folder.name}{_PREVIOUS}")
     with _locked(folder.parent):
         if folder.exists():
@@ -272,14 +270,14 @@ def flush(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's words where it has any; torch and safetensors hide them in longer texts."""
+    """The operating system's words, if the error has them."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
     return str(error) or type(error).__name__
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git answers, or None if it is not there, refuses or hangs."""
+    """Git's answer, or None if it is missing, fails or hangs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(

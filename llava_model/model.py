@@ -26,6 +26,10 @@ class Pixels:
 
     pixels_NCHW: torch.Tensor
 
+    def to(self, device: torch.device) -> "Pixels":
+        """The same pictures on a device."""
+        return Pixels(self.pixels_NCHW.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class CachedFeatures:
@@ -33,17 +37,12 @@ class CachedFeatures:
 
     features_NPV: torch.Tensor
 
+    def to(self, device: torch.device) -> "CachedFeatures":
+        """The same pictures on a device."""
+        return CachedFeatures(self.features_NPV.to(device))
+
 
 Pictures = Pixels | CachedFeatures
-
-
-def move_pictures(pictures: Pictures | None, device: torch.device) -> Pictures | None:
-    """The same pictures on a device."""
-    if pictures is None:
-        return None
-    if isinstance(pictures, Pixels):
-        return Pixels(pictures.pixels_NCHW.to(device))
-    return CachedFeatures(pictures.features_NPV.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 
-from llava_model.batches import BatchLoader, LoadPictures, no_pictures
+from llava_model.batches import BatchLoader, no_pictures
 from llava_model.checkpoint import (
     ADAPTER,
     LANGUAGE,
@@ -26,7 +26,7 @@ from llava_model.data.encoding import SampleEncoder
 from llava_model.data.feature_format import FeatureType
 from llava_model.data.features import FeatureCache, FillProgress
 from llava_model.data.mixture import Mixture
-from llava_model.data.packing import Layout
+from llava_model.data.packing import Layout, LoadPictures
 from llava_model.data.sample_file import SampleFile
 from llava_model.data.schema import Sample
 from llava_model.errors import CheckpointMismatchError, TrainingDataError

@@ -1,7 +1,7 @@
-"""A trained model on disk, ours or transformers', with what belongs to it; and the two forms it can take for others:
-a checkpoint with nothing left to merge, or transformers' LLaVA.
+"""Open a trained model, in our format or transformers', and save it in a form for other programs: with its adapter
+merged, or as transformers' LLaVA.
 
-Weights keep the type they are stored in. An adapter is added in float32 and the sum rounded once.
+Weights keep their stored number type. An adapter is added in float32, and the sum is rounded once.
 """
 
 import json
@@ -35,30 +35,30 @@ TOKENIZER_FILES = (
     "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template*",
     "generation_config.json", "LICENSE*", "*.tiktoken",
 )  # fmt: skip
-"""What a language model's folder holds beside configuration and weights."""
+"""The files of a language model's folder that are neither configuration nor weights."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A composition, its adapter merged, and where it came from."""
+    """A model with its adapter merged, its tokenizer, and the manifest of its checkpoint."""
 
     model: LlavaModel
     tokenizer: Any
     tokenizer_folder: Path
     manifest: Manifest
     brings_tower: bool
-    """The vision tower is the checkpoint's own and goes wherever the checkpoint goes."""
+    """Whether the checkpoint holds its own vision tower, which is then saved with it."""
 
 
 def open_trained(folder: Path, *, language: Path | None = None, vision: Path | None = None) -> TrainedModel:
-    """A checkpoint of ours (see `checkpoint.load_trained` for the folders it stands on), or transformers' LLaVA.
+    """Open one of our checkpoints, or transformers' LLaVA. Raises MissingFileError if the folder is neither.
 
-    Raises MissingFileError if the folder is neither.
+    See `checkpoint.load_trained` for `language` and `vision`.
     """
     if (folder / "config.json").is_file() and read_model_type(folder) == "llava":
-        return _open_foreign(folder)
+        return _open_hf(folder)
     if not (folder / MANIFEST_FILE).is_file():
         raise MissingFileError(folder / MANIFEST_FILE, "checkpoint")
     manifest = read_manifest(folder, verify=False)  # `load_trained` reads every byte
@@ -69,7 +69,7 @@ def open_trained(folder: Path, *, language: Path | None = None, vision: Path | N
     model = load_trained(folder, language=language, vision=vision, dtype=dtype)
     model.language.to(stored)
     if PROJECTOR_FILE in parts:
-        model.projector, _ = load_projector(folder)  # as it was trained, not in the language model's type
+        model.projector, _ = load_projector(folder)  # in the number type it was trained in
     return TrainedModel(
         model=model,
         tokenizer=load_tokenizer(text_folder),
@@ -79,7 +79,7 @@ def open_trained(folder: Path, *, language: Path | None = None, vision: Path | N
     )
 
 
-def _open_foreign(folder: Path) -> TrainedModel:
+def _open_hf(folder: Path) -> TrainedModel:
     model, tokenizer = from_hf(folder, dtype=stored_dtype(folder)), load_tokenizer(folder)
     manifest = Manifest(
         stage="import", step=0, seed=0, config={}, llava=model.config.to_json(), data_fingerprint="",
@@ -89,9 +89,9 @@ def _open_foreign(folder: Path) -> TrainedModel:
 
 
 def save_merged(trained: TrainedModel, folder: Path) -> None:
-    """Write a checkpoint whose language model is whole: nothing to merge, tokenizer and projector beside it.
+    """Write a checkpoint with the merged language model, its tokenizer and the projector.
 
-    The vision tower comes along if it was the checkpoint's own; otherwise it stays what it stands on.
+    The vision tower is written if it was the checkpoint's own; otherwise the base's is still needed.
     """
     model = trained.model
     with writing(folder, replace(trained.manifest, stage="merged", files={}, created="")) as unfinished:
@@ -106,9 +106,9 @@ def save_merged(trained: TrainedModel, folder: Path) -> None:
 
 
 def save_as_hf(trained: TrainedModel, folder: Path) -> tuple[str, ...]:
-    """Write transformers' LLaVA with its processor (see `convert.save_hf`), and the manifest beside it.
+    """Write transformers' LLaVA with its processor (see `convert.save_hf`) and our manifest → notes for the user.
 
-    Returns what a user should know. Raises ExportError.
+    Raises ExportError.
     """
     with writing(folder, replace(trained.manifest, stage="merged", files={}, created="")) as unfinished:
         save_hf(trained.model, unfinished, trained.tokenizer)
@@ -121,7 +121,7 @@ def save_as_hf(trained: TrainedModel, folder: Path) -> tuple[str, ...]:
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Byte for byte: loading and saving a tokenizer again may change what it does."""
+    """Copy the files byte for byte: a tokenizer that is loaded and saved may behave differently."""
     for pattern in TOKENIZER_FILES:
         for path in source.glob(pattern):
             if path.is_file():
@@ -129,7 +129,7 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
-    """The type a folder's configuration says its weights have; float32 where it says nothing."""
+    """The number type of the weights, from the folder's configuration; float32 if it names none."""
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     text = values.get("text_config") or {}
     name = values.get("dtype") or values.get("torch_dtype") or text.get("dtype") or text.get("torch_dtype")

@@ -1,4 +1,4 @@
-"""One SQLite file, used by many threads and processes, also by those that were forked."""
+"""One SQLite file that many threads and processes use, forked ones included."""
 
 import os
 import sqlite3
@@ -11,24 +11,24 @@ _WAIT_SECONDS = 60.0
 
 
 class Database:
-    """Connections that never cross a fork; one user at a time within a process."""
+    """One connection for each process, used by one thread at a time. A forked process opens its own."""
 
     def __init__(self, file: Path, schema: str) -> None:
         self.file, self._schema = file, schema
         self._lock, self._owner = threading.Lock(), 0
         self._connection: sqlite3.Connection | None = None
-        self._parents: list[object] = []  # a parent's connection must not even be closed here
+        self._parents: list[object] = []  # SQLite forbids a forked process even to close them
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Raises sqlite3.Error."""
+        """A connection to read with. Raises sqlite3.Error."""
         self._after_fork()
         with self._lock:
             yield self._open()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or nothing. Raises sqlite3.Error."""
+        """A connection inside one transaction: everything in it is written, or nothing. Raises sqlite3.Error."""
         self._after_fork()
         with self._lock:
             connection = self._open()
@@ -42,7 +42,7 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Opens again by itself when it is used."""
+        """Close the connection. The next use opens it again."""
         with self._lock:
             if self._connection is not None and self._owner == os.getpid():
                 self._connection.close()

@@ -1,4 +1,4 @@
-"""Features of one picture ↔ bytes of fixed length.
+"""The features of one picture as bytes of fixed length, and back.
 
     float32    P·V values of 4 bytes
     bfloat16   P·V values of 2 bytes, rounded to 8 bits of precision
@@ -22,7 +22,7 @@ _LARGEST_INT8 = 127
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeatureFormat:
-    """How features are written, and what they are when they come back: float32, for bfloat16 bfloat16."""
+    """How features are stored. They are read back as bfloat16 if stored so, else as float32."""
 
     dtype: FeatureType
     positions: int
@@ -34,17 +34,17 @@ class FeatureFormat:
 
     @property
     def returned(self) -> torch.dtype:
-        """The type of `unpack`'s tensors."""
+        """The number type of the tensors that `unpack` returns."""
         return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
 
     @property
     def record_bytes(self) -> int:
-        """Length of one picture's bytes."""
+        """How many bytes one picture takes."""
         values = self.positions * self.width
         return {"float32": 4 * values, "bfloat16": 2 * values, "int8": values + 4 * self.positions}[self.dtype]
 
     def pack(self, features_PV: torch.Tensor) -> bytes:
-        """float32 on the CPU → bytes. Features must be finite."""
+        """float32 features on the CPU → bytes. Features must be finite."""
         if self.dtype == "float32":
             return _bytes(features_PV)
         if self.dtype == "bfloat16":
@@ -54,7 +54,7 @@ class FeatureFormat:
         return _bytes(scale_P1) + _bytes(levels_PV.clamp(-_LARGEST_INT8, _LARGEST_INT8).to(torch.int8))
 
     def unpack(self, content: bytes | memoryview) -> torch.Tensor:
-        """features_PV. The bytes are copied."""
+        """→ features_PV, a copy of the bytes."""
         shape = (self.positions, self.width)
         if self.dtype != "int8":
             return _tensor(content, self.returned).reshape(shape)
@@ -63,7 +63,7 @@ class FeatureFormat:
 
 
 def relative_errors(features_PV: torch.Tensor, stored_PV: torch.Tensor) -> tuple[float, float]:
-    """(largest deviation ÷ largest feature, length of the deviation ÷ length of all features) of one picture."""
+    """Of one picture → (largest deviation / largest feature, norm of the deviation / norm of the features)."""
     deviation_PV = features_PV - stored_PV.float()
     measures: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (lambda t: t.abs().max(), torch.linalg.norm)
     largest, whole = (float(measure(deviation_PV)) / (float(measure(features_PV)) or math.inf) for measure in measures)

@@ -1,10 +1,10 @@
-"""Records of one length in a few large files, found by the digest of what they belong to.
+"""Records of one length in a few large files, found by the digest of their picture.
 
-    index.sqlite          digest → shard, slot, checksum, errors of rounding
-    shard-000.features    slot after slot; each has at most one writer at a time, who holds its lock
+    index.sqlite          digest → shard, slot, checksum, rounding errors
+    shard-000.features    one slot after the other; a shard has at most one writer at a time, which holds its lock
 
-A record is written and on the disk before the index names it. So what a killed process leaves behind the last named
-slot is no record: the next writer of that shard cuts it off. Two writers fill two shards.
+A record is on the disk before the index names it. So bytes after the last slot in the index are the rest of a killed
+process, and the next writer of that shard cuts them off. Two writers at the same time fill two shards.
 """
 
 import errno
@@ -33,7 +33,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordPlace:
-    """Where a record is, and what storing it cost in precision."""
+    """Where a record is stored, and its rounding errors (see `feature_format.relative_errors`)."""
 
     shard: int
     slot: int
@@ -44,7 +44,7 @@ class RecordPlace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeatureRecord:
-    """What is to be stored."""
+    """A record to store."""
 
     digest: bytes
     content: bytes
@@ -53,7 +53,7 @@ class FeatureRecord:
 
 
 class FeatureStore:
-    """A folder of records. Reading needs no lock and never waits for a writer's computing."""
+    """A folder of records. Readers need no lock."""
 
     def __init__(self, folder: Path, *, record_bytes: int) -> None:
         self.folder, self._record_bytes = folder, record_bytes
@@ -62,7 +62,7 @@ class FeatureStore:
         self._checked: set[tuple[int, int]] = set()
 
     def find(self, digests: Sequence[bytes]) -> dict[bytes, RecordPlace]:
-        """Those that are stored, by whatever process."""
+        """The places of those digests that are stored."""
         places = {}
         query = "SELECT shard, slot, checksum, error_max, error_rms FROM records WHERE digest = ?"
         with self._clear_errors(0), self._database.reading() as connection:
@@ -76,19 +76,19 @@ class FeatureStore:
         return places
 
     def read(self, place: RecordPlace) -> memoryview:
-        """The record's bytes, its checksum compared the first time. Raises FeatureCacheError if it is damaged."""
+        """The record's bytes. The first reading compares the checksum; raises FeatureCacheError if it differs."""
         start, end = place.slot * self._record_bytes, (place.slot + 1) * self._record_bytes
         content = self._mapped(place.shard, end)[start:end]
         key = (place.shard, place.slot)
         if key not in self._checked:
             if len(content) != self._record_bytes or zlib.crc32(content) != place.checksum:
-                raise FeatureCacheError(self.folder, f"is damaged: slot {place.slot} of {_name(place.shard)}")
+                raise FeatureCacheError(self.folder, f"is damaged: slot {place.slot} of {_shard_name(place.shard)}")
             self._checked.add(key)
         return content
 
     @contextmanager
     def writer(self) -> "Iterator[ShardWriter]":
-        """Hold a shard that nobody else writes to."""
+        """A writer with a shard of its own."""
         self._forget_lost()
         writer = ShardWriter(self)
         try:
@@ -97,10 +97,10 @@ class FeatureStore:
             writer.close()
 
     def _forget_lost(self) -> None:
-        """Take names off the index whose bytes are gone: after a power cut, or when somebody deleted a shard."""
+        """Delete index entries whose bytes are gone, after a power cut or when somebody deleted a shard."""
         with self._clear_errors(0), self._database.writing() as connection:
             for (shard,) in connection.execute("SELECT DISTINCT shard FROM records").fetchall():
-                file = self.folder / _name(shard)
+                file = self.folder / _shard_name(shard)
                 whole = file.stat().st_size // self._record_bytes if file.is_file() else 0
                 connection.execute("DELETE FROM records WHERE shard = ? AND slot >= ?", (shard, whole))
 
@@ -108,10 +108,10 @@ class FeatureStore:
         mapped = self._maps.get(shard)
         if mapped is None or len(mapped) < needed:
             try:
-                with (self.folder / _name(shard)).open("rb") as file:
+                with (self.folder / _shard_name(shard)).open("rb") as file:
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:  # ValueError: an empty file
-                raise FeatureCacheError(self.folder, f"has lost {_name(shard)}: {error}") from error
+                raise FeatureCacheError(self.folder, f"has lost {_shard_name(shard)}: {error}") from error
             self._maps[shard] = mapped
         return memoryview(mapped)
 
@@ -136,7 +136,7 @@ class FeatureStore:
 
 
 class ShardWriter:
-    """The only one who appends to its shard."""
+    """Appends records to a shard that it has locked."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store, self._size = store, store._record_bytes
@@ -145,21 +145,21 @@ class ShardWriter:
         self._take_shard(first=0)
 
     def append(self, records: Sequence[FeatureRecord]) -> int:
-        """Store them all or none; → how many bytes. One that somebody else stored meanwhile counts as stored.
+        """Store all records or none → bytes written. A record that another process stored meanwhile stays as it is.
 
-        Raises FeatureDiskFullError; everything stored before stays.
+        Raises FeatureDiskFullError; records stored before stay.
         """
         content = b"".join(record.content for record in records)
         with self._store._clear_errors(len(content)):
             if (self._slot + len(records)) * self._size > SHARD_BYTES and self._slot:
                 self._take_shard(first=self.shard + 1)
             self._write(content)
-            self._name(records)
+            self._add_to_index(records)
         self._slot += len(records)
         return len(content)
 
     def close(self) -> None:
-        """Let the shard go."""
+        """Unlock the shard."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -175,7 +175,7 @@ class ShardWriter:
             os.ftruncate(self._descriptor, self._slot * self._size)
             raise
 
-    def _name(self, records: Sequence[FeatureRecord]) -> None:
+    def _add_to_index(self, records: Sequence[FeatureRecord]) -> None:
         rows = [
             (r.digest, self.shard, self._slot + number, zlib.crc32(r.content), r.error_max, r.error_rms)
             for number, r in enumerate(records)
@@ -184,24 +184,26 @@ class ShardWriter:
             connection.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _take_shard(self, *, first: int) -> None:
-        """The first shard that is neither full nor held; what a killed writer left behind is cut off."""
+        """Lock the first shard, from number `first` on, that is neither full nor locked."""
         self.close()
         with self._store._clear_errors(self._size):
             for number in itertools.count(first):
-                descriptor = os.open(self._store.folder / _name(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(
+                    self._store.folder / _shard_name(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
+                )
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     os.close(descriptor)
                     continue
                 self._descriptor, self.shard = descriptor, number
-                self._slot = self._clean_end()
+                self._slot = self._first_free_slot()
                 if not self._slot or (self._slot + 1) * self._size <= SHARD_BYTES:
                     return
                 self.close()
 
-    def _clean_end(self) -> int:
-        """The first free slot: behind the last one that the index names."""
+    def _first_free_slot(self) -> int:
+        """The slot after the last one in the index. Bytes from there on are cut off."""
         with self._store._database.reading() as connection:
             (last,) = connection.execute("SELECT max(slot) FROM records WHERE shard = ?", (self.shard,)).fetchone()
         size = os.fstat(self._descriptor).st_size
@@ -212,5 +214,5 @@ class ShardWriter:
         return free
 
 
-def _name(shard: int) -> str:
+def _shard_name(shard: int) -> str:
     return f"shard-{shard:03d}.features"

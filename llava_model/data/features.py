@@ -123,12 +123,12 @@ class FeatureCache:
                 self._fill_chunk(chunk, filling, pool)
         return filling.report()
 
-    def load(self, images: Sequence[Path]) -> CachedFeatures:
-        """The pictures of a training batch. Raises FeatureMissingError."""
-        return CachedFeatures(self.features(images))
-
     def features(self, images: Sequence[Path]) -> torch.Tensor:
-        """features_NPV on the CPU: bfloat16 from a bfloat16 cache, else float32.
+        """features_NPV on the CPU: bfloat16 from a bfloat16 cache, else float32. Raises as `load` does."""
+        return self.load(images).features_NPV
+
+    def load(self, images: Sequence[Path]) -> CachedFeatures:
+        """The features as a training batch takes them.
 
         Raises FeatureMissingError naming the first picture that is not there.
         """
@@ -138,15 +138,14 @@ class FeatureCache:
             if path not in digests:
                 digests[path] = self._read_digest(path)
         places = self._store.find(list(digests.values()))
-        features_NPV = torch.empty(
-            len(images), self._format.positions, self._format.width, dtype=self._format.returned
-        )  # fmt: skip
+        shape = (len(images), self._format.positions, self._format.width)
+        features_NPV = torch.empty(shape, dtype=self._format.returned)
         for number, path in enumerate(images):
             place = places.get(digests[path])
             if place is None:
                 raise FeatureMissingError(self.folder, path, "it was never filled in, or has changed since")
             features_NPV[number] = self._format.unpack(self._store.read(place))
-        return features_NPV
+        return CachedFeatures(features_NPV)
 
     def _read_digest(self, path: Path) -> bytes:
         try:

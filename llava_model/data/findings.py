@@ -1,4 +1,4 @@
-"""What a check of training data found: one entry for each thing, with the sample and the reason."""
+"""The results of checking a training set: findings with sample and reason, and counts."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ MEANINGS: dict[FindingKind, str] = {
 }
 
 WARNINGS: frozenset[FindingKind] = frozenset({"lookalike", "same-words", "unchecked"})
-"""These may be as they should; everything else is a problem."""
+"""These may be intended. Findings of every other kind are problems."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationFinding:
-    """`reason` completes "sample X …". `id` and `position` are None where a whole file is meant."""
+    """`reason` completes "sample X …". `id` and `position` are None if the finding is about a whole file."""
 
     kind: FindingKind
     file: Path
@@ -41,7 +41,7 @@ class ValidationFinding:
 
     @property
     def is_problem(self) -> bool:
-        """Whether the set should be mended before it is trained on."""
+        """Whether the set should be corrected before training."""
         return self.kind not in WARNINGS
 
 
@@ -71,7 +71,7 @@ class FileCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationReport:
-    """The counts are of samples that can be read; `samples` counts all records."""
+    """`samples` counts all records, the other counts are of readable samples."""
 
     files: tuple[FileCounts, ...]
     samples: int
@@ -86,7 +86,7 @@ class ValidationReport:
 
     @property
     def problems(self) -> tuple[ValidationFinding, ...]:
-        """What should be mended."""
+        """What should be corrected."""
         return tuple(finding for finding in self.findings if finding.is_problem)
 
     @property

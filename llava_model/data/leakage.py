@@ -1,8 +1,8 @@
-"""Whether a training set holds what an evaluation asks for.
+"""Whether a training set contains parts of an evaluation set.
 
-The same picture, byte for byte; a picture that looks the same; the same question with the same answer. Words alone
-prove nothing where many pictures are asked the same, so they count as a leak only without pictures or about the same
-picture, and as a warning about another one.
+It looks for the same picture byte for byte, for pictures that look the same, and for the same question with the same
+answer. Many pictures get the same question, so equal words count as a leak only without pictures or about the same
+picture; about another picture they are a warning.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ DigestOf = Callable[[Path], bytes | None]
 
 @dataclass(kw_only=True, slots=True)
 class _EvaluationQuestion:
-    """One question and answer of the evaluation: who asks it first, about which pictures."""
+    """One question with its answer: the first sample that asks it, and the pictures it is asked about."""
 
     sample: str
     without_picture: bool = False
@@ -28,7 +28,7 @@ class _EvaluationQuestion:
 
 
 class EvaluationSet:
-    """What must not be in the training set. First all samples are added, then the pictures' facts."""
+    """What must not be in the training set. Add all samples first, then the facts about their pictures."""
 
     def __init__(self) -> None:
         self.pictures: dict[Path, str] = {}
@@ -38,7 +38,7 @@ class EvaluationSet:
         self._looks = Looks(())
 
     def add(self, sample: Sample, name: str) -> None:
-        """`name` is how a finding calls the sample."""
+        """Add a sample, which findings call `name`."""
         for path in sample.images:
             self.pictures.setdefault(path, name)
         for words in _words(sample):
@@ -46,8 +46,8 @@ class EvaluationSet:
             asked.pictures.update(sample.images)
             asked.without_picture |= not sample.images
 
-    def see(self, facts: Facts) -> None:
-        """Take the pictures that could be read."""
+    def add_facts(self, facts: Facts) -> None:
+        """Add what is known of the pictures that could be read."""
         self._digests = {path: fact.digest for path, fact in facts.items()}
         self._by_digest = {digest: path for path, digest in self._digests.items()}
         self._looks = Looks((path, fact.look) for path, fact in facts.items() if fact.look)
@@ -57,7 +57,7 @@ class EvaluationSet:
         return any(words in self._asked for words in _words(sample))
 
     def words_found(self, sample: Sample, digest_of: DigestOf) -> Iterator[tuple[FindingKind, str]]:
-        """At most one finding, the worst."""
+        """At most one finding about the sample's words, the worst."""
         shared = [self._asked[words] for words in _words(sample) if words in self._asked]
         own = {digest_of(path) for path in sample.images}
         for asked in shared:
@@ -69,16 +69,16 @@ class EvaluationSet:
             yield "same-words", f"asks and answers as {shared[0].sample} does, about another picture"
 
     def picture_found(self, facts: PictureFacts) -> tuple[FindingKind, str] | None:
-        """Whether this training picture is one of the evaluation's, or looks like one."""
+        """The finding for a training picture that is one of the evaluation's, or looks like one."""
         if (same := self._by_digest.get(facts.digest)) is not None:
             return "leaked-picture", f"is the picture '{same}' of {self.pictures[same]}"
-        if facts.look is not None and (alike := self._looks.like(facts.look)) is not None:
+        if facts.look is not None and (alike := self._looks.nearest(facts.look)) is not None:
             return "lookalike", f"looks like the picture '{alike}' of {self.pictures[alike]}"
         return None
 
 
 def _words(sample: Sample) -> Iterable[bytes]:
-    """A digest of each question and its answer, without places of pictures, case and white space."""
+    """A digest of each question with its answer; pictures, case and white space do not count."""
     question = ""
     for message in sample.messages:
         said = " ".join("".join(part for part in message.parts if isinstance(part, str)).casefold().split())

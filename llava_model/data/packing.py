@@ -9,7 +9,7 @@ and a packed row needs one that hides the earlier samples.
 Legend: B rows, T tokens, N pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,9 +17,14 @@ from typing import Literal
 import torch
 
 from llava_model.data.encoding import EncodedSample
-from llava_model.model import Pictures, move_pictures
+from llava_model.model import Pictures
 
 Layout = Literal["padded", "packed"]
+
+LoadPictures = Callable[[Sequence[Path]], Pictures]
+"""Files of pictures → pixels, or features from a cache."""
+
+_Row = tuple[Sequence[int], Sequence[bool], Sequence[int]]  # ids, learned, positions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +40,7 @@ class Batch:
     images: tuple[Path, ...]
     """The pictures' files in reading order."""
     pictures: Pictures | None = None
-    """The pictures themselves, once they are loaded."""
+    """The pictures themselves, if they were loaded."""
     samples: tuple[str, ...]
     """Ids."""
     tokens: int
@@ -51,24 +56,44 @@ class Batch:
             positions_BT=self.positions_BT.to(device),
             mask_B1TT=None if self.mask_B1TT is None else self.mask_B1TT.to(device),
             targets_BT=self.targets_BT.to(device),
-            pictures=move_pictures(self.pictures, device),
+            pictures=None if self.pictures is None else self.pictures.to(device),
         )
 
 
-def collate(samples: Sequence[EncodedSample], *, layout: Layout, pad_id: int) -> Batch:
+def collate(
+    samples: Sequence[EncodedSample], *, layout: Layout, pad_id: int, load_pictures: LoadPictures | None = None
+) -> Batch:
     """One batch. Without samples: a single padding token and no target, for a process that has nothing to do."""
+    mask_B1TT: torch.Tensor | None = None
+    rows: list[_Row] = [(each.ids, each.learned, each.positions) for each in samples]
     if not samples:
-        return _batch([([pad_id], [False], [0])], (), None, pad_id)
-    if layout == "padded":
-        rows = [(each.ids, each.learned, each.positions) for each in samples]
+        rows = [([pad_id], [False], [0])]
+    elif layout == "packed":
+        rows = [_joined(samples)]
+        mask_B1TT = _attention_mask(samples, len(rows[0][0]))[None, None]
+    elif any(each.branches for each in samples):
         longest = max(len(each.ids) for each in samples)
-        branched = any(each.branches for each in samples)
-        masks = torch.stack([_attention_mask([each], longest) for each in samples])[:, None] if branched else None
-        return _batch(rows, samples, masks, pad_id)
+        mask_B1TT = torch.stack([_attention_mask([each], longest) for each in samples])[:, None]
+    ids_BT, targets_BT, positions_BT = _padded(rows, pad_id)
+    images = tuple(image for sample in samples for image in sample.images)
+    return Batch(
+        ids_BT=ids_BT,
+        positions_BT=positions_BT,
+        mask_B1TT=mask_B1TT,
+        targets_BT=targets_BT,
+        images=images,
+        pictures=load_pictures(images) if load_pictures and images else None,
+        samples=tuple(sample.id for sample in samples),
+        tokens=sum(len(sample.ids) for sample in samples),
+        targets=int(targets_BT.sum()),
+    )
+
+
+def _joined(samples: Sequence[EncodedSample]) -> _Row:
+    """All samples as one row. The first token of a sample is not learned: nothing of its sample predicts it."""
     ids = [token for each in samples for token in each.ids]
     learned = [flag for each in samples for flag in (False, *each.learned[1:])]
-    positions = [position for each in samples for position in each.positions]
-    return _batch([(ids, learned, positions)], samples, _attention_mask(samples, len(ids))[None, None], pad_id)
+    return ids, learned, [position for each in samples for position in each.positions]
 
 
 def _attention_mask(samples: Sequence[EncodedSample], width: int) -> torch.Tensor:
@@ -89,12 +114,8 @@ def _attention_mask(samples: Sequence[EncodedSample], width: int) -> torch.Tenso
     return (same_sample_TT & same_branch_TT).tril()
 
 
-def _batch(
-    rows: Sequence[tuple[Sequence[int], Sequence[bool], Sequence[int]]],
-    samples: Sequence[EncodedSample],
-    mask_B1TT: torch.Tensor | None,
-    pad_id: int,
-) -> Batch:
+def _padded(rows: Sequence[_Row], pad_id: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """→ ids_BT, targets_BT, positions_BT, with the padding at the end of each row."""
     longest = max(len(ids) for ids, _, _ in rows)
     ids_BT = torch.full((len(rows), longest), pad_id)
     targets_BT = torch.zeros((len(rows), longest), dtype=torch.bool)
@@ -104,16 +125,7 @@ def _batch(
         targets_BT[row, : len(ids)] = torch.tensor(learned)
         positions_BT[row, : len(ids)] = torch.tensor(positions)
     targets_BT[:, 0] = False
-    return Batch(
-        ids_BT=ids_BT,
-        positions_BT=positions_BT,
-        mask_B1TT=mask_B1TT,
-        targets_BT=targets_BT,
-        images=tuple(image for sample in samples for image in sample.images),
-        samples=tuple(sample.id for sample in samples),
-        tokens=sum(len(sample.ids) for sample in samples),
-        targets=int(targets_BT.sum()),
-    )
+    return ids_BT, targets_BT, positions_BT
 
 
 def plan(

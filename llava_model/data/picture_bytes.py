@@ -1,4 +1,4 @@
-"""A picture's bytes and their name: the SHA-256 of the content, remembered until the file changes."""
+"""Reading a picture's file, and its SHA-256, which is remembered until the file changes."""
 
 import contextlib
 import hashlib
@@ -13,11 +13,11 @@ from llava_model.data.database import Database
 from llava_model.errors import MissingFileError, UnreadablePictureError
 
 MAX_FILE_BYTES = 512 << 20
-_SETTLED_NANOSECONDS = 2_000_000_000  # a younger file may change again within one tick of the file system's clock
+_SETTLED_NANOSECONDS = 2_000_000_000  # a younger file may change again without a new time stamp
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file. Raises MissingFileError, and UnreadablePictureError for what is no file or far too large."""
+    """The whole file. Raises MissingFileError, or UnreadablePictureError if it is not a file or far too large."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever, a device never end
@@ -32,7 +32,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 class PictureMemo:
-    """path, size, time of change → SHA-256, in one SQLite file that processes share."""
+    """Remembers path, size, time of change → SHA-256 in one SQLite file that processes share."""
 
     def __init__(self, file: Path) -> None:
         self._database = Database(
@@ -42,7 +42,7 @@ class PictureMemo:
         )
 
     def known(self, paths: Iterable[Path]) -> dict[Path, bytes]:
-        """Digests of the files that are as they were when they were last read; of none if the memo is damaged."""
+        """Digests of the files that have not changed since they were last read; of none if the memo is damaged."""
         found: dict[Path, bytes] = {}
         query = "SELECT digest FROM pictures WHERE path = ? AND size = ? AND changed = ?"
         with contextlib.suppress(sqlite3.Error), self._database.reading() as connection:
@@ -54,7 +54,7 @@ class PictureMemo:
         return found
 
     def remember(self, digests: Mapping[Path, bytes]) -> None:
-        """Keep what was just read. One that cannot be kept is read again next time, so nothing is raised."""
+        """Store digests just read. Nothing is raised: what cannot be stored is read again next time."""
         now = time.time_ns()
         stamps = {path: _stamp(path) for path in digests}
         rows = [

@@ -1,7 +1,7 @@
-"""What a check needs to know of a picture: that it opens, what its bytes are, and what it looks like.
+"""What validation needs to know about a picture: whether it opens, the digest of its bytes, and what it looks like.
 
-The look is 128 bits that survive another size and another compression: of a grey 9×9 thumbnail, whether each
-pixel is lighter than its left and its upper neighbour (the "difference hash", in both directions).
+The look is 128 bits that stay the same when a picture is resized or compressed again: for each pixel of a grey 9×9
+thumbnail, whether it is lighter than its left and than its upper neighbour (the "difference hash" in both directions).
 """
 
 import itertools
@@ -33,14 +33,14 @@ _FLAT_DEVIATION = 3.0  # grey levels: a thumbnail with less contrast looks like 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureFacts:
-    """A picture that opens. `look` is None where there is hardly anything to see, or nobody asked."""
+    """A picture that opens. `look` is None for an almost uniform picture, or if it was not asked for."""
 
     digest: bytes
     look: Look | None
 
 
 def examine(path: Path, *, with_look: bool) -> PictureFacts | str:
-    """Read and decode it whole; the facts, or why it cannot be used."""
+    """Read and decode the whole picture → its facts, or the reason why it cannot be used."""
     try:
         content = read_bytes(path)
         picture = open_picture(content)
@@ -54,14 +54,14 @@ def examine(path: Path, *, with_look: bool) -> PictureFacts | str:
 def examine_all(paths: Sequence[Path], *, with_look: bool, threads: int) -> Iterator[PictureFacts | str]:
     """`examine` of each, in order; Pillow decodes outside Python's lock, so threads are enough."""
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # open_picture says it itself
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # open_picture raises its own error
         yield from in_order(pool, lambda path: examine(path, with_look=with_look), paths, depth=4 * threads)
 
 
 def in_order(
     pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], *, depth: int
 ) -> Iterator[Result]:
-    """Results in the order of the items, at most `depth` of them in work or waiting."""
+    """Call the function in the pool → results in the order of the items; at most `depth` are computed ahead."""
     rest = iter(items)
     waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in itertools.islice(rest, depth))
     while waiting:
@@ -71,7 +71,7 @@ def in_order(
 
 
 def look_of(picture: Image.Image) -> Look | None:
-    """Lighter than the left neighbour, lighter than the upper one: 64 bits each."""
+    """→ (lighter than the left neighbour, lighter than the upper one), 64 bits each."""
     thumbnail = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     grey = np.asarray(thumbnail, dtype=np.int16)
     if grey.std() < _FLAT_DEVIATION:
@@ -82,20 +82,20 @@ def look_of(picture: Image.Image) -> Look | None:
 
 
 class Looks:
-    """Pictures found again by what they look like."""
+    """Finds pictures that look alike."""
 
     def __init__(self, pictures: Iterable[tuple[Path, Look]]) -> None:
         unique = {look: path for path, look in pictures}
         self._paths = list(unique.values())
         self._looks = np.array(list(unique), dtype=np.uint64).reshape(-1, 2)
 
-    def like(self, look: Look) -> Path | None:
-        """The most alike picture if it differs in few enough bits."""
+    def nearest(self, look: Look) -> Path | None:
+        """The picture whose look differs in the fewest bits, if they are few enough."""
         if not self._paths:
             return None
         distances = np.bitwise_count(self._looks ^ np.array(look, dtype=np.uint64)).sum(axis=1)
-        nearest = int(distances.argmin())
-        return self._paths[nearest] if distances[nearest] <= _ALIKE_BITS else None
+        found = int(distances.argmin())
+        return self._paths[found] if distances[found] <= _ALIKE_BITS else None
 
 
 def _bits(flags: npt.NDArray[np.bool_]) -> int:

@@ -1,4 +1,4 @@
-"""A file of samples read by position: any size, any number of worker processes, only one sample in memory.
+"""Reads samples from a file by position: the file may have any size, and only one sample is in memory.
 
 samples = SampleFile.open(Path("llava_v1_5_mix665k.json"), image_root=Path("images"))
 samples[400_000].messages
@@ -20,7 +20,7 @@ def _silent(done: int, total: int) -> None:
 
 
 class SampleFile(Sequence[Sample]):
-    """LLaVA's JSON array, or one object a line, in either schema. Safe to share between threads and processes."""
+    """LLaVA's JSON array, or one object a line, in LLaVA's schema or ours. Threads and processes may share it."""
 
     def __init__(self, path: Path, *, image_root: Path, fingerprint: str, spans: Spans) -> None:
         self.path, self.image_root, self.fingerprint = path, image_root, fingerprint
@@ -30,10 +30,10 @@ class SampleFile(Sequence[Sample]):
 
     @classmethod
     def open(cls, path: Path, *, image_root: Path | None = None, on_progress: OnProgress = _silent) -> "SampleFile":
-        """`image_root` defaults to the file's folder. The first time the whole file is read once.
+        """Open a file; the first time, it is read once from beginning to end.
 
-        `fingerprint` is the SHA-256 of the file's content. Raises MissingFileError, and BadSampleFileError where
-        no samples can be told apart.
+        `image_root` defaults to the file's folder. `fingerprint` is the SHA-256 of the file's content. Raises
+        MissingFileError, or BadSampleFileError if the file cannot be divided into samples.
         """
         index = read_index(path, on_progress=on_progress)
         root = path.parent if image_root is None else image_root
@@ -49,7 +49,7 @@ class SampleFile(Sequence[Sample]):
     def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
-        """Raises BadSampleError naming the sample, or its position as '#7', and the file."""
+        """The sample at a position. Raises BadSampleError with the sample's id or position ('#7') and the file."""
         if isinstance(index, slice):
             return tuple(self[position] for position in range(*index.indices(len(self))))
         position = range(len(self))[index]
@@ -59,11 +59,11 @@ class SampleFile(Sequence[Sample]):
             raise BadSampleError(error.sample, f"(#{position} in '{self.path}') {error.reason}") from error
 
     def parsed(self, position: int) -> Sample:
-        """The sample at a position from 0 on; a BadSampleError from here does not name the file."""
+        """The sample at a position ≥ 0. Its BadSampleError does not name the file."""
         return parse_sample(self.record(position), root=self.image_root, position=position)
 
     def record(self, position: int) -> Any:
-        """The sample as it is written, parsed as JSON only. Raises BadSampleError."""
+        """The sample as JSON, not yet checked. Raises BadSampleError."""
         start, end = (int(border) for border in self._spans[position])
         content = os.pread(self._descriptor, end - start, start)
         if len(content) != end - start or not same_file(self._status, os.fstat(self._descriptor)):
@@ -79,7 +79,7 @@ class SampleFile(Sequence[Sample]):
             raise BadSampleError(f"#{position}", f"is no JSON: {error}") from error
 
     def close(self) -> None:
-        """Give the file back; happens by itself when nobody needs it."""
+        """Close the file. This happens by itself when the object is deleted."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -89,7 +89,7 @@ class SampleFile(Sequence[Sample]):
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: everything but the open file."""
+        """What goes to a worker process: everything but the open file."""
         return {name: value for name, value in vars(self).items() if name != "_descriptor"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

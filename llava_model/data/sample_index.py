@@ -2,9 +2,8 @@
 
     [{"id": 1, …},\\n {"id": 2, …}]        →  [[1, 14], [17, 30]]     bytes, end exclusive
 
-A JSON array is read through a window of a few megabytes, a line file line by line, so the size of the file does
-not matter. The result lies in the user's cache folder, never beside the data, and is found again by path, size
-and time of change.
+A JSON array is read through a window of a few megabytes, other files line by line, so a file may have any size. The
+result is kept in the user's cache folder, never beside the data, and is found again by path, size and time of change.
 """
 
 import contextlib
@@ -25,33 +24,33 @@ import numpy.typing as npt
 from llava_model.errors import BadSampleFileError, MissingFileError
 
 OnProgress = Callable[[int, int], None]
-"""Hears how many bytes are read, of how many."""
+"""Is called with (bytes read, bytes in all)."""
 
 WINDOW_BYTES = 8 << 20
 MAX_SAMPLE_BYTES = 64 << 20
 _FORMAT = 1
-_SETTLED_SECONDS = 2.0  # a file younger than this may change again within one tick of the file system's clock
+_SETTLED_SECONDS = 2.0  # a younger file may change again without a new time stamp
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FOREIGN = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\xff\xfe": "UTF-16",
             b"\xfe\xff": "UTF-16", b"PAR1": "Parquet"}  # fmt: skip
-_NEAR_THE_END = 16  # characters: no literal, number or escape that a window may cut is longer and still undecided
+_NEAR_THE_END = 16  # characters: longer than any literal, number or escape that the window's end may have cut
 
 Spans = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleIndex:
-    """`spans[i]` are the first byte of sample i and the one behind its last; `fingerprint` is the content's SHA-256."""
+    """`spans[i]` is (first byte, end) of sample i; `fingerprint` is the SHA-256 of the content."""
 
     spans: Spans
     fingerprint: str
 
 
 def read_index(path: Path, *, on_progress: OnProgress) -> SampleIndex:
-    """From the cache folder if the file is as it was then, else from the file itself.
+    """The index from the cache folder if the file has not changed, else made from the file.
 
-    Raises MissingFileError, or BadSampleFileError saying where the file breaks.
+    Raises MissingFileError, or BadSampleFileError with the place where the file is broken.
     """
     if not path.is_file():
         raise MissingFileError(path, "file of samples")
@@ -67,12 +66,12 @@ def read_index(path: Path, *, on_progress: OnProgress) -> SampleIndex:
 
 
 def same_file(before: os.stat_result, after: os.stat_result) -> bool:
-    """Whether size and time of change are what they were."""
+    """Whether size and time of change are the same."""
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
 class _CountedReader:
-    """The file's bytes in order; counts and hashes what it hands out."""
+    """Reads a file in order; counts and hashes the bytes it returns."""
 
     def __init__(self, path: Path, stream: BinaryIO, size: int, on_progress: OnProgress) -> None:
         self._stream, self._size, self._on_progress = stream, size, on_progress
@@ -83,7 +82,7 @@ class _CountedReader:
         return self._counted(self._stream.read(wanted))
 
     def line(self) -> bytes:
-        """With its newline; b"" at the end of the file."""
+        """The next line with its newline; b"" at the end of the file."""
         return self._counted(self._stream.readline(MAX_SAMPLE_BYTES + 1))
 
     @property
@@ -114,7 +113,7 @@ def _scan(path: Path, status: os.stat_result, on_progress: OnProgress) -> Sample
 
 
 def _line_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
-    """One sample a line; empty lines are none."""
+    """Spans of a file with one sample a line. Empty lines are skipped."""
     start = 0
     while line := source.line():
         if len(line) > MAX_SAMPLE_BYTES:
@@ -128,7 +127,7 @@ def _line_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
 
 
 def _array_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
-    """The elements of one array; each is parsed, so that what the index names is JSON."""
+    """Spans of the elements of one JSON array. Each element is parsed, so the index holds valid JSON only."""
     window = _Window(source)
     window.expect("[", "an array of samples")
     number = 0
@@ -142,19 +141,19 @@ def _array_spans(source: _CountedReader) -> Iterator[tuple[int, int]]:
 
 
 class _Window:
-    """A stretch of the file as text. Bytes that are no UTF-8 become single surrogates, and back."""
+    """A stretch of the file as text. Bytes that are not UTF-8 become single surrogates, and back."""
 
     def __init__(self, source: _CountedReader) -> None:
         self._source = source
         self._decoder = json.JSONDecoder()
         first = source.read(len(_BYTE_ORDER_MARK))
-        self._tail = b"" if first == _BYTE_ORDER_MARK else first  # bytes of a character that is not whole yet
+        self._tail = b"" if first == _BYTE_ORDER_MARK else first  # bytes of a character that the last reading cut
         self._text, self._position = "", 0
         self.offset = source.read_bytes - len(self._tail)  # of `position`, in bytes of the file
         self._more(WINDOW_BYTES)
 
     def finds(self, sign: str) -> bool:
-        """Step over white space, and over `sign` if it is next."""
+        """Whether `sign` comes next after white space; if so, step over it."""
         self._skip_space()
         if not self._text.startswith(sign, self._position):
             return False
@@ -171,7 +170,7 @@ class _Window:
         return self._position == len(self._text)
 
     def element(self, number: int) -> tuple[int, int]:
-        """The next JSON value's first byte and the one behind it."""
+        """Step over the next JSON value → (its first byte, its end)."""
         self._skip_space()
         start = self.offset
         self._advance(self._parsed_end(number))
@@ -192,7 +191,7 @@ class _Window:
             wanted = min(2 * wanted, MAX_SAMPLE_BYTES)
 
     def _go_on_after(self, error: ValueError, number: int, wanted: int) -> None:
-        """Read more if the window ends within the sample; else say where it breaks."""
+        """Read more if the window may end within the sample; else raise an error that says where it is broken."""
         where = error.pos if isinstance(error, json.JSONDecodeError) else self._position
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         unfinished = what.startswith("Unterminated string")
@@ -225,7 +224,7 @@ class _Window:
         return len(self._text[start:end].encode("utf-8", "surrogateescape"))
 
     def _more(self, wanted: int) -> bool:
-        """Drop what lies behind, read on; False at the end of the file."""
+        """Drop the text before the position and read on; False at the end of the file."""
         content = self._source.read(wanted)
         if not content and not self._tail:
             return False
@@ -236,7 +235,7 @@ class _Window:
 
 
 def _whole_characters(content: bytes) -> tuple[bytes, bytes]:
-    """Content up to its last whole character, and the bytes of one that was cut."""
+    """→ (the content up to its last whole character, the bytes of a character that was cut)."""
     for back in range(1, min(4, len(content)) + 1):
         byte = content[-back]
         if byte >= 0xC0:
@@ -255,7 +254,7 @@ def _cache_path(path: Path, status: os.stat_result) -> Path:
 
 
 def _save(path: Path, index: SampleIndex) -> None:
-    """The description last: without it the numbers do not count."""
+    """Write the spans, then their description: spans without a description are not read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     numbers = index.spans.astype("<i8").tobytes()
     description = {"fingerprint": index.fingerprint, "sha256": hashlib.sha256(numbers).hexdigest()}
@@ -269,7 +268,7 @@ def _save(path: Path, index: SampleIndex) -> None:
 
 
 def _load(path: Path, size: int) -> SampleIndex | None:
-    """None if there is none, or if it is not what was saved."""
+    """The saved index; None if there is none, or if it is damaged."""
     try:
         description: dict[str, Any] = json.loads(path.with_name(path.name + ".json").read_bytes())
         numbers = path.with_name(path.name + ".spans").read_bytes()

@@ -1,4 +1,4 @@
-"""One training sample, and the two ways to write it down.
+"""One training sample, and its two file formats.
 
 LLaVA's JSON (an array, or one object a line):
 
@@ -10,11 +10,11 @@ Ours (one object a line); `<image>` in a user's content is a picture's place, in
     {"id": "33", "images": ["coco/33.jpg"], "messages": [
         {"role": "user", "content": "<image>\\nWhat is this?"}, {"role": "assistant", "content": "A cat."}]}
 
-With `"independent": true` (ours alone) the turns are separate questions about the same pictures: each is learned as if
-it stood alone, so that no answer can be read off an earlier one, and the pictures pass the model once.
+With `"independent": true` (only in ours) the turns are separate questions about the same pictures. Each is learned as
+if it stood alone, so no answer helps with a later question, and the pictures go through the model once.
 
-A sample that would train nothing, or lose a picture, is refused by name. Without pictures `<image>` is text like
-any other, and the tokenizer breaks it open.
+A sample that would train nothing, or lose a picture, is refused with its id. In a sample without pictures `<image>` is
+text like any other, which the tokenizer keeps from becoming the image token.
 """
 
 from collections.abc import Mapping
@@ -37,17 +37,17 @@ _ROLES: dict[str, Role] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """A conversation and the pictures in it. `images` are joined to the image root, not yet opened."""
+    """A conversation and its pictures. `images` are paths below the image root; they have not been opened."""
 
     id: str
     messages: tuple[Message, ...]
     images: tuple[Path, ...] = ()
     independent: bool = False
-    """Turns do not see each other; all pictures stand in the first question."""
+    """Turns do not attend to each other. All pictures stand in the first question."""
 
 
 def parse_sample(record: object, *, root: Path, position: int) -> Sample:
-    """Either format → a sample. `position` names a record without an id. Raises BadSampleError."""
+    """A record in either format → a sample, named by its `position` if it has no id. Raises BadSampleError."""
     if not isinstance(record, Mapping):
         raise BadSampleError(f"#{position}", f"is {type(record).__name__}, not an object")
     name = _name(record.get("id"), position)
@@ -67,7 +67,7 @@ def parse_sample(record: object, *, root: Path, position: int) -> Sample:
 
 
 def to_record(sample: Sample, *, root: Path) -> dict[str, Any]:
-    """Our format; `parse_sample` gives the sample back."""
+    """The sample in our format, the inverse of `parse_sample`."""
     return {
         "id": sample.id,
         "images": [image.relative_to(root).as_posix() for image in sample.images],
@@ -77,7 +77,7 @@ def to_record(sample: Sample, *, root: Path) -> dict[str, Any]:
 
 
 def to_llava_record(sample: Sample, *, root: Path) -> dict[str, Any]:
-    """LLaVA's format. Raises BadSampleError for a system turn, which it cannot say."""
+    """The sample in LLaVA's format. Raises BadSampleError for a system turn, which that format lacks."""
     if any(message.role == "system" for message in sample.messages):
         raise BadSampleError(sample.id, "has a system turn, which LLaVA's format cannot say")
     names = {"user": "human", "assistant": "gpt"}
@@ -88,7 +88,7 @@ def to_llava_record(sample: Sample, *, root: Path) -> dict[str, Any]:
 
 
 def _name(value: object, position: int) -> str:
-    """Ids may be numbers; half a surrogate pair, which JSON can spell, could not even be printed."""
+    """Ids may be numbers. JSON can hold half a surrogate pair, which cannot be printed, so it is escaped."""
     name = "" if value is None else str(value)
     return name.encode("utf-8", "backslashreplace").decode() or f"#{position}"
 
@@ -145,7 +145,7 @@ def _check(name: str, messages: tuple[Message, ...], images: int) -> None:
 
 
 def _joined(root: Path, image: str, name: str) -> Path:
-    """Below the root by its spelling; what a link inside the root leads to is the affair of who made the link."""
+    """The path of a picture, which must not lead out of the root. Links inside the root are followed."""
     path = PurePosixPath(image)
     if ".." in path.parts or not (root / path).is_relative_to(root):
         raise BadSampleError(name, f"its picture '{image}' points out of the image folder")

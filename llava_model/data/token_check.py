@@ -1,4 +1,4 @@
-"""How long samples are in tokens, and whether anything in them would be learned."""
+"""The lengths of samples in tokens, and whether anything in them would be learned."""
 
 import sys
 from collections.abc import Iterator
@@ -15,34 +15,34 @@ _FIRST_RANGE = 64
 
 
 class TokenCheck:
-    """Encodes each sample as training does, uncut, and keeps only its length."""
+    """Encodes each sample as training does, but without cutting it, and keeps its length."""
 
     def __init__(self, encoder: PromptEncoder, *, max_tokens: int | None) -> None:
         self._encoder = SampleEncoder(encoder, max_tokens=sys.maxsize)
         self._image_token_id, self._max_tokens = encoder.image_token_id, max_tokens
         self._lengths: list[int] = []
-        self._learned = 0
+        self._learned_tokens = 0
 
     def check(self, sample: Sample) -> Iterator[tuple[FindingKind, str]]:
-        """What is wrong with it."""
+        """Findings about one sample, as (kind, reason)."""
         try:
-            example = self._encoder.encode(sample)
+            encoded = self._encoder.encode(sample)
         except BadSampleError as error:
             yield "untrainable", error.reason
             return
         except LlavaError as error:
             yield "untrainable", f"cannot be written as a conversation: {error}"
             return
-        self._lengths.append(len(example.ids))
-        self._learned += example.targets
-        if self._max_tokens is not None and len(example.ids) > self._max_tokens:
-            yield from self._too_long(example, self._max_tokens)
+        self._lengths.append(len(encoded.ids))
+        self._learned_tokens += encoded.targets
+        if self._max_tokens is not None and len(encoded.ids) > self._max_tokens:
+            yield from self._too_long(encoded, self._max_tokens)
 
-    def _too_long(self, example: EncodedSample, limit: int) -> Iterator[tuple[FindingKind, str]]:
-        cut = example.ids[limit:].count(self._image_token_id)
+    def _too_long(self, sample: EncodedSample, limit: int) -> Iterator[tuple[FindingKind, str]]:
+        cut = sample.ids[limit:].count(self._image_token_id)
         lost = f"{cut} of its picture tokens" if cut else "words only"
-        yield "too-long", f"has {len(example.ids)} tokens, the limit is {limit}; a cut would take {lost}"
-        if not any(example.learned[1:limit]):
+        yield "too-long", f"has {len(sample.ids)} tokens, the limit is {limit}; a cut would take {lost}"
+        if not any(sample.learned[1:limit]):
             yield "untrainable", f"would train nothing when it is cut at {limit} tokens"
 
     def counts(self) -> TokenCounts | None:
@@ -53,7 +53,7 @@ class TokenCheck:
         return TokenCounts(
             samples=len(lengths),
             total=int(lengths.sum()),
-            learned=self._learned,
+            learned=self._learned_tokens,
             shortest=int(lengths.min()),
             median=int(np.median(lengths)),
             p95=int(np.percentile(lengths, 95)),

@@ -1,4 +1,4 @@
-"""What is wrong with a training set, said before hours are spent on it. Nothing is changed.
+"""Check a training set before hours are spent on it. Nothing is changed.
 
     report = validate([Path("train.jsonl")], against=[Path("test.jsonl")], encoder=encoder, max_tokens=2048)
     report.problems          # each with file, sample and reason
@@ -31,7 +31,7 @@ Step = Literal["reading", "samples", "pictures"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationProgress:
-    """`done` of `total` bytes (reading), samples or pictures, in `seconds` of this step."""
+    """`done` of `total` bytes (reading), samples or pictures, after `seconds` of this step."""
 
     step: Step
     done: int
@@ -53,10 +53,10 @@ def validate(
     threads: int | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> ValidationReport:
-    """Look at every sample and every picture.
+    """Check every sample and every picture.
 
-    `image_root` defaults to each file's folder, `against_root` to `image_root`. Without an `encoder` nothing is said
-    about tokens. Raises MissingFileError if one of the files is not there; whatever else is wrong is a finding.
+    `image_root` defaults to each file's folder, `against_root` to `image_root`. Without an `encoder` tokens are not
+    checked. Raises MissingFileError if one of the files is missing; everything else that is wrong is a finding.
     """
     for path in (*files, *against):
         if not path.is_file():
@@ -67,13 +67,13 @@ def validate(
 
         check = TokenCheck(encoder, max_tokens=max_tokens)
     validation = _Validation(check, threads or min(16, os.cpu_count() or 1), on_progress)
-    validation.take_evaluation(against, against_root or image_root)
-    validation.take_training(files, image_root)
+    validation.read_evaluation_set(against, against_root or image_root)
+    validation.check_training_set(files, image_root)
     return validation.report()
 
 
 class _Validation:
-    """One check while it runs."""
+    """The state of one validation."""
 
     def __init__(self, check: "TokenCheck | None", threads: int, on_progress: OnProgress) -> None:
         self._began = time.monotonic()
@@ -88,8 +88,8 @@ class _Validation:
         self._per_sample: Counter[int] = Counter()
         self._turns = 0
 
-    def take_evaluation(self, paths: Sequence[Path], root: Path | None) -> None:
-        """Read what the training set must not hold."""
+    def read_evaluation_set(self, paths: Sequence[Path], root: Path | None) -> None:
+        """Read what must not be in the training set."""
         if not paths:
             return
         evaluation = self._evaluation = EvaluationSet()
@@ -108,26 +108,24 @@ class _Validation:
                 self._find("unchecked", path, f"cannot be read ({outcome}), so {name} was not looked for")
             else:
                 facts[path] = outcome
-        evaluation.see(facts)
+        evaluation.add_facts(facts)
 
-    def take_training(self, paths: Sequence[Path], root: Path | None) -> None:
-        """Read the set itself: samples first, then each picture once."""
+    def check_training_set(self, paths: Sequence[Path], root: Path | None) -> None:
+        """Check all samples, then each picture once."""
         self._files = self._opened(paths, root, "file")
         total, done, began = sum(map(len, self._files)), 0, time.monotonic()
         for number, file in enumerate(self._files):
             if not len(file):
                 self._find("file", file.path, "holds no samples")
             for position in range(len(file)):
-                self._take(number, position)
+                self._check_sample(number, position)
                 done += 1
                 self._report("samples", done, total, began)
-        self._take_pictures()
+        self._check_pictures()
 
     def report(self) -> ValidationReport:
-        """What was seen so far."""
-        counts = [
-            FileCounts(path=file.path, samples=len(file), fingerprint=file.fingerprint) for file in self._files
-        ]  # fmt: skip
+        """The findings and counts."""
+        counts = [FileCounts(path=file.path, samples=len(file), fingerprint=file.fingerprint) for file in self._files]
         return ValidationReport(
             files=tuple(counts),
             samples=sum(file.samples for file in counts),
@@ -155,7 +153,7 @@ class _Validation:
                 self._find(kind, path, error.reason)
         return files
 
-    def _take(self, number: int, position: int) -> None:
+    def _check_sample(self, number: int, position: int) -> None:
         file = self._files[number]
         try:
             sample = file.parsed(position)
@@ -166,14 +164,14 @@ class _Validation:
         self._per_sample[len(sample.images)] += 1
         for path in dict.fromkeys(sample.images):
             self._users.setdefault(path, []).append((number, position))
-        self._take_identity(sample, number, position)
+        self._find_duplicates(sample, number, position)
         if self._check:
             for kind, reason in self._check.check(sample):
                 self._find(kind, file.path, reason, sample.id, position)
         if self._evaluation and self._evaluation.asks_like(sample):
             self._suspects.append((number, position))
 
-    def _take_identity(self, sample: Sample, number: int, position: int) -> None:
+    def _find_duplicates(self, sample: Sample, number: int, position: int) -> None:
         path, here = self._files[number].path, (number, position)
         first = self._ids.setdefault(sample.id, here) if sample.id != f"#{position}" else here
         if first != here:
@@ -183,7 +181,7 @@ class _Validation:
             reason = f"says the same about the same pictures as {self._place(first)}"
             self._find("duplicate-content", path, reason, sample.id, position)
 
-    def _take_pictures(self) -> None:
+    def _check_pictures(self) -> None:
         digests: dict[Path, bytes] = {}
         for path, outcome in self._examined(list(self._users)):
             if isinstance(outcome, str):
@@ -221,9 +219,8 @@ class _Validation:
         return f"#{first[1]} in '{self._files[first[0]].path}'"
 
     def _report(self, step: Step, done: int, total: int, began: float) -> None:
-        self._on_progress(
-            ValidationProgress(step=step, done=done, total=total, seconds=time.monotonic() - began)
-        )  # fmt: skip
+        seconds = time.monotonic() - began
+        self._on_progress(ValidationProgress(step=step, done=done, total=total, seconds=seconds))
 
 
 def _content(sample: Sample) -> bytes:

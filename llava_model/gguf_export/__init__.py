@@ -1,15 +1,16 @@
-"""A trained model → the two files that llama.cpp runs: language model, and `mmproj-…` with tower and projector.
+"""A trained model → the two files that llama.cpp runs: the language model, and `mmproj-…` with tower and projector.
 
-    vocabulary   a tokenizer as llama.cpp's loader wants it
+    vocabulary   the tokenizer as llama.cpp's loader wants it
     language     Llama, Mistral, Qwen2, Qwen3: names, metadata, order of rotated rows
     vision       CLIP or SigLIP with LLaVA's projector
-    files        tensors to disk, one at a time
+    files        writes tensors to disk, one at a time
 
-Facts from ggml-org/llama.cpp (`conversion/`, `tools/mtmd/clip.cpp` and its legacy LLaVA scripts) and its
-package gguf, whose tables of names are used as they are.
+The rules are those of ggml-org/llama.cpp (`conversion/`, `tools/mtmd/clip.cpp` and its legacy LLaVA scripts); tensor
+names come from the tables of its package gguf.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from llava_model.convert import exportable
@@ -23,7 +24,7 @@ from llava_model.trained import TrainedModel
 
 @dataclass(frozen=True, kw_only=True)
 class GgufExport:
-    """What was written, and what a user of llama.cpp should know about it."""
+    """The files written, and notes for their user."""
 
     language: Path
     vision: Path | None
@@ -38,10 +39,8 @@ def export_gguf(
     Raises ExportError for parts that llama.cpp's files cannot hold, MissingPackageError without gguf, and
     CheckpointWriteError.
     """
-    try:
-        import gguf  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("gguf", purpose="writing GGUF files", install="'llavero[kits]'") from error
+    if find_spec("gguf") is None:
+        raise MissingPackageError("gguf", purpose="writing GGUF files", install="'llavero[kits]'")
     language = language_content(trained.model.language, trained.tokenizer, name=name, number_format=number_format)
     contents = {f"{name}-{number_format}.gguf": language}
     if not language_only:

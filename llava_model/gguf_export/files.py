@@ -1,4 +1,4 @@
-"""One GGUF file: what is in it, and writing it without holding a second copy of the weights."""
+"""The content of one GGUF file, and writing it without a second copy of the weights in memory."""
 
 import errno
 import math
@@ -21,11 +21,11 @@ _QUANTISATION_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class GgufTensor:
-    """Vectors stay in float32, as llama.cpp's own converter has it; matrices take the file's format."""
+    """One tensor of the file. Vectors are float32, as in llama.cpp's converter; matrices have the file's format."""
 
     name: str
     values: Callable[[], torch.Tensor]
-    """Made when it is written, so that permuted copies do not pile up."""
+    """Called when the tensor is written, so that at most one permuted copy is in memory."""
 
     shape: tuple[int, ...]
     number_format: NumberFormat
@@ -33,19 +33,19 @@ class GgufTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class GgufContent:
-    """A whole file before it is written."""
+    """Everything that a file will hold."""
 
     architecture: str
     number_format: NumberFormat
     describe: Callable[[Any], None]
-    """Tells a `gguf.GGUFWriter` the metadata."""
+    """Writes the metadata with a `gguf.GGUFWriter`."""
 
     tensors: tuple[GgufTensor, ...]
     notes: tuple[str, ...] = ()
 
 
 def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> GgufTensor:
-    """As it is; see `GgufTensor` for what becomes of its numbers."""
+    """A tensor that is written as it is, in the format that `GgufTensor` describes."""
     return GgufTensor(
         name=name,
         values=lambda: tensor,
@@ -55,7 +55,7 @@ def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> G
 
 
 def write_file(path: Path, content: GgufContent) -> None:
-    """Header, metadata, then every tensor in turn. Raises ExportError for numbers that the format cannot hold."""
+    """Write header, metadata and tensors. Raises ExportError for a number that the format cannot hold."""
     import gguf
 
     writer: Any = gguf.GGUFWriter(path, content.architecture)
@@ -73,7 +73,7 @@ def write_file(path: Path, content: GgufContent) -> None:
         for tensor in content.tensors:
             writer.write_tensor_data(_numbers(tensor))
     except OSError as error:
-        if error.errno is None:  # numpy only counts what it could not write
+        if error.errno is None:  # numpy reports the bytes it could not write, but not why
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:

@@ -1,7 +1,7 @@
 """The language model's file: names, metadata, and the order of the rows that are rotated.
 
-transformers' Llama rotates halves, llama.cpp's neighbours: for that architecture the rows of query and key are
-interleaved. Qwen's are taken as they are.
+For rotary positions transformers' Llama pairs the two halves of a head, llama.cpp's pairs neighbouring rows. So for
+that architecture the rows of query and key are interleaved; Qwen's stay as they are.
 """
 
 from typing import Any, cast
@@ -20,7 +20,7 @@ _ROTATED = ("q_proj", "k_proj")
 
 
 def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_format: NumberFormat) -> GgufContent:
-    """Everything the file will hold. Raises ExportError for an architecture or setting that is not known here."""
+    """The content of the language model's file. Raises ExportError for an unknown architecture or setting."""
     settings: Any = cast(Any, language).config
     architecture = _architecture(settings)
     embeddings: nn.Embedding = cast(Any, language).get_input_embeddings()
@@ -29,10 +29,10 @@ def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_f
     def describe(writer: Any) -> None:
         writer.add_type("model")
         writer.add_name(name)
-        _describe(writer, settings)
+        _describe_language(writer, settings)
         vocabulary.describe(writer)
 
-    tensors = _tensors(language, settings, architecture, number_format)
+    tensors = _language_tensors(language, settings, architecture, number_format)
     notes = list(vocabulary.notes)
     if settings.model_type == "mistral" and settings.sliding_window:
         notes.append(f"llama.cpp looks at the whole text, not at the last {settings.sliding_window} tokens as here")
@@ -58,7 +58,7 @@ def _architecture(settings: Any) -> str:
     return _ARCHITECTURES[kind]
 
 
-def _describe(writer: Any, settings: Any) -> None:
+def _describe_language(writer: Any, settings: Any) -> None:
     heads = settings.num_attention_heads
     head_width = getattr(settings, "head_dim", None) or settings.hidden_size // heads
     writer.add_block_count(settings.num_hidden_layers)
@@ -80,7 +80,9 @@ def _describe(writer: Any, settings: Any) -> None:
         writer.add_rope_scaling_factor(float(settings.rope_parameters["factor"]))
 
 
-def _tensors(language: nn.Module, settings: Any, architecture: str, number_format: NumberFormat) -> list[GgufTensor]:
+def _language_tensors(
+    language: nn.Module, settings: Any, architecture: str, number_format: NumberFormat
+) -> list[GgufTensor]:
     import gguf
 
     places = gguf.get_tensor_name_map(_number_of(architecture), settings.num_hidden_layers)
@@ -105,7 +107,7 @@ def _number_of(architecture: str) -> Any:
 
 
 def _rotated_heads(name: str, settings: Any) -> int | None:
-    """How many heads the rows of this tensor are divided into, if they are rotated."""
+    """The number of heads of a tensor whose rows are rotated; None for other tensors."""
     layer = name.rsplit(".", 2)[-2] if "." in name else ""
     if layer not in _ROTATED:
         return None
@@ -113,7 +115,7 @@ def _rotated_heads(name: str, settings: Any) -> int | None:
 
 
 def _interleaved(tensor: GgufTensor, weight: torch.Tensor, heads: int) -> GgufTensor:
-    """Rows 0, ½, 1, 1½, … of every head."""
+    """The tensor with the two halves of every head interleaved: first row of each half, second row of each, …"""
 
     def values() -> torch.Tensor:
         halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
@@ -123,7 +125,7 @@ def _interleaved(tensor: GgufTensor, weight: torch.Tensor, heads: int) -> GgufTe
 
 
 def _rope_frequencies(language: nn.Module, settings: Any, architecture: str) -> list[GgufTensor]:
-    """Llama-3's stretched positions: by what each frequency is divided. Raises ExportError for other kinds."""
+    """Llama-3's scaled positions: the divisor of each frequency. Raises ExportError for other kinds of scaling."""
     kind = settings.rope_parameters["rope_type"]
     if kind in ("default", "linear"):
         return []

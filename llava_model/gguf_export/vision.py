@@ -1,7 +1,7 @@
-"""The vision part's file: CLIP or SigLIP up to the layer LLaVA looks at, and the projector.
+"""The vision file: CLIP or SigLIP up to the layer whose features LLaVA takes, and the projector.
 
-llama.cpp's LLaVA drops the class token, pads every picture to a square, and puts a GELU behind the projector's
-first layer. A `linear` projector goes through it unharmed in two halves: gelu(x) - gelu(-x) = x.
+llama.cpp's LLaVA drops the class token, pads every picture to a square, and applies a GELU after the projector's first
+layer. A `linear` projector is written as two layers that give the same result: gelu(x) - gelu(-x) = x.
 """
 
 from typing import Any, cast
@@ -22,9 +22,9 @@ _CLIP = "vision_tower.vision_model."
 def vision_content(
     tower: TransformersTower, projector: Projector, *, name: str, number_format: NumberFormat
 ) -> GgufContent:
-    """Everything the file will hold. Raises ExportError for what llama.cpp's LLaVA does otherwise."""
+    """The content of the vision file. Raises ExportError for a tower that llama.cpp's LLaVA cannot run."""
     settings: Any = cast(Any, tower.network).config
-    layers = _layers(tower, settings)
+    layers = _layers_needed(tower, settings)
 
     def describe(writer: Any) -> None:
         writer.add_type("mmproj")
@@ -52,12 +52,12 @@ def vision_content(
         number_format=number_format,
         describe=describe,
         tensors=(*_tower_tensors(tower, layers, number_format), *_projector_tensors(projector, number_format)),
-        notes=tuple(_notes(tower)),
+        notes=tuple(_vision_notes(tower)),
     )
 
 
-def _notes(tower: TransformersTower) -> list[str]:
-    """What llama.cpp will do otherwise with this file, in sentences for its user."""
+def _vision_notes(tower: TransformersTower) -> list[str]:
+    """How llama.cpp treats pictures differently, in sentences for the user."""
     notes = []
     if tower.drops_first:
         notes.append(
@@ -70,8 +70,8 @@ def _notes(tower: TransformersTower) -> list[str]:
     return notes
 
 
-def _layers(tower: TransformersTower, settings: Any) -> int:
-    """How many of the tower's layers are needed."""
+def _layers_needed(tower: TransformersTower, settings: Any) -> int:
+    """How many of the tower's layers the features need."""
     if settings.model_type == "clip_vision_model" and not tower.drops_first:
         raise ExportError("llama.cpp's LLaVA drops the class token, this model keeps it")
     if settings.hidden_act not in _ACTIVATIONS:
@@ -91,8 +91,8 @@ def _tower_tensors(tower: TransformersTower, layers: int, number_format: NumberF
     for full_name, weight in tower.network.state_dict().items():
         name = full_name.removeprefix("vision_model.")
         parts = name.split(".")
-        is_behind = parts[0] in ("post_layernorm", "head") or (parts[0] == "encoder" and int(parts[2]) >= layers)
-        if is_behind or name == "embeddings.position_ids":
+        is_unused = parts[0] in ("post_layernorm", "head") or (parts[0] == "encoder" and int(parts[2]) >= layers)
+        if is_unused or name == "embeddings.position_ids":
             continue
         place = places.get_name(_CLIP + name, try_suffixes=(".weight", ".bias"))
         if place is None:
@@ -102,7 +102,7 @@ def _tower_tensors(tower: TransformersTower, layers: int, number_format: NumberF
 
 
 def _embedding_format(name: str, number_format: NumberFormat) -> NumberFormat | None:
-    """As llama.cpp's converter has it: the convolution knows two formats, positions are added in float32."""
+    """The formats of llama.cpp's converter: f16 or f32 for the patch convolution, f32 for the other embeddings."""
     if "patch_embedding" in name:
         return "f16" if number_format == "f16" else "f32"
     return "f32" if name.startswith("embeddings.") else None

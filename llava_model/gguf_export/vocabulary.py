@@ -1,9 +1,9 @@
-"""A tokenizer's words, and how they are cut, as llama.cpp's loader wants them.
+"""A tokenizer's vocabulary and its way to split text, as llama.cpp's loader wants them.
 
-llama.cpp knows two cutters here: "gpt2" (byte-level BPE; the merges are in the file, and a name says which regular
-expression splits the text before) and "llama" (sentencepiece; the best-scored neighbour is merged first, so the
-scores must be in the order of the merges). A tokenizer that is neither is refused: it would cut text otherwise
-than in training, and nobody would notice.
+llama.cpp has two kinds of tokenizers that are used here. "gpt2" is byte-level BPE: the merges are in the file, and a
+name says which regular expression splits the text first. "llama" is sentencepiece: the pair with the best score is
+merged first, so the scores must follow the order of the merges. Any other tokenizer is refused: llama.cpp would split
+text differently than in training, and nobody would notice.
 """
 
 import json
@@ -29,7 +29,7 @@ _SPLITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """One entry per row of the embedding table."""
+    """The vocabulary, with one entry per row of the embedding table."""
 
     model: str
     pre: str
@@ -39,14 +39,14 @@ class Vocabulary:
     merges: tuple[str, ...] | None
     special: Mapping[str, int]
     adds: Mapping[str, bool]
-    """Whether bos and eos are added to every text."""
+    """Whether the tokenizer adds bos and eos to every text."""
 
     space_first: bool
     chat_template: str | None
     notes: tuple[str, ...]
 
     def describe(self, writer: Any) -> None:
-        """Tell a `gguf.GGUFWriter`."""
+        """Write it with a `gguf.GGUFWriter`."""
         writer.add_tokenizer_model(self.model)
         writer.add_tokenizer_pre(self.pre)
         writer.add_token_list(list(self.tokens))
@@ -65,9 +65,9 @@ class Vocabulary:
 
 
 def read_vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
-    """Of a fast tokenizer, for an embedding table of so many rows. Raises ExportError saying what does not fit.
+    """The vocabulary of a fast tokenizer, for an embedding table with `rows` rows. Raises ExportError.
 
-    Rows without a word are filled up. `<image>` behind the table is left out: llama.cpp puts pictures in by itself.
+    Rows without a word get a placeholder. `<image>` is left out if it has no row: llama.cpp inserts pictures itself.
     """
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
     model = backend["model"]
@@ -123,7 +123,7 @@ def _is_byte(word: str) -> bool:
 
 
 def _scores(words: Sequence[str], merges: Sequence[tuple[str, ...]]) -> list[float]:
-    """Minus the rank of the first merge that makes a word; words that no merge makes come last."""
+    """Of each word, minus the rank of the first merge that makes it. Words that no merge makes come last."""
     ranks: dict[str, int] = {}
     for rank, merge in enumerate(merges):
         ranks.setdefault("".join(merge), rank)
@@ -131,7 +131,7 @@ def _scores(words: Sequence[str], merges: Sequence[tuple[str, ...]]) -> list[flo
 
 
 def _pre_tokenizer(backend: Mapping[str, Any]) -> str:
-    """llama.cpp's name for how text is split before BPE. The split is recognised, not guessed from a model's name."""
+    """llama.cpp's name for the split before BPE, found from the tokenizer's own settings. Raises ExportError."""
     pre = backend["pre_tokenizer"] or {}
     steps = pre.get("pretokenizers", [pre])
     byte_level = steps[-1]
@@ -154,7 +154,7 @@ def _pre_tokenizer(backend: Mapping[str, Any]) -> str:
 
 
 def _spaced(part: str) -> str:
-    """A space inside a merge would end it; byte-level BPE spells it Ġ."""
+    """The part with Ġ for each space, as byte-level BPE spells it: a merge in the file ends at a space."""
     return part.replace(" ", "Ġ")
 
 
@@ -164,7 +164,7 @@ def _special(tokenizer: Any, rows: int) -> dict[str, int]:
 
 
 def _adds(tokenizer: Any) -> dict[str, bool]:
-    """What it really puts around a text, whatever its settings say."""
+    """Whether it adds bos and eos, found by tokenising a text: settings may say otherwise."""
     ids = tokenizer("a")["input_ids"]
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     longer = len(ids) > len(bare)
@@ -184,7 +184,7 @@ def _notes(tokenizer: Any, words: Sequence[str], merges: Sequence[tuple[str, ...
 
 
 def _implied(merges: Sequence[tuple[str, ...]], words: Sequence[str]) -> set[tuple[str, ...]]:
-    """Every pair of words that is a word that merging makes: what sentencepiece would join."""
+    """Every pair of words that together are a merged word: sentencepiece would merge them all."""
     made = {"".join(merge) for merge in merges}
     parts = {part for merge in merges for part in merge} & set(words)
     return {

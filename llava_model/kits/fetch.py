@@ -1,6 +1,6 @@
 """The only code of Llavero that downloads: package archives through pip, repositories through the hub's client.
 
-Neither an index's nor a hub's address is written here; pip's and huggingface_hub's own configuration decide.
+No address is written here: pip and huggingface_hub use the ones that they are configured with.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 
 from llava_model.kits.definition import Component, HubSource, PackageSource
 from llava_model.kits.errors import ArchiveMismatchError, DownloadError, MissingExtraError, NotCachedError
-from llava_model.kits.manifest import sha256_of
+from llava_model.manifest import sha256_of
 
 OnBytes = Callable[[int], None]
 _POLL_SECONDS = 0.2
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.2
 def package_archive(
     component: Component, cache: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
 ) -> Path:
-    """The component's package archive in `cache`, its SHA-256 checked; copied or downloaded if need be."""
+    """The component's package archive in `cache`, with its SHA-256 checked; copied or downloaded if it is missing."""
     wanted = component.source
     assert isinstance(wanted, PackageSource)
     for archive in _archives_of(wanted, cache):
@@ -47,7 +47,7 @@ def package_archive(
 
 
 def _archives_of(source: PackageSource, folder: Path) -> list[Path]:
-    """Wheels of that package and version; their file names may write "_" for "-"."""
+    """The wheels of that package and version in a folder. Their names may have "_" instead of "-"."""
     prefix = f"{source.package}-{source.version}-".replace("-", "_").lower()
     return [file for file in sorted(folder.glob("*.whl")) if file.name.replace("-", "_").lower().startswith(prefix)]
 
@@ -74,11 +74,11 @@ def _copy_archive(source: Path, wanted: PackageSource, staging: Path) -> Path:
 
 
 def _download_archive(wanted: PackageSource, staging: Path, on_bytes: OnBytes) -> Path:
-    """`pip download` into `staging`, also as pip's temporary folder, so that its growing file can be watched."""
+    """`pip download` into `staging`, which is also pip's temporary folder, so that progress can be measured there."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--quiet", "--dest", str(staging), str(wanted)]
     environment = {**os.environ, "TMPDIR": str(staging)}
-    with _watching(staging, on_bytes):
+    with _reporting_size(staging, on_bytes):
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -102,7 +102,7 @@ def _pip_failure(wanted: PackageSource, output: str) -> Exception:
 
 
 def _pip_reason(output: str) -> str:
-    if "connection broken by" in output:  # what pip says last is then only that it found no version
+    if "connection broken by" in output:  # pip's last line then only says that it found no version
         return "pip cannot reach its package index"
     lines = output.strip().splitlines() or ["pip brought nothing"]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
@@ -112,10 +112,10 @@ def _pip_reason(output: str) -> str:
 def hub_files(
     component: Component, downloads: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
 ) -> tuple[Path, str]:
-    """A folder with the repository's files, those with a known SHA-256 checked, and the commit they are from.
+    """→ (a folder with the repository's files, the commit they are from).
 
-    `downloads` outlives a failed attempt, so that the next one goes on where this one stopped. Files
-    from a local `source` have no commit ("").
+    Files with a known SHA-256 are checked. `downloads` stays after a failed attempt, and the next attempt continues
+    there. Files from a local `source` have no commit ("").
     """
     wanted = component.source
     assert isinstance(wanted, HubSource)
@@ -136,7 +136,7 @@ def hub_files(
 
 
 def files_in(folder: Path) -> list[str]:
-    """Relative paths, without what the hub's client notes down beside its downloads."""
+    """Relative paths of a folder's files, without the hub client's own notes beside them."""
     paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
     return [path.as_posix() for path in paths if not path.parts[0].startswith(".")]
 
@@ -153,7 +153,7 @@ def _local_repository(source: Path, component: Component, wanted: HubSource) -> 
 
 
 def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) -> str:
-    """Fetch the wanted files and return their commit; an unpinned revision is first resolved to one."""
+    """Download the files → their commit. A source without a revision takes the newest one."""
     try:
         import httpx
         import huggingface_hub
@@ -163,7 +163,7 @@ def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) 
     downloads.mkdir(parents=True, exist_ok=True)
     try:
         commit = wanted.revision or str(huggingface_hub.HfApi().model_info(wanted.repository).sha)
-        with _watching(downloads, on_bytes), _quiet(huggingface_hub.utils):
+        with _reporting_size(downloads, on_bytes), _without_progress_bars(huggingface_hub.utils):
             huggingface_hub.snapshot_download(
                 repo_id=wanted.repository, revision=commit, local_dir=downloads, allow_patterns=list(wanted.files)
             )
@@ -178,8 +178,8 @@ def _download_repository(wanted: HubSource, downloads: Path, on_bytes: OnBytes) 
 
 
 @contextlib.contextmanager
-def _quiet(hub_utils: Any) -> Iterator[None]:
-    """The hub's own bars would run across ours."""
+def _without_progress_bars(hub_utils: Any) -> Iterator[None]:
+    """The hub client's progress bars would overwrite ours."""
     hub_utils.disable_progress_bars()
     try:
         yield
@@ -188,15 +188,15 @@ def _quiet(hub_utils: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _watching(folder: Path, on_bytes: OnBytes) -> Iterator[None]:
-    """Report the bytes that lie in `folder` several times a second, from a thread of its own."""
+def _reporting_size(folder: Path, on_bytes: OnBytes) -> Iterator[None]:
+    """While the block runs, a thread reports the size of the folder several times a second."""
     stop = threading.Event()
 
-    def watch() -> None:
+    def report() -> None:
         while not stop.wait(_POLL_SECONDS):
             on_bytes(_bytes_in(folder))
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield

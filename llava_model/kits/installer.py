@@ -1,10 +1,10 @@
-"""Install a kit, component by component; what is complete is skipped, so that a second run goes on.
+"""Install a kit, component by component. Complete components are skipped, so a second run continues the first.
 
 KITS_HOME/
-  archives/                  package archives, kept: a damaged file is repaired without a network
-  downloads/KIT-COMPONENT/   a repository on its way, until it is complete
-  KIT/COMPONENT/             what the product loads; appears whole, by a rename
-  KIT/.COMPONENT.partial/    half-written; thrown away by the next run
+  archives/                  package archives; kept, to repair a damaged file without a network
+  downloads/KIT-COMPONENT/   a repository while it is downloaded
+  KIT/COMPONENT/             the installed component; appears complete, by a rename
+  KIT/.COMPONENT.partial/    an unfinished component; the next run deletes it
 """
 
 import errno
@@ -20,8 +20,9 @@ from llava_model.kits.convert import convert
 from llava_model.kits.definition import Component, Kit, PackageSource, kits_home
 from llava_model.kits.errors import DiskFullError, NotWritableError
 from llava_model.kits.fetch import hub_files, package_archive
-from llava_model.kits.manifest import FILE_NAME, ComponentManifest, Damage, flush
+from llava_model.kits.manifest import FILE_NAME, ComponentManifest, Damage
 from llava_model.kits.unpack import unpack
+from llava_model.manifest import flush
 
 _LOCK_POLL_SECONDS = 0.5
 _UNPACKED_LIMIT = 20  # an archive may unpack to this many times its packed size
@@ -29,7 +30,7 @@ _UNPACKED_LIMIT = 20  # an archive may unpack to this many times its packed size
 
 @dataclass(frozen=True, kw_only=True)
 class InstallProgress:
-    """Where an installation stands. `total_bytes` is 0 where a step cannot be measured."""
+    """The state of an installation. `total_bytes` is 0 if a step cannot be measured."""
 
     component: str
     step: Literal["wait", "check", "damaged", "download", "convert", "done"]
@@ -40,7 +41,7 @@ class InstallProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class DamagedFile:
-    """One installed file that is not what was installed; `reason` completes "FILE …"."""
+    """An installed file that is missing or has changed; `reason` completes "FILE …"."""
 
     component: str
     path: Path
@@ -57,12 +58,12 @@ def install(
     offline: bool = False,
     source: Path | None = None,
 ) -> Path:
-    """Make every component of the kit complete and return the kit's folder.
+    """Install every component that is missing or damaged → the kit's folder.
 
     Args:
         kit: what to install.
-        on_progress: hears of every step, several times a second while bytes arrive.
-        offline: use the cache alone, or stop with `NotCachedError`.
+        on_progress: is called for every step, and several times a second during downloads.
+        offline: use only the cache. Raises NotCachedError if that does not suffice.
         source: a folder to take archives (`*.whl`) and repositories (`COMPONENT/` or `OWNER/NAME/`)
             from instead of the network.
     """
@@ -77,7 +78,7 @@ def install(
 
 
 def verify(kit: Kit) -> tuple[DamagedFile, ...]:
-    """Read every byte of every installed component; components that are not installed are named as missing."""
+    """Read every byte of every component → damaged files. For a missing component the manifest is named."""
     found = []
     for component in kit.components:
         folder = kit.folder / component.name
@@ -146,9 +147,9 @@ def _unpack(component: Component, archive: Path, folder: Path) -> Path:
 
 
 def _put_in_place(folder: Path, component: Component, finished: Path, commit: str) -> None:
-    """The manifest is written last, and the finished folder appears under its name in one step."""
+    """Write the manifest last; then the finished folder gets its name by a rename."""
     for path in finished.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors keeps its files to their owner
+        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors makes files that only their owner can read
     ComponentManifest.of(finished, pin=component.pin, source=str(component.source), commit=commit).write(finished)
     target, old = folder / component.name, folder / f".{component.name}.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -167,7 +168,7 @@ def _check_room(home: Path, needed_bytes: int) -> None:
 
 @contextmanager
 def _clear_disk_errors(home: Path, kit: Kit) -> Iterator[None]:
-    """Say once and clearly what is wrong with the disk, whichever of the many writers found out."""
+    """Turn errors of the operating system, wherever they came up, into DiskFullError or NotWritableError."""
     needed_bytes = sum(component.size_bytes + component.installed_bytes for component in kit.components)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -185,7 +186,7 @@ def _clear_disk_errors(home: Path, kit: Kit) -> Iterator[None]:
 
 @contextmanager
 def _one_at_a_time(home: Path, on_progress: OnProgress) -> Iterator[None]:
-    """A second installation waits; the lock goes with its holder, also when that is killed."""
+    """A second installation waits. A killed process frees its lock."""
     import fcntl
 
     with (home / ".install.lock").open("w") as lock:

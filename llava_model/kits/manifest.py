@@ -1,19 +1,18 @@
-"""What a component's folder must hold: written last when it is installed, read whenever it is used."""
+"""The list of files in an installed component: written last by the installation, read at every use."""
 
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from llava_model.manifest import flush, sha256_of
+
 FILE_NAME = "manifest.json"
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstalledFile:
-    """One file as it was when the installation finished."""
+    """A file as it was when the installation finished."""
 
     size_bytes: int
     sha256: str
@@ -21,7 +20,7 @@ class InstalledFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """One file that is not as it was; `reason` completes the sentence "FILE …"."""
+    """A file that is missing or has changed; `reason` completes the sentence "FILE …"."""
 
     path: str
     reason: str
@@ -38,7 +37,7 @@ class ComponentManifest:
 
     @classmethod
     def read(cls, folder: Path) -> "ComponentManifest | None":
-        """None when there is none, or none that can be read: then the component is not installed."""
+        """The manifest in a folder; None if there is none or it cannot be read: the component is not installed."""
         try:
             content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
             files = {path: InstalledFile(**record) for path, record in content["files"].items()}
@@ -48,7 +47,7 @@ class ComponentManifest:
 
     @classmethod
     def of(cls, folder: Path, *, pin: str, source: str, commit: str = "") -> "ComponentManifest":
-        """Hash what lies in `folder` now, and push it to the disk."""
+        """Hash the files that are in `folder` now, and flush them to the disk."""
         files = {}
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME):
             flush(path)
@@ -58,7 +57,7 @@ class ComponentManifest:
         return cls(pin=pin, source=source, commit=commit, files=files)
 
     def write(self, folder: Path) -> None:
-        """Appears whole or not at all, also when the power goes."""
+        """Write the manifest, complete or not at all, even if the power fails."""
         half_written = folder / f".{FILE_NAME}.partial"
         half_written.write_text(json.dumps(asdict(self), indent=1, sort_keys=True), encoding="utf-8")
         flush(half_written)
@@ -66,7 +65,7 @@ class ComponentManifest:
         flush(folder)
 
     def damage(self, folder: Path, *, read_contents: bool) -> Iterator[Damage]:
-        """What differs on disk: presence and size, and the contents too if asked (reads every byte)."""
+        """Files that are missing or have another size; with `read_contents` also those with other bytes."""
         for path, record in self.files.items():
             try:
                 size_bytes = (folder / path).stat().st_size
@@ -77,23 +76,3 @@ class ComponentManifest:
                 yield Damage(path=path, reason=f"has {size_bytes} bytes instead of {record.size_bytes}")
             elif read_contents and sha256_of(folder / path) != record.sha256:
                 yield Damage(path=path, reason="has the right size, but other contents than were installed")
-
-
-def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:
-    """Hex; `on_bytes` hears the bytes read so far."""
-    digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(_CHUNK_BYTES):
-            digest.update(block)
-            done += len(block)
-            on_bytes(done)
-    return digest.hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Make a file, or a folder's list of names, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,10 +1,10 @@
-"""Weights that the project trained itself and that ship inside the package, by kit.
+"""Weights that Llavero's authors trained and that ship inside the package, by kit.
 
 weights/<kit>/projector.safetensors   vision features → the language model's space
 weights/<kit>/adapter/                LoRA of the language model (peft's format)
 weights/<kit>/joint_space.safetensors pooled features → the text space, for search
 weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
-weights/<kit>/run.json                how projector and adapter were trained, as a checkpoint's manifest says it
+weights/<kit>/run.json                the training configuration of projector and adapter, as in a checkpoint's manifest
 """
 
 import json
@@ -19,7 +19,7 @@ _WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShippedWeights:
-    """What there is for a kit; None for a part that was not trained."""
+    """The files that ship for a kit; None for a part that was not trained."""
 
     projector: Path | None = None
     adapter: Path | None = None
@@ -28,20 +28,18 @@ class ShippedWeights:
 
 def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
     """The shipped weights of a kit."""
-    here = folder / kit
-
-    def there(path: Path, proof: str = "") -> Path | None:
-        return path if (path / proof if proof else path).is_file() else None
-
+    projector, adapter, joint_space = (
+        folder / kit / name for name in ("projector.safetensors", "adapter", "joint_space.safetensors")
+    )
     return ShippedWeights(
-        projector=there(here / "projector.safetensors"),
-        adapter=there(here / "adapter", "adapter_model.safetensors"),
-        joint_space=there(here / "joint_space.safetensors"),
+        projector=projector if projector.is_file() else None,
+        adapter=adapter if (adapter / "adapter_model.safetensors").is_file() else None,
+        joint_space=joint_space if joint_space.is_file() else None,
     )
 
 
 def weights_folder(kit: str, *, folder: Path = _WEIGHTS) -> Path:
-    """Where a kit's trained projector and adapter lie, to train on from. Raises KitError for a kit without any."""
+    """The folder of a kit's shipped projector and adapter, to start training from. Raises KitError if it has none."""
     if not is_shipped(folder / kit):
         error = KitError(f"the kit '{kit}' brings no trained projector and adapter")
         error.add_note("Train from its own parts, without --start, or name a checkpoint.")
@@ -50,10 +48,10 @@ def weights_folder(kit: str, *, folder: Path = _WEIGHTS) -> Path:
 
 
 def is_shipped(folder: Path) -> bool:
-    """Whether a folder is shaped as the shipped weights are."""
+    """Whether a folder has the layout of shipped weights."""
     return (folder / "run.json").is_file() and not (folder / "manifest.json").exists()
 
 
 def shipped_config(folder: Path) -> Any:
-    """The configuration of the training that they come from."""
+    """The training configuration of the shipped weights in a folder."""
     return json.loads((folder / "run.json").read_text(encoding="utf-8"))["config"]

@@ -1,4 +1,4 @@
-"""Take files out of a zip archive that may want to do harm."""
+"""Unpack files from a zip archive that may be malicious."""
 
 import stat
 import zipfile
@@ -13,8 +13,8 @@ _COPY_BYTES = 1 << 20
 def unpack(archive: Path, folder: Path, *, prefix: str, limit_bytes: int) -> None:
     """Write the files whose names begin with `prefix` into `folder`, without the prefix.
 
-    Refuses names that lead elsewhere, links, and more than `limit_bytes` in all, counted while
-    unpacking, since an archive may lie about its sizes. Nothing is executed, nothing imported.
+    Raises UnsafeArchiveError for names that lead out of the folder, for links, and for more than `limit_bytes` in all.
+    Bytes are counted while unpacking, because an archive may state wrong sizes. Nothing is executed or imported.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

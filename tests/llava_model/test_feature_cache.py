@@ -173,7 +173,7 @@ def test_unreadable_pictures_are_reported_and_the_others_stored(pictures: list[P
 
 def test_features_that_are_no_numbers_are_not_stored(pictures: list[Path], tmp_path: Path) -> None:
     tower = PatchTower()
-    tower.network.bias.data.fill_(float("nan"))  # type: ignore[union-attr, operator]  # a Conv2d's
+    tower.network.bias.data.fill_(float("nan"))
     report = FeatureCache(tmp_path / "cache", tower).fill(pictures[:2])
     assert [failure.reason for failure in report.failed] == ["the tower gives no finite features for it"] * 2
 
@@ -263,8 +263,8 @@ def test_two_processes_fill_at_once(pictures: list[Path], tmp_path: Path) -> Non
 def test_a_second_writer_takes_another_shard(tmp_path: Path) -> None:
     store = feature_store.FeatureStore(tmp_path, record_bytes=3)
 
-    def record(name: bytes, content: bytes) -> feature_store.Record:
-        return feature_store.Record(digest=name, content=content, error_max=0, error_rms=0)
+    def record(name: bytes, content: bytes) -> feature_store.FeatureRecord:
+        return feature_store.FeatureRecord(digest=name, content=content, error_max=0, error_rms=0)
 
     with store.writer() as one, store.writer() as two:
         assert (one.shard, two.shard) == (0, 1)
@@ -282,7 +282,7 @@ def test_a_full_shard_is_followed_by_another(tmp_path: Path, monkeypatch: pytest
     names = [bytes([number]) for number in range(7)]
     with store.writer() as writer:
         for name in names:
-            writer.append([feature_store.Record(digest=name, content=name * 3, error_max=0, error_rms=0)])
+            writer.append([feature_store.FeatureRecord(digest=name, content=name * 3, error_max=0, error_rms=0)])
     assert [file.stat().st_size for file in sorted(tmp_path.glob("shard-*"))] == [6, 6, 6, 3]
     with store.writer() as writer:
         assert writer.shard == 3
@@ -323,7 +323,7 @@ def test_an_index_without_room_is_a_full_disk_too(pictures: list[Path], tmp_path
         connection.execute(f"PRAGMA max_page_count = {pages}")
     names = [number.to_bytes(32) for number in range(1000)]
     records = [
-        feature_store.Record(digest=name, content=bytes(POSITIONS * WIDTH * 4), error_max=0, error_rms=0)
+        feature_store.FeatureRecord(digest=name, content=bytes(POSITIONS * WIDTH * 4), error_max=0, error_rms=0)
         for name in names
     ]
     with pytest.raises(FeatureDiskFullError), cache._store.writer() as writer:

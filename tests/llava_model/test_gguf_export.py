@@ -1,6 +1,5 @@
 """The two files for llama.cpp, read back by its own Python package and by transformers' loader."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -346,7 +345,7 @@ def test_numbers_that_float16_cannot_hold_are_named(make_trained: Callable[..., 
     assert "bf16" in caught.value.__notes__[0] and not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_told_as_such() -> None:
     content = GgufContent(
         architecture="clip", number_format="f32", describe=lambda writer: None,

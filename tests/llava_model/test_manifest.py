@@ -23,11 +23,10 @@ from llava_model.errors import (
     MissingFileError,
     UnknownTemplateError,
 )
+from llava_model.fingerprints import base_of, fingerprint_of
 from llava_model.manifest import (
     MANIFEST_FILE,
     Manifest,
-    base_of,
-    fingerprint_of,
     git_hash,
     latest,
     read_manifest,

@@ -82,10 +82,10 @@ def test_the_order_is_the_same_on_every_machine(make_file: MakeFile) -> None:
 
 def test_the_order_changes_with_seed_and_epoch_and_leaves_global_generators_alone(make_file: MakeFile) -> None:
     mixture = Mixture([(make_file("a", 100), 1.0)])
-    states = (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index, union-attr]  # numpy's union
+    states = (random.getstate(), np.random.get_state()[1].tolist())
     orders = {mixture.epoch(seed=seed, epoch=epoch).tobytes() for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # type: ignore[index, union-attr]  # same
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
     assert np.array_equal(mixture.epoch(seed=1, epoch=1), mixture.epoch(seed=1, epoch=1))
 
 

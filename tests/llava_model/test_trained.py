@@ -20,8 +20,9 @@ from llava_model.errors import (
     MissingFileError,
     WrongBaseError,
 )
+from llava_model.fingerprints import base_of
 from llava_model.images import ImagePreprocess
-from llava_model.manifest import Manifest, base_of, read_manifest, writing
+from llava_model.manifest import Manifest, read_manifest, writing
 from llava_model.model import LlavaModel
 from llava_model.projector import Projector
 from llava_model.tokenize import image_token_id, load_tokenizer
