@@ -1,4 +1,5 @@
 import random
+import re
 
 import numpy as np
 import pytest
@@ -7,12 +8,16 @@ from hypothesis import strategies as st
 
 from rag.passages import passages
 from rag.terms import fold
-from recipes.pocket.documents import KINDS, make
+from recipes.pocket.documents import KINDS, make, make_clean
 from recipes.pocket.documents.document import Document, Part, Table, line
 from recipes.pocket.documents.drawing import draw
+from recipes.pocket.documents.language import NAMES, language
 from recipes.pocket.documents.noise import misread, read_by_ocr
-from recipes.pocket.documents.values import written_date
-from recipes.pocket.documents.wordings import Name, ask, parsed
+from recipes.pocket.documents.patterns import Writer
+from recipes.pocket.documents.values import GENERATORS, written_date, written_money
+from recipes.pocket.documents.wordings import FILTERS, Name, ask, parsed
+
+MONTHS = tuple(language("en").words["month_name"].split("|"))
 
 seeds = st.integers(0, 10**6)
 kinds = st.sampled_from(sorted(KINDS))
@@ -161,7 +166,7 @@ def test_a_table_becomes_a_table_chunk_with_its_rows_spelled_out() -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"picture"}))
 def test_a_drawing_has_ink_on_paper_and_is_the_same_for_the_same_seed(kind: str) -> None:
-    document = KINDS[kind](random.Random(3))
+    document = make_clean(kind, random.Random(3))
     first, again = draw(document, random.Random(1)), draw(document, random.Random(1))
     grey = np.asarray(first)
     assert np.array_equal(grey, np.asarray(again))
@@ -169,5 +174,68 @@ def test_a_drawing_has_ink_on_paper_and_is_the_same_for_the_same_seed(kind: str)
 
 
 def test_a_clean_drawing_is_printed_without_noise() -> None:
-    document = KINDS["receipt"](random.Random(5))
+    document = make_clean("receipt", random.Random(5))
     assert int(np.asarray(draw(document, random.Random(1), noise=0)).max()) == 255
+
+
+def writer(seed: int = 0, **tables: str) -> Writer:
+    return Writer(random.Random(seed), [tables], GENERATORS, FILTERS)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [
+        ("<7-7> of <town:upper>", r"7 of ROME"),
+        ("[a|b]c", r"[ab]c"),
+        ("[100%:yes|no][0%:never]", r"yes"),
+        ("<#4> <000-009> <0.3-0.9> <,1000-9000/1000>", r"[1-9]\d{3} 00\d 0\.\d \d,000"),
+        ("<day_of 2014-2014> <clock 7-9>", r"\d\d/\d\d/2014 0[7-9]:\d\d"),
+    ],
+)
+def test_patterns_are_filled_in(pattern: str, written: str) -> None:
+    tables = {
+        "town": "Rome", "date_style": "d/m/Y", "month_name": "|".join(MONTHS), "weekday": "|".join("MTWTFSS"),
+        "half_day": "am|pm", "clock_style": "H:M",
+    }  # fmt: skip
+    for seed in range(20):
+        assert re.fullmatch(written, writer(seed, **tables).text(pattern))
+
+
+def test_an_asked_slot_becomes_a_part_with_its_key_and_what_fills_a_slot_is_no_pattern() -> None:
+    made = writer(total="9.00", shop="[A|B]")
+    made.words["shop"] = "[A|B] <x>"
+    assert made.parts("<shop>: {total}.") == (Part("[A|B] <x>: "), Part("9.00", "total"), Part("."))
+
+
+def test_an_unknown_slot_is_named() -> None:
+    with pytest.raises(KeyError, match="towm"):
+        writer().text("to <towm>")
+
+
+@pytest.mark.parametrize(
+    ("amount", "example", "written"),
+    [
+        (20088.4, "1.234,50 EUR", "20.088,40 EUR"),
+        (7.5, "RM1,234.50", "RM7.50"),
+        (1042, "CHF 1'234.50", "CHF 1'042.00"),
+        (8, "€1234", "€8"),
+    ],
+)
+def test_money_is_written_in_the_manner_of_an_example(amount: float, example: str, written: str) -> None:
+    assert written_money(amount, example) == written
+
+
+def test_a_column_of_months_keeps_the_order_of_the_year() -> None:
+    for seed in range(200):
+        document = make_clean("table", random.Random(seed))
+        for block in document.blocks:
+            if isinstance(block, Table) and block.header[0] == "Month":
+                places = [MONTHS.index(row[0].text) for row in block.rows if row[0].text in MONTHS]
+                assert places == list(range(places[0], places[0] + len(places)))
+
+
+@pytest.mark.parametrize("kind", sorted(language("en").facts))
+def test_every_statement_has_a_value_a_question_and_an_answer(kind: str) -> None:
+    for fact in language("en").facts[kind]:
+        assert fact.statement.count("{}") == 1 and fact.questions and fact.answers
+        assert fact.key in language("en").words or fact.key in NAMES, fact.key

@@ -1,45 +1,42 @@
-"""Made-up business documents with known answers: seed → document → chunks, questions, a drawing.
+"""Made-up business documents with known answers: a seed → document → chunks, questions, a drawing.
 
-names, values, facts   what is written: people, firms, goods, amounts, dates, statements
-wordings               how people ask and what is answered
-receipts invoices tables cards prose pictures   one function a kind: `random.Random` → Document
-noise    what a text recogniser makes of it
-drawing  the document as a picture file
+en/        all words, names and templates of English documents; another language is another folder
+language   reads such a folder          names.toml   what all languages share
+patterns   text with slots and choices  values       what fills slots: dates, money, companies
+wordings   how people ask, what is answered
+templates  template → document          kinds, tables   what has to be computed for each kind
+questions  documents → a question with its evidence
+noise      what a text recogniser makes of a scan
+drawing    the document as a picture file
 """
 
 import random
-from collections.abc import Callable, Mapping
 
-from recipes.pocket.documents.cards import card
 from recipes.pocket.documents.document import Ask, Document
-from recipes.pocket.documents.invoices import invoice
+from recipes.pocket.documents.kinds import MAKERS
+from recipes.pocket.documents.language import language
 from recipes.pocket.documents.noise import read_by_ocr
-from recipes.pocket.documents.pictures import picture
-from recipes.pocket.documents.prose import handbook, letter, manual, minutes
-from recipes.pocket.documents.receipts import receipt
-from recipes.pocket.documents.tables import price_list, schedule
+from recipes.pocket.documents.tables import listing
+from recipes.pocket.documents.templates import Sheet
 
-KINDS: Mapping[str, Callable[[random.Random], Document]] = {
-    "receipt": receipt,
-    "invoice": invoice,
-    "letter": letter,
-    "table": price_list,
-    "manual": manual,
-    "minutes": minutes,
-    "handbook": handbook,
-    "schedule": schedule,
-    "card": card,
-    "picture": picture,
-}
-"""The kinds, each with the function that makes one."""
+KINDS = (*MAKERS, "table", "schedule")
+"""The kinds of documents."""
 
 
-def make(kind: str, draw: random.Random) -> Document:
-    """One document of a kind; what was scanned has been read by OCR."""
-    document = KINDS[kind](draw)
+def make(kind: str, draw: random.Random, *, code: str = "en") -> Document:
+    """One document of a kind in a language; what was scanned has been read by OCR."""
+    document = make_clean(kind, draw, code=code)
     if not document.scanned:
         return document
     return read_by_ocr(document, draw, strength=draw.choice([0.0, 0.004, 0.01, 0.02, 0.035]))
 
 
-__all__ = ["KINDS", "Ask", "Document", "make"]
+def make_clean(kind: str, draw: random.Random, *, code: str = "en") -> Document:
+    """One document of a kind, its pages without the noise of OCR."""
+    spoken = language(code)
+    templates = [each for name, each in {**spoken.documents, **spoken.tables}.items() if each.get("kind", name) == kind]
+    template = draw.choices(templates, [each.get("share", 1) for each in templates])[0]
+    return MAKERS.get(kind, listing)(Sheet(kind, template, spoken, draw))
+
+
+__all__ = ["KINDS", "Ask", "Document", "make", "make_clean"]

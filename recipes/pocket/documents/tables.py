@@ -1,217 +1,229 @@
-"""Price and stock lists, timetables, programmes and opening hours: values that stand in a row under a column's name."""
+"""Documents that are one table under a title: the rows' things, the columns' values, a question about each row.
 
-import random
+The templates (tables.toml) name the rows, columns and wordings; `numbers` that depend on each other are computed here.
+"""
 
-from recipes.pocket.documents.document import Ask, Document, Part, Table, line
-from recipes.pocket.documents.facts import VALUES
-from recipes.pocket.documents.figures import figures
-from recipes.pocket.documents.lists import agenda, contacts, file_name, group_prices, listing
-from recipes.pocket.documents.names import GOODS, coined, person, town
-from recipes.pocket.documents.values import WEEKDAYS, clock, listed, weighted
-from recipes.pocket.documents.wordings import Name, Wording, ask, filled, parsed
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-_COLUMNS = {
-    "Price": "money", "Weight": "weight", "Width": "length", "Colour": "colour", "Order number": "code",
-    "In stock": "count", "Kept": "place", "Supplier": "name", "Delivery": "duration", "Power": "power",
-}  # fmt: skip
-"""What a list of things may tell, and the generator of its values."""
+from recipes.pocket.documents.document import Ask, Document, Part, Table, Written
+from recipes.pocket.documents.language import Template
+from recipes.pocket.documents.templates import Blocks, Sheet
+from recipes.pocket.documents.values import clock_time, figure
+from recipes.pocket.documents.wordings import Wording, ask, filled
 
-_OF_THINGS = {
-    wording.key: wording
-    for wording in parsed("""
-    Price
-    ? What does the <thing> cost? How much is the <thing>? What is the price of the <thing>?
-    = The price of the <thing> is {<key>}.
-    + And the price of the <thing>? And the <thing>?
-
-    Weight
-    ? How heavy is the <thing>? What does the <thing> weigh? What is the weight of the <thing>?
-    = The weight of the <thing> is {<key>}.
-    + And how heavy is the <thing>?
-
-    Width
-    ? How wide is the <thing>? What is the width of the <thing>?
-    = The width of the <thing> is {<key>}.
-    + And how wide is the <thing>?
-
-    Colour
-    ? What colour is the <thing>? Which colour does the <thing> have?
-    = The colour of the <thing> is {<key>}.
-    + And the colour of the <thing>?
-
-    Order number
-    ? What is the order number of the <thing>? Which order number does the <thing> have?
-    = The order number of the <thing> is {<key>}.
-    + And the order number of the <thing>?
-
-    In stock
-    ? How many of the <thing> are in stock? How many of the <thing> do we have?
-    = {<key>} of the <thing> are in stock.
-    + And how many of the <thing> are there?
-
-    Kept
-    ? Where is the <thing> kept? Where do I find the <thing>?
-    = The <thing> is kept {<key>}.
-    + And where is the <thing>?
-
-    Supplier
-    ? Who is the supplier of the <thing>? Which supplier delivers the <thing>?
-    = The supplier of the <thing> is {<key>}.
-    + And who supplies the <thing>?
-
-    Delivery
-    ? How long does the delivery of the <thing> take? What is the delivery time of the <thing>?
-    = The delivery of the <thing> takes {<key>}.
-    = The delivery is {<key>}.
-    + And the delivery of the <thing>?
-
-    Power
-    ? How much power does the <thing> need? What is the power of the <thing>?
-    = The power of the <thing> is {<key>}.
-    + And the power of the <thing>?
-    """)
-}
-_LEAVES, _TIME, _ROOM, _HOURS = parsed("""
-    <key>
-    ? When does the <which> <way> leave <stop>? What time is the <which> <way> from <stop>?
-    ? At what time does the <which> <way> leave from <stop>? When does the <which> <way> go from <stop>?
-    = The <which> <way> leaves <stop> at {<key>}.
-    = The <which> is at {<key>}.
-    = It is {<key>}.
-    + And when is the <which> <way> from <stop>?
-
-    <key>
-    ? When is the <thing>? At what time does the <thing> begin? What time is the <thing>?
-    = The <thing> is at {<key>}.
-    + And when is the <thing>? And the <thing>?
-
-    <key>
-    ? Where is the <thing>? Where does the <thing> take place? In which room is the <thing>?
-    = The <thing> is in {<key>}.
-    = It is {<key>}.
-    + And where is the <thing>?
-
-    <key>
-    ? When is the <place> open on <day>? What are the opening hours of the <place> on <day>?
-    ? When does the <place> open on a <day>? How long is the <place> open on <day>?
-    = On <day> it is {<key>}.
-    = It is {<key>}.
-    + And on <day>?
-""")
-_EVENTS = listed("""
-    Opening speech|Brass band|Puppet show|Guided walk|Cooking course|First-aid training|Lantern parade|
-    Concert of the choir|Poetry reading|Pottery workshop|Yoga class|Chess tournament|Award ceremony|Film evening|
-    Dance lesson
-""")
-_ROOMS = listed("Hall A|Room 12|Garden|Main stage|Library|Tent 2|Foyer|Courtyard|Studio 4")
-_OPEN = listed("town hall|post office|pool|library|surgery|recycling yard")
+_BY = re.compile(r"(?:subject by )?(.+?)(?: \*(\d))?")
 
 
-def price_list(draw: random.Random) -> Document:
-    """Any table but timetables: mostly of things, else of figures, people or what groups pay."""
-    kinds = ((45, _of_things), (27, figures), (16, contacts), (12, group_prices))
-    return weighted(draw, *kinds)(draw)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of values: its name on the page, the pattern of its values, the key of its wordings."""
+
+    head: str
+    value: str
+    key: str
+    distinct: bool = False
 
 
-def _of_things(draw: random.Random) -> Document:
-    """A table of things with one to three properties each: prices, stock, technical data, where things are kept."""
-    columns = draw.sample(list(_COLUMNS), draw.randint(1, 3))
-    made_up = draw.random() < 0.4
-    things = [_model(draw) for _ in range(8)] if made_up else draw.sample(GOODS, 8)
-    things = things[: draw.randint(3, 8)]
-    rows = tuple(
-        (Part(thing), *(Part(VALUES[_COLUMNS[column]](draw), f"{column} {place}") for column in columns))
-        for place, thing in enumerate(things)
-    )
-    title = draw.choice(
-        [*listed("Price list|Catalogue|Stock list|Inventory|Product data"), f"Price list {draw.randint(2015, 2027)}"]
-    )
-    header = (draw.choice(["Item", "Name", "Article", "Product"]), *columns)
-    return Document(
-        kind="table",
-        name=file_name(draw, title, "xlsx|pdf|docx|html"),
-        title=title,
-        blocks=(line(title, heading=True), Table(header=header, rows=rows)),
-        asks=tuple(_of_row(draw, _OF_THINGS[draw.choice(columns)], thing, at) for at, thing in enumerate(things)),
-        absent=tuple(_of_row(draw, _OF_THINGS[column], _model(draw), 0).question for column in columns),
-    )
+@dataclass(kw_only=True)
+class Grid:
+    """A table in the making. The rows' things may end in "=verb", the verb that a question puts to them."""
+
+    subject: str  # the name of the column of things
+    things: Sequence[str]
+    missing: str  # a thing that is not there
+    columns: Sequence[Column]
+    unused: str  # the name of a column that is not there
+    names: Mapping[str, str]  # how questions call a row
+    taken: set[tuple[str, str]] = field(default_factory=set)  # of columns whose values are distinct
 
 
-def _model(draw: random.Random) -> str:
-    return f"{coined(draw)} {draw.randint(1, 99) * 10}"
+def listing(sheet: Sheet) -> Document:
+    """A price list, a timetable, a budget: one table under its title."""
+    sheet.keep_words()
+    grid = _grid(sheet)
+    rows, asks = [], list[Ask]()
+    for at, thing in enumerate(grid.things):
+        cells = _row(sheet, grid, thing, at)
+        asks.extend(_asked(sheet, grid, cells, at))
+        rows.append(_placed(Part(thing.partition("=")[0], f"thing {at}"), cells, sheet.template.get("rows_at", 0)))
+    absent = _absent(sheet, grid)
+    heads = _placed(grid.subject, [column.head for column in grid.columns], sheet.template.get("rows_at", 0))
+    document = sheet.document((), asks=tuple(asks), absent=absent)
+    title = Written(parts=(Part(document.title),), heading=True)
+    return replace(document, blocks=(title, *_laid_out(sheet, heads, rows)))
 
 
-def _of_row(draw: random.Random, wording: Wording, thing: str, place: int) -> Ask:
-    key = f"{wording.key} {place}"
-    names = {"thing": Name(thing, thing), "key": Name(key)}
-    asked = ask(draw, wording, names)
-    return Ask(
-        question=asked.question,
-        keys=(key,),
-        answers=(*asked.answers, "It is {" + key + "}."),
-        about=asked.about,
-        then=asked.then,
-    )
+def _grid(sheet: Sheet) -> Grid:
+    """What the rows are about and which columns there are."""
+    draw, variants = sheet.draw, sheet.template["rows"]
+    rows = draw.choices(variants, [variant.get("share", 1) for variant in variants])[0]
+    *things, missing = _things(sheet, rows)
+    columns, unused = _columns(sheet)
+    return Grid(
+        subject=sheet.writer.text(rows["head"]), things=things, missing=missing.partition("=")[0], columns=columns,
+        unused=unused, names=rows.get("names", {}),
+    )  # fmt: skip
 
 
-def schedule(draw: random.Random) -> Document:
-    """When something leaves, begins or is open."""
-    return draw.choice([_timetable, _programme, _opening_hours, agenda, agenda])(draw)
+def _things(sheet: Sheet, rows: Template) -> list[str]:
+    """The things and one more, which the table leaves out."""
+    count = sheet.draw.randint(*rows["count"]) + 1
+    name = rows["each"].strip("<>")
+    if not rows.get("in_order"):
+        return list(_different(sheet, rows["each"], count))
+    known = sheet.writer.options(name) if rows["each"] != name else tuple(name.split("|"))
+    first = 0 if rows.get("from_first") else sheet.draw.randrange(max(1, len(known) - count + 1))
+    return [*known[first : first + count], *known[: max(0, first + count - len(known))]]
 
 
-def _timetable(draw: random.Random) -> Document:
-    stops = list(dict.fromkeys(town(draw) for _ in range(draw.randint(3, 6))))
-    way = draw.choice(["ferry", "bus", "train", "shuttle"])
-    rows = tuple(
-        (Part(stop), Part(clock(draw), f"first {at}"), Part(clock(draw, first=16, last=23), f"last {at}"))
-        for at, stop in enumerate(stops)
-    )
-    asks = []
-    for at, stop in enumerate(stops):
-        which = draw.choice(["first", "last"])
-        names = {"way": Name(way, way), "stop": Name(stop, stop), "which": Name(which), "key": Name(f"{which} {at}")}
-        asks.append(ask(draw, _LEAVES, names))
-    absent = (
-        f"When does the last {way} leave {coined(draw)}?",
-        f"What does a ticket for the {way} cost?",
-        f"Which platform does the {way} use?",
-    )
-    table = Table(header=("Stop", "First", "Last"), rows=rows)
-    return listing(draw, "schedule", f"{way.capitalize()} timetable", table, asks, absent)
+def _different(sheet: Sheet, pattern: str, count: int) -> Iterator[str]:
+    """So many texts of a pattern, none of them twice."""
+    made: set[str] = set()
+    while len(made) < count:
+        text = sheet.writer.text(pattern)
+        if text not in made:
+            made.add(text)
+            yield text
 
 
-def _programme(draw: random.Random) -> Document:
-    events = draw.sample(_EVENTS, draw.randint(3, 7))
-    rows = tuple(
-        (Part(event), Part(clock(draw), f"time {at}"), Part(draw.choice(_ROOMS), f"room {at}"))
-        for at, event in enumerate(events)
-    )
-    asks = []
-    for at, event in enumerate(events):
-        wording, key = draw.choice([(_TIME, f"time {at}"), (_TIME, f"time {at}"), (_ROOM, f"room {at}")])
-        asks.append(ask(draw, wording, {"thing": Name(event.lower(), event), "key": Name(key)}))
-    absent = (
-        "When is the fireworks display?",
-        "Who conducts the orchestra?",
-        "What does the parking cost?",
-        f"At what time does {person(draw)} speak?",
-    )
-    title = draw.choice(["Programme", "Festival programme", "Course plan", "Open day"])
-    return listing(draw, "schedule", title, Table(header=("Event", "Time", "Place"), rows=rows), asks, absent)
+def _columns(sheet: Sheet) -> tuple[list[Column], str]:
+    """The columns that the table has, and the name of one that it does not have."""
+    draw, pool, unused = sheet.draw, list[Column](), ""
+    for entry in sheet.template["columns"]:
+        if "each" in entry:
+            *heads, unused = draw.sample(sheet.writer.options(entry["each"]), entry["draw"] + 1)
+            pool.extend(_column(sheet, entry, head) for head in heads)
+        else:
+            pool.append(_column(sheet, entry, entry["head"]))
+    shares = {
+        column.key: entry.get("share", 100) for column, entry in zip(pool, sheet.template["columns"], strict=False)
+    }
+    if "keep" in sheet.template:
+        return draw.sample(pool, draw.randint(*sheet.template["keep"])), unused
+    return [column for column in pool if draw.random() < shares[column.key] / 100] or pool[-1:], unused
 
 
-def _opening_hours(draw: random.Random) -> Document:
-    days, place = WEEKDAYS[: draw.randint(4, 7)], draw.choice(_OPEN)
-    rows = tuple(
-        (Part(day), Part(f"{clock(draw, first=6, last=11)} to {clock(draw, first=13, last=22)}", f"hours {at}"))
-        for at, day in enumerate(days)
-    )
-    asks = [
-        ask(draw, _HOURS, {"place": Name(place, place), "day": Name(day), "key": Name(f"hours {at}")})
-        for at, day in enumerate(days)
+def _column(sheet: Sheet, entry: Template, head: str) -> Column:
+    return Column(
+        head=sheet.writer.text(head), value=entry["value"], key=entry.get("key", head),
+        distinct=entry.get("distinct", False),
+    )  # fmt: skip
+
+
+def _row(sheet: Sheet, grid: Grid, thing: str, at: int) -> list[Part]:
+    """The values of a row, each under the key "head at"."""
+    words = sheet.writer.words
+    words["thing"], _, words["verb"] = thing.partition("=")
+    if "numbers" in sheet.template:
+        NUMBERS[sheet.template["numbers"]](sheet, grid)
+    return [Part(_value(sheet, grid, column), f"{column.head} {at}") for column in grid.columns]
+
+
+def _value(sheet: Sheet, grid: Grid, column: Column) -> str:
+    while True:
+        text = sheet.writer.text(column.value)
+        if not column.distinct or (column.key, text) not in grid.taken:
+            grid.taken.add((column.key, text))
+            return text
+
+
+def _asked(sheet: Sheet, grid: Grid, cells: Sequence[Part], at: int) -> Iterator[Ask]:
+    """Questions about a row, mostly one: for a value by the thing, or for the thing by a value."""
+    possible = [
+        (wording, column, cell)
+        for column, cell in zip(grid.columns, cells, strict=True)
+        for wording in _wordings(sheet, column.key)
     ]
-    names = {"place": Name(place, place)}
-    absent = tuple(
-        filled(text, names) for text in ("When is the <place> open on Christmas Eve?", "Who runs the <place>?")
+    for wording, column, cell in sheet.draw.sample(possible, min(len(possible), sheet.template.get("questions", 1))):
+        words = sheet.writer.words
+        words["value"], words["column"] = cell.text, column.head
+        names = sheet.names(
+            {
+                "thing": "<thing> @ <thing>",
+                "value": "<value> @ <value>",
+                **grid.names,
+                **sheet.template.get("names", {}),
+            }
+        )
+        bare = (sheet.language.manners["bare_answer"],) if sheet.template.get("bare_answer") else ()
+        by_value = wording.key.startswith("subject by ")
+        key = f"thing {at}" if by_value else cell.key
+        yield ask(sheet.draw, replace(wording, answers=(*wording.answers, *bare)), names, key=key)
+
+
+def _wordings(sheet: Sheet, key: str) -> Iterator[Wording]:
+    """The wordings about a column, as often as their " *2" says."""
+    for wording in sheet.wordings():
+        found = _BY.fullmatch(wording.key)
+        if found is not None and found[1] == key:
+            yield from [wording] * int(found[2] or 1)
+
+
+def _absent(sheet: Sheet, grid: Grid) -> tuple[str, ...]:
+    """Questions about a thing or a column that the table does not have."""
+    words = sheet.writer.words
+    words["thing"] = grid.missing
+    if sheet.template.get("absent_from_asks"):
+        return tuple(_question(sheet, column) for column in grid.columns)
+    missing = {f"{name}_missing": sheet.writer.text(text).partition(" @ ")[0] for name, text in grid.names.items()}
+    words["thing"] = grid.things[0].partition("=")[0]
+    words.update({"missing": grid.missing, "unused": grid.unused, **missing})
+    return sheet.absent({"column": grid.columns[0].head})
+
+
+def _question(sheet: Sheet, column: Column) -> str:
+    wording = next(_wordings(sheet, column.key))
+    return filled(sheet.draw.choice(wording.questions), sheet.names())
+
+
+def _placed(thing: Any, rest: Sequence[Any], at: int) -> tuple[Any, ...]:
+    """The thing at its place among the rest of its row."""
+    return (*rest[:at], thing, *rest[at:])
+
+
+def _laid_out(sheet: Sheet, heads: tuple[str, ...], rows: list[tuple[Part, ...]]) -> Blocks:
+    """The table, or its two columns in one line."""
+    if sheet.draw.random() < sheet.template.get("in_one_line", 0) / 100:
+        parts = [Part(f"{heads[-1]}: ")]
+        for place, (label, cell) in enumerate(rows):
+            parts += [Part(f"{', ' if place else ''}{label.text} "), cell]
+        return [Written(parts=tuple(parts))]
+    if "total_row" in sheet.template and sheet.draw.random() < 0.3:  # nobody asks for the totals
+        sums = [sum(int(row[at].text.replace(",", "")) for row in rows) for at in range(1, len(heads))]
+        rows = [*rows, (Part(sheet.template["total_row"]), *(Part(figure(sheet.writer, each)) for each in sums))]
+    return [Table(header=heads, rows=tuple(rows))]
+
+
+def _unlike_heads(number: int, grid: Grid) -> int:
+    """The number, or a near one that does not stand in a column's name, as 20 does in "Plan 2024"."""
+    while any(str(number) in column.head for column in grid.columns):
+        number += 7
+    return number
+
+
+def _budget(sheet: Sheet, grid: Grid) -> None:
+    """<plan>, <actual> and their <difference>."""
+    draw = sheet.draw
+    plan = draw.randint(120, 9900) if draw.random() < 0.7 else draw.randint(10, 900) * 100
+    actual = _unlike_heads(int(plan * draw.uniform(0.6, 1.5)), grid)
+    plan = _unlike_heads(plan, grid)
+    difference = f"{'+' if actual >= plan else '-'}{figure(sheet.writer, abs(actual - plan))}"
+    sheet.writer.words.update(
+        plan=figure(sheet.writer, plan), actual=figure(sheet.writer, actual), difference=difference
     )
-    return listing(draw, "schedule", f"Opening hours, {place}", Table(header=("Day", "Open"), rows=rows), asks, absent)
+
+
+def _later(sheet: Sheet, grid: Grid) -> None:
+    """A <time> that is later than the row's before, in one clock style."""
+    draw, words = sheet.draw, sheet.writer.words
+    words.setdefault("clock_style", draw.choice(["H:M", "G:M", "H.M"]))
+    minutes = int(words["minutes"]) if "minutes" in words else draw.randint(28, 44) * 15
+    words["time"] = clock_time(sheet.writer, minutes)
+    words["minutes"] = str(minutes + draw.randint(1, 6) * 15)
+
+
+NUMBERS: Mapping[str, Callable[[Sheet, Grid], None]] = {"budget": _budget, "clock": _later}
+"""What computes words of a row before its values are written; a template's `numbers` names it."""
