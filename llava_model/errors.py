@@ -1,25 +1,25 @@
-"""What can go wrong between pictures, words and an answer.
+"""The errors of this package, all below LlavaError.
 
 LlavaError
-├── MissingFileError            a folder or file that a model needs is not there
-├── CheckpointMismatchError     weights of another shape, or of another model, than asked for
-│   └── WrongBaseError          trained on another language model or tower than it is loaded with
-├── CheckpointWriteError        a checkpoint could not be saved; an older one of that name is as it was
-├── IncompleteCheckpointError   a checkpoint without a manifest, or with a file that is not as it was saved
-├── UnsafeFileError             a pickle with more in it than weights
-├── ExportError                 another program's format cannot hold this model
+├── MissingFileError            a folder or file that a model needs is missing
+├── CheckpointMismatchError     weights or settings that do not fit the model
+│   └── WrongBaseError          weights that were trained on another language model or tower
+├── CheckpointWriteError        a checkpoint could not be saved; an older one of that name is unchanged
+├── IncompleteCheckpointError   a checkpoint without a manifest, or with a missing or changed file
+├── UnsafeFileError             a pickle that holds more than weights
+├── ExportError                 a model that another program's format cannot hold
 ├── MissingPackageError         an optional feature needs a package that is not installed
 ├── UnknownTemplateError        no template of that name
 │   └── NoChatTemplateError     "auto" was asked for and the tokenizer brings none
-├── ConversationError           turns that no template can say
-├── TokenizerError              a tokenizer without offsets, or one that cannot be made safe
-├── ImageCountMismatchError     image placeholders and pictures disagree
+├── ConversationError           turns that the template cannot write
+├── TokenizerError              a tokenizer without offsets, or one that exact prompts cannot use
+├── ImageCountMismatchError     another number of image placeholders than of pictures
 ├── ImagesNotSupportedError     pictures given to a model that reads words only
 ├── ContextOverflowError        the prompt and the answer do not fit the model's context
-├── ServerError                 the model cannot be served at that address, or not like that
-├── RequestRefusedError         a client's request that the server does not answer, and why
-├── UnreadablePictureError      not a picture, or a damaged one
-│   └── PictureTooLargeError    more pixels than the limit, known before decoding
+├── ServerError                 the model cannot be served at that address or with those settings
+├── RequestRefusedError         a client's request that the server refuses
+├── UnreadablePictureError      a file that is not a picture, or a damaged one
+│   └── PictureTooLargeError    a picture with more pixels than the limit, found before decoding
 ├── EvaluationError             answers, reviews or a judge that give no figures
 │   ├── UnscorableError         a file without anything that can be scored
 │   ├── AnswersInUseError       another run writes the same answers
@@ -31,24 +31,24 @@ LlavaError
 │   └── WriterError             no endpoint was named, or the text model there does not answer
 ├── AblationPlanError           a file of settings that no ablation can be made from
 ├── TrainingDataError           a training set that cannot be used at all
-├── TrainingStoppedError        a loss that is not a number any more
-├── BadSampleError              a training sample that would train nothing, lose a picture, or is no sample
-├── BadSampleFileError          a file of samples that cannot be read as one
-├── BadMixtureError             weights that no epoch can be made of
+├── TrainingStoppedError        a loss or gradient that is not a finite number
+├── BadSampleError              a training sample that cannot be used
+├── BadSampleFileError          a file that cannot be read as samples
+├── BadMixtureError             files and weights that no epoch can be made of
 └── FeatureCacheError           a folder of features that cannot be used
     ├── FeatureMissingError     a picture whose features were never computed
-    └── FeatureDiskFullError    no room for more features; what was there stays
+    └── FeatureDiskFullError    no room for more features; stored ones stay
 """
 
 from pathlib import Path
 
 
 class LlavaError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors that this package raises."""
 
 
 class MissingFileError(LlavaError):
-    """A file that the model is made of is not where it was said to be."""
+    """A file or folder that a model needs is missing."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{what} not found at '{path}'")
@@ -73,7 +73,7 @@ class UnknownTemplateError(LlavaError):
 
 
 class NoChatTemplateError(UnknownTemplateError):
-    """The tokenizer brings no usable chat template of its own, and none was named."""
+    """No template was named, and the tokenizer has no usable chat template of its own."""
 
     def __init__(self, tokenizer: str, reason: str, known: tuple[str, ...]) -> None:
         LlavaError.__init__(self, f"the tokenizer of '{tokenizer}' {reason}")
@@ -82,7 +82,7 @@ class NoChatTemplateError(UnknownTemplateError):
 
 
 class ConversationError(LlavaError):
-    """The turns cannot be written as a conversation: the message says which one and why."""
+    """A turn that the template cannot write; the message says which one and why."""
 
 
 class TokenizerError(LlavaError):
@@ -90,7 +90,7 @@ class TokenizerError(LlavaError):
 
 
 class ImageCountMismatchError(LlavaError):
-    """The text holds another number of image placeholders than there are pictures; nothing may be guessed."""
+    """The text has another number of image placeholders than there are pictures."""
 
     def __init__(self, *, placeholders: int, images: int, tokens_per_image: int) -> None:
         super().__init__(
@@ -119,11 +119,11 @@ class ContextOverflowError(LlavaError):
 
 
 class ServerError(LlavaError):
-    """Serving cannot begin: an address that is taken, or one that others reach without a key."""
+    """Serving cannot start: the address is taken, or others could reach it without a key."""
 
 
 class RequestRefusedError(LlavaError):
-    """What a client asked for over HTTP is not done; the message is for that client."""
+    """The server refuses a client's request. The message is for that client."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class RequestRefusedError(LlavaError):
 
 
 class UnreadablePictureError(LlavaError):
-    """The bytes are no picture that Pillow can decode, or end early."""
+    """The bytes are not a picture that can be decoded, or they end early."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"cannot read picture '{name}': {reason}")
@@ -147,7 +147,7 @@ class UnreadablePictureError(LlavaError):
 
 
 class PictureTooLargeError(UnreadablePictureError):
-    """The header announces more pixels than the limit; nothing was decoded."""
+    """The picture's header states more pixels than the limit. Nothing was decoded."""
 
     def __init__(self, name: str, found: str, max_pixels: int) -> None:
         super().__init__(name, f"{found} pixels, the limit is {max_pixels}")
@@ -155,7 +155,7 @@ class PictureTooLargeError(UnreadablePictureError):
 
 
 class BadSampleError(LlavaError):
-    """One sample of a training set cannot be used; the set goes on without it only where that was asked for."""
+    """One sample of a training set cannot be used. Training skips it only if bad samples are skipped."""
 
     def __init__(self, sample: str, reason: str) -> None:
         super().__init__(f"sample '{sample}' {reason}")
@@ -175,7 +175,7 @@ class TrainingDataError(LlavaError):
 
 
 class TrainingStoppedError(LlavaError):
-    """The loss or the gradient is not a number; the last good checkpoint stays."""
+    """The loss or the gradient is not a finite number. The last checkpoint stays."""
 
     def __init__(self, what: str, *, step: int, samples: tuple[str, ...]) -> None:
         named = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
@@ -205,7 +205,7 @@ class FeatureCacheError(LlavaError):
 
 
 class FeatureMissingError(FeatureCacheError, KeyError):
-    """A picture is asked for whose features are not there."""
+    """The cache holds no features of a picture."""
 
     __str__ = Exception.__str__  # KeyError would show the message in quotes
 
@@ -216,7 +216,7 @@ class FeatureMissingError(FeatureCacheError, KeyError):
 
 
 class FeatureDiskFullError(FeatureCacheError):
-    """The disk is full; every feature that was stored before stays usable."""
+    """The disk is full. Features stored before stay usable."""
 
     def __init__(self, folder: Path, *, needed_bytes: int, free_bytes: int) -> None:
         super().__init__(folder, f"cannot grow by {needed_bytes} bytes: the disk has {free_bytes} left")
@@ -225,7 +225,7 @@ class FeatureDiskFullError(FeatureCacheError):
 
 
 class WrongBaseError(CheckpointMismatchError):
-    """Weights that only fit the model they were trained on, and this is another one."""
+    """Weights that only fit the model that they were trained on, loaded with another."""
 
     def __init__(self, what: str, *, trained_on: str, found: str) -> None:
         LlavaError.__init__(self, f"{what} was trained on {trained_on}, not on {found}")
@@ -233,7 +233,7 @@ class WrongBaseError(CheckpointMismatchError):
 
 
 class CheckpointWriteError(LlavaError):
-    """Nothing was left half-written; an older checkpoint of that name is as it was."""
+    """A checkpoint could not be saved. Nothing half-written stays, and an older one of that name is unchanged."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"cannot save the checkpoint '{folder}': {reason}")
@@ -241,7 +241,7 @@ class CheckpointWriteError(LlavaError):
 
 
 class IncompleteCheckpointError(LlavaError):
-    """The folder is no checkpoint that was written to its end, or a file in it has changed since."""
+    """The folder is not a complete checkpoint, or a file in it has changed."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"'{folder}' is no complete checkpoint: {reason}")
@@ -249,7 +249,7 @@ class IncompleteCheckpointError(LlavaError):
 
 
 class UnsafeFileError(LlavaError):
-    """A file that could run code when it is opened; nothing of it was run."""
+    """A file that could run code when it is opened. No code was run."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"'{path}' wants to run code when it is opened, or holds something else than weights")
@@ -258,11 +258,11 @@ class UnsafeFileError(LlavaError):
 
 
 class ExportError(LlavaError):
-    """The format asked for cannot say what this model is; the message says what, a note what can be done."""
+    """Another program's format cannot hold this model; the message says why, a note what to do instead."""
 
 
 class MissingPackageError(LlavaError):
-    """An optional feature was asked for, and what it needs is not installed."""
+    """A package that an optional feature needs is not installed."""
 
     def __init__(self, package: str, *, purpose: str, install: str) -> None:
         super().__init__(f"{purpose} needs the package '{package}'")
