@@ -207,6 +207,12 @@ def test_an_asked_slot_becomes_a_part_with_its_key_and_what_fills_a_slot_is_no_p
     assert made.parts("<shop>: {total}.") == (Part("[A|B] <x>: "), Part("9.00", "total"), Part("."))
 
 
+@pytest.mark.parametrize("pattern", ["[a|b", "a]", "[20%:a[b]"])
+def test_a_bracket_without_its_partner_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        writer().text(pattern)
+
+
 def test_an_unknown_slot_is_named() -> None:
     with pytest.raises(KeyError, match="towm"):
         writer().text("to <towm>")

@@ -87,6 +87,7 @@ class Document:
     scanned: bool = False  # pages have geometry and the noise of OCR
     labels: tuple[str, ...] = ()  # of a picture: what a classifier says it shows
     shows: str = ""  # of a picture: the label that answers
+    language: str = "en"  # the folder of its words
 
     @property
     def values(self) -> Mapping[str, str]:

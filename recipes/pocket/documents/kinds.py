@@ -145,7 +145,7 @@ class Told:
     def ask(self, sheet: Sheet) -> Ask:
         """The question names the thing or leaves it to the document."""
         manners = sheet.language.manners
-        short = sheet.draw.choice(self.wording.questions).replace("the <thing>", "it")
+        short = sheet.draw.choice(self.wording.questions).replace(*manners["pronoun"])
         follow_ups = () if "<thing>" in short else (manners["follow_up"].format(question=short[0].lower() + short[1:]),)
         answers = (*self.wording.answers, manners["bare_answer"])
         wording = replace(self.wording, answers=answers, follow_ups=follow_ups)

@@ -28,6 +28,7 @@ Template = Mapping[str, Any]
 class Language:
     """Everything that documents of one language are made of."""
 
+    code: str  # the folder's name
     words: Mapping[str, str]  # patterns by name
     manners: Template  # [language] of words.toml
     facts: Mapping[str, tuple[Wording, ...]]  # by kind of document
@@ -46,6 +47,7 @@ def language(code: str) -> Language:
     folder = _FOLDER / code
     words = _toml(folder / "words.toml")
     return Language(
+        code=code,
         words=words["words"],
         manners=words["language"],
         facts=_facts(folder / "facts.txt"),

@@ -21,8 +21,8 @@ from functools import cache
 
 from recipes.pocket.documents.document import Part
 
-_TOKEN = re.compile(r"<(?P<slot>[^<>]+)>|\{(?P<key>[^{}]+)\}|(?P<sign>[\[\]|])|(?P<text>[^<{\[\]|]+|[<{])")
-_SHARE = re.compile(r"\[(\d+)%:")
+_TOKEN = re.compile(r"<(?P<slot>[^<>]+)>|\{(?P<key>[^{}]+)\}|(?P<text>[^<{\[\]|]+|[<{])")
+_OPENED = re.compile(r"\[(?:(\d+)%:)?")
 _RANGE = re.compile(r"(,?)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)(?:/(\d+))?")
 
 
@@ -65,31 +65,30 @@ def parsed(pattern: str) -> Choice:
 
 
 def _choice(pattern: str, at: int, share: float | None) -> tuple[Choice, int]:
-    """The choice that begins at `at`, and the index behind it or of the bracket that closes it."""
+    """The choice that begins at `at`, and the index of the bracket that closes it or of the pattern's end."""
     options: list[list[Node]] = [[]]
-    while at < len(pattern):
-        if opened := _SHARE.match(pattern, at):
-            node, at = _choice(pattern, opened.end(), int(opened[1]) / 100)
-            options[-1].append(node)
-            at += 1
-            continue
-        token = _TOKEN.match(pattern, at)
-        if token is None:
-            raise ValueError(f"cannot read {pattern[at:]!r} in the pattern {pattern!r}")
-        if token["sign"] == "]":
-            break
-        at = token.end()
-        if token["sign"] == "[":
-            node, at = _choice(pattern, at, None)
-            options[-1].append(node)
-            at += 1
-        elif token["sign"] == "|":
+    while at < len(pattern) and pattern[at] != "]":
+        if pattern[at] == "|":
             options.append([])
+            at += 1
         else:
-            options[-1].append(_leaf(token))
+            node, at = _node(pattern, at)
+            options[-1].append(node)
     if share is not None and len(options) == 1:
         options.append([])
-    return Choice(tuple(tuple(each) for each in options), share), at
+    return Choice(tuple(map(tuple, options)), share), at
+
+
+def _node(pattern: str, at: int) -> tuple[Node, int]:
+    """A bracket with all that is in it, a slot, or plain text; and the index behind it."""
+    if opened := _OPENED.match(pattern, at):
+        choice, end = _choice(pattern, opened.end(), int(opened[1]) / 100 if opened[1] else None)
+        if end == len(pattern):
+            raise ValueError(f"the '[' at {at} is not closed in the pattern {pattern!r}")
+        return choice, end + 1
+    token = _TOKEN.match(pattern, at)
+    assert token is not None  # every sign but [ ] | begins a token
+    return _leaf(token), token.end()
 
 
 def _leaf(token: re.Match[str]) -> Node:

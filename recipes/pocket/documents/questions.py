@@ -15,6 +15,7 @@ from rag.terms import content_terms, fold
 from rag.training_data import Known
 from recipes.pocket.documents import KINDS, make
 from recipes.pocket.documents.document import Ask, Document, Part, Table
+from recipes.pocket.documents.language import language
 
 SHARES = {
     "receipt": 26, "invoice": 7, "letter": 9, "table": 13, "manual": 12, "minutes": 8, "handbook": 10, "schedule": 7,
@@ -59,9 +60,9 @@ def plan(draw: random.Random) -> Plan:
     return Plan(kind=kind, way=way, key=draw.choice(_TWICE_SAID) if way == "twice" else key, behind=behind)
 
 
-def question(of: Plan, draw: random.Random) -> tuple[Known, list[Chunk]] | None:
+def question(of: Plan, draw: random.Random, *, code: str = "en") -> tuple[Known, list[Chunk]] | None:
     """A question with its chunks; None where the documents drawn do not allow what is planned."""
-    document = make(of.kind, draw)
+    document = make(of.kind, draw, code=code)
     values = document.values
     asks = [ask for ask in document.asks if ask.keys[0] in values and of.key in ("", ask.keys[0])]
     if not asks:
@@ -86,7 +87,7 @@ def _others(draw: random.Random, document: Document, ask: Ask) -> list[Document]
     others = []
     for _ in range(draw.choice([0, 1, 1, 2, 2, 3])):
         same = draw.random() < 0.7 and (named or document.labels)
-        other = make(document.kind if same else draw.choice(foreign), draw)
+        other = make(document.kind if same else draw.choice(foreign), draw, code=document.language)
         held = set(content_terms(" ".join([other.title, *(chunk.text for chunk in other.chunks())])))
         shows_it = bool(document.labels) and any(label in other.labels for label in (*document.labels, ask.about))
         if not shows_it and not (named and 2 * len(named & held) >= len(named) and len(named - held) < 2):
@@ -147,12 +148,7 @@ def _twice(
     draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]
 ) -> tuple[Known, list[Chunk]] | None:
     """A list of payments says the same as the receipt: both are named."""
-    values = document.values
-    table = Table(
-        header=("Paid to", "Date", "Total"),
-        rows=((Part(values["company"]), Part(values["date"]), Part(values["total"])),),
-    )
-    note = Document(kind="table", name=f"payments-{draw.randint(2010, 2027)}.xlsx", title="Payments", blocks=(table,))
+    values, note = document.values, _payments(draw, document)
     chunks, listed = document.chunks(), note.chunks()[-1]
     right = _holder(chunks, document, ask)
     if right is None:
@@ -167,23 +163,31 @@ def _twice(
     return known, _mixed(draw, pair, [_likest(other, asked) for other in others[:1]])
 
 
+def _payments(draw: random.Random, document: Document) -> Document:
+    """A list of payments with one row."""
+    title, *heads = language(document.language).manners["payments"]
+    cells = tuple(Part(document.values[key]) for key in ("company", "date", "total"))
+    name = f"{title.lower()}-{draw.randint(2010, 2027)}.xlsx"
+    return Document(kind="table", name=name, title=title, blocks=(Table(header=tuple(heads), rows=(cells,)),))
+
+
 def _asked(draw: random.Random, document: Document, ask: Ask) -> tuple[str, str]:
     """The question as somebody types it, or one in eight times a short one that follows another about the document."""
     earlier = [
         each.question for each in document.asks if each.about and each.about == ask.about and each.keys != ask.keys
     ]
     if not earlier or not ask.then or draw.random() >= 0.12:
-        return _as_typed(draw, ask.question), ""
+        return _as_typed(draw, ask.question, document.language), ""
     resolved = resolve(ask.then, [Turn(role="user", text=draw.choice(earlier))])
     return (resolved.question, resolved.topic) if resolved.topic else (ask.question, "")
 
 
-def _as_typed(draw: random.Random, asked: str) -> str:
+def _as_typed(draw: random.Random, asked: str, code: str) -> str:
     """Mostly as it is; some people spare themselves capitals and marks, others are polite."""
     if draw.random() < 0.08:
         return asked[:1].lower() + asked[1:].rstrip("?")
     if draw.random() < 0.06 and asked.endswith("?"):
-        return draw.choice(["Can you tell me: ", "Please tell me: ", "I would like to know: "]) + asked
+        return f"{draw.choice(language(code).manners['polite'])}{asked}"
     return asked
 
 

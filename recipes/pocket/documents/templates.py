@@ -127,5 +127,6 @@ class Sheet:
             title=writer.words["title"],
             blocks=tuple(blocks),
             scanned=share > 0 and drawn,
+            language=self.language.code,
             **more,
         )
