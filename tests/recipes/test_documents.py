@@ -11,7 +11,7 @@ from rag.terms import fold
 from recipes.pocket.documents import KINDS, make, make_clean
 from recipes.pocket.documents.document import Document, Part, Table, line
 from recipes.pocket.documents.drawing import draw
-from recipes.pocket.documents.language import NAMES, language
+from recipes.pocket.documents.languages import NAMES, language
 from recipes.pocket.documents.noise import misread, read_by_ocr
 from recipes.pocket.documents.patterns import Writer
 from recipes.pocket.documents.values import GENERATORS, written_date, written_money

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recipes.pocket.documents import KINDS, make_clean
-from recipes.pocket.documents.language import language
+from recipes.pocket.documents.languages import language
 from recipes.pocket.documents.patterns import parsed as parsed_pattern
 from recipes.pocket.documents.wordings import Wording, parsed
 from recipes.pocket.question_overlap import Overlap, content, of_entry, of_questions, of_template

@@ -1,7 +1,7 @@
 """Made-up business documents with known answers: a seed → document → chunks, questions, a drawing.
 
 en/        all words, names and templates of English documents; another language is another folder
-language   reads such a folder          names.toml   what all languages share
+languages  reads such a folder          names.toml   what all languages share
 patterns   text with slots and choices  values       what fills slots: dates, money, companies
 wordings   how people ask, what is answered
 templates  template → document          kinds, tables   what has to be computed for each kind
@@ -14,7 +14,7 @@ import random
 
 from recipes.pocket.documents.document import Ask, Document
 from recipes.pocket.documents.kinds import MAKERS
-from recipes.pocket.documents.language import language
+from recipes.pocket.documents.languages import language
 from recipes.pocket.documents.noise import read_by_ocr
 from recipes.pocket.documents.tables import listing
 from recipes.pocket.documents.templates import Sheet

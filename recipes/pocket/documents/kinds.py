@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from recipes.pocket.documents.document import Ask, Document, Part, Table, Written
-from recipes.pocket.documents.language import Template
+from recipes.pocket.documents.languages import Template
 from recipes.pocket.documents.patterns import digits
 from recipes.pocket.documents.templates import Blocks, Sheet
 from recipes.pocket.documents.values import any_day, date_in_words, written_money

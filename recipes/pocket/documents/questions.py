@@ -15,7 +15,7 @@ from rag.terms import content_terms, fold
 from rag.training_data import Known
 from recipes.pocket.documents import KINDS, make
 from recipes.pocket.documents.document import Ask, Document, Part, Table
-from recipes.pocket.documents.language import language
+from recipes.pocket.documents.languages import language
 
 SHARES = {
     "receipt": 26, "invoice": 7, "letter": 9, "table": 13, "manual": 12, "minutes": 8, "handbook": 10, "schedule": 7,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recipes.pocket.documents.document import Ask, Document, Part, Table, Written
-from recipes.pocket.documents.language import Template
+from recipes.pocket.documents.languages import Template
 from recipes.pocket.documents.templates import Blocks, Sheet
 from recipes.pocket.documents.values import clock_time, figure
 from recipes.pocket.documents.wordings import Wording, ask, filled

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.pocket.documents.document import Ask, Document, Table, Written
-from recipes.pocket.documents.language import NAMES, SHOPS, Language, Template
+from recipes.pocket.documents.languages import NAMES, SHOPS, Language, Template
 from recipes.pocket.documents.patterns import Writer
 from recipes.pocket.documents.values import GENERATORS, company
 from recipes.pocket.documents.wordings import FILTERS, Name, Wording, asks, parsed

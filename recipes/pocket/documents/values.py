@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from recipes.pocket.documents.language import SHOPS
+from recipes.pocket.documents.languages import SHOPS
 from recipes.pocket.documents.patterns import Generator, Writer
 
 _ONSETS = "b br c ch cl d dr f fl g gr h j k kr l m n p pr qu r s sh st t th tr v w y z".split()
