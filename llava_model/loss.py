@@ -37,11 +37,13 @@ def loss_sum(
     batch, kept = prefix.split(batch) if prefix else (batch, None)
     # the logits at a position predict the token after it; column 0 holds no target, so nothing wraps around
     before_BT = batch.targets_BT.roll(-1, dims=1)
-    embedded_BTE = touching_projector(model, model.embed(batch.ids_BT, features_NPV), features_NPV)
+    embedded_BTE = model.embed(batch.ids_BT, features_NPV)
+    if features_NPV is None:
+        embedded_BTE = touching_projector(model, embedded_BTE)
     with _logits_only_at(before_BT, model.language) if sparse else nullcontext():
         output = model.run(
             embedded_BTE,
-            attention_mask=_mask(model.language, batch.mask_B1TT, embedded_BTE),
+            attention_mask=None if batch.mask_B1TT is None else _mask(model.language, batch.mask_B1TT, embedded_BTE),
             position_ids_BT=batch.positions_BT.to(device),
             cache=kept,
         )
@@ -53,11 +55,9 @@ def loss_sum(
     return summed
 
 
-def touching_projector(
-    model: LlavaModel, embedded_BTE: torch.Tensor, features_NPV: torch.Tensor | None
-) -> torch.Tensor:
+def touching_projector(model: LlavaModel, embedded_BTE: torch.Tensor) -> torch.Tensor:
     """Give the projector a gradient of 0 in a batch without pictures: DDP waits for a gradient of every parameter."""
-    if model.projector is None or features_NPV is not None or not torch.is_grad_enabled():
+    if model.projector is None or not torch.is_grad_enabled():
         return embedded_BTE
     weight = next(model.projector.parameters())
     blank_11V = torch.zeros(1, 1, model.projector.vision_width, device=weight.device, dtype=weight.dtype)
@@ -91,10 +91,8 @@ def _first_position(keep_BT: torch.Tensor) -> torch.Tensor:
     return one_BT
 
 
-def _mask(language: nn.Module, mask_B1TT: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
+def _mask(language: nn.Module, mask_B1TT: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The mask in the form that the attention takes: eager attention adds numbers, the fused one takes booleans."""
-    if mask_B1TT is None:
-        return None
     mask_B1TT = mask_B1TT.to(like.device)
     if getattr(language.config, "_attn_implementation", "sdpa") != "eager":
         return mask_B1TT

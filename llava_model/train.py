@@ -169,7 +169,8 @@ class _Training:
         for number, batch in enumerate(batches.passes):
             is_last = number == len(batches.passes) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.module):
-                loss = self._loss(batch)
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.autocast):
+                    loss = self.module(batch.to(self.device))
                 # DDP and FSDP average gradients over processes, but the loss needs their sum
                 self.accelerator.backward(loss * (processes / max(1, batches.targets)))
             total += loss.detach()
@@ -183,11 +184,6 @@ class _Training:
         if not math.isfinite(gradient):
             raise TrainingStoppedError("gradient", step=batches.step + 1, samples=samples)
         return mean, gradient, self._update_weights(batches.step), stop
-
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.autocast):
-            loss: torch.Tensor = self.module(batch.to(self.device))
-        return loss
 
     def _update_weights(self, step: int) -> float:
         """Let the optimiser take its step → the learning rate of the first group of parameters."""
