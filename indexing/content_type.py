@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from indexing.errors import DamagedFileError, EmptyFileError, EncryptedFileError, UnsupportedFileError
+from indexing.errors import DamagedFileError, EmptyFileError, EncryptedFileError, UnsupportedFileError, words_of
+from indexing.machine import pass_on
 
 ContentType = Literal[
     "png", "jpeg", "webp", "gif", "tiff", "bmp", "pdf", "docx", "pptx", "xlsx", "epub",
@@ -133,7 +134,8 @@ def _inside_zip(path: Path) -> ContentType:
             else:
                 mimetype = b""
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise DamagedFileError(f"a zipped document that is damaged or ends early ({error})") from error
+        pass_on(error)
+        raise DamagedFileError(f"a zipped document that is damaged or ends early ({words_of(error)})") from error
     if mimetype == b"application/epub+zip" or "META-INF/container.xml" in names:
         return "epub"
     families: tuple[tuple[str, ContentType], ...] = (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "xlsx"))
@@ -153,7 +155,8 @@ def _inside_ole(path: Path) -> Exception:
         with olefile.OleFileIO(path) as container:
             streams = {"/".join(parts).lower() for parts in container.listdir()}
     except (OSError, ValueError, IndexError, TypeError) as error:
-        return DamagedFileError(f"an old Office container that is damaged ({error})")
+        pass_on(error)
+        return DamagedFileError(f"an old Office container that is damaged ({words_of(error)})")
     if "encryptedpackage" in streams:
         return EncryptedFileError("the document asks for a password")
     for stream, words in (

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexing.errors import words_of
 from indexing.records import SourceFile
 
 _CHUNK_BYTES = 1 << 20
@@ -78,7 +79,7 @@ def reason_of(error: OSError) -> str:
         case PermissionError():
             return "permission denied"
         case _:
-            return (error.strerror or str(error)).lower()
+            return (error.strerror or words_of(error)).lower()
 
 
 def is_gone(path: str) -> bool:

@@ -7,7 +7,8 @@ IndexingError
 │   ├── EncryptedFileError
 │   ├── FileTooLargeError      bytes, pixels, pages or unpacked size over the limit
 │   ├── DamagedFileError       the content is not what it says, or ends early
-│   └── ReaderStoppedError     the parser hung or died and was killed
+│   ├── ReaderStoppedError     the parser hung or died and was killed
+│   └── DiskError              the disk is full or failing: not the file's fault, the run stops and records nothing
 ├── LibraryInUseError          another process holds the library
 ├── LibraryMismatchError       built by another kit, or another version of the format
 ├── DimensionMismatchError     the collection holds vectors of another width
@@ -18,6 +19,11 @@ IndexingError
 
 class IndexingError(Exception):
     """Base of everything this package raises on purpose."""
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says in one line, or its kind where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class UnreadableFileError(IndexingError):
@@ -50,6 +56,10 @@ class DamagedFileError(UnreadableFileError):
 
 class ReaderStoppedError(UnreadableFileError):
     """The parser ran out of time or memory, or died."""
+
+
+class DiskError(UnreadableFileError):
+    """The reader met a disk that is full, over its quota or failing; the reason is the system's words."""
 
 
 class LibraryInUseError(IndexingError):

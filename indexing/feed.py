@@ -4,7 +4,6 @@ discover → what the ledger knows already → readers → a bounded queue of `U
 The thread asks the ledger and never writes to it.
 """
 
-import errno
 import os
 import queue
 import threading
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 from indexing.discover import Failure, Seen, discover, reason_of, source_of
-from indexing.errors import StoreError, UnreadableFileError
+from indexing.errors import DiskError, UnreadableFileError, words_of
 from indexing.ledger import Ledger
+from indexing.machine import disk_error
 from indexing.readers.limits import MEGABYTE
 from indexing.records import SourceFile
 from indexing.sandbox import ReadResult
 from indexing.states import FileRecord
-
-_FULL = os.strerror(errno.ENOSPC)
 
 
 class FileReader(Protocol):
@@ -110,7 +108,7 @@ class Feed:
         """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""
         event = self._queue.get(timeout=timeout_seconds)
         if isinstance(event, OSError):
-            raise _disk_error(event.strerror or str(event)) from event
+            raise disk_error(event.strerror or words_of(event)) from event
         if isinstance(event, BaseException):
             raise event
         return event
@@ -223,20 +221,14 @@ class Feed:
 
     def _event(self, source: SourceFile, outcome: ReadResult | UnreadableFileError) -> Event:
         seen = self._seen.pop(str(source.path))
+        if isinstance(outcome, DiskError):  # whatever has become of the file meanwhile
+            raise disk_error(outcome.reason) from outcome
         changed = _changed(seen)
         if changed:
             return Refused(path=seen.path, reason=changed, seen_hash=source.content_hash)
         if isinstance(outcome, UnreadableFileError):
-            if _FULL in outcome.reason:  # the library's trouble and not the file's: it must not be remembered
-                raise _disk_error(_FULL) from outcome
             return Refused(path=seen.path, reason=outcome.reason, seen=seen, seen_hash=source.content_hash)
         return Read(seen=seen, source=source, result=outcome)
-
-
-def _disk_error(words: str) -> StoreError:
-    problem = StoreError(f"the readers cannot write into the library: {words.lower()}")
-    problem.add_note("Free some space and run it again: what was indexed so far is kept.")
-    return problem
 
 
 class _ClosedError(Exception):

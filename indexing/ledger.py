@@ -22,6 +22,7 @@ from typing import Self, cast
 
 from indexing.discover import Seen
 from indexing.errors import IndexingError
+from indexing.machine import ADVICE
 from indexing.states import Content, FileEntry, FileRecord, content_from, entry_from, file_record
 
 _SCHEMA_VERSION = 1
@@ -51,6 +52,7 @@ CREATE INDEX files_by_content ON files (content);
 CREATE INDEX contents_by_state ON contents (state);
 """
 
+_DISK_TROUBLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
 _ENTRIES = """
 SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''), coalesce(notes, '[]'),
@@ -102,10 +104,10 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.commit()  # also writes, and may find the disk full
             except BaseException:
                 self._connection.rollback()
                 raise
-            self._connection.commit()
 
     def _all(self, query: str, *values: str) -> list[tuple[object, ...]]:
         with self._lock, _sqlite("the ledger"):
@@ -283,8 +285,8 @@ def _sqlite(what: object) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         problem = LedgerError(f"{what}: {error}")
-        if "full" in str(error):
-            problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_TROUBLE:
+            problem.add_note(ADVICE)
         else:
             problem.add_note("Move ledger.sqlite away and index again; the files themselves are untouched.")
         raise problem from error

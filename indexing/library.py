@@ -29,6 +29,7 @@ from typing import IO, Self
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, LibraryInUseError, LibraryMismatchError, StoreError
 from indexing.ledger import Ledger
+from indexing.machine import ADVICE
 from indexing.readers.spool import THUMB
 
 FORMAT = 1
@@ -178,8 +179,9 @@ class Library:
 
     def drop_pictures(self, content_hash: str) -> None:
         """Delete a content's pictures."""
-        shutil.rmtree(self.pages / content_hash, ignore_errors=True)
-        (self.folder / self.thumb(content_hash)).unlink(missing_ok=True)
+        with _named(self.folder):
+            shutil.rmtree(self.pages / content_hash, ignore_errors=True)
+            (self.folder / self.thumb(content_hash)).unlink(missing_ok=True)
 
     def pictured(self) -> set[str]:
         """Hashes of the contents that have pictures on disk."""
@@ -281,7 +283,7 @@ def _named(folder: Path) -> Iterator[None]:
         if isinstance(error, PermissionError):
             problem.add_note("Choose a folder of your own: --library DIR, or LLAVERO_LIBRARY.")
         else:
-            problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+            problem.add_note(ADVICE)
         raise problem from error
 
 

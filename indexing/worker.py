@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from indexing import errors
 from indexing.embedding.protocol import Preprocess
 from indexing.errors import UnreadableFileError
+from indexing.machine import disk_fault
 from indexing.readers.limits import MEGABYTE, ReadLimits
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -68,17 +69,23 @@ def _answer(
     try:
         reading = read(Path(request["path"]), spool)
         return {"reading": reading_to_json(reading), "pixels": spool.names}
-    except UnreadableFileError as error:
-        return {"error": type(error).__name__, "reason": error.reason}
-    except MemoryError:
-        return {
-            "error": errors.ReaderStoppedError.__name__,
-            "reason": f"reading it takes more than {limits.max_memory_bytes // MEGABYTE} MB of memory",
-        }
-    except RecursionError:
-        return {"error": errors.DamagedFileError.__name__, "reason": "its content is nested too deeply"}
-    except Exception as error:  # noqa: BLE001  # whatever a parser throws is this file's failure, no more
-        return {"error": errors.DamagedFileError.__name__, "reason": _in_words(error)}
+    except Exception as error:  # noqa: BLE001  # whatever a parser throws is this file's failure, or the disk's
+        failure = _failure(error, limits)
+        return {"error": type(failure).__name__, "reason": failure.reason}
+
+
+def _failure(error: Exception, limits: ReadLimits) -> UnreadableFileError:
+    fault = disk_fault(error)
+    if fault is not None:
+        return errors.DiskError(fault.strerror or str(fault))
+    if isinstance(error, UnreadableFileError):
+        return error
+    if isinstance(error, MemoryError):
+        memory = limits.max_memory_bytes // MEGABYTE
+        return errors.ReaderStoppedError(f"reading it takes more than {memory} MB of memory")
+    if isinstance(error, RecursionError):
+        return errors.DamagedFileError("its content is nested too deeply")
+    return errors.DamagedFileError(_in_words(error))
 
 
 def _in_words(error: Exception) -> str:
@@ -88,8 +95,7 @@ def _in_words(error: Exception) -> str:
         return "no permission to read the file"
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return f"the system could not read it: {error.strerror}"
-    words = " ".join(str(error).split())[:200]
-    return f"the parser gave up: {words or type(error).__name__}"
+    return f"the parser gave up: {errors.words_of(error)}"
 
 
 def _take_the_pipes() -> tuple[BinaryIO, BinaryIO]:

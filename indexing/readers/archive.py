@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, words_of
 from indexing.readers.limits import MEGABYTE, ReadLimits
 
 _MOST_MEMBERS = 20_000
@@ -37,7 +37,7 @@ def check_archive(path: Path, limits: ReadLimits) -> None:
                     unpacked += size
                     _check_size(unpacked, path.stat().st_size, limits)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError) as error:
-        raise DamagedFileError(f"a zipped document that is damaged or ends early ({error})") from error
+        raise DamagedFileError(f"a zipped document that is damaged or ends early ({words_of(error)})") from error
 
 
 def has_member(path: Path, name: str) -> bool:

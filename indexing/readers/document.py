@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from indexing.errors import UnreadableFileError
+from indexing.machine import pass_on
 from indexing.readers.markup import clean
 from indexing.readers.spool import Spool
 from indexing.records import Block, Page, Reading
@@ -52,6 +53,7 @@ def _figures(pictures: Iterator[tuple[int | None, bytes]], spool: Spool) -> tupl
         try:
             block = figure_block(data, spool, page=slide)
         except UnreadableFileError as error:
+            pass_on(error)
             broken[error.reason] += 1
             continue
         figures += [block] if block is not None else []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from indexing.errors import DamagedFileError, EncryptedFileError
+from indexing.errors import DamagedFileError, EncryptedFileError, words_of
 from indexing.readers.archive import check_archive
 from indexing.readers.document import finished
 from indexing.readers.markup import clean, decoded
@@ -98,4 +98,4 @@ def _parsed(data: bytes) -> Any:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise DamagedFileError(f"the book's list of pages is damaged ({error})") from error
+        raise DamagedFileError(f"the book's list of pages is damaged ({words_of(error)})") from error

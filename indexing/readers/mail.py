@@ -14,6 +14,7 @@ from pathlib import Path
 
 from indexing.content_type import PICTURES, sniff
 from indexing.errors import DamagedFileError, UnreadableFileError
+from indexing.machine import pass_on
 from indexing.readers.document import figure_block
 from indexing.readers.limits import ReadLimits
 from indexing.readers.markup import clean, decoded
@@ -104,6 +105,7 @@ class _Mail:
         try:
             yield from self._content(part, name, depth)
         except UnreadableFileError as error:
+            pass_on(error)
             self._notes.append(f"attachment '{name}' was not read: {error.reason}")
 
     def _content(self, part: MIMEPart, name: str, depth: int) -> Iterator[Block]:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from indexing.chunking import join_lines
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.machine import pass_on
 from indexing.readers.furniture import FEWEST_PAGES, Furniture, furniture, sampled
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
 from indexing.readers.pdf_objects import rules_and_figures
@@ -39,6 +40,15 @@ _CAPTION = re.compile(
 )
 _TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
+
+
+_NO_WORDS = "PDFium gives no reason"
+_WORDS = {
+    2: "PDFium cannot open the file",
+    3: "its data are not those of a PDF",
+    6: "a page is missing or makes no sense",
+}
+"""For FPDF_ERR_FILE, FPDF_ERR_FORMAT and FPDF_ERR_PAGE. FPDF_ERR_SUCCESS, of all, is what a file without pages gets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +76,13 @@ def _opened(path: Path) -> Any:
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
+        pass_on(error)
         code = getattr(error, "err_code", None)
         if code == pdfium.FPDF_ERR_PASSWORD:
             raise EncryptedFileError("the PDF asks for a password") from error
         if code == pdfium.FPDF_ERR_SECURITY:
             raise EncryptedFileError("the PDF is protected in a way that is not supported") from error
-        raise DamagedFileError(f"the PDF is damaged ({_plain(error)})") from error
+        raise DamagedFileError(f"the PDF is damaged ({_WORDS.get(code, _NO_WORDS)})") from error
     if len(document) == 0:
         document.close()
         raise DamagedFileError("the PDF has no pages")
@@ -100,7 +111,8 @@ class _Document:
                 page, paragraphs_of_page = self._page(index)
             except FileTooLargeError:
                 raise
-            except _page_errors():
+            except _page_errors() as error:
+                pass_on(error)
                 unreadable.append(index + 1)
                 continue
             pages.append(page)
@@ -138,7 +150,8 @@ class _Document:
                 finally:
                     textpage.close()
                     page.close()
-            except _page_errors():
+            except _page_errors() as error:
+                pass_on(error)
                 continue
         return furniture([(number, pieces) for number, pieces in pages if pieces])
 
@@ -214,7 +227,7 @@ class _Document:
 def _page_errors() -> tuple[type[Exception], ...]:
     import pypdfium2
 
-    return (pypdfium2.PdfiumError, DamagedFileError, ValueError, OSError)
+    return (pypdfium2.PdfiumError, DamagedFileError, ValueError)
 
 
 def _is_legible(text: PageText) -> bool:
@@ -410,9 +423,3 @@ def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str
     if opening[0] is blocks[0] and opening[0].level <= 2:
         return opening[0].text
     return min(opening, key=lambda block: block.level).text
-
-
-def _plain(error: Exception) -> str:
-    """PDFium's own words out of `Failed to load document (PDFium: Data format error).`"""
-    found = re.search(r"PDFium: ([^)]*?)\.?\)", str(error))
-    return (found.group(1) if found else " ".join(str(error).split())[:150]).lower()

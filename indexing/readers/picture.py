@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError
+from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, words_of
+from indexing.machine import pass_on
 from indexing.readers.spool import THUMB_SIDE, Spool, at_most
 from indexing.readers.text_gate import GATE_SIDE, Grey, has_text
 from indexing.records import Block, Page, Reading
@@ -165,6 +166,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
                 _check_pixels(image, spool)
             frame = decode(image, least_side=OCR_SIDE)
         except UnreadableFileError as error:
+            pass_on(error)
             if not pages:
                 raise
             notes.append(f"frames from {index + 1} on could not be read: {error.reason}")
@@ -219,7 +221,6 @@ def _damage_named() -> Iterator[None]:
         raise DamagedFileError("the picture is damaged, or of a variant that is not read here") from error
     except (FileNotFoundError, PermissionError):
         raise
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error …
-        raise DamagedFileError(f"the picture is damaged or ends early ({error})") from error
+        pass_on(error)
+        raise DamagedFileError(f"the picture is damaged or ends early ({words_of(error)})") from error

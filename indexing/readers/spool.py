@@ -5,8 +5,11 @@ Prepared pixels go one after the other into `pixels.bin` (uint8, size × size ×
 which square belongs to which picture, `picture` being the whole of a picture file.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -89,24 +92,38 @@ class Spool:
             height, width = whole_HWC.shape[:2]
             raise DamagedFileError(f"a picture of {width} × {height} pixels cannot be kept")
         path = self.folder / name
-        path.write_bytes(data.tobytes())
+        self._write(name, data.tobytes(), "wb")
         self.sizes[path.name] = (small_HWC.shape[1], small_HWC.shape[0])
         self._count(len(data))
         return path
 
     def _prepare(self, name: str, image: Image.Image) -> None:
         pixels = self.preprocess.crop(image)
-        with (self.folder / PIXELS_FILE).open("ab") as file:
-            file.write(pixels.tobytes())
+        self._write(PIXELS_FILE, pixels.tobytes(), "ab")
         self.names.append(name)
         self._count(pixels.nbytes)
+
+    def _write(self, name: str, data: bytes, mode: Literal["wb", "ab"]) -> None:
+        """All of it, or an error: a file system can keep less than it was given, and say so to nobody."""
+        path = self.folder / name
+        before = path.stat().st_size if mode == "ab" and path.exists() else 0
+        try:
+            with path.open(mode) as file:
+                file.write(data)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise self._too_much() from error
+            raise
+        if path.stat().st_size != before + len(data):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     def _count(self, size: int) -> None:
         self._written += size
         if self._written > self.limits.max_spool_bytes:
-            raise FileTooLargeError(
-                f"its pages and figures take more than {self.limits.max_spool_bytes // MEGABYTE} MB"
-            )
+            raise self._too_much()
+
+    def _too_much(self) -> FileTooLargeError:
+        return FileTooLargeError(f"its pages and figures take more than {self.limits.max_spool_bytes // MEGABYTE} MB")
 
 
 def at_most(image_HWC: Pixels, side: int) -> Pixels:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.errors import LibraryInUseError, StoreError
+from indexing.machine import ADVICE, disk_fault, is_told_by
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -44,7 +45,8 @@ def connect(address: str, token: str | None) -> "MilvusClient":
         raise LibraryInUseError(str(Path(address).parent), "another process") from failure
     if embedded:
         problem = StoreError(f"the store '{address}' cannot be opened: {_words(reason)}")
-        problem.add_note("Move it away and index again; the files themselves are untouched.")
+        is_disk = disk_fault(reason) is not None or is_told_by(_words(reason))
+        problem.add_note(ADVICE if is_disk else "Move it away and index again; the files themselves are untouched.")
         raise problem from failure
     problem = StoreError(f"no Milvus server answers at {address}: {_words(reason)}")
     problem.add_note("Start it, or correct milvus_uri in llavero.toml (without it, the store is a folder).")
@@ -84,8 +86,8 @@ def asking(action: str, collection: str) -> Iterator[None]:
     except MilvusException as error:
         words = _words(error)
         problem = StoreError(f"Milvus could not {action} the collection '{collection}': {words}")
-        if "No space left" in words:
-            problem.add_note("Free some space and run it again: what was indexed so far is kept.")
+        if is_told_by(words):
+            problem.add_note(ADVICE)
         raise problem from error
 
 

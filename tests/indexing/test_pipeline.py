@@ -10,7 +10,7 @@ import pytest
 from indexing_doubles import PlainReader, TinyEmbedder, make_files, open_library
 from PIL import Image
 
-from indexing.errors import DamagedFileError, LibraryMismatchError, StoreError
+from indexing.errors import DamagedFileError, DiskError, LibraryMismatchError, StoreError
 from indexing.library import Library
 from indexing.pipeline import IndexReport, NotInLibraryError, Progress, files, index, remove
 from indexing.records import Chunk
@@ -437,7 +437,7 @@ def test_a_disk_that_fills_up_while_reading_stops_the_run_and_blames_no_file(
     make_files(bench.folder, pictures=3, texts=2)
 
     def full(self: PlainReader, source: object) -> None:
-        raise DamagedFileError("the system could not read it: No space left on device")
+        raise DiskError("No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(PlainReader, "_one", full)
@@ -446,6 +446,17 @@ def test_a_disk_that_fills_up_while_reading_stops_the_run_and_blames_no_file(
     assert "Free some space" in caught.value.__notes__[0]
     assert files(bench.library) == ()
     assert bench.index().added == 6
+
+
+def test_words_about_a_full_disk_in_a_file_stop_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write("a.txt", "words")
+
+    def damaged(self: PlainReader, source: object) -> None:
+        raise DamagedFileError("the parser gave up: No space left on device")
+
+    monkeypatch.setattr(PlainReader, "_one", damaged)
+    assert bench.index().failed == 1
+    assert [entry.state for entry in files(bench.library)] == ["failed"]
 
 
 def test_rows_lost_from_the_store_are_noticed_and_written_again(bench: Bench) -> None:
