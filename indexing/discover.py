@@ -7,6 +7,7 @@ files. A link is followed; a folder that was already walked (a link in a circle)
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from indexing.errors import words_of
 from indexing.records import SourceFile
 
 _CHUNK_BYTES = 1 << 20
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,8 @@ class Failure:
 
     path: str
     reason: str
+    seen: Seen | None = None
+    """Where it is a file that can be listed under `path`, which stands for its name."""
 
 
 def absolute(path: str | Path) -> str:
@@ -83,7 +87,12 @@ def reason_of(error: OSError) -> str:
 
 
 def is_gone(path: str) -> bool:
-    """Gone for certain; a folder that cannot be looked into proves nothing."""
+    """Gone for certain, under this name and under the one that it may stand for; a folder that cannot be looked into
+    proves nothing."""
+    return all(_is_missing(each) for each in {path, _unprintable(path)})
+
+
+def _is_missing(path: str) -> bool:
     try:
         os.stat(path)  # noqa: PTH116  # as in the walk
     except (FileNotFoundError, NotADirectoryError):
@@ -150,12 +159,20 @@ class _Walk:
         if path in self._files:
             return
         self._files.add(path)
-        if printable(path) != path:
-            yield Failure(path=printable(path), reason="its name is not valid UTF-8: rename it")
+        seen = Seen(path=printable(path), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        if seen.path == path:
+            yield seen
             return
-        yield Seen(path=path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        is_alone = not os.path.lexists(seen.path)  # or another file bears the name that stands for this one's
+        reason = "its name, or a folder's above it, is not valid UTF-8: rename it"
+        yield Failure(path=seen.path, reason=reason, seen=seen if is_alone else None)
 
 
 def printable(path: str) -> str:
     """A path that can be shown and stored: bytes of its name that are no UTF-8 are written as \\xNN."""
     return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _unprintable(path: str) -> str:
+    """The way back from `printable`."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(path)))

@@ -168,7 +168,7 @@ class Feed:
             if self._no_more.is_set():
                 return
             if isinstance(seen, Failure):
-                self._put(Refused(path=seen.path, reason=seen.reason))
+                self._put(Refused(path=seen.path, reason=seen.reason, seen=seen.seen, retry=True))
                 continue
             event = self._look_up(seen)
             if isinstance(event, SourceFile):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from indexing.discover import Failure, absolute
+from indexing.discover import Failure, absolute, printable
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError
 from indexing.feed import ReaderFactory
@@ -119,7 +119,7 @@ def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
     recover(library, store)
     paths = _paths_meant(str(what), library, store)
     if not paths:
-        raise NotInLibraryError(str(what))
+        raise NotInLibraryError(printable(str(what)))
     for path in paths:
         library.ledger.forget(path)
     return RemoveReport(files=len(paths), chunks=tidy(library, store))
@@ -131,9 +131,10 @@ def files(library: Library) -> tuple[FileEntry, ...]:
 
 
 def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
-    below = library.ledger.paths_below(absolute(what))
+    below = library.ledger.paths_below(printable(absolute(what)))
     if below:
         return below
+    what = printable(what)
     hashes = [chunk.content_hash for chunk in store.get([what])]
     if not hashes and len(what) >= _FEWEST_HASH_DIGITS:
         hashes = library.ledger.hashes_beginning(what.lower())

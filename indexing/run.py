@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from indexing.chunking import chunks
-from indexing.discover import Failure, Seen, count_files, is_gone
+from indexing.discover import Failure, Seen, count_files, is_gone, printable
 from indexing.embedding.protocol import Embedder
 from indexing.errors import StoreError
 from indexing.feed import Feed, Known, Read, ReaderFactory, Refused, Unchanged
@@ -175,7 +175,7 @@ class Run:
         for root in paths:
             if is_gone(root):
                 continue
-            for path in self._ledger.paths_below(root):
+            for path in self._ledger.paths_below(printable(root)):
                 if is_gone(path):
                     self._ledger.forget(path)
                     self._tally.counts["removed"] += 1

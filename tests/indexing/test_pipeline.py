@@ -1,3 +1,4 @@
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -350,11 +351,58 @@ def test_a_name_is_only_a_name(bench: Bench, name: str) -> None:
     assert bench.store.count() == 0
 
 
+def badly_named(folder: Path, name: bytes = b"caf\xe9.txt") -> Path:
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("words")
+    return path
+
+
 def test_a_name_that_is_no_utf_8_is_a_failure_with_a_way_out(bench: Bench) -> None:
-    Path(os.fsdecode(os.fsencode(bench.folder) + b"/caf\xe9.txt")).write_text("words")
+    badly_named(bench.folder)
     report = bench.index()
     assert report.failures[0].path.endswith("caf\\xe9.txt")
     assert "not valid UTF-8" in report.failures[0].reason
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.txt", b"caf\xe9/inside.txt"])
+def test_a_name_that_is_no_utf_8_stays_listed_until_it_is_renamed_or_removed(bench: Bench, name: bytes) -> None:
+    path = badly_named(bench.folder, name)
+    for _ in range(2):
+        report = bench.index()
+        assert numbers(report) == (0, 0, 0, 0, 1)
+        (entry,) = files(bench.library)
+        assert (entry.path, entry.state) == (report.failures[0].path, "failed")
+        assert json.loads(json.dumps(entry.path)) == entry.path.encode().decode()
+    path.rename(bench.folder / "coffee.txt")
+    assert numbers(bench.index()) == (1, 0, 0, 1, 0)
+    assert [Path(entry.path).name for entry in files(bench.library)] == ["coffee.txt"]
+
+
+@pytest.mark.parametrize("as_listed", [True, False])
+def test_a_name_that_is_no_utf_8_is_removed_by_either_spelling(bench: Bench, as_listed: bool) -> None:
+    path = badly_named(bench.folder)
+    bench.index()
+    what = files(bench.library)[0].path if as_listed else path
+    assert remove(what, library=bench.library, store=bench.store).files == 1
+    assert files(bench.library) == ()
+    with pytest.raises(NotInLibraryError, match=r"caf\\xe9"):
+        remove(path, library=bench.library, store=bench.store)
+
+
+def test_a_folder_of_such_a_name_can_be_indexed_itself(bench: Bench) -> None:
+    path = badly_named(bench.folder, b"caf\xe9/inside.txt")
+    assert numbers(bench.index(path.parent)) == (0, 0, 0, 0, 1)
+    path.unlink()
+    assert numbers(bench.index(path.parent)) == (0, 0, 0, 1, 0)
+
+
+def test_a_file_that_bears_the_name_which_stands_for_another_is_indexed(bench: Bench) -> None:
+    badly_named(bench.folder)
+    bench.write("caf\\xe9.txt", "plain words")
+    for expected in ((1, 0, 0, 0, 1), (0, 0, 1, 0, 1)):
+        assert numbers(bench.index()) == expected
+    assert bench.texts() == [("caf\\xe9.txt", "plain words")]
 
 
 def test_the_library_itself_is_never_indexed_but_uploads_named_outright_are(bench: Bench, tmp_path: Path) -> None:
