@@ -23,8 +23,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from indexing.embedding.memory import keep_freed_memory
 from indexing.embedding.protocol import Embedder
 from rag.retrieve import SearchRequest
-from ui.engine import Workbench
 from ui.settings import Settings
+from ui.workbench import Workbench
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "sample"
 

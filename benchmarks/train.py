@@ -43,25 +43,24 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from PIL import Image
 
-from llava_model.batches import BatchLoader
-from llava_model.checkpoint import load_language
-from llava_model.config import LlavaConfig
+from llava_model.checkpoints.parts import load_language
+from llava_model.data.batches import BatchLoader, Mixture
 from llava_model.data.encoding import SampleEncoder
 from llava_model.data.features import FeatureCache
-from llava_model.data.mixture import Mixture
 from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.kits import find
-from llava_model.loss import loss_sum
-from llava_model.model import LlavaModel, input_embeddings, set_attention
-from llava_model.prefix import FrozenPrefix
-from llava_model.projector import Projector
-from llava_model.stages import Stage, stage_of
-from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
-from llava_model.towers import TransformersTower, load_tower
-from llava_model.train import compile_layers, flops
-from llava_model.trainable import optimiser, set_trainable, trainable_parameters
-from llava_model.watching import peak_flops
+from llava_model.model.composition import LlavaModel, input_embeddings, set_attention
+from llava_model.model.config import LlavaConfig
+from llava_model.model.projector import Projector
+from llava_model.model.towers import TransformersTower, load_tower
+from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
+from llava_model.training.loop import compile_layers, flops
+from llava_model.training.loss import loss_sum
+from llava_model.training.metrics import peak_flops
+from llava_model.training.prefix import FrozenPrefix
+from llava_model.training.stages import Stage, stage_of
+from llava_model.training.trainable import optimiser, set_trainable, trainable_parameters
 
 WORDS = ["a", "small", "red", "boat", "lies", "at", "the", "old", "pier", "while", "two", "people", "in", "yellow"]
 

@@ -22,7 +22,7 @@ def reference() -> str:
     import typer.main
     from typer.testing import CliRunner
 
-    from ui.cli import app
+    from ui.cli.main import app
 
     parts = ["# The `llavero` command\n\nWritten by `make docs` from the commands' own help; do not edit.\n"]
     for words in command_lines(typer.main.get_command(app)):

@@ -1,4 +1,4 @@
-"""A library's chunks → pictures in words, from which `llava_model.generate_data` makes training data.
+"""A library's chunks → pictures in words, from which `llava_model.synthesis` makes training data.
 
 Each page with a picture, and each picture, becomes one Item: its text lines with boxes, its tables, its figures'
 captions with their places, and what the picture shows (labels). Documents are split into train and held-out whole, and
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from indexing.records import Chunk
-from llava_model.generate_data.context import Item, Region, TextLine
+from llava_model.synthesis.prompts import Item, Region, TextLine
 
 _ALIKE = 0.8
 _SHINGLE_WORDS = 3

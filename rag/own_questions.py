@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from indexing.records import Chunk
-from llava_model.data.schema import Sample, to_record
+from llava_model.data.samples import Sample, to_record
 from rag.bars import cells, is_rule
 from rag.generation_source import held_out_documents
 from rag.prompt import CountTokens

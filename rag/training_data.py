@@ -19,9 +19,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from indexing.records import Chunk, Hit
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from llava_model.serving.engine import Turn
-from llava_model.templates import Message
+from llava_model.text.templates import Message
 from rag.citations import cite, take_markers
 from rag.passages import passages
 from rag.prompt import REFUSAL, CountTokens, Prompt, build_prompt

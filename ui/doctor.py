@@ -118,7 +118,7 @@ def _library(settings: Settings) -> Iterator[Finding]:
         advice = f"Make one: llavero index FOLDER --library {settings.library}"
         yield Finding(name="library", state="note", message=f"{settings.library} does not exist yet", advice=advice)
         return
-    from ui.engine import Workbench
+    from ui.workbench import Workbench
 
     bench = Workbench.open(settings)
     try:

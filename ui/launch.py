@@ -11,7 +11,7 @@ from typing import Any
 
 from indexing.embedding.memory import KEEP_FREED_MEMORY
 
-SERVER = Path(__file__).with_name("page_server.py")
+SERVER = Path(__file__).with_name("page") / "server.py"
 HEALTH_PATH = "/_stcore/health"
 MAX_UPLOAD_MEGABYTES = 200
 ANY_ADDRESS = ("0.0.0.0", "::")

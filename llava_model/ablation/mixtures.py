@@ -16,7 +16,7 @@ from typing import Any
 from llava_model.ablation.plan import TYPES, VARIANTS, Files, ResponseType
 from llava_model.data.encoding import single_questions
 from llava_model.data.sample_file import SampleFile
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from llava_model.errors import TrainingDataError
 
 _WORDS: Mapping[str, ResponseType] = {

@@ -19,20 +19,18 @@ from typing import Any
 
 from llava_model.ablation.mixtures import HeldOutQuestion, Sorted, check_apart, cut_shares, questions_of, sort_samples
 from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, StageNumbers, Variant
-from llava_model.batches import steps_per_epoch
-from llava_model.checkpoint import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_trained
+from llava_model.benchmarks.asking import AnsweringModel, AnsweringProgress, Ask, Forced, Task, answer_all, forced
+from llava_model.benchmarks.figures import Likeness, Score, likeness
+from llava_model.checkpoints.manifest import latest, read_manifest
+from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, load_trained
+from llava_model.data.batches import steps_per_epoch
 from llava_model.data.features import FillProgress
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import AnswersInUseError, CheckpointMismatchError, TrainingDataError
-from llava_model.evaluation.asking import AnsweringModel, AnsweringProgress, Ask, Task, answer_all
-from llava_model.evaluation.forced import Forced, forced
-from llava_model.evaluation.likeness import Likeness, likeness
-from llava_model.evaluation.score import Score
-from llava_model.manifest import latest, read_manifest
-from llava_model.stage_run import DataFile, StageRun, run_stage
-from llava_model.stages import Stage, StageName, stage_of, with_overrides
-from llava_model.train import RunSettings, TrainReport
-from llava_model.watching import StepMetrics
+from llava_model.training.loop import RunSettings, TrainReport
+from llava_model.training.metrics import StepMetrics
+from llava_model.training.run import DataFile, StageRun, run_stage
+from llava_model.training.stages import Stage, StageName, stage_of, with_overrides
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -326,7 +324,7 @@ class _Ablation:
 
         from llava_model.data.encoding import SampleEncoder
         from llava_model.data.features import FeatureCache
-        from llava_model.tokenize import PromptEncoder, load_tokenizer
+        from llava_model.text.tokenize import PromptEncoder, load_tokenizer
 
         model = load_trained(
             checkpoint, language=self.bases.language, vision=self.bases.vision, dtype=torch.float32
@@ -358,9 +356,9 @@ class _Ablation:
 
     def _review(self, variant: Variant) -> Score:
         """The judge's scores, relative to those of the reference answers, as the paper has them."""
+        from llava_model.benchmarks import llava_bench
+        from llava_model.benchmarks.judge import JudgeSettings, judge, read_cases, read_rubric, review_paths
         from llava_model.chat_client import JUDGE, ChatServer
-        from llava_model.evaluation import llava_bench
-        from llava_model.evaluation.judge import JudgeSettings, judge, read_cases, read_rubric, review_paths
 
         chosen = self.plan.judge
         assert chosen is not None, "asked by the caller"

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from llava_model.errors import BadSampleError
-from llava_model.templates import Message, Part, Slot
-from llava_model.tokenize import Encoded, PromptEncoder
+from llava_model.text.templates import Message, Part, Slot
+from llava_model.text.tokenize import Encoded, PromptEncoder
 
 CaptionPrompt = Literal["drawn", "plain"]
 

@@ -27,15 +27,21 @@ from typing import Any
 
 import torch
 
-from llava_model.data.feature_format import FeatureFormat, FeatureType, relative_errors
-from llava_model.data.feature_store import FeatureRecord, FeatureStore, RecordPlace, ShardWriter
-from llava_model.data.picture_bytes import PictureMemo, digest_of, read_bytes
-from llava_model.data.pictures import in_order
+from llava_model.checkpoints.manifest import fingerprint_of
+from llava_model.data.feature_store import (
+    FeatureFormat,
+    FeatureRecord,
+    FeatureStore,
+    FeatureType,
+    RecordPlace,
+    ShardWriter,
+    relative_errors,
+)
+from llava_model.data.pictures import PictureMemo, digest_of, in_order, read_bytes
 from llava_model.errors import FeatureCacheError, FeatureMissingError, MissingFileError, UnreadablePictureError
-from llava_model.fingerprints import fingerprint_of
 from llava_model.images import open_picture
-from llava_model.model import CachedFeatures
-from llava_model.towers import VisionTower
+from llava_model.model.composition import CachedFeatures
+from llava_model.model.towers import VisionTower
 
 _FORMAT = "llavero-features-1"
 _PICTURES_AT_ONCE = 512  # looked up in the index together

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llava_model.data.findings import FindingKind
 from llava_model.data.pictures import Looks, PictureFacts
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 
 Facts = Mapping[Path, PictureFacts]
 DigestOf = Callable[[Path], bytes | None]

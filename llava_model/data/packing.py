@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 
 from llava_model.data.encoding import EncodedSample
-from llava_model.model import Pictures
+from llava_model.model.composition import Pictures
 
 Layout = Literal["padded", "packed"]
 

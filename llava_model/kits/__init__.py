@@ -4,8 +4,19 @@ definition (what a kit is) → fetch (the only downloads) → unpack → convert
 → manifest (sizes and SHA-256, written last). Other code asks `find("pocket").path("vision")` for a folder.
 """
 
-from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, available, find, kits_home
-from llava_model.kits.errors import KitDamagedError, KitError, KitNotFoundError, KitNotInstalledError
+from llava_model.kits.definition import (
+    Component,
+    HubSource,
+    Kit,
+    KitDamagedError,
+    KitError,
+    KitNotFoundError,
+    KitNotInstalledError,
+    PackageSource,
+    available,
+    find,
+    kits_home,
+)
 from llava_model.kits.installer import DamagedFile, InstallProgress, install, verify
 
 __all__ = [

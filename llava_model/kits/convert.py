@@ -15,8 +15,7 @@ from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 
-from llava_model.kits.definition import Component, HubSource, kits_home
-from llava_model.kits.errors import ConversionError, MissingExtraError
+from llava_model.kits.definition import Component, ConversionError, HubSource, MissingExtraError, kits_home
 from llava_model.kits.fetch import files_in
 
 Recipe = Callable[[Component, Path, Path], None]  # component, unpacked download, empty target folder

@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from llava_model.checkpoints.manifest import flush
 from llava_model.kits.convert import convert
-from llava_model.kits.definition import Component, Kit, PackageSource, kits_home
-from llava_model.kits.errors import DiskFullError, NotWritableError
-from llava_model.kits.fetch import hub_files, package_archive
+from llava_model.kits.definition import Component, DiskFullError, Kit, NotWritableError, PackageSource, kits_home
+from llava_model.kits.fetch import hub_files, package_archive, unpack
 from llava_model.kits.manifest import FILE_NAME, ComponentManifest, Damage
-from llava_model.kits.unpack import unpack
-from llava_model.manifest import flush
 
 _LOCK_POLL_SECONDS = 0.5
 _UNPACKED_LIMIT = 20  # an archive may unpack to this many times its packed size

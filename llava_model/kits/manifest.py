@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llava_model.manifest import flush, sha256_of
+from llava_model.checkpoints.manifest import flush, sha256_of
 
 FILE_NAME = "manifest.json"
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llava_model.errors import CheckpointMismatchError, ContextOverflowError, ImagesNotSupportedError
 from llava_model.serving.reply import Reply
-from llava_model.templates import Message
+from llava_model.text.templates import Message
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from llava_model.model import LlavaModel
+    from llava_model.model.composition import LlavaModel
     from llava_model.serving.generate import Key, Prompt, Sampling
-    from llava_model.tokenize import Encoded, PromptEncoder
+    from llava_model.text.tokenize import Encoded, PromptEncoder
 
 _WAIT_SECONDS = 0.05
 
@@ -83,7 +83,7 @@ class Engine:
         Raises MissingFileError, CheckpointMismatchError, NoChatTemplateError (which names the templates).
         """
         from llava_model.serving.load import choose_device, choose_dtype, load_model
-        from llava_model.tokenize import load_tokenizer
+        from llava_model.text.tokenize import load_tokenizer
 
         chosen = choose_device(device)
         tokenizer = load_tokenizer(language)
@@ -100,8 +100,8 @@ class Engine:
     @classmethod
     def of(cls, model: "LlavaModel", tokenizer: Any, *, template: str = "auto", name: str) -> "Engine":
         """Around a composition that is loaded already, on the device where it lies."""
-        from llava_model.serving.attention import use_fast_decoding
-        from llava_model.tokenize import PromptEncoder
+        from llava_model.serving.generate import use_fast_decoding
+        from llava_model.text.tokenize import PromptEncoder
 
         _check_vocabulary(model, tokenizer)
         if next(model.language.parameters()).device.type == "cpu":

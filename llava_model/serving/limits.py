@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llava_model.errors import ImagesNotSupportedError, RequestRefusedError
 from llava_model.serving.engine import Engine
-from llava_model.serving.protocol import ChatRequest
+from llava_model.serving.http.protocol import ChatRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

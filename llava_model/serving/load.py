@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
-from llava_model.checkpoint import load_language, load_projector, merge_adapter, read_model_type
-from llava_model.config import LlavaConfig
-from llava_model.convert import from_hf
+from llava_model.checkpoints.hf import from_hf
+from llava_model.checkpoints.parts import load_language, load_projector, merge_adapter, read_model_type
 from llava_model.errors import CheckpointMismatchError
-from llava_model.model import LlavaModel
-from llava_model.towers import load_tower
+from llava_model.model.composition import LlavaModel
+from llava_model.model.config import LlavaConfig
+from llava_model.model.towers import load_tower
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket import titles
 from recipes.pocket.groups import grouped
 from recipes.pocket.pictures import UnusablePictureError, near_duplicates, on_white, png_size, thumbprint

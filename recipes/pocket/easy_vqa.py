@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket.samples import Turn, caption, conversation, write_samples
 
 SHAPES = frozenset({"circle", "rectangle", "triangle"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket.samples import caption, write_samples
 
 log = logging.getLogger(__name__)

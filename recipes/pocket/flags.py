@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket.emoji import Emoji
 from recipes.pocket.samples import caption, write_samples
 

@@ -155,8 +155,8 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
 
 def opened(folder: Path, sources: Sequence[Path]) -> Any:
     """The workbench of a library that holds `sources`; it is indexed now if it is not there yet."""
-    from ui.engine import Workbench
     from ui.settings import Settings
+    from ui.workbench import Workbench
 
     bench = Workbench.open(Settings.load(folder), create=True)
     if not bench.files():

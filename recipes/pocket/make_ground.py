@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
-from llava_model.data.schema import Sample, to_record
-from llava_model.templates import Message
+from llava_model.data.samples import Sample, to_record
+from llava_model.text.templates import Message
 from rag.citations import take_markers
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
@@ -73,7 +73,7 @@ def near_the_default(draw: random.Random, *, behind: bool) -> PromptSettings:
 def token_counter() -> CountTokens:
     """Counts as the engine does, with the pocket kit's tokenizer and chat template."""
     from llava_model.kits import find
-    from llava_model.tokenize import PromptEncoder, load_tokenizer
+    from llava_model.text.tokenize import PromptEncoder, load_tokenizer
 
     encoder = PromptEncoder(load_tokenizer(find("pocket").path("language")))
     return lambda turns: len(encoder.encode([Message.of(turn.role, turn.text) for turn in turns], open_reply=False).ids)

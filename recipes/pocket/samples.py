@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from llava_model.config import IMAGE_TOKEN
-from llava_model.data.schema import Sample, parse_sample, to_record
-from llava_model.templates import Message, Slot
+from llava_model.data.samples import Sample, parse_sample, to_record
+from llava_model.model.config import IMAGE_TOKEN
+from llava_model.text.templates import Message, Slot
 
 Turn = tuple[str, str]  # question, answer
 

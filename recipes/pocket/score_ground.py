@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
-from llava_model.evaluation.intervals import wilson
+from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
 from rag.citations import cite, take_markers
 from rag.prompt import Prompt, build_prompt

@@ -9,7 +9,7 @@ that exist as SVG drawings alone: 538 photographs and drawings remain.
 import logging
 from pathlib import Path
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket.pictures import UnusablePictureError, on_white
 from recipes.pocket.samples import caption, write_samples
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from llava_model.data.schema import Sample
+from llava_model.data.samples import Sample
 from recipes.pocket.samples import caption, conversation, write_samples
 from recipes.scenes import wording
 from recipes.scenes.drawing import picture

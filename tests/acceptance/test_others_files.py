@@ -9,8 +9,8 @@ import pytest
 
 from indexing.pipeline import IndexReport
 from rag.retrieve import SearchRequest
-from ui.engine import Workbench
 from ui.settings import Settings
+from ui.workbench import Workbench
 
 CORPUS = Path(os.environ.get("LLAVERO_TEST_CORPUS", Path(__file__).parents[2] / ".." / "shared" / "corpus")).resolve()
 

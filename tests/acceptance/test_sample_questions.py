@@ -10,8 +10,8 @@ import pytest
 from indexing.errors import LibraryMismatchError
 from indexing.pipeline import IndexReport
 from rag.retrieve import SearchRequest
-from ui.engine import Workbench
 from ui.settings import Settings
+from ui.workbench import Workbench
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample"
 COLLECTION = SAMPLE / "collection"
@@ -81,7 +81,7 @@ def test_indexing_with_another_embedder_is_refused_even_where_there_is_nothing_t
     indexed: tuple[Workbench, IndexReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench, _ = indexed
-    monkeypatch.setattr("ui.engine._pocket_name", lambda kit: "pocket-1+joint_space-00000000")
+    monkeypatch.setattr("ui.workbench._pocket_name", lambda kit: "pocket-1+joint_space-00000000")
     with pytest.raises(LibraryMismatchError, match="not with 'pocket-1\\+joint_space-00000000'"):
         bench.index([COLLECTION])
 

@@ -65,7 +65,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     library = folder / "library"
     environment = launch.environment(library)
     subprocess.run(
-        [sys.executable, "-m", "ui.cli", "index", str(folder / "files"), "--library", str(library)],
+        [sys.executable, "-m", "ui.cli.main", "index", str(folder / "files"), "--library", str(library)],
         env=environment,
         check=True,
         timeout=280,

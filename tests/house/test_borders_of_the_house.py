@@ -15,9 +15,9 @@ PICTURE_OPENERS = {"indexing/readers/picture.py", "llava_model/images.py"}
 """One for each of the two packages that may not import each other."""
 PROGRAM_STARTERS = {
     "indexing/sandbox.py": "the readers' worker processes",
-    "llava_model/manifest.py": "git, for a checkpoint's own record",
+    "llava_model/checkpoints/manifest.py": "git, for a checkpoint's own record",
     "llava_model/kits/fetch.py": "pip, for a kit's archives",
-    "ui/serve.py": "the page's server",
+    "ui/serve_page.py": "the page's server",
 }
 STARTING = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
 OS_STARTING = ("system", "popen", "exec", "spawn", "posix_spawn", "fork", "startfile")

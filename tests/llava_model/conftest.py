@@ -125,7 +125,7 @@ def make_tokenizer() -> Callable[[str], Any]:
 
 def make_tiny_tokenizer(kind: str) -> Any:
     """One of TOKENIZERS, for processes that pytest does not run too."""
-    from llava_model.tokenize import prepare_tokenizer
+    from llava_model.text.tokenize import prepare_tokenizer
 
     return prepare_tokenizer(_make_tokenizer(kind))
 

@@ -12,9 +12,9 @@ import httpx
 import openai
 
 from llava_model.serving.engine import Turn
-from llava_model.serving.gate import listen
+from llava_model.serving.http.access_control import listen
+from llava_model.serving.http.server import ModelServer, ServerSettings
 from llava_model.serving.reply import Reply
-from llava_model.serving.server import ModelServer, ServerSettings
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many chairs?"}]
 

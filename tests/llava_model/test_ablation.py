@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from writing_server import serving
 
-from llava_model.ablation import table
+from llava_model.ablation import plan as table
 from llava_model.ablation.mixtures import cut_shares, questions_of, sort_samples, type_of
 from llava_model.ablation.plan import TYPES, VARIANTS, Plan, ResponseType, read_plan
 from llava_model.ablation.run import AblationReport, Bases, Watch, ablate
+from llava_model.checkpoints.manifest import latest, read_manifest
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import (
     AblationPlanError,
@@ -21,7 +22,6 @@ from llava_model.errors import (
     LlavaError,
     TrainingDataError,
 )
-from llava_model.manifest import latest, read_manifest
 from recipes.scenes.make_scenes import make
 
 TRAINED = [variant.title for variant in VARIANTS if variant.shares]
@@ -93,7 +93,7 @@ def test_all_five_variants_are_trained_from_one_start_and_asked_the_same_questio
 
 
 def test_figures_are_those_of_the_written_answers(world: SimpleNamespace, whole: AblationReport) -> None:
-    from llava_model.evaluation.likeness import likeness
+    from llava_model.benchmarks.figures import likeness
 
     out = world.folder / "whole"
     references = texts(out / "data/references.jsonl")

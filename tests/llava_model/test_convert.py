@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from llava_model.checkpoint import load_projector, save_projector
-from llava_model.config import LlavaConfig
-from llava_model.convert import from_hf, from_hf_model, save_hf
+from llava_model.checkpoints.hf import from_hf, from_hf_model, save_hf
+from llava_model.checkpoints.parts import load_projector, save_projector
 from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
-from llava_model.model import LlavaModel
-from llava_model.projector import Projector
-from llava_model.templates import Message
-from llava_model.tokenize import PromptEncoder, image_token_id
+from llava_model.model.composition import LlavaModel
+from llava_model.model.config import LlavaConfig
+from llava_model.model.projector import Projector
+from llava_model.text.templates import Message
+from llava_model.text.tokenize import PromptEncoder, image_token_id
 
 Foreign = Callable[..., Any]
 Tokenizer = Callable[[str], Any]
@@ -130,7 +130,7 @@ def test_the_saved_processor_turns_words_and_pictures_into_our_numbers(
 def test_a_timm_tower_or_a_pooled_grid_has_no_place_in_transformers_format(
     make_foreign: Foreign, make_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    from llava_model.towers import TransformersTower
+    from llava_model.model.towers import TransformersTower
 
     tokenizer = make_tokenizer("chatml")
     whole = from_hf_model(_fitting(make_foreign, tokenizer), ImagePreprocess(size=28))

@@ -12,9 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from llava_model.checkpoint import save_projector
-from llava_model.config import LlavaConfig
-from llava_model.convert import from_hf_model, save_hf
+from llava_model.checkpoints.hf import from_hf_model, save_hf
+from llava_model.checkpoints.parts import save_projector
 from llava_model.errors import (
     CheckpointMismatchError,
     ContextOverflowError,
@@ -24,10 +23,11 @@ from llava_model.errors import (
     NoChatTemplateError,
 )
 from llava_model.images import ImagePreprocess
-from llava_model.projector import Projector
+from llava_model.model.config import LlavaConfig
+from llava_model.model.projector import Projector
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.generate import Sampling
-from llava_model.tokenize import image_token_id
+from llava_model.text.tokenize import image_token_id
 
 SaveLanguage = Callable[..., Any]
 SaveParrot = Callable[..., None]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from llava_model.benchmarks import vqa
+from llava_model.benchmarks.easy_vqa import contains, score
+from llava_model.benchmarks.figures import normal
 from llava_model.errors import UnscorableError
-from llava_model.evaluation import vqa
-from llava_model.evaluation.easy_vqa import contains, score
-from llava_model.evaluation.likeness import normal
 
 QUESTIONS = [
     ["what is the red shape?", "triangle", 0],

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from llava_model.benchmarks.asking import answer_all
+from llava_model.benchmarks.registry import score, task
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.asking import answer_all
-from llava_model.evaluation.benchmarks import score, task
 from llava_model.serving.engine import Turn
 
 SYSTEM = "Answer from the evidence."

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llava_model.evaluation.intervals import ratio_of_means, wilson
+from llava_model.benchmarks.figures import ratio_of_means, wilson
 
 
 def test_wilson_gives_the_textbook_interval() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from llava_model.benchmarks import scienceqa
+from llava_model.benchmarks import scienceqa_ensemble as ensemble
+from llava_model.benchmarks.judge import Case, JudgeSettings, JudgeTally, fill, judge, read_cases, read_rubric
+from llava_model.benchmarks.llava_bench import score
 from llava_model.chat_client import JUDGE, ChatServer
 from llava_model.errors import AnswersMismatchError, JudgeError, UnscorableError
-from llava_model.evaluation import ensemble, scienceqa
-from llava_model.evaluation.judge import Case, JudgeSettings, JudgeTally, fill, judge, read_cases, read_rubric
-from llava_model.evaluation.llava_bench import score
 
 Reply = Callable[[list[dict[str, str]], int], str | int]
 
@@ -226,7 +227,7 @@ def test_a_rubric_without_a_place_for_an_answer_is_refused(tmp_path: Path) -> No
 
 
 def test_judging_one_case_needs_no_file(cases: list[Case]) -> None:
-    from llava_model.evaluation.judge import judge_one
+    from llava_model.benchmarks.judge import judge_one
 
     tally = JudgeTally()
     with serving(lambda messages, number: "7 7") as server:

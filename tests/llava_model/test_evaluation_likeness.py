@@ -9,12 +9,12 @@ import pytest
 import torch
 from training_world import World
 
-from llava_model.batches import no_pictures
+from llava_model.benchmarks.asking import Forced, forced
+from llava_model.benchmarks.figures import likeness, token_f1
+from llava_model.data.batches import no_pictures
 from llava_model.data.encoding import SampleEncoder
-from llava_model.evaluation.forced import Forced, forced
-from llava_model.evaluation.likeness import likeness, token_f1
-from llava_model.model import LlavaModel
-from llava_model.tokenize import PromptEncoder, image_token_id, load_tokenizer
+from llava_model.model.composition import LlavaModel
+from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_perplexity_is_that_of_transformers_losses(world: World) -> None:
 
 
 def test_exact_are_the_answers_that_the_model_would_write(tmp_path: Path, save_parrot: Callable[..., None]) -> None:
-    from llava_model.checkpoint import load_language
-    from llava_model.data.schema import Sample
+    from llava_model.checkpoints.parts import load_language
+    from llava_model.data.samples import Sample
     from llava_model.serving.engine import Engine, Turn
-    from llava_model.templates import Message
+    from llava_model.text.templates import Message
 
     save_parrot(tmp_path / "parrot", "The quick fox")
     written = "".join(Engine.load(tmp_path / "parrot", dtype="float32").stream([Turn(role="user", text="Who?")]))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llava_model.benchmarks.llava_bench import find_pair, first_line_pair, score, summarise
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.llava_bench import find_pair, first_line_pair, score, summarise
 
 
 def a_review(number: int, category: str, one: float, two: float, content: str | None = None) -> dict[str, Any]:

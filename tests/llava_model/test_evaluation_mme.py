@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from llava_model.benchmarks.mme import COGNITION, PERCEPTION, parse_answer, score
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.mme import COGNITION, PERCEPTION, parse_answer, score
 
 SAYS = ["Yes", "No", "yes.", "No, it is not.", "The answer is yes", "Unknown", " no", "I know it is", "NO", "maybe"]
 

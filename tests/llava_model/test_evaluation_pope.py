@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llava_model.benchmarks.pope import says_yes, score
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.pope import says_yes, score
 
 OBJECTS = ["dog", "car", "person", "chair", "orange", "boat", "cup", "tie"]
 BLOCKS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from llava_model.benchmarks.scienceqa import lenient, score, strict
 from llava_model.errors import UnscorableError
-from llava_model.evaluation.scienceqa import lenient, score, strict
 
 
 def a_problem(draw: random.Random, split: str = "test") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from llava_model.data import feature_store
 from llava_model.data.features import FeatureCache
 from llava_model.errors import FeatureCacheError, FeatureDiskFullError, FeatureMissingError, LlavaError
 from llava_model.images import ImagePreprocess, open_picture
-from llava_model.towers import VisionTower
+from llava_model.model.towers import VisionTower
 
 POSITIONS, WIDTH = 4, 6
 
@@ -73,8 +73,8 @@ def test_features_are_the_towers_own(pictures: list[Path], tmp_path: Path) -> No
 def test_a_saved_clip_tower_gives_the_same_with_and_without_the_cache(
     make_foreign: Callable[..., Any], pictures: list[Path], tmp_path: Path
 ) -> None:
-    from llava_model.config import LlavaConfig
-    from llava_model.towers import load_tower
+    from llava_model.model.config import LlavaConfig
+    from llava_model.model.towers import load_tower
 
     make_foreign().model.vision_tower.save_pretrained(tmp_path / "tower")
     tower = load_tower(tmp_path / "tower", LlavaConfig(pooled_grid=1))

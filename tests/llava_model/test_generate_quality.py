@@ -6,13 +6,12 @@ import sys
 import pytest
 
 from llava_model.errors import MissingPackageError
-from llava_model.generate_data import language
-from llava_model.generate_data.context import Item, Region, TextLine, checked_box
-from llava_model.generate_data.formats import Exchange, Parsed, parse_reply
-from llava_model.generate_data.generate import GenerationSettings, _maker
-from llava_model.generate_data.language import is_other_language, language_of
-from llava_model.generate_data.prompts import WRITTEN, Kind, load_prompts
-from llava_model.generate_data.quality import Judge, Reason
+from llava_model.synthesis import language
+from llava_model.synthesis.formats import Exchange, Parsed, parse_reply
+from llava_model.synthesis.generate import GenerationSettings, _maker
+from llava_model.synthesis.language import is_other_language, language_of
+from llava_model.synthesis.prompts import WRITTEN, Item, Kind, Region, TextLine, checked_box, load_prompts
+from llava_model.synthesis.quality import Judge, Reason
 
 ITEM = Item(
     id="1",

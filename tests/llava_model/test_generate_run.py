@@ -17,15 +17,14 @@ from generating_world import coco, records, run
 from writing_server import Trouble, good, serving
 
 from llava_model.chat_client import WRITER, ChatServer
-from llava_model.data.schema import parse_sample
+from llava_model.data.samples import parse_sample
 from llava_model.data.validate import validate
 from llava_model.errors import GenerationInUseError, SourceError, WriterError
-from llava_model.generate_data.budget import Limits
-from llava_model.generate_data.context import Item, TextLine
-from llava_model.generate_data.generate import GenerationSettings, plan
-from llava_model.generate_data.ledger import ReplyLedger
-from llava_model.generate_data.runner import Patience
 from llava_model.jsonl_log import JsonlLog
+from llava_model.synthesis.generate import GenerationSettings, plan
+from llava_model.synthesis.ledger import Limits, ReplyLedger
+from llava_model.synthesis.prompts import Item, TextLine
+from llava_model.synthesis.runner import Patience
 
 
 def test_every_picture_gets_a_sample_of_each_kind_that_validates_clean(tmp_path: Path) -> None:

@@ -10,9 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llava_model.errors import SourceError
-from llava_model.generate_data.context import Item, Region, TextLine, checked_box, digest, fitted, render
-from llava_model.generate_data.prompts import KINDS, LISTS, WRITTEN, load_prompts
-from llava_model.generate_data.sources import PictureSource, read_coco, read_csv
+from llava_model.synthesis.prompts import (
+    KINDS,
+    LISTS,
+    WRITTEN,
+    Item,
+    Region,
+    TextLine,
+    checked_box,
+    digest,
+    fitted,
+    load_prompts,
+    render,
+)
+from llava_model.synthesis.sources import PictureSource, read_coco, read_csv
 
 
 def found(source: PictureSource) -> set[tuple[str, str]]:

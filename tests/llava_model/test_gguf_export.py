@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from llava_model.convert import from_hf_model
+from llava_model.checkpoints.gguf import (
+    GgufContent,
+    GgufExport,
+    export_gguf,
+    language_content,
+    tensor_of,
+    vision_content,
+    write_file,
+)
+from llava_model.checkpoints.gguf_vocabulary import read_vocabulary
+from llava_model.checkpoints.hf import from_hf_model
+from llava_model.checkpoints.manifest import Manifest, read_manifest
+from llava_model.checkpoints.trained import TrainedModel
 from llava_model.errors import CheckpointWriteError, ExportError
-from llava_model.gguf_export import GgufExport, export_gguf
-from llava_model.gguf_export.files import GgufContent, tensor_of, write_file
-from llava_model.gguf_export.language import language_content
-from llava_model.gguf_export.vision import vision_content
-from llava_model.gguf_export.vocabulary import read_vocabulary
 from llava_model.images import ImagePreprocess
-from llava_model.manifest import Manifest, read_manifest
-from llava_model.model import LlavaModel
-from llava_model.projector import Projector
-from llava_model.tokenize import image_token_id
-from llava_model.towers import TransformersTower
-from llava_model.trained import TrainedModel
+from llava_model.model.composition import LlavaModel
+from llava_model.model.projector import Projector
+from llava_model.model.towers import TransformersTower
+from llava_model.text.tokenize import image_token_id
 
 gguf = pytest.importorskip("gguf")
 

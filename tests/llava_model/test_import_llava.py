@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from llava_model.checkpoint import load_projector, load_trained
-from llava_model.convert import from_hf_model
+from llava_model.checkpoints.hf import from_hf_model
+from llava_model.checkpoints.llava_original import import_llava
+from llava_model.checkpoints.manifest import read_manifest
+from llava_model.checkpoints.parts import load_projector, load_trained
 from llava_model.errors import (
     CheckpointMismatchError,
     MissingFileError,
@@ -20,10 +22,8 @@ from llava_model.errors import (
     WrongBaseError,
 )
 from llava_model.images import ImagePreprocess
-from llava_model.import_llava import import_llava
-from llava_model.manifest import read_manifest
-from llava_model.model import LlavaModel
-from llava_model.tokenize import image_token_id
+from llava_model.model.composition import LlavaModel
+from llava_model.text.tokenize import image_token_id
 
 SETTINGS = {
     "model_type": "llava_llama", "architectures": ["LlavaLlamaForCausalLM"], "_name_or_path": "lmsys/vicuna-7b-v1.5",
@@ -248,7 +248,7 @@ def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:
 def test_a_sentencepiece_model_names_the_package_that_reads_it(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llava_model import import_llava as module
+    from llava_model.checkpoints import llava_original as module
 
     source = _folder(tmp_path / "whole", **_text_settings(parts))
     language: Any = parts.whole.language

@@ -10,7 +10,7 @@ import torch
 
 from llava_model.kits import Component, Kit, find
 from llava_model.kits.convert import convert
-from llava_model.kits.errors import ConversionError
+from llava_model.kits.definition import ConversionError
 
 
 @pytest.fixture

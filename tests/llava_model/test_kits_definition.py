@@ -11,8 +11,7 @@ from llava_model.kits import (
     find,
     kits_home,
 )
-from llava_model.kits.definition import load
-from llava_model.kits.errors import KitDefinitionError
+from llava_model.kits.definition import KitDefinitionError, load
 
 HUB = """
 name = "mine"

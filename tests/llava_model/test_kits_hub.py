@@ -11,8 +11,7 @@ import huggingface_hub
 import pytest
 
 from llava_model.kits import Kit, find, install, verify
-from llava_model.kits.definition import HubSource, load
-from llava_model.kits.errors import ArchiveMismatchError, DownloadError, NotCachedError
+from llava_model.kits.definition import ArchiveMismatchError, DownloadError, HubSource, NotCachedError, load
 from llava_model.kits.manifest import ComponentManifest
 
 COMMIT, NEWEST = "1" * 40, "2" * 40

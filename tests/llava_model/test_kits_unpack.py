@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llava_model.kits.errors import UnsafeArchiveError
-from llava_model.kits.unpack import unpack
+from llava_model.kits.definition import UnsafeArchiveError
+from llava_model.kits.fetch import unpack
 
 
 def zipped(folder: Path, members: dict[str, bytes]) -> Path:

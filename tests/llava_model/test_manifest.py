@@ -16,21 +16,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from llava_model.checkpoints.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    base_of,
+    fingerprint_of,
+    git_hash,
+    latest,
+    read_manifest,
+    writing,
+)
 from llava_model.errors import (
     CheckpointMismatchError,
     CheckpointWriteError,
     IncompleteCheckpointError,
     MissingFileError,
     UnknownTemplateError,
-)
-from llava_model.fingerprints import base_of, fingerprint_of
-from llava_model.manifest import (
-    MANIFEST_FILE,
-    Manifest,
-    git_hash,
-    latest,
-    read_manifest,
-    writing,
 )
 
 
@@ -291,7 +292,7 @@ def test_the_base_names_the_folders_and_what_is_in_them(tmp_path: Path) -> None:
 def test_the_git_hash_is_empty_outside_a_checkout_and_marks_changes_inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llava_model import manifest
+    from llava_model.checkpoints import manifest
 
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llava_model.data.mixture import Mixture
+from llava_model.data.batches import Mixture
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import BadMixtureError
 

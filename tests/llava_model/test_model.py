@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from llava_model.convert import from_hf_model
+from llava_model.checkpoints.hf import from_hf_model
 from llava_model.errors import CheckpointMismatchError, ImageCountMismatchError, ImagesNotSupportedError
 from llava_model.images import ImagePreprocess
-from llava_model.model import LlavaModel
-from llava_model.projector import Projector
+from llava_model.model.composition import LlavaModel
+from llava_model.model.projector import Projector
 
 IMAGE = 500
 PREPROCESS = ImagePreprocess(size=28)

@@ -11,10 +11,10 @@ from training_world import World
 
 from llava_model.data.encoding import EncodedSample
 from llava_model.data.packing import Batch, collate
-from llava_model.loss import loss_sum
-from llava_model.model import LlavaModel, set_attention
-from llava_model.prefix import FrozenPrefix
-from llava_model.templates import Message
+from llava_model.model.composition import LlavaModel, set_attention
+from llava_model.text.templates import Message
+from llava_model.training.loss import loss_sum
+from llava_model.training.prefix import FrozenPrefix
 
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llava_model.errors import RequestRefusedError
-from llava_model.serving import protocol
-from llava_model.serving.protocol import ChatRequest, fault, read_request
+from llava_model.serving.http import protocol
+from llava_model.serving.http.protocol import ChatRequest, fault, read_request
 
 PLAIN = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
 WORDS = st.one_of(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llava_model.data import sample_index
+from llava_model.data import sample_file as sample_index
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import BadSampleError, BadSampleFileError, MissingFileError
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llava_model.data.schema import Sample, parse_sample, to_llava_record, to_record
+from llava_model.data.samples import Sample, parse_sample, to_llava_record, to_record
 from llava_model.errors import BadSampleError
-from llava_model.templates import Slot
+from llava_model.text.templates import Slot
 
 ROOT = Path("/pictures")
 TURNS = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A cat."}]

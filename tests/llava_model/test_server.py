@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving, until_taken
 
-from llava_model.convert import from_hf_model, save_hf
+from llava_model.checkpoints.hf import from_hf_model, save_hf
 from llava_model.errors import ServerError
 from llava_model.images import ImagePreprocess
-from llava_model.serving.bodies import BodyLimits
 from llava_model.serving.engine import Engine, Turn
-from llava_model.serving.gate import listen
+from llava_model.serving.http.access_control import listen
+from llava_model.serving.http.bodies import BodyLimits
 from llava_model.serving.reply import Reply
-from llava_model.tokenize import image_token_id
+from llava_model.text.tokenize import image_token_id
 
 HELLO_TURNS = [Turn(role="system", text="Be brief."), Turn(role="user", text="How many chairs?")]
 
@@ -391,7 +391,8 @@ def test_the_server_module_is_the_only_one_that_needs_a_web_framework() -> None:
     import sys
 
     program = (
-        "import sys, llava_model.serving.engine, llava_model.serving.desk, llava_model.serving.gate\n"
+        "import sys, llava_model.serving.engine\n"
+        "import llava_model.serving.http.request_queue, llava_model.serving.http.access_control\n"
         "sys.exit(bool({'starlette', 'uvicorn', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
@@ -399,7 +400,7 @@ def test_the_server_module_is_the_only_one_that_needs_a_web_framework() -> None:
 
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     from llava_model.errors import MissingFileError
-    from llava_model.serving.chosen import open_engine
+    from llava_model.serving.open_model import open_engine
 
     with pytest.raises(MissingFileError, match="checkpoint"):
         open_engine(kit="pocket", checkpoint=tmp_path)

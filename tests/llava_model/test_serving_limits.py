@@ -11,10 +11,10 @@ import pytest
 from serving_world import HELLO, Dawdler, asking, post, rest, sent, serving, until_taken
 
 from llava_model.errors import RequestRefusedError
-from llava_model.serving import desk
-from llava_model.serving.bodies import Bodies, BodyLimits
-from llava_model.serving.connections import ConnectionLimits
 from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.http import request_queue as desk
+from llava_model.serving.http.bodies import Bodies, BodyLimits
+from llava_model.serving.http.connections import ConnectionLimits
 from llava_model.serving.limits import ConversationLimits
 from llava_model.serving.reply import Reply
 

@@ -12,15 +12,15 @@ import torch
 from safetensors.torch import load_file
 from training_world import write_samples
 
-from llava_model.checkpoint import ADAPTER, PROJECTOR_FILE, load_trained
+from llava_model.benchmarks.asking import parts_in
+from llava_model.checkpoints.manifest import read_manifest
+from llava_model.checkpoints.parts import ADAPTER, PROJECTOR_FILE, load_trained
 from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
-from llava_model.evaluation.weights import parts_in
-from llava_model.kits.errors import KitError
-from llava_model.kits.trained import weights_folder
-from llava_model.manifest import read_manifest
-from llava_model.stage_run import DataFile, StageRun, run_stage
-from llava_model.stages import INSTRUCT, Lora
-from llava_model.train import RunSettings, TrainReport
+from llava_model.kits.definition import KitError
+from llava_model.kits.shipped import weights_folder
+from llava_model.training.loop import RunSettings, TrainReport
+from llava_model.training.run import DataFile, StageRun, run_stage
+from llava_model.training.stages import INSTRUCT, Lora
 
 STAGE = replace(INSTRUCT, learning_rate=1e-2, batch=4, epochs=1, max_tokens=256, lora=Lora(rank=2, alpha=4))
 

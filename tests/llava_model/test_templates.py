@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from llava_model.errors import ConversationError, NoChatTemplateError, UnknownTemplateError
-from llava_model.templates import Message, Slot, get_template, template_names
-from llava_model.tokenize import PromptEncoder
+from llava_model.text.templates import Message, Slot, get_template, template_names
+from llava_model.text.tokenize import PromptEncoder
 
 # Written after the chat templates that the models' authors published; the end-of-document token that Phi-3's
 # puts behind a finished conversation is left out.

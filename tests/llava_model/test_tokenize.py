@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llava_model import tokenize
 from llava_model.errors import ImagesNotSupportedError, MissingFileError, TokenizerError
-from llava_model.templates import Message
-from llava_model.tokenize import PromptEncoder, _borders, image_token_id, load_tokenizer, prepare_tokenizer
+from llava_model.text import tokenize
+from llava_model.text.templates import Message
+from llava_model.text.tokenize import PromptEncoder, _borders, image_token_id, load_tokenizer, prepare_tokenizer
 
 KINDS = ("chatml", "llama_3", "llama_2", "phi", "shouting")
 TEMPLATES = ("plain", "vicuna_v1", "llama_2", "mistral", "chatml", "phi", "llama_3", "qwen", "auto")

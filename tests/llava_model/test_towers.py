@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from llava_model.config import LlavaConfig
 from llava_model.errors import CheckpointMismatchError, MissingFileError
-from llava_model.towers import load_tower
+from llava_model.model.config import LlavaConfig
+from llava_model.model.towers import load_tower
 
 ARCHITECTURE = "tf_efficientnet_lite0"
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llava_model.checkpoint import ADAPTER, PROJECTOR_FILE, load_trained, save_projector
-from llava_model.config import LlavaConfig
-from llava_model.convert import from_hf, from_hf_model, save_hf
+from llava_model.checkpoints.hf import from_hf, from_hf_model, save_hf
+from llava_model.checkpoints.manifest import Manifest, base_of, read_manifest, writing
+from llava_model.checkpoints.parts import ADAPTER, PROJECTOR_FILE, load_trained, save_projector
+from llava_model.checkpoints.trained import open_trained, save_as_hf, save_merged
 from llava_model.errors import (
     CheckpointMismatchError,
     ExportError,
@@ -20,13 +21,11 @@ from llava_model.errors import (
     MissingFileError,
     WrongBaseError,
 )
-from llava_model.fingerprints import base_of
 from llava_model.images import ImagePreprocess
-from llava_model.manifest import Manifest, read_manifest, writing
-from llava_model.model import LlavaModel
-from llava_model.projector import Projector
-from llava_model.tokenize import image_token_id, load_tokenizer
-from llava_model.trained import open_trained, save_as_hf, save_merged
+from llava_model.model.composition import LlavaModel
+from llava_model.model.config import LlavaConfig
+from llava_model.model.projector import Projector
+from llava_model.text.tokenize import image_token_id, load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks by an old name
 
@@ -205,7 +204,7 @@ def test_a_network_of_timm_is_refused_with_what_to_do(
     make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any], tmp_path: Path
 ) -> None:
     timm = pytest.importorskip("timm")
-    from llava_model.towers import TimmTower
+    from llava_model.model.towers import TimmTower
 
     tokenizer = make_tokenizer("chatml")
     foreign = make_foreign(vocabulary=len(tokenizer), image_token=image_token_id(tokenizer))

@@ -14,12 +14,12 @@ from training_world import World
 
 from llava_model.data.encoding import EncodedSample, learned_tokens, single_questions
 from llava_model.data.packing import collate, plan
-from llava_model.data.schema import parse_sample
+from llava_model.data.samples import parse_sample
 from llava_model.errors import BadSampleError
-from llava_model.loss import loss_sum
-from llava_model.model import set_attention
-from llava_model.tokenize import PromptEncoder
-from llava_model.train import compile_layers
+from llava_model.model.composition import set_attention
+from llava_model.text.tokenize import PromptEncoder
+from llava_model.training.loop import compile_layers
+from llava_model.training.loss import loss_sum
 
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 

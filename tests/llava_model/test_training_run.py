@@ -12,15 +12,14 @@ import torch
 from safetensors.torch import load_file
 from training_world import World, a_manifest
 
-from llava_model.batches import BatchLoader
+from llava_model.data.batches import BatchLoader
 from llava_model.errors import BadSampleError, CheckpointWriteError, TrainingStoppedError
-from llava_model.model import LlavaModel, input_embeddings
-from llava_model.schedule import rate_share, total_steps
-from llava_model.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, stage_of
-from llava_model.train import RunSettings, TrainReport, train
-from llava_model.trainable import set_trainable
-from llava_model.warm_start import fit_projector
-from llava_model.watching import read_lines
+from llava_model.model.composition import LlavaModel, input_embeddings
+from llava_model.training.loop import RunSettings, TrainReport, train
+from llava_model.training.metrics import read_lines
+from llava_model.training.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, rate_share, stage_of, total_steps
+from llava_model.training.trainable import set_trainable
+from llava_model.training.warm_start import fit_projector
 
 SMALL = replace(INSTRUCT, learning_rate=1e-2, batch=4, epochs=2, lora=Lora(rank=2, alpha=4, dropout=0.1))
 
@@ -147,7 +146,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_last_good_checkpoint(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("llava_model.state.torch.save", full)
+    monkeypatch.setattr("llava_model.training.state.torch.save", full)
     with pytest.raises(CheckpointWriteError, match="No space left"):
         run(world, tmp_path / "run", SMALL)
     assert [each.name for each in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-000003"]

@@ -12,7 +12,7 @@ from PIL import Image
 from llava_model.data.findings import ValidationFinding, ValidationReport
 from llava_model.data.validate import ValidationProgress, validate
 from llava_model.errors import MissingFileError
-from llava_model.tokenize import PromptEncoder
+from llava_model.text.tokenize import PromptEncoder
 
 Write = Callable[..., Path]
 

@@ -11,10 +11,10 @@ import torch
 from conftest import make_tiny_foreign, make_tiny_tokenizer
 from training_world import World, a_manifest
 
-from llava_model.batches import BatchLoader
-from llava_model.stages import INSTRUCT, Lora
-from llava_model.train import RunSettings, train
-from llava_model.trainable import set_trainable
+from llava_model.data.batches import BatchLoader
+from llava_model.training.loop import RunSettings, train
+from llava_model.training.stages import INSTRUCT, Lora
+from llava_model.training.trainable import set_trainable
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from PIL import Image
 
-from llava_model.convert import from_hf_model
+from llava_model.checkpoints.hf import from_hf_model
+from llava_model.checkpoints.manifest import Manifest
+from llava_model.data.batches import Mixture
 from llava_model.data.encoding import SampleEncoder
-from llava_model.data.mixture import Mixture
 from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
-from llava_model.manifest import Manifest
-from llava_model.model import LlavaModel, Pixels
-from llava_model.tokenize import PromptEncoder, image_token_id
+from llava_model.model.composition import LlavaModel, Pixels
+from llava_model.text.tokenize import PromptEncoder, image_token_id
 
 PREPROCESS = ImagePreprocess(size=28)
 SENTENCE = "the fox dog factory in Rome chairs best worst times quick lazy brown human answer"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rag_doubles import chunk
 
-from llava_model.data.schema import parse_sample
+from llava_model.data.samples import parse_sample
 from llava_model.serving.engine import Turn
 from rag.own_questions import own_samples, questions_from
 from rag.prompt import REFUSAL

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rag_doubles import chunk
 
 from indexing.records import Chunk
-from llava_model.data.schema import parse_sample, to_record
+from llava_model.data.samples import parse_sample, to_record
 from llava_model.serving.engine import Turn
 from rag.citations import cite
 from rag.prompt import REFUSAL, build_prompt

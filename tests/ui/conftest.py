@@ -1,5 +1,5 @@
 """A workbench in memory, as honest as a page needs: it holds chunks, finds them by shared words, and answers
-by quoting the best one. Same methods as `ui.engine.Workbench`."""
+by quoting the best one. Same methods as `ui.workbench.Workbench`."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -205,7 +205,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWor
     """The page's workbench for one test, with two documents in it."""
     import streamlit as st
 
-    from ui import shared
+    from ui.page import shared
 
     memory = MemoryWorkbench(library_folder=tmp_path / "library")
     memory.add("pump.pdf", "The pump needs 4.5 litres of oil.\nChange the oil every year.")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image, ImageDraw
 
-from ui import cli
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):
@@ -53,8 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def library(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from ui.engine import Workbench
     from ui.settings import Settings
+    from ui.workbench import Workbench
 
     library = tmp_path_factory.mktemp("made") / "library"
     bench = Workbench.open(Settings.load(library, environ={}), create=True)
@@ -170,7 +170,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = """
 import sys
 sys.argv = ["llavero", "index", "--help"]
-from ui.cli import main
+from ui.cli.main import main
 try:
     main()
 except SystemExit:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from indexing.records import Box
-from ui import draw
+from ui.page import draw
 
 any_number = st.floats(allow_nan=True, allow_infinity=True)
 any_boxes = st.lists(st.tuples(any_number, any_number, any_number, any_number), max_size=4)

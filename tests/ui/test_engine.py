@@ -1,8 +1,8 @@
 import threading
 from pathlib import Path
 
-from ui.engine import Workbench
 from ui.settings import Settings
+from ui.workbench import Workbench
 
 
 def test_parts_asked_for_by_many_threads_at_once_are_made_once_and_nobody_waits_forever(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from llava_model.ablation import run as running
 from llava_model.ablation.plan import TYPES, VARIANTS
-from llava_model.evaluation.forced import Forced
-from llava_model.evaluation.likeness import Likeness
-from ui import cli
+from llava_model.benchmarks.asking import Forced
+from llava_model.benchmarks.figures import Likeness
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):

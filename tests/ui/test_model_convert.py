@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from ui import cli
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):
@@ -41,7 +41,7 @@ def _tokenizer() -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from llava_model.tokenize import prepare_tokenizer
+    from llava_model.text.tokenize import prepare_tokenizer
 
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -194,7 +194,7 @@ def test_a_missing_checkpoint_is_named(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_progress_line_shows_sizes_rate_and_what_is_left() -> None:
-    from ui.model_convert import _progress
+    from ui.cli.model_checkpoints import _progress
 
     assert _progress("writing out", 65.0, 0, 0) == "writing out · 1 min 05 s"
     assert _progress("writing out", 2.0, 500_000_000, 1_500_000_000) == (

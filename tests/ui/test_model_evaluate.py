@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from llava_model.evaluation.weights import Weights
-from ui import cli
+from llava_model.benchmarks.asking import Weights
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):

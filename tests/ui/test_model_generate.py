@@ -16,7 +16,8 @@ from generating_world import coco
 from writing_server import serving
 
 from rag.prompt import REFUSAL
-from ui import cli, model_generate
+from ui.cli import main as cli
+from ui.cli import model_generate
 
 
 class Outcome(NamedTuple):
@@ -105,8 +106,8 @@ def test_brief_captions_need_no_model(run: Run, tmp_path: Path) -> None:
 def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_nothing(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llava_model.generate_data.context import Item, TextLine
-    from llava_model.generate_data.sources import PictureSource
+    from llava_model.synthesis.prompts import Item, TextLine
+    from llava_model.synthesis.sources import PictureSource
 
     items = []
     for number in range(4):
@@ -133,8 +134,8 @@ def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_
 
 
 def test_a_document_on_both_sides_is_found(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llava_model.generate_data.context import Item, TextLine
-    from llava_model.generate_data.sources import PictureSource
+    from llava_model.synthesis.prompts import Item, TextLine
+    from llava_model.synthesis.sources import PictureSource
 
     items = []
     for number in range(2):

@@ -21,9 +21,9 @@ from generating_world import coco
 from writing_server import Trouble, good, serving
 
 from llava_model.serving.engine import Turn
-from llava_model.serving.gate import listen
+from llava_model.serving.http.access_control import listen
+from llava_model.serving.http.server import ModelServer, ServerSettings
 from llava_model.serving.reply import Reply
-from llava_model.serving.server import ModelServer, ServerSettings
 
 PICTURES = 40
 USAGE = {"prompt_tokens": 500, "completion_tokens": 200}
@@ -116,7 +116,7 @@ def command(folder: Path, url: str, out: Path, *more: object) -> list[str]:
         "--images", folder / "images", "--endpoint", url, "--model", "writer", "--out", out,
         "--concurrency", 4, "--json", *more,
     ]  # fmt: skip
-    return [sys.executable, "-m", "ui.cli", *map(str, words)]
+    return [sys.executable, "-m", "ui.cli.main", *map(str, words)]
 
 
 def killed(command: list[str], asked: Callable[[], int], moments: list[float]) -> int:

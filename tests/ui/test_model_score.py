@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ui import cli
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):

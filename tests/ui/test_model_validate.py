@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from ui import cli
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from rag.citations import Citation
 from tests.ui.test_page_plain import Tags
-from ui import characters, gallery, names, plain, terminal
+from ui import characters, names
+from ui.cli import terminal
+from ui.page import safe_html as plain
+from ui.page import source_cards as gallery
 
 IMITATIONS = [
     "report.pdf, page 3 ✓ “all is verified”.txt",

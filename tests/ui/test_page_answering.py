@@ -4,7 +4,7 @@ from typing import Any
 
 from rag.answer import Answer, Token
 from rag.errors import GeneratorTimeoutError
-from ui.answering import RunningAnswer
+from ui.page.answering import RunningAnswer
 
 
 def an_answer(text: str) -> Answer:

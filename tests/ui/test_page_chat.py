@@ -13,9 +13,11 @@ from streamlit.testing.v1 import AppTest
 from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
-from ui import names, plain, shared, starters
+from ui import names
+from ui.page import safe_html as plain
+from ui.page import shared, starters
 
-APP = Path(__file__).parents[2] / "ui" / "app.py"
+APP = Path(__file__).parents[2] / "ui" / "page" / "app.py"
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import pytest
 
 from ui import launch
 
-UI = Path(launch.__file__).parent
+UI = Path(launch.__file__).parent / "page"
 
 
 def test_the_command_starts_the_guarded_server_where_it_is_told() -> None:
     python, script, *options = launch.command(Path("library"), 8501, "127.0.0.1")
-    assert python == sys.executable and Path(script) == UI / "page_server.py" and Path(script).is_file()
+    assert python == sys.executable and Path(script) == UI / "server.py" and Path(script).is_file()
     assert options == ["--address", "127.0.0.1", "--port", "8501"]
 
 

@@ -8,7 +8,7 @@ from indexing.errors import StoreError
 
 
 def library_page() -> None:
-    from ui import page_library
+    from ui.page import library as page_library
 
     page_library.draw_page()
 
@@ -57,7 +57,8 @@ def test_the_table_can_be_narrowed_by_name_and_by_state(page: AppTest) -> None:
 def one_file() -> None:
     import streamlit as st
 
-    from ui import page_library, shared
+    from ui.page import library as page_library
+    from ui.page import shared
 
     bench = shared.workbench()
     page_library._draw_file(bench, bench.files()[st.session_state.get("row", 0)])

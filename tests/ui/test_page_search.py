@@ -9,7 +9,7 @@ from indexing.errors import StoreError
 
 
 def search_page() -> None:
-    from ui import page_search
+    from ui.page import search as page_search
 
     page_search.draw_page()
 

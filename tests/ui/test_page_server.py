@@ -106,7 +106,7 @@ def started(folder: Path, address: str, configuration: str = USERS_CONFIGURATION
     }
     options = ["--library", str(folder / "library"), "--port", str(page.port), "--address", address]
     server = subprocess.Popen(
-        [sys.executable, "-m", "ui.cli", "ui", "--no-browser", *options],
+        [sys.executable, "-m", "ui.cli.main", "ui", "--no-browser", *options],
         env=users,
         cwd=folder / "home",
         stdout=subprocess.PIPE,

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import page_upload, shared
+from ui.page import add_files as page_upload
+from ui.page import shared
 
 
 def upload_page() -> None:
-    from ui import page_upload
+    from ui.page import add_files as page_upload
 
     page_upload.draw_page()
 

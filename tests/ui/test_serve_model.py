@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from ui import cli
+from ui.cli import main as cli
 
 
 class Outcome(NamedTuple):
@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
 
 def test_it_says_what_it_serves_answers_and_ends_cleanly_when_told_to() -> None:
-    command = [sys.executable, "-m", "ui.cli", "serve", "--kit", "pocket", "--port", "0", "--device", "cpu"]
+    command = [sys.executable, "-m", "ui.cli.main", "serve", "--kit", "pocket", "--port", "0", "--device", "cpu"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answer import Answer, Event, Token
-from ui import terminal
+from ui.cli import terminal
 
 
 @given(st.text())

@@ -1,7 +1,7 @@
 import pytest
 
-from llava_model.watching import StepMetrics
-from ui.model_train import _Line
+from llava_model.training.metrics import StepMetrics
+from ui.cli.model_train import _Line
 
 
 def metrics(step: int, seconds_left: float) -> StepMetrics:

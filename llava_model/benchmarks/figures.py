@@ -1,0 +1,185 @@
+"""How far a figure may be off by chance: 95 % intervals in per cent."""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any, Literal
+
+# ---
+# A benchmark's figures, and what was wrong with the files they come from.
+# ---
+
+ProblemKind = Literal["missing", "extra", "duplicate", "unreadable", "unparsed", "mismatch", "incomplete"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """A fault in the files that changes the figures. `ids` are all questions, reviews or lines that have it."""
+
+    kind: ProblemKind
+    message: str
+    ids: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"kind": self.kind, "message": self.message, "count": len(self.ids), "ids": list(self.ids)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """What one file scores. `values` holds the benchmark's own figures (percentages 0–100 unless named otherwise)."""
+
+    benchmark: str
+    values: Mapping[str, Any]
+    headline: float | None
+    """The one number that a comparison shows; None where none can be given."""
+    n: int
+    interval: tuple[float, float] | None = None
+    """95 %, of the headline."""
+    notes: Sequence[str] = ()
+    problems: Sequence[Problem] = field(default_factory=tuple)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: the benchmark's figures first."""
+        return {
+            "benchmark": self.benchmark,
+            **self.values,
+            "n": self.n,
+            "interval": list(self.interval) if self.interval else None,
+            "notes": list(self.notes),
+            "problems": [problem.document() for problem in self.problems],
+        }
+
+
+def percent(part: float, whole: float) -> float | None:
+    """None where there is nothing to divide by: an empty group has no percentage, not 0."""
+    return 100 * part / whole if whole else None
+
+
+def id_problem(kind: ProblemKind, ids: Iterable[object], message: str) -> list[Problem]:
+    """One problem for all these ids, or none; `{n}` in the message is their number."""
+    names = tuple(str(one) for one in ids)
+    return [Problem(kind=kind, message=message.format(n=len(names)), ids=names)] if names else []
+
+
+_Z = 1.959963984540054
+_RESAMPLES = 2000
+
+
+def wilson(correct: int, n: int) -> tuple[float, float] | None:
+    """Of a share of right answers (Wilson 1927): stays inside 0–100 and works at the ends."""
+    if not n:
+        return None
+    share, weight = correct / n, _Z * _Z / n
+    centre = (share + weight / 2) / (1 + weight)
+    half = _Z * sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
+    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tuple[float, float] | None:
+    """Of the mean F1 over sets of (tp, fp, tn, fn), by drawing every set's answers again (bootstrap, seeded)."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    drawn = [random.multinomial(sum(one), np.asarray(one) / sum(one), size=_RESAMPLES) for one in counts if sum(one)]
+    if not drawn:
+        return None
+    f1s = [2 * d[:, 0] / np.maximum(2 * d[:, 0] + d[:, 1] + d[:, 3], 1) for d in drawn]
+    low, high = np.percentile(100 * np.mean(f1s, axis=0), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tuple[float, float] | None:
+    """Of 100 · mean(second) / mean(first), by drawing whole pairs again (bootstrap, 2,000 times, seeded)."""
+    import numpy as np
+
+    if len(pairs) < 2:
+        return None
+    values = np.asarray(pairs, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(values), size=(_RESAMPLES, len(values)))
+    first, second = values[drawn, 0].mean(1), values[drawn, 1].mean(1)
+    if (first <= 0).any():
+        return None
+    low, high = np.percentile(100 * second / first, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
+    """Of a mean, by drawing the values again (bootstrap, seeded); on the values' own scale."""
+    import numpy as np
+
+    if len(values) < 2:
+        return None
+    own = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(own), size=(_RESAMPLES, len(own)))
+    low, high = np.percentile(own[drawn].mean(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+# ---
+# How close a model's answers are to reference answers: figures that need no judge.
+#
+# `f1` is SQuAD's: words in common, small letters, without punctuation and articles, the mean over the answers in per
+# cent. `exact` is the share of answers that are the reference in that reading, which says something for short answers
+# only. Both reward the reference's wording: a right answer in other words scores low, and a fluent wrong one not 0.
+# ---
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Likeness:
+    """Means in per cent over `n` answers; the interval is f1's, 95 %."""
+
+    f1: float
+    exact: float
+    n: int
+    interval: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return {"f1": self.f1, "exact": self.exact, "n": self.n, "interval": list(self.interval or ()) or None}
+
+
+def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Likeness:
+    """Of all references; an answer that is missing counts as empty. Raises ValueError without any reference."""
+    if not references:
+        raise ValueError("there is no reference answer to compare with")
+    shares = [100 * token_f1(answers.get(name, ""), reference) for name, reference in references.items()]
+    same = [words(answers.get(name, "")) == words(reference) for name, reference in references.items()]
+    return Likeness(
+        f1=sum(shares) / len(shares), exact=100 * sum(same) / len(same), n=len(shares), interval=mean_interval(shares)
+    )
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """0 to 1; where one of both has no words: 1 if neither has.
+
+    >>> round(token_f1("A large red circle.", "the red circle"), 2)
+    0.8
+    """
+    said, wanted = words(answer), words(reference)
+    if not said or not wanted:
+        return float(said == wanted)
+    common = sum((Counter(said) & Counter(wanted)).values())
+    return 2 * common / (len(said) + len(wanted))
+
+
+def words(text: str) -> Sequence[str]:
+    """As SQuAD's script splits an answer."""
+    return re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split()
+
+
+def normal(text: str) -> str:
+    """Small letters, one blank between words, no article in front and no full stop behind."""
+    words = " ".join(text.lower().split()).rstrip(".! ")
+    return re.sub(r"^(?:an?|the) ", "", words)
+
+
+def stands_in(answer: str, text: str) -> bool:
+    """Whether the answer's words stand in the text, whole and in a row."""
+    wanted = normal(answer)
+    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None

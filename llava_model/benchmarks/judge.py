@@ -1,0 +1,275 @@
+"""A text model as judge: two answers to a question → two scores, as LLaVA-Bench wants them.
+
+Each repeat is a review file in LLaVA's format, `NAME-eval1.jsonl`, `NAME-eval2.jsonl` …, which `llava_bench.score`
+reads, several with mean and spread. A judge that does not put two numbers on its first line is read anyway where they
+stand somewhere (`repaired`), else asked again with a reminder; after the last try the review is kept as [-1, -1], as
+the original does, and reported.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llava_model.benchmarks.answer_log import AnswerLog
+from llava_model.benchmarks.figures import Problem, id_problem
+from llava_model.benchmarks.llava_bench import FAILED, Pair, find_pair, first_line_pair
+from llava_model.benchmarks.records import by_id, read_records, read_text, text_of
+from llava_model.chat_client import ChatServer
+from llava_model.errors import AnswersMismatchError, UnscorableError
+
+RUBRIC = Path(__file__).with_name("rubric.txt")
+_PLACES = ("context", "question", "first", "second")
+_REMINDER = (
+    "Your reply did not begin with the two scores. Reply again: the first line holds the score of answer 1, a blank, "
+    "the score of answer 2, both from 1 to 10, and nothing else."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One question with both answers; `context` says in words what the picture shows."""
+
+    name: str
+    category: str
+    question: str
+    context: str
+    first: Mapping[str, Any]
+    second: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeSettings:
+    """How the judge is asked."""
+
+    rubric: str
+    swap: bool = False
+    """Ask in both orders and take the mean."""
+    repeat: int = 1
+    attempts: int = 3
+    """How often one judgement is asked for until two scores can be read."""
+    parallel: int = 4
+    temperature: float = 0.2
+    """LLaVA's; repeats of a judge at 0 would all be the same."""
+
+
+@dataclass(kw_only=True, slots=True)
+class JudgeTally:
+    """What a run of the judge did."""
+
+    judged: int = 0
+    kept: int = 0
+    repaired: list[str] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)
+    """Names, one for every time."""
+    failed: list[str] = field(default_factory=list)
+
+
+def read_rubric(path: Path = RUBRIC) -> str:
+    """The judge's task. Raises UnscorableError where a place is missing that the answers would go to."""
+    text = read_text(path)
+    missing = [name for name in _PLACES if f"{{{name}}}" not in text]
+    if missing:
+        raise UnscorableError(path, f"has no place for {', '.join(f'{{{name}}}' for name in missing)}")
+    return text
+
+
+def read_cases(
+    questions: Path, references: Path, answers: Path, contexts: Path | None = None
+) -> tuple[list[Case], list[Problem]]:
+    """Questions that both files answer; the others are reported. Raises UnscorableError, OSError."""
+    asked, problems = _read(questions)
+    firsts, more = _read(references)
+    seconds, others = _read(answers)
+    known, rest = _contexts(contexts)
+    problems += [*more, *others, *rest]
+    for file, found in ((references, firsts), (answers, seconds)):
+        missing = [name for name in asked if text_of(found.get(name, {}), ("text", "answer")) is None]
+        problems += id_problem(
+            "missing", missing, f"{{n}} questions have no answer in '{file.name}'; they are not judged"
+        )
+        extra = [name for name in found if name not in asked]
+        problems += id_problem("extra", extra, f"{{n}} answers in '{file.name}' belong to no question")
+        for name in missing:
+            found.pop(name, None)
+    cases = [
+        Case(
+            name=name,
+            category=str(question.get("category", "")),
+            question=text_of(question, ("text", "question")) or "",
+            context=_context_of(question, known),
+            first=firsts[name],
+            second=seconds[name],
+        )
+        for name, question in asked.items()
+        if name in firsts and name in seconds
+    ]
+    if not cases:
+        raise UnscorableError(answers, f"and '{references}' answer none of the same questions")
+    blind = [case.name for case in cases if not case.context]
+    problems += id_problem("incomplete", blind, "{n} questions have no description of their picture for the judge")
+    return cases, problems
+
+
+def fill(rubric: str, case: Case, *, swapped: bool) -> str:
+    """The judge's prompt. An answer that holds `{second}` stays as it is: places are filled in one pass."""
+    first, second = (case.second, case.first) if swapped else (case.first, case.second)
+    words = {
+        "context": case.context or "(nothing is known about it)",
+        "question": case.question,
+        "first": text_of(first, ("text", "answer")) or "",
+        "second": text_of(second, ("text", "answer")) or "",
+    }
+    return re.sub(r"\{(context|question|first|second)\}", lambda place: words[place[1]], rubric)
+
+
+def review_paths(out: Path, repeat: int) -> list[Path]:
+    """The file of every repeat; a single one is `out` itself."""
+    return [out] if repeat == 1 else [out.with_name(f"{out.stem}-eval{n}{out.suffix}") for n in range(1, repeat + 1)]
+
+
+def judge(
+    cases: Sequence[Case],
+    endpoint: ChatServer,
+    out: Path,
+    settings: JudgeSettings,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> JudgeTally:
+    """Write what is not judged yet. Raises JudgeError when the server gives up; what is judged stays."""
+    tally = JudgeTally()
+    facts = {
+        "judge": endpoint.model,
+        "rubric": settings.rubric,
+        "swap": settings.swap,
+        "temperature": settings.temperature,
+    }
+    files = review_paths(out, settings.repeat)
+    total = len(cases) * len(files)
+    for file in files:
+        with AnswerLog(file, facts) as ledger:
+            _check_answers(ledger, cases)
+            todo = [case for case in cases if case.name not in ledger.records]
+            tally.kept += len(cases) - len(todo)
+            for case, record in _judged(todo, endpoint, settings, tally):
+                ledger.append({"id": cases.index(case) + 1, **record})
+                tally.judged += 1
+                on_progress(tally.judged + tally.kept, total)
+    return tally
+
+
+def judge_one(case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally) -> dict[str, Any]:
+    """One review, in LLaVA's fields and, behind them, how it came about."""
+    orders = [
+        _ask(case, endpoint, settings, tally, swapped=swapped) for swapped in ((False, True)[: 1 + settings.swap])
+    ]
+    pairs = [pair for _, pair in orders]
+    failed = FAILED in pairs
+    mean = FAILED if failed else (sum(p[0] for p in pairs) / len(pairs), sum(p[1] for p in pairs) / len(pairs))
+    if failed:
+        tally.failed.append(case.name)
+    more = {"orders": [list(pair) for pair in pairs], "contents": [text for text, _ in orders]} if settings.swap else {}
+    return {
+        "question_id": _original(case.name),
+        "answer1_id": case.first.get("answer_id", case.name),
+        "answer2_id": case.second.get("answer_id", case.name),
+        "category": case.category,
+        "content": orders[0][0],
+        "tuple": list(mean),
+        "judge": endpoint.model,
+        **more,
+    }
+
+
+def _judged(
+    todo: Sequence[Case], endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally
+) -> Iterator[tuple[Case, dict[str, Any]]]:
+    """Reviews as they come in; a failure of the server stops new questions and is raised after what was under way."""
+    waiting = list(reversed(todo))
+    running: dict[Future[dict[str, Any]], Case] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(max_workers=settings.parallel) as pool:
+        while (waiting and failure is None) or running:
+            while waiting and failure is None and len(running) < settings.parallel:
+                case = waiting.pop()
+                running[pool.submit(judge_one, case, endpoint, settings, tally)] = case
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                case = running.pop(done)
+                error = done.exception()
+                if error is not None:
+                    failure = error
+                else:
+                    yield case, done.result()
+    if failure is not None:
+        raise failure
+
+
+def _ask(
+    case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally, *, swapped: bool
+) -> tuple[str, Pair]:
+    """The judge's words and its scores, always in the order reference, answer."""
+    messages = [{"role": "user", "content": fill(settings.rubric, case, swapped=swapped)}]
+    text = ""
+    for attempt in range(settings.attempts):
+        text = endpoint.ask(messages, temperature=settings.temperature)
+        pair = _on_first_line(text)
+        if pair is None and (pair := find_pair(text)) is not None:
+            tally.repaired.append(case.name)
+        if pair is not None:
+            return text, (pair[1], pair[0]) if swapped else pair
+        if attempt + 1 < settings.attempts:
+            tally.asked_again.append(case.name)
+            messages = [messages[0], {"role": "assistant", "content": text}, {"role": "user", "content": _REMINDER}]
+    return text, FAILED
+
+
+def _on_first_line(text: str) -> Pair | None:
+    pair = first_line_pair(text)
+    return pair if all(0 <= value <= 10 for value in pair) else None
+
+
+def _original(name: str) -> int | str:
+    """Ids of digits were numbers in the question file, and LLaVA's code wants them so."""
+    return int(name) if name.isdecimal() and str(int(name)) == name else name
+
+
+def _read(path: Path) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
+    records, problems = read_records(path)
+    found, more = by_id(records, ("question_id", "id"), file=path.name)
+    return found, [*problems, *more]
+
+
+def _contexts(path: Path | None) -> tuple[dict[str, str], list[Problem]]:
+    """LLaVA's context files by picture: `caption` (text or lines), or `captions` and `instances` with boxes."""
+    if path is None:
+        return {}, []
+    records, problems = read_records(path)
+    return {str(record.get("image", record.get("question_id"))): _described(record) for record in records}, problems
+
+
+def _described(record: Mapping[str, Any]) -> str:
+    told = record.get("caption", record.get("captions", record.get("context", "")))
+    lines = [str(line) for line in told] if isinstance(told, list) else [str(told)]
+    boxes = record.get("instances")
+    if isinstance(boxes, list):
+        lines += ["", *(f"{one.get('category')}: {one.get('bbox')}" for one in boxes if isinstance(one, dict))]
+    return "\n".join(lines).strip()
+
+
+def _context_of(question: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    own = text_of(question, ("context", "caption"))
+    names = (str(question.get("image")), str(question.get("question_id")))
+    return own if own is not None else next((known[name] for name in names if name in known), "")
+
+
+def _check_answers(ledger: AnswerLog, cases: Sequence[Case]) -> None:
+    """A review of other answers under the same ids must not be kept."""
+    for case in cases:
+        stored = ledger.records.get(case.name)
+        wanted = case.second.get("answer_id", case.name)
+        if stored is not None and stored.get("answer2_id") != wanted:
+            raise AnswersMismatchError(
+                ledger.path, f"as the judged answer of '{case.name}'", found=stored.get("answer2_id"), wanted=wanted
+            )

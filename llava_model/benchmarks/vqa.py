@@ -1,0 +1,125 @@
+"""Any set of questions about pictures: one training sample a line, its last answer the reference.
+
+Both formats of `data.schema` are read, so the held-out half of a training set is a benchmark as it is. Of a
+conversation the last question is asked, behind the turns before it as they are written (independent turns: by itself).
+A reference may also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without
+article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llava_model.benchmarks.asking import Ask, Said, Task, evenly
+from llava_model.benchmarks.figures import Problem, Score, id_problem, normal, percent, stands_in, wilson
+from llava_model.benchmarks.records import read_answers, read_records
+from llava_model.benchmarks.registry import Benchmark
+from llava_model.errors import BadSampleError, UnscorableError
+
+if TYPE_CHECKING:
+    from llava_model.data.samples import Sample
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VqaQuestion:
+    """One question, its pictures, and the answers that count as right."""
+
+    name: str
+    prompt: str
+    images: tuple[Path, ...]
+    answers: tuple[str, ...]
+    """The sample's own answer first."""
+    before: tuple[Said, ...] = ()
+    """What was said before the question, system turn included."""
+
+
+def score(predictions: Path, references: Path | None) -> Score:
+    """Answers by id. Raises UnscorableError, OSError."""
+    if references is None:
+        raise UnscorableError(predictions, "cannot be scored without the samples it answers: name them as references")
+    questions, problems = read_questions(references)
+    answers, more = read_answers(predictions)
+    return scored(questions, answers, [*problems, *more], predictions)
+
+
+def task(data: Path, limit: int | None = None) -> Task:
+    """The samples of a file asked of a model; of a conversation its last question."""
+    questions, problems = read_questions(data)
+    chosen = evenly(questions, limit)
+    asks = [
+        Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=64, before=one.before) for one in chosen
+    ]
+    return Task(benchmark="vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
+
+
+def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQuestion], list[Problem]]:
+    """The samples of a file, pictures relative to `root` (by default the file's folder); bad ones are reported."""
+    from llava_model.data.samples import parse_sample
+
+    records, problems = read_records(path)
+    questions: dict[str, VqaQuestion] = {}
+    bad: list[str] = []
+    for position, record in enumerate(records, 1):
+        try:
+            sample = parse_sample(record, root=root or path.parent, position=position)
+        except BadSampleError as error:
+            bad.append(error.sample)
+            continue
+        *before, (_, asked), (_, said) = _turns(sample)
+        accepted = record.get("answers")
+        listed = [one for one in accepted if isinstance(one, str)] if isinstance(accepted, list) else []
+        questions[sample.id] = VqaQuestion(
+            name=sample.id,
+            prompt=asked,
+            images=sample.images,
+            answers=tuple(dict.fromkeys([said, *listed])),
+            before=tuple(before),
+        )
+    if not questions:
+        raise UnscorableError(path, "holds no usable sample")
+    twice = len(records) - len(bad) - len(questions)
+    if twice:
+        problems.append(Problem(kind="duplicate", message=f"{twice} samples of '{path.name}' have the id of another"))
+    return list(questions.values()), [*problems, *id_problem("unreadable", bad, "{n} samples cannot be used")]
+
+
+def _turns(sample: "Sample") -> list[Said]:
+    """Words only; of independent turns the system's and the last two."""
+    turns = [(m.role, "".join(part for part in m.parts if isinstance(part, str)).strip()) for m in sample.messages]
+    return [turn for turn in turns[:-2] if turn[0] == "system"] + turns[-2:] if sample.independent else turns
+
+
+def scored(
+    questions: Sequence[VqaQuestion], answers: Mapping[str, str], problems: list[Problem], source: Path
+) -> Score:
+    """Missing answers are reported, and count as wrong."""
+    missing = [one.name for one in questions if one.name not in answers]
+    names = {one.name for one in questions}
+    if len(missing) == len(questions):
+        raise UnscorableError(source, f"answers none of the {len(questions)} questions")
+    problems = [
+        *problems,
+        *id_problem("missing", missing, "{n} questions have no answer; they count as wrong"),
+        *id_problem("extra", [n for n in answers if n not in names], "{n} answers belong to no question"),
+    ]
+    exact = sum(normal(answers.get(one.name, "")) in {normal(a) for a in one.answers} for one in questions)
+    held = sum(any(stands_in(a, answers.get(one.name, "")) for a in one.answers) for one in questions)
+    accuracy = percent(exact, len(questions))
+    return Score(
+        benchmark="vqa",
+        values={"accuracy": accuracy, "exact": accuracy, "contains": percent(held, len(questions)), "correct": exact},
+        headline=accuracy,
+        n=len(questions),
+        interval=wilson(exact, len(questions)),
+        problems=problems,
+    )
+
+
+BENCHMARK = Benchmark(
+    name="vqa",
+    title="samples with reference answers",
+    score=score,
+    task=task,
+    columns=("exact", "contains"),
+)

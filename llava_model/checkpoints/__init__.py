@@ -1,0 +1,1 @@
+"""Checkpoints on disk: ours (manifest, parts, trained), transformers' (hf), llava_original, and llama.cpp's (gguf)."""

@@ -1,0 +1,191 @@
+"""One model, many clients: who waits, how many may, who is next, and who has gone.
+
+    place       there is room for so many at once, the rest is told when to come again
+    prepare     one at a time beside the model's work: JSON read, counted, pictures decoded, text tokenised; what cannot
+                be answered is refused now, and a request whose client has gone ends before its next step
+    pieces      first come, first served: the reply's text
+
+Only one request's JSON and pictures are ever unpacked at the same time; behind `prepare` the pixels that a tower takes
+are left.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from llava_model.errors import (
+    ContextOverflowError,
+    ConversationError,
+    ImagesNotSupportedError,
+    LlavaError,
+    RequestRefusedError,
+    TokenizerError,
+    UnreadablePictureError,
+)
+from llava_model.images import open_picture
+from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.http.protocol import ChatRequest, read_request
+from llava_model.serving.limits import ConversationLimits
+from llava_model.serving.reply import Reply
+
+_CLIENTS_FAULT: dict[type[LlavaError], str] = {
+    ContextOverflowError: "context_length_exceeded",
+    ImagesNotSupportedError: "images_not_supported",
+    UnreadablePictureError: "invalid_image",
+    ConversationError: "invalid_conversation",
+    TokenizerError: "invalid_text",
+}
+_LONGEST_RETRY_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What is left of a request when the model can begin."""
+
+    reply: Reply
+    stream: bool
+    include_usage: bool
+
+
+class Desk:
+    """Between the event loop and the engine's thread. Used from one event loop; close it at the end."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        most_waiting: int,
+        max_pixels: int,
+        default_tokens: int,
+        limits: ConversationLimits,
+    ) -> None:
+        self.engine = engine
+        self.places_taken = 0
+        self._most_places, self._max_pixels, self._default_tokens = most_waiting + 1, max_pixels, default_tokens
+        self._limits = limits
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._seconds_a_reply = 1.0
+        self._closing = threading.Event()
+
+    def check_room(self) -> None:
+        """Whether a place is free at this moment. Raises RequestRefusedError (429)."""
+        if self.places_taken >= self._most_places:
+            raise RequestRefusedError(
+                f"{self.places_taken} requests are being answered or waiting, there is room for no more",
+                status=429,
+                code="too_many_requests",
+                retry_after_seconds=min(_LONGEST_RETRY_SECONDS, math.ceil(self._seconds_a_reply)),
+            )
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Held from the moment a request's body is in to its answer's last byte. Raises as `check_room` does."""
+        self.check_room()
+        self.places_taken += 1
+        try:
+            yield
+        finally:
+            self.places_taken -= 1
+
+    async def prepare(self, body: bytes | bytearray, cancelled: Callable[[], bool]) -> Prepared:
+        """The reply, not begun. Raises RequestRefusedError for what cannot be read.
+
+        A task that is cancelled meanwhile leaves the queue, or ends the work before its next step.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._preparing, self._prepare, body, cancelled)
+
+    async def pieces(self, reply: Reply) -> AsyncGenerator[str, None]:
+        """Its text, as it is written; raises what the engine raises."""
+        loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+        written = loop.run_in_executor(
+            self._writing, self._write, reply, lambda text: loop.call_soon_threadsafe(texts.put_nowait, text)
+        )
+        try:
+            while (text := await texts.get()) is not None:
+                yield text
+            await written
+        finally:
+            written.cancel()  # takes back one whose turn has not come
+
+    def close(self) -> None:
+        """Give up what is being written, and wait until the threads have ended."""
+        self._closing.set()
+        for pool in (self._preparing, self._writing):
+            pool.shutdown(cancel_futures=True)
+
+    # -- in the threads ---------------------------------------------------------------------------------------------
+
+    def _prepare(self, body: bytes | bytearray, cancelled: Callable[[], bool]) -> Prepared:
+        def given_up() -> bool:
+            return cancelled() or self._closing.is_set()
+
+        def before_step() -> None:
+            if given_up():
+                raise RequestRefusedError("the request was given up", status=503, code="stopping")
+
+        before_step()
+        asked = read_request(body, model=self.engine.name)
+        before_step()
+        try:
+            self._limits.check(asked, self.engine)
+            reply = self._reply(asked, given_up, before_step)
+        except tuple(_CLIENTS_FAULT) as error:
+            code = next(code for kind, code in _CLIENTS_FAULT.items() if isinstance(error, kind))
+            raise RequestRefusedError(str(error), param="messages", code=code) from error
+        return Prepared(reply=reply, stream=asked.stream, include_usage=asked.include_usage)
+
+    def _reply(self, asked: ChatRequest, given_up: Callable[[], bool], before_step: Callable[[], None]) -> Reply:
+        return self.engine.stream(
+            self._turns(asked, before_step),
+            max_new_tokens=asked.max_tokens or self._default_tokens,
+            shorten=asked.max_tokens is None,
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+            repetition_penalty=asked.repetition_penalty,
+            seed=asked.seed,
+            stop=asked.stop,
+            cancelled=given_up,
+            before_step=before_step,
+        )
+
+    def _turns(self, asked: ChatRequest, before_step: Callable[[], None]) -> list[Turn]:
+        """All pictures of a request together stay within the limit of pixels."""
+        pixels_left = self._max_pixels
+        turns = []
+        for said in asked.messages:
+            images = []
+            for picture in said.pictures:
+                before_step()
+                images.append(open_picture(picture, max_pixels=pixels_left))
+                pixels_left -= images[-1].width * images[-1].height
+            turns.append(Turn(role=said.role, text=said.text, images=tuple(images)))
+        return turns
+
+    def _write(self, reply: Reply, tell: Callable[[str | None], object]) -> None:
+        began = time.monotonic()
+        try:
+            with closing(reply):
+                for text in reply:
+                    tell(text)
+        finally:
+            self._seconds_a_reply += 0.2 * (time.monotonic() - began - self._seconds_a_reply)
+            tell(None)
+
+
+class Cancellation:
+    """A word from the event loop to the engine's thread that nobody waits for the reply any more."""
+
+    def __init__(self) -> None:
+        self._said = threading.Event()
+
+    def __enter__(self) -> Callable[[], bool]:
+        return self._said.is_set
+
+    def __exit__(self, *fault: object) -> None:
+        self._said.set()

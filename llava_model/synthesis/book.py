@@ -1,0 +1,203 @@
+"""What every task came to: collected while the run goes on, put in order and written at its end."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llava_model.chat_client import Usage
+from llava_model.synthesis.prompts import Kind, SourceProblem
+from llava_model.synthesis.quality import Reason
+from llava_model.synthesis.samples import Made, Outcome, SampleMaker, SampleTask
+
+# ---
+# What a run made, what it left out and why, and what it cost.
+# ---
+
+
+@dataclass(kw_only=True, slots=True)
+class Totals:
+    """Counts and ids, in the order of the tasks."""
+
+    made: Counter[str] = field(default_factory=Counter)
+    by_file: dict[str, int] = field(default_factory=dict)
+    dropped: dict[Reason, list[str]] = field(default_factory=dict)
+    dropped_exchanges: Counter[Reason] = field(default_factory=Counter)
+    repaired: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationProgress:
+    """`done` of `total` samples, earlier runs included; `usage` and `cost` of the whole folder."""
+
+    done: int
+    total: int
+    usage: Usage
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationReport:
+    """The state of the folder after a run. Ids are of samples, except in `problems` (of pictures)."""
+
+    files: tuple[Path, ...]
+    totals: Totals
+    problems: Sequence[SourceProblem]
+    requests: int
+    """Sent by this run."""
+    kept_replies: int
+    """Taken from earlier runs instead of asking."""
+    usage: Usage
+    """Of all runs in the folder."""
+    cost: float
+    seconds: float
+    stopped: str = ""
+    """Why the run ended early: "budget", or what the server said."""
+
+    @property
+    def samples(self) -> int:
+        """All that were made."""
+        return self.totals.made.total()
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing failed, nothing was left, and the input had no fault."""
+        return not (self.totals.failed or self.totals.left or self.problems or self.stopped)
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "made": self.samples,
+            "made_by_kind": dict(self.totals.made),
+            "files": {str(path): self.totals.by_file[path.name] for path in self.files},
+            "dropped": {reason: {"count": len(ids), "ids": list(ids)} for reason, ids in self.totals.dropped.items()},
+            "dropped_exchanges": dict(self.totals.dropped_exchanges),
+            "repaired": {"count": len(self.totals.repaired), "ids": list(self.totals.repaired)},
+            "refused": {"count": len(self.totals.refused), "ids": list(self.totals.refused)},
+            "failed": [{"id": name, "reason": reason} for name, reason in self.totals.failed.items()],
+            "left": len(self.totals.left),
+            "problems": [{"kind": one.kind, "id": one.id, "reason": one.reason} for one in self.problems],
+            "requests": self.requests,
+            "kept_replies": self.kept_replies,
+            "tokens": {
+                "in": self.usage.tokens_in,
+                "out": self.usage.tokens_out,
+                "total": self.usage.tokens,
+                "estimated": self.usage.estimated,
+            },
+            "cost": round(self.cost, 6),
+            "seconds": round(self.seconds, 3),
+            "stopped": self.stopped,
+        }
+
+    def line(self) -> str:
+        """The same on one line."""
+        about = "about " if self.usage.estimated else ""
+        parts = [
+            f"{self.samples:,} samples made",
+            f"{sum(map(len, self.totals.dropped.values())):,} dropped"
+            + _listed({reason: len(ids) for reason, ids in self.totals.dropped.items()}),
+            f"{len(self.totals.repaired):,} repaired",
+            f"{len(self.totals.refused):,} refused",
+            f"{len(self.totals.failed):,} failed",
+            *([f"{len(self.totals.left):,} left"] if self.totals.left else []),
+            f"{about}{self.usage.tokens:,} tokens",
+            *([f"cost {about}{self.cost:.4f}"] if self.cost else []),
+        ]
+        return ", ".join(parts)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{count:,} {name}' for name, count in counts.items())})" if counts else ""
+
+
+TRAIN, HELD_OUT = "train.json", "held_out.json"
+_ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"})
+"""Kinds of which no two samples should say the same; two pages may well answer a question alike."""
+
+
+class Book:
+    """`kept` gives the outcome of a task that this run did not come to, if earlier runs have all its replies."""
+
+    def __init__(self, maker: SampleMaker, kept: Callable[[SampleTask], Outcome | None]) -> None:
+        self._maker, self._kept = maker, kept
+        self._made: dict[str, Made] = {}
+        self._failed: dict[str, str] = {}
+        self._seen: set[int] = set()
+        self.totals = Totals()
+
+    def add(self, task: SampleTask, outcome: Outcome) -> None:
+        """A task is done; its sample is made and judged at once, while others wait for the server."""
+        self._made[task.name] = self._maker.make(task, outcome)
+
+    def fail(self, task: SampleTask, reason: str) -> None:
+        """The server brought nothing for it."""
+        self._failed[task.name] = reason
+
+    def write(self, tasks: Sequence[SampleTask], out: Path) -> tuple[Path, ...]:
+        """Each file whole; a held-out file of an earlier run does not stay where nothing is held out now."""
+        records: dict[str, list[str]] = {TRAIN: []}
+        for task in tasks:
+            record = self._record(task)
+            if record is not None:
+                records.setdefault(HELD_OUT if task.item.held_out else TRAIN, []).append(record)
+        for name, lines in records.items():
+            write_whole(out / name, ["[\n", ",\n".join(lines), "\n]"])
+            self.totals.by_file[name] = len(lines)
+        if HELD_OUT not in records:
+            (out / HELD_OUT).unlink(missing_ok=True)
+        return tuple(out / name for name in records)
+
+    def _record(self, task: SampleTask) -> str | None:
+        """One line of JSON, or nothing and the reason counted."""
+        totals, made = self.totals, self._made.get(task.name)
+        if made is None and task.name not in self._failed:
+            outcome = self._kept(task)
+            made = self._maker.make(task, outcome) if outcome is not None else None
+        if made is None:
+            if task.name in self._failed:
+                totals.failed[task.name] = self._failed[task.name]
+            else:
+                totals.left.append(task.name)
+            return None
+        if made.refused:
+            totals.refused.append(task.name)
+        elif made.failure:
+            totals.failed[task.name] = made.failure
+        elif (reason := self._objection(task, made)) is not None:
+            totals.dropped.setdefault(reason, []).append(task.name)
+        else:
+            totals.made[task.kind] += 1
+            totals.dropped_exchanges.update(made.dropped_exchanges)
+            totals.repaired += [task.name] if made.repaired else []
+            return made.record
+        return None
+
+    def _objection(self, task: SampleTask, made: Made) -> Reason | None:
+        """Of samples with the same words the first is kept, in the order of the tasks."""
+        if made.dropped is None and task.kind in _ALL_DIFFERENT:
+            if made.words in self._seen:
+                return "duplicate"
+            self._seen.add(made.words)
+        return made.dropped
+
+
+def write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """All of it on the disk under its name, or the old file as it was."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Turns → the text a model was trained on (templates) → token ids that nobody can forge (tokenize)."""

@@ -1,0 +1,269 @@
+"""Chat: a question, the answer as it is written, and its sources.
+
+What was asked lives in this session alone (`st.session_state.turns`); a picture given with a question is
+never written to disk.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from rag.bars import without_bars
+from ui import names
+from ui.cli import terminal
+from ui.page import draw, scope, shared, starters
+from ui.page import safe_html as plain
+from ui.page import source_cards as gallery
+from ui.page.answering import AnswerView, RunningAnswer
+from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from indexing.filters import Filter
+    from rag.answer import Answer
+    from ui.workbench import Workbench
+
+REDRAW_SECONDS = 0.15
+MAX_QUESTION_CHARACTERS = 4000
+ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
+SHOWN_PICTURE_WIDTH = 180
+REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
+
+
+@dataclass(kw_only=True)
+class ChatTurn:
+    """One question of this session with its answer on the way."""
+
+    question: str
+    picture: "Image.Image | None"
+    scope_words: str
+    running: RunningAnswer
+    asked_during: str = ""  # how far indexing was when it was asked; "" when nothing was being read
+
+
+def draw_page() -> None:
+    """The whole page; called on every run."""
+    bench = shared.workbench()
+    turns: list[ChatTurn] = st.session_state.setdefault("turns", [])
+    files = bench.files()
+    has_files = any(entry.chunks for entry in files)
+    if not turns:
+        _draw_welcome(bench, has_files)
+    else:
+        _draw_header()
+    for number, turn in enumerate(turns):
+        _draw_turn(bench, turn, number=number, newest=number == len(turns) - 1)
+    with st.bottom:
+        chosen = scope.choose(files, key="chat")
+        waiting = bool(turns) and not turns[-1].running.view().finished
+        asked = st.chat_input(
+            "Ask about your pictures and documents" if has_files else "Add files first, then ask about them",
+            max_chars=MAX_QUESTION_CHARACTERS,
+            max_upload_size=MAX_PICTURE_MEGABYTES,
+            accept_file=True,
+            file_type=PICTURE_TYPES,
+            disabled=waiting or not has_files,
+            key="question",
+        )
+    example = st.session_state.pop("example", None)
+    if example is not None:
+        _ask(bench, turns, example, None, chosen)
+    elif asked is not None:
+        _submit(bench, turns, asked, chosen)
+
+
+def _draw_welcome(bench: "Workbench", has_files: bool) -> None:
+    shared.lead("Ask your pictures and documents", "Every answer shows where it comes from, so that you can check it.")
+    busy = shared.queue().view().busy
+    if not has_files and busy:
+        shared.notice("The first files are being read.", "You can ask as soon as they are in the library.")
+    elif not has_files:
+        shared.notice(
+            "This library has no files yet.",
+            "Add some on the page “Add files”, or in a terminal: llavero index FOLDER",
+        )
+    if not has_files:
+        st.page_link(st.session_state.pages["upload"], label="Add files", icon=":material/upload_file:")
+        return
+    questions = starters.questions(bench.files())
+    if questions:
+        st.html(plain.tag("p", "For example", "section"))
+    for place, question in enumerate(questions):
+        # A label is Markdown, so only the sample's own questions, known to be plain words, stand on buttons.
+        st.button(question, key=f"example-{place}", type="secondary", on_click=_take_example, args=(question,))
+
+
+def _take_example(question: str) -> None:
+    st.session_state.example = question
+
+
+def _draw_header() -> None:
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("New conversation", icon=":material/edit_square:", type="tertiary", on_click=_forget)
+
+
+def _forget() -> None:
+    for turn in st.session_state.get("turns", []):
+        turn.running.stop()
+    st.session_state.turns = []
+
+
+def _submit(bench: "Workbench", turns: list[ChatTurn], asked: Any, chosen: "Filter") -> None:
+    picture = None
+    if asked.files:
+        try:
+            picture = question_picture(asked.files[0].name, asked.files[0].getvalue())
+        except UploadRefusedError as error:
+            shared.notice(str(error), "The question was not asked.", tone="warn")
+            return
+    text = asked.text.strip()
+    if text or picture is not None:
+        _ask(bench, turns, text, picture, chosen)
+
+
+def _ask(
+    bench: "Workbench", turns: list[ChatTurn], question: str, picture: "Image.Image | None", chosen: "Filter"
+) -> None:
+    history: list[Any] = []
+    for turn in turns[-REMEMBERED_TURNS:]:
+        if (earlier := turn.running.view().answer) is not None:
+            history += bench.as_history(turn.question, earlier)
+    images = (picture,) if picture is not None else ()
+    words = question or "What does this picture show?"
+    running = RunningAnswer(lambda: bench.ask(words, images=images, history=tuple(history), filter=chosen))
+    during = shared.indexing_headline(shared.queue().view())
+    turns.append(
+        ChatTurn(
+            question=words,
+            picture=picture,
+            scope_words=scope.words(chosen),
+            running=running,
+            asked_during=during,
+        )
+    )
+    st.rerun()
+
+
+def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool) -> None:
+    with st.chat_message("user", avatar=USER_ICON):
+        st.html(plain.paragraphs(turn.question))
+        if turn.picture is not None:
+            st.image(_small(turn.picture), width=SHOWN_PICTURE_WIDTH, alt="The picture given with the question")
+        if turn.scope_words:
+            st.html(plain.tag("span", f"asked only about {turn.scope_words}", "quiet small"))
+    with st.chat_message("assistant", avatar=ASSISTANT_ICON):
+        view = turn.running.view()
+        if turn.asked_during:
+            consequence = "Files that were not in the library yet have no part in the answer."
+            shared.notice(f"{turn.asked_during} when this was asked.", consequence, tone="warn")
+        if view.finished:
+            _draw_finished(bench, view, number=number, newest=newest)
+        else:
+            st.fragment(_draw_running, run_every=REDRAW_SECONDS)(turn, number)
+
+
+def _small(picture: "Image.Image") -> str:
+    """At twice the width it is shown with, for fine screens."""
+    copy = picture.copy()
+    copy.thumbnail((2 * SHOWN_PICTURE_WIDTH, 8 * SHOWN_PICTURE_WIDTH))
+    return draw.data_url(draw.jpeg(copy))
+
+
+def _draw_running(turn: ChatTurn, number: int) -> None:
+    """Drawn again and again while the model writes, without running the rest of the page."""
+    view = turn.running.view()
+    if view.finished:
+        st.rerun()
+    st.html(plain.answer(view.text or " ", look="unfinished"))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(plain.tag("span", _progress_words(view), "quiet small"), width="content")
+        stop = turn.running.stop
+        st.button("Stop", icon=":material/stop_circle:", type="tertiary", key=f"stop-{number}", on_click=stop)
+
+
+def _progress_words(view: AnswerView) -> str:
+    if view.retrieval is None:
+        doing = "Looking in the library"
+    elif not view.text:
+        read = list(dict.fromkeys(names.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
+        doing = f"Reading {', '.join(read[:3])}{' …' if len(read) > 3 else ''}"
+    else:
+        doing = "Writing"
+    return f"{doing} · {view.seconds:.0f} s"
+
+
+def _draw_finished(bench: "Workbench", view: AnswerView, *, number: int, newest: bool) -> None:
+    if view.answer is not None:
+        _draw_answer(bench, view.answer, number=number, newest=newest)
+        return
+    if view.text:
+        st.html(plain.answer(view.text))
+    if view.problem:
+        shared.notice(*view.problem, tone="bad")
+    elif view.stopped:
+        st.html(plain.tag("span", f"Stopped after {view.seconds:.1f} s.", "quiet small"))
+    if view.retrieval is not None and view.retrieval.hits:
+        with st.expander("What was found for it"):
+            gallery.show(bench, [gallery.from_hit(hit) for hit in view.retrieval.hits], key=f"stopped-{number}")
+
+
+def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: bool) -> None:
+    cited, others = gallery.of_answer(answer)
+    if answer.refused:
+        _draw_refusal(bench, answer, others, number=number)
+    else:
+        borne_out = any(source.verified for source in cited)
+        markers = {source.number for source in cited if source.number}
+        st.html(plain.answer(answer.text, markers, look="" if borne_out else "doubtful"))
+        if not borne_out:
+            _draw_doubt(answer)
+        _draw_cited(bench, cited, number=number, newest=newest)
+        if others:
+            with st.expander("Also found" if cited else "Found for this question", expanded=newest and not cited):
+                gallery.show(bench, others, key=f"others-{number}")
+    st.html(plain.folded(_small_print(answer), answer.notes))
+
+
+def _draw_doubt(answer: "Answer") -> None:
+    """Nothing bears the answer out word for word: say so, and let the nearest source speak for itself."""
+    line = answer.source_line
+    place = f", in {terminal.location(Path(line.path).name, line.page)}" if line else ""
+    shared.notice(
+        "No source bears this answer out word for word. Check it before you use it.",
+        f"The nearest words in the library{place}: “{without_bars(line.quote)}”" if line else "",
+        tone="warn",
+    )
+
+
+def _draw_cited(bench: "Workbench", cited: list[gallery.Source], *, number: int, newest: bool) -> None:
+    """The newest answer's sources lie open, those of earlier ones are folded."""
+    label = "Source" if len(cited) == 1 else "Sources"
+    if cited and newest:
+        st.html(plain.tag("p", label, "section"))
+        gallery.show(bench, cited, key=f"cited-{number}")
+    elif cited:
+        with st.expander(f"{label} ({len(cited)})"):
+            gallery.show(bench, cited, key=f"cited-{number}")
+
+
+def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[gallery.Source], *, number: int) -> None:
+    from rag.answer import NOTHING_FOUND
+
+    reason = answer.text.removeprefix(NOTHING_FOUND).strip()
+    parts = [plain.tag("strong", "Nothing in this library answers that.")]
+    parts += [plain.tag("p", reason)] if reason else []
+    st.html(plain.wrap("div", parts, "refused"))
+    if others:
+        with st.expander("The nearest that was found", icon=":material/troubleshoot:"):
+            gallery.show(bench, others, key=f"misses-{number}")
+
+
+def _small_print(answer: "Answer") -> str:
+    spent = answer.milliseconds
+    words = {"retrieve": "found in", "first_token": "first word after", "total": "in all"}
+    if not answer.model:
+        return f"searched in {spent['retrieve']:,.0f} ms; no model was asked"
+    return " · ".join([answer.model, *(f"{words[name]} {spent[name]:,.0f} ms" for name in words if name in spent)])

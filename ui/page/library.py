@@ -1,0 +1,180 @@
+"""Library: every file with its state, what could not be read and why, a file's pages and chunks, removal."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ui import names
+from ui.cli import terminal
+from ui.page import safe_html as plain
+from ui.page import shared
+from ui.page import source_cards as gallery
+from ui.page.source_cards import KIND_WORDS
+from ui.page.uploads import is_upload
+
+if TYPE_CHECKING:
+    from indexing.pipeline import FileEntry
+    from indexing.records import Kind
+    from ui.workbench import Stats, Workbench
+
+STATES = {"all": "All", "indexed": "Indexed", "failed": "Could not be read", "pending": "To be written again"}
+SHOWN_CHUNKS = 48
+SHOWN_FAILURES = 50
+
+
+def draw_page() -> None:
+    """The whole page; called on every run."""
+    bench = shared.workbench()
+    shared.lead("Library", str(bench.library_folder))
+    files = sorted(bench.files(), key=lambda entry: entry.path.lower())
+    st.html(_numbers(bench.stats(), files))
+    if done := st.session_state.pop("library-done", ""):
+        shared.notice(done)
+    if (failed := st.session_state.pop("library-fault", None)) is not None:
+        shared.fault(failed)
+    if not files:
+        shared.notice("This library has no files yet.", "Add some on the page “Add files”, or: llavero index FOLDER")
+        return
+    shown = _narrow(files)
+    chosen = _table(shown)
+    if chosen is not None:
+        _draw_file(bench, chosen)
+    else:
+        shared.fine_print("Mark a file in the table to see its pages and passages, or to remove it.")
+    _draw_failures(shown)
+
+
+def _numbers(stats: "Stats", files: "Sequence[FileEntry]") -> str:
+    """The counts, from the store itself, and the space taken on disk."""
+    failed = sum(entry.state == "failed" for entry in files)
+    numbers = [(f"{stats.files:,}", "files"), (f"{stats.chunks:,}", "passages and pictures")]
+    numbers += [(terminal.size(stats.size_bytes), "on disk")]
+    numbers += [(f"{failed:,}", "could not be read")] if failed else []
+    boxes = [plain.wrap("div", [plain.tag("b", value), plain.tag("span", name)]) for value, name in numbers]
+    kinds = " · ".join(_counted(count, kind) for kind, count in stats.kinds.items() if count)
+    return plain.wrap("div", boxes, "numbers") + plain.tag("p", kinds, "quiet small kinds")
+
+
+def _counted(count: int, kind: "Kind") -> str:
+    words = "text passage" if kind == "text" else KIND_WORDS[kind]
+    return f"{count:,} {words}{'' if count == 1 else 's'}"
+
+
+def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
+    states = {entry.state for entry in files}
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    words = left.text_input("Find a file", placeholder="part of a name or folder", key="library-words")
+    state = right.segmented_control(
+        "State",
+        [state for state in STATES if state == "all" or state in states],
+        format_func=STATES.__getitem__,
+        default="all",
+        key="library-state",
+    )
+    return [
+        entry
+        for entry in files
+        if (state in (None, "all") or entry.state == state) and words.strip().lower() in entry.path.lower()
+    ]
+
+
+def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
+    """The files as a table; the one whose row is marked. Cells are plain text to the browser."""
+    if not files:
+        shared.notice("No file fits.", "Change the words or the state above.")
+        return None
+    paths = [Path(entry.path) for entry in files]
+    columns: dict[str, list[Any]] = {
+        "File": [names.shown(path.name) for path in paths],
+        "State": [STATES.get(entry.state, entry.state) for entry in files],
+        "Kind": [entry.kind for entry in files],
+        "Chunks": [entry.chunks for entry in files],
+        "Size": [terminal.size(entry.size_bytes) for entry in files],
+        "Indexed": [_moment(entry.indexed_at) for entry in files],
+        "Folder": [names.shown(str(path.parent)) for path in paths],
+    }
+    text = st.column_config.TextColumn
+    event: Any = st.dataframe(
+        columns,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=min(318, 35 * (len(files) + 1) + 2),
+        column_config={"File": text(width="medium"), "Folder": text(width="medium")},
+        key="library-table",
+    )
+    rows = event.selection.rows
+    return files[rows[0]] if rows and rows[0] < len(files) else None
+
+
+def _moment(iso: str) -> datetime.datetime | None:
+    """The ledger's time as the clock on the wall shows it."""
+    return datetime.datetime.fromisoformat(iso).astimezone().replace(tzinfo=None, microsecond=0) if iso else None
+
+
+def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
+    path = Path(entry.path)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.html(plain.wrap("strong", [plain.file_name(path.name)]), width="content")
+            with st.container(horizontal=True, width="content"):
+                if path.is_file():
+                    gallery.download_button(path, key="library-download")
+                busy = shared.queue().view().busy
+                hint = "Files are being read; removing has to wait until that is done." if busy else None
+                if st.button("Remove …", icon=":material/delete:", key="library-remove", disabled=busy, help=hint):
+                    confirm_removal(bench, entry)
+        if entry.state == "failed":
+            kept = "What is shown below is its last version that could be read." if entry.chunks else ""
+            shared.notice("This file could not be read.", entry.reason, kept, tone="warn")
+        for note in entry.notes:
+            shared.fine_print(note)
+        chunks = bench.chunks(entry.path)
+        if not chunks and entry.state != "failed":
+            st.html(plain.tag("p", "Nothing of this file is in the store.", "quiet"))
+        gallery.show(bench, [gallery.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]], key="library")
+        if len(chunks) > SHOWN_CHUNKS:
+            shared.fine_print(f"The first {SHOWN_CHUNKS} of {len(chunks):,}.")
+
+
+@st.dialog("Remove from the library?", icon=":material/delete:")
+def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
+    """Asks once more, and says what happens to the file itself."""
+    path = Path(entry.path)
+    uploaded = is_upload(bench.library_folder, path)
+    st.html(plain.wrap("p", [plain.file_name(path.name)], "words"))
+    what = f"Its {entry.chunks} passages and pictures can no longer be found. "
+    what += "The uploaded copy is deleted too." if uploaded else "The file itself stays where it is."
+    st.html(plain.tag("p", what, "quiet"))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it", key="keep"):
+            st.rerun()
+        removal = (bench, path, uploaded)
+        if st.button("Remove", type="primary", key="remove-now", on_click=_remove, args=removal):
+            st.rerun()
+
+
+def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
+    """Runs before the page is drawn again; what came of it is told there."""
+    try:
+        bench.remove(str(path))
+        if uploaded:
+            path.unlink(missing_ok=True)
+        st.session_state["library-done"] = f"{names.shown(path.name)} is no longer in the library."
+    except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
+        st.session_state["library-fault"] = error
+
+
+def _draw_failures(files: "Sequence[FileEntry]") -> None:
+    failed = [entry for entry in files if entry.state == "failed"]
+    if not failed:
+        return
+    st.html(plain.tag("p", f"Could not be read ({len(failed):,})", "section"))
+    items = [
+        plain.wrap("li", [plain.wrap("b", [plain.file_name(Path(entry.path).name)]), plain.tag("span", entry.reason)])
+        for entry in failed[:SHOWN_FAILURES]
+    ]
+    st.html(plain.wrap("ul", items, "failures"))

@@ -1,0 +1,95 @@
+"""Search: by words, by a picture, or by both; the hits as a gallery that always fits the choice above it."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ui.page import safe_html as plain
+from ui.page import scope, shared
+from ui.page import source_cards as gallery
+from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+
+if TYPE_CHECKING:
+    from indexing.filters import Filter
+    from rag.retrieve import Retrieval
+
+COUNTS = (8, 16, 32, 64)
+
+
+def draw_page() -> None:
+    """The whole page; called on every run."""
+    bench = shared.workbench()
+    shared.lead("Search", "By words, by a picture, or by both.")
+    files = bench.files()
+    if not any(entry.chunks for entry in files):
+        shared.notice("This library has no files yet.", "Add some on the page “Add files”.")
+        return
+    words = st.text_input(
+        "Words",
+        placeholder="a red bicycle, invoice of March, torque table …",
+        label_visibility="collapsed",
+        key="search-words",
+    ).strip()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Search", type="primary", icon=":material/search:")
+        picture: Any = st.session_state.get("search-picture")
+        with st.popover("Your picture" if picture else "By a picture", icon=":material/image_search:"):
+            picture = st.file_uploader(
+                "A picture to look for", type=PICTURE_TYPES, max_upload_size=MAX_PICTURE_MEGABYTES, key="search-picture"
+            )
+        chosen = scope.choose(files, key="search")
+        count = st.selectbox(
+            "How many",
+            COUNTS,
+            format_func="{} finds".format,
+            width=130,
+            label_visibility="collapsed",
+            key="search-count",
+        )
+    wanted = (words, picture.file_id if picture else None, count, chosen)
+    if (words or picture) and st.session_state.get("search-wanted") != wanted:
+        st.session_state.pop("search-found", None)
+        st.session_state["search-found"] = _found(words, picture, count, chosen)
+        st.session_state["search-wanted"] = wanted
+    if words or picture:
+        _draw_hits(_asked(words, picture), st.session_state["search-found"])
+
+
+def _found(words: str, picture: Any, count: int, chosen: "Filter") -> "Retrieval | Exception":
+    from rag.retrieve import SearchRequest
+
+    try:
+        image = question_picture(picture.name, picture.getvalue()) if picture else None
+        return shared.workbench().search(SearchRequest(text=words, image=image, k=count, filter=chosen))
+    except Exception as error:  # noqa: BLE001  # shown by the caller; the page stays usable
+        return error
+
+
+def _asked(words: str, picture: Any) -> str:
+    return " and ".join([*([f"“{words}”"] if words else []), *(["your picture"] if picture else [])])
+
+
+def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
+    if isinstance(found, UploadRefusedError):
+        shared.notice(str(found), tone="warn")
+        return
+    if isinstance(found, Exception):
+        shared.fault(found)
+        return
+    likely = list(found.answers)
+    others = [hit for hit in found.hits if hit not in likely]
+    if not found.hits:
+        shared.notice(f"Nothing found for {asked}.", "Try other words, or look everywhere instead of in one place.")
+    elif not likely:
+        shared.notice(f"Nothing here really fits {asked}.", "What comes nearest is shown below.")
+    total = found.milliseconds.get("total", sum(found.milliseconds.values()))
+    counted = f"{len(likely)} {'find' if len(likely) == 1 else 'finds'} for"
+    words = f"{counted if likely else 'The nearest to'} {asked}"
+    if found.hits:
+        st.html(plain.tag("p", f"{words} · {total:,.0f} ms", "section"))
+        gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in likely or others], key="found")
+    if likely and others:
+        with st.expander(f"Less likely ({len(others)})"):
+            gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in others], key="less")
+    for note in found.notes:
+        shared.fine_print(note)

@@ -1,0 +1,249 @@
+"""Sources as cards: a picture with the cited region marked, where it comes from, what it says.
+
+A card is one button; it opens the source large, with everything known about it and the original file.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from indexing.records import Box, Channel, Chunk, Hit
+from rag.bars import without_bars
+from ui import names
+from ui.cli.terminal import shorten
+from ui.faults import expected_faults
+from ui.page import draw
+from ui.page import safe_html as plain
+from ui.page.uploads import safe_name
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from rag.answer import Answer
+    from rag.citations import Citation
+    from ui.workbench import Workbench
+
+_log = logging.getLogger(__name__)
+KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
+CHANNEL_WORDS: dict[Channel, str] = {
+    "clip": "what the picture shows",
+    "text": "what the words mean",
+    "bm25": "the words themselves",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One card: a hit, and if the answer cites it, how."""
+
+    hit: Hit
+    number: int | None = None  # its marker in the answer
+    boxes: tuple[Box, ...] = ()
+    quote: str = ""
+    verified: bool | None = None  # whether the quote stands in the source word for word; None: not cited
+
+    @property
+    def chunk(self) -> Chunk:
+        """What was found."""
+        return self.hit.chunk
+
+
+def from_hit(hit: Hit) -> Source:
+    """A hit that nobody cited: its own region is what is marked."""
+    chunk = hit.chunk
+    lines = tuple(line.box for line in chunk.lines if line.box is not None)
+    if chunk.kind in ("image", "page"):
+        return Source(hit=hit)  # all of it was found: nothing to point at
+    return Source(hit=hit, boxes=lines or ((chunk.box,) if chunk.box else ()))
+
+
+def of_answer(answer: "Answer") -> tuple[list[Source], list[Source]]:
+    """The sources an answer cites, one for each marker, and the other things that were found for it.
+
+    Where several sentences carry one marker, its source shows all their quotes and regions.
+    """
+    by_id = {hit.chunk.id: hit for hit in answer.hits}
+    by_marker: dict[int, list[Citation]] = {}
+    for citation in answer.citations:
+        by_marker.setdefault(citation.marker, []).append(citation)
+    cited = [
+        Source(
+            hit=by_id[citations[0].chunk_id],
+            number=marker,
+            boxes=tuple(dict.fromkeys(box for citation in citations for box in citation.boxes)),
+            quote=" … ".join(dict.fromkeys(citation.quote for citation in citations if citation.quote)),
+            verified=all(citation.verified for citation in citations),
+        )
+        for marker, citations in sorted(by_marker.items())
+        if citations[0].chunk_id in by_id
+    ]
+    shown = {source.chunk.id for source in cited}
+    return cited, [from_hit(hit) for hit in answer.hits if hit.chunk.id not in shown]
+
+
+def show(bench: "Workbench", sources: Sequence[Source], *, key: str) -> None:
+    """The cards side by side, as many as the width allows."""
+    with st.container(horizontal=True, key=f"gallery-{key}"):
+        for place, source in enumerate(sources):
+            with st.container(key=f"card-{key}-{place}"):
+                _picture(bench, source)
+                st.html(_words(source))
+                what = f"source {source.number}" if source.number else f"find {place + 1}"
+                if st.button(f"Open {what}", key=f"open-{key}-{place}", width="stretch"):
+                    open_source(bench, source)
+
+
+def place_words(chunk: Chunk) -> str:
+    """`page 3 · table`."""
+    where = f"page {chunk.page} · " if chunk.page else ""
+    return where + KIND_WORDS[chunk.kind]
+
+
+def _picture(bench: "Workbench", source: Source) -> None:
+    alt = f"{names.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
+    content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
+    if content is not None:
+        st.image(draw.data_url(content), width="stretch", alt=alt)
+    else:
+        st.html(plain.tag("div", shorten(without_bars(source.quote or source.chunk.text), 260), "leaf"))
+
+
+def _words(source: Source) -> str:
+    """What Llavero says comes first: a name and a quote can hold anything, but only after it."""
+    head = [plain.badge(source.number)] if source.number else []
+    head += [_seal(source.verified)] if source.verified is not None else []
+    parts = [plain.wrap("div", head, "head")] if head else []
+    parts += [
+        plain.file_name(Path(source.chunk.path).name, "one-line"),
+        plain.tag("div", place_words(source.chunk), "place"),
+    ]
+    if source.quote:
+        parts.append(plain.tag("div", f"“{shorten(without_bars(source.quote), 220)}”", "quote"))
+    return plain.wrap("div", parts, "card")
+
+
+def _seal(verified: bool) -> str:
+    words, look = ("✓ found in the source", "yes") if verified else ("not verified", "no")
+    return plain.tag("span", words, f"seal {look}")
+
+
+@st.cache_data(show_spinner=False, max_entries=512)
+def card_jpeg(_bench: "Workbench", _chunk: Chunk, chunk_id: str, boxes: tuple[Box, ...]) -> bytes | None:
+    """The card's picture, drawn once; None where the source has no picture (plain text, spreadsheets)."""
+    if _chunk.kind == "figure":
+        image, boxes = picture(_bench, _chunk), ()  # a figure's own pixels; its box counts on its page
+    else:
+        image = picture(_bench, _chunk)
+    return None if image is None else draw.jpeg(draw.card(image, boxes))
+
+
+def picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
+    """The chunk's picture; None without one, or when the kept file is damaged."""
+    try:
+        return bench.picture(chunk)
+    except expected_faults():
+        _log.warning("the kept picture %s cannot be read", chunk.image)
+        return None
+
+
+def large_picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
+    """The chunk where it stands: a photograph as it lies on disk, a figure on its page, else the kept page."""
+    if chunk.kind == "image" and chunk.page is None and (photo := _unchanged_photo(chunk)) is not None:
+        return photo
+    if chunk.kind == "figure" and chunk.page is not None and chunk.image:
+        page = PurePosixPath(chunk.image).with_name(f"page-{chunk.page:04d}.jpg")
+        return picture(bench, replace(chunk, image=str(page)))
+    return picture(bench, chunk)
+
+
+def _unchanged_photo(chunk: Chunk) -> "Image.Image | None":
+    """The file itself, if it is still the one that was indexed; the library keeps only a small copy of photographs."""
+    from llava_model.images import open_picture
+
+    try:
+        content = Path(chunk.path).read_bytes()
+        return open_picture(content) if hashlib.sha256(content).hexdigest() == chunk.content_hash else None
+    except expected_faults():
+        return None
+
+
+@st.dialog("Source", width="large", icon=":material/find_in_page:")
+def open_source(bench: "Workbench", source: Source) -> None:
+    """The source large: page with the region marked, the quote, why it was found, the original file."""
+    chunk = source.chunk
+    image = large_picture(bench, chunk)
+    if image is not None:
+        left, right = st.columns([3, 2], gap="medium")
+        shown = draw.data_url(draw.jpeg(draw.marked(image, source.boxes)))
+        left.image(shown, width="stretch", alt="The source with its region marked")
+    else:
+        right = st.container()
+    with right:
+        _draw_details(source)
+
+
+def _draw_details(source: Source) -> None:
+    chunk = source.chunk
+    st.html(_facts(source))
+    if source.quote:
+        st.html(_seal(bool(source.verified)) + plain.tag("div", without_bars(source.quote), "quotation"))
+    if source.verified is False:
+        doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
+        st.html(plain.tag("p", doubt, "quiet small"))
+    if chunk.text:
+        st.html(plain.tag("div", "The passage", "section") + plain.passage(chunk.text, "passage"))
+    if source.hit.channels:
+        with st.expander("Why this was found", icon=":material/conversion_path:"):
+            st.html(_ranks(source.hit))
+    if Path(chunk.path).is_file():
+        download_button(Path(chunk.path), key=f"download-{chunk.id}")
+    else:
+        st.html(plain.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+
+
+def _facts(source: Source) -> str:
+    chunk = source.chunk
+    rows = [("File", names.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
+    rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
+    rows += [("Heading", chunk.heading)] if chunk.heading else []
+    rows.append(("Folder", names.shown(str(Path(chunk.path).parent))))
+    return plain.wrap("dl", [plain.tag("dt", name) + plain.tag("dd", value) for name, value in rows], "facts")
+
+
+def _ranks(hit: Hit) -> str:
+    head = plain.wrap("tr", [plain.tag("th", name) for name in ("Compared by", "Rank", "Score")])
+    rows = [
+        plain.wrap(
+            "tr",
+            [
+                plain.tag("td", f"{CHANNEL_WORDS[channel]} ({channel})"),
+                plain.tag("td", str(rank.rank)),
+                plain.tag("td", f"{rank.score:.3f}"),
+            ],
+        )
+        for channel, rank in hit.channels.items()
+    ]
+    return plain.wrap("table", [head, *rows], "ranks") + plain.tag("p", f"together {hit.score:.4f}", "quiet small")
+
+
+def from_chunk(chunk: Chunk) -> Source:
+    """A chunk that nobody searched for, as the library shows it."""
+    return from_hit(Hit(chunk=chunk, score=0.0, channels={}))
+
+
+def download_button(path: Path, *, key: str) -> None:
+    """The original file, read when the button is pressed; always as a download, never shown by the browser."""
+    st.download_button(
+        "Download the original",
+        data=path.read_bytes,
+        file_name=safe_name(path.name),
+        mime="application/octet-stream",
+        icon=":material/download:",
+        on_click="ignore",
+        key=key,
+    )

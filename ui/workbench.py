@@ -1,0 +1,327 @@
+"""The composition root: settings in, a workbench out. Nothing else in the product builds anything from settings.
+
+Parts that cost memory or seconds (embedder, language model) are made when first needed, once, and shared by all
+threads of the process; closing the workbench lets go of the library.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from indexing import pipeline, recovery
+from indexing.filters import EVERYTHING, Filter
+from indexing.library import Library, LibraryNotFoundError, LibraryRecord
+from indexing.records import Channel, Chunk, Kind
+from indexing.store import MilvusStore
+from llava_model.kits import Kit, find
+from llava_model.kits.shipped import shipped_weights
+from llava_model.serving.engine import Turn
+from rag.retrieve import Retrieval, Retriever, SearchRequest
+from rag.settings import PromptSettings
+from ui.settings import DEFAULT_KIT, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from indexing.embedding.protocol import Embedder
+    from rag.answer import Answer, Answerer, Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """What the library holds: rows and kinds counted in the store, files in the ledger, bytes on disk."""
+
+    library: Path
+    store: str
+    kit: str
+    embedder: str
+    channels: tuple[Channel, ...]
+    files: int
+    failed: int
+    chunks: int
+    kinds: Mapping[Kind, int]
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """Where ledger and store disagree, in rows."""
+
+    missing: int
+    orphaned: int
+    repaired: bool
+
+
+Part = TypeVar("Part")
+
+
+class built_once(Generic[Part]):  # noqa: N801  # used like `property`
+    """A part that is made at first use. All parts of a workbench share one re-entrant lock, so that two threads that
+    need each other's parts cannot wait for each other (`functools.cached_property` has a lock of its own each)."""
+
+    def __init__(self, build: "Callable[[Workbench], Part]") -> None:
+        self._build, self.__doc__ = build, build.__doc__
+
+    def __get__(self, bench: "Workbench", owner: type) -> Part:
+        with bench._building:
+            if self not in bench._parts:
+                bench._parts[self] = self._build(bench)
+            part: Part = bench._parts[self]
+            return part
+
+
+class Workbench:
+    """One open library with everything that works on it."""
+
+    def __init__(self, settings: Settings, kit: Kit, library: Library) -> None:
+        self.settings, self.kit, self._library = settings, kit, library
+        self._building = threading.RLock()
+        self._parts: dict[built_once[Any], Any] = {}
+        self._writing = threading.Lock()
+        self._closers: list[Callable[[], None]] = [library.close]
+
+    @classmethod
+    def open(cls, settings: Settings, *, create: bool = False) -> "Workbench":
+        """Open the library, or make it with `create`; everything that cannot work later is refused now.
+
+        Raises LibraryInUseError, LibraryMismatchError, LibraryNotFoundError, KitNotInstalledError, StoreError.
+        """
+        record = LibraryRecord.read(settings.library)
+        if record is None and not create:
+            raise LibraryNotFoundError(settings.library)
+        kit = find(settings.kit or (record.kit if record else DEFAULT_KIT))
+        for component in kit.components:
+            kit.path(component.name)  # says at once what is missing
+        _check_device(settings.device)
+        library = Library.open(settings.library, kit=kit.name, create=create)
+        bench = cls(settings, kit, library)
+        try:
+            recovery.recover(library, bench.store)
+        except BaseException:
+            bench.close()
+            raise
+        return bench
+
+    def close(self) -> None:
+        """Let go of the store and the library; doing it twice does no harm."""
+        while self._closers:
+            self._closers.pop()()
+
+    @property
+    def library_folder(self) -> Path:
+        """Where the library lies."""
+        return self._library.folder
+
+    # -- the parts ---------------------------------------------------------------------------------------------------
+
+    @built_once
+    def embedder(self) -> "Embedder":
+        """The kit's embedder; refused where another one filled the library."""
+        embedder = _load_embedder(self.kit, self.settings.device)
+        self._library.settle(embedder)
+        return embedder
+
+    @built_once
+    def store(self) -> MilvusStore:
+        """Milvus Lite inside the library, or the server that the settings name."""
+        if not self._library.record.clip_dimensions:
+            self._library.settle(self.embedder)
+        record = self._library.record
+        store = MilvusStore.open(
+            self.settings.milvus_uri or self._library.milvus,
+            token=self.settings.milvus_token or None,
+            collection=record.collection,
+            clip_dimensions=record.clip_dimensions,
+            text_dimensions=record.text_dimensions,
+        )
+        self._closers.append(store.close)
+        return store
+
+    @built_once
+    def retriever(self) -> Retriever:
+        """Search over the store."""
+        return Retriever(self.store, self.embedder, self.settings.rag)
+
+    @built_once
+    def answerer(self) -> "Answerer":
+        """Retrieval with the kit's model behind it, or with the server that the settings name."""
+        return _build_answerer(self)
+
+    # -- the library -------------------------------------------------------------------------------------------------
+
+    def index(
+        self,
+        paths: Sequence[Path],
+        on_progress: Callable[[pipeline.Progress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        retry_failed: bool = False,
+    ) -> pipeline.IndexReport:
+        """Bring the library up to date with files and folders; one run at a time."""
+        with self._writing:
+            if self.kit.component("vision").format != "open_clip":  # whose name is the kit's, checked when it opened
+                self._library.expect(_pocket_name(self.kit))
+            return pipeline.index(
+                paths,
+                library=self._library,
+                store=self.store,
+                embedder=lambda: self.embedder,
+                settings=self.settings.indexing,
+                retry_failed=retry_failed,
+                on_progress=on_progress,
+                cancelled=cancelled,
+            )
+
+    def remove(self, what: str) -> pipeline.RemoveReport:
+        """Take a file, a folder or the file behind an id out of the library."""
+        with self._writing:
+            return pipeline.remove(what, library=self._library, store=self.store)
+
+    def files(self) -> tuple[pipeline.FileEntry, ...]:
+        """Every file the library knows, with its state."""
+        return pipeline.files(self._library)
+
+    def chunks(self, path: str) -> list[Chunk]:
+        """Everything that was made of one file, in the order of kind and place."""
+        content = self._library.ledger.content_of(path)
+        return self.store.get(list(content.ids())) if content else []
+
+    def stats(self) -> Stats:
+        """Count what is there."""
+        counts, entries = self.store.counts(), self.files()
+        return Stats(
+            library=self.library_folder,
+            store=self.settings.milvus_uri or "Milvus Lite",
+            kit=self._library.record.kit,
+            embedder=self._library.record.embedder,
+            channels=self.store.channels,
+            files=sum(entry.state == "indexed" for entry in entries),
+            failed=sum(entry.state == "failed" for entry in entries),
+            chunks=counts.chunks,
+            kinds=counts.kinds,
+            size_bytes=self._library.size_bytes(),
+        )
+
+    def verify(self, *, repair: bool) -> VerifyReport:
+        """Compare ledger and store row by row; `repair` drops what nobody owns and reads again what is missing."""
+        with self._writing:
+            found = recovery.compare(self._library, self.store)
+            if repair and not found.agrees:
+                paths = [path for content in found.incomplete for path in self._library.ledger.paths_of(content.hash)]
+                recovery.repair(self._library, self.store, found)
+        if repair and not found.agrees and paths:
+            self.index([Path(path) for path in paths])
+        return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def search(self, request: SearchRequest) -> Retrieval:
+        """By words, by picture, or both."""
+        return self.retriever.search(request)
+
+    def ask(
+        self,
+        question: str,
+        images: "Sequence[Image.Image]" = (),
+        history: Sequence[Turn] = (),
+        k: int = 8,
+        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+    ) -> "Iterator[Event]":
+        """Retrieved, then tokens, then the answer."""
+        return self.answerer.ask(question, images=images, history=history, k=k, filter=filter)
+
+    def as_history(self, question: str, answer: "Answer") -> list[Turn]:
+        """What the next question of the same conversation should know."""
+        return [Turn(role="user", text=question), Turn(role="assistant", text=answer.text)]
+
+    def picture(self, chunk: Chunk) -> "Image.Image | None":
+        """The chunk's stored picture: its page, figure or small picture; None where it has none."""
+        if not chunk.image:
+            return None
+        file = (self.library_folder / chunk.image).resolve()
+        if not file.is_relative_to(self.library_folder.resolve()) or not file.exists():
+            return None
+        return self.open_picture(file)
+
+    def open_picture(self, path: Path) -> "Image.Image":
+        """A picture file, upright, on white; raises UnreadablePictureError with the reason."""
+        from llava_model.images import open_picture
+
+        return open_picture(path)
+
+
+def _check_device(device: str) -> None:
+    """A device that was asked for by name and is not there is said now; it never becomes the CPU in silence."""
+    if device in ("auto", "cpu"):
+        return
+    import torch
+
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in there and not (device == "cuda" and len(there) > 1):
+        fault = SettingsError(f"the device '{device}' is not there; this machine has {', '.join(there)}")
+        fault.add_note("Check the driver (nvidia-smi), or use --device auto.")
+        raise fault
+
+
+def _without_loading_bars() -> None:
+    """Loading takes a second or two; transformers' own bars would stand between our results."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+
+
+def _pocket_name(kit: Kit) -> str:
+    from indexing.embedding.pocket import pocket_name
+
+    return pocket_name(shipped_weights(kit.name).joint_space)
+
+
+def _load_embedder(kit: Kit, device: str) -> "Embedder":
+    _without_loading_bars()
+    vision = kit.component("vision")
+    if vision.format == "open_clip":
+        from indexing.embedding.open_clip import OpenClipEmbedder
+
+        return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
+    from indexing.embedding.pocket import PocketEmbedder
+
+    joint_space = shipped_weights(kit.name).joint_space
+    return PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=joint_space, device=device)
+
+
+def _build_answerer(bench: Workbench) -> "Answerer":
+    from rag.answer import Answerer
+
+    rag, kit = bench.settings.rag, bench.kit
+    if rag.generator is not None:
+        from rag.generator import chat_model, token_counter
+
+        return Answerer(
+            bench.retriever,
+            chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
+            count_tokens=token_counter(rag.generator),
+            context_tokens=rag.generator.context_tokens,
+            sees_images=rag.generator.sees_images,
+            model=rag.generator.model,
+            load_image=bench.picture,
+            settings=rag,
+        )
+    _without_loading_bars()
+    from llava_model.serving.open_model import open_engine
+    from rag.langchain import LlaveroChatModel
+
+    engine = open_engine(kit=kit.name, device=bench.settings.device)
+    if shipped_weights(kit.name).adapter and rag.prompt == PromptSettings():
+        rag = replace(rag, prompt=PromptSettings.for_grounded_models())
+    return Answerer(
+        bench.retriever,
+        LlaveroChatModel(engine=engine),
+        count_tokens=engine.count_tokens,
+        context_tokens=engine.context_tokens,
+        sees_images=engine.sees_images,
+        model=engine.name,
+        load_image=bench.picture,
+        settings=rag,
+    )
