@@ -26,7 +26,7 @@ class Ran:
     code: int | None
     out: str
     err: str
-    peak_bytes: int
+    memory: "MemoryWatch"
     seconds: float
 
     def faults(self, *codes: int) -> list[str]:
@@ -56,7 +56,7 @@ def llavero(*words: str | Path, traps: Traps, timeout_seconds: float = 240, **en
         code=code,
         out=out.decode(errors="surrogateescape"),
         err=err.decode(errors="surrogateescape"),
-        peak_bytes=memory.peak_bytes,
+        memory=memory,
         seconds=time.monotonic() - began,
     )
 
@@ -90,10 +90,12 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 class MemoryWatch:
-    """The most memory that a process and all below it held at one moment: pages that they share count once (PSS)."""
+    """The most memory that a process and all below it held at one moment: pages that they share count once (PSS).
+    `parts` is what each of them held then, the process itself first."""
 
     def __init__(self, pid: int) -> None:
         self.peak_bytes = 0
+        self.parts: tuple[int, ...] = ()
         self._process = psutil.Process(pid)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -106,9 +108,15 @@ class MemoryWatch:
         self._ended.set()
         self._thread.join()
 
+    def __str__(self) -> str:
+        parts = " + ".join(f"{part / 1e9:.2f}" for part in self.parts)
+        return f"{self.peak_bytes / 1e9:.2f} GB ({parts})"
+
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_held_bytes, self._tree())))
+            held = tuple(map(_held_bytes, self._tree()))
+            if sum(held) > self.peak_bytes:
+                self.peak_bytes, self.parts = sum(held), held
 
     def _tree(self) -> list[psutil.Process]:
         try:

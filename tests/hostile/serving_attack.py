@@ -75,7 +75,7 @@ def _judge(server: Server, client: _Good, traps: Traps, findings: Findings) -> N
     kind = "the server"
     faults = [*server.faults(), *traps.sprung(), *server.end()]
     findings.check(kind, "no trap sprung, no traceback, and it ends when it is told to", faults)
-    memory = f"peak memory of the server {server.memory.peak_bytes / 1e9:.2f} GB"
+    memory = f"peak memory of the server {server.memory}"
     say(f"a good client waited {client.worst_seconds:.2f} s at worst (bound {_GOOD_WITHIN_SECONDS:.0f} s); {memory}")
 
 

@@ -18,9 +18,9 @@ def _save(folder: Path) -> None:
     sys.path.insert(0, str(_TESTS_OF_THE_MODEL))
     from conftest import CHATML, make_tiny_foreign, make_tiny_tokenizer
 
-    from llava_model.convert import from_hf_model, save_hf
+    from llava_model.checkpoints.hf import from_hf_model, save_hf
     from llava_model.images import ImagePreprocess
-    from llava_model.tokenize import image_token_id
+    from llava_model.text.tokenize import image_token_id
 
     tokenizer = make_tiny_tokenizer("chatml")
     tokenizer.chat_template = CHATML

@@ -9,7 +9,7 @@ from makers import HostileFile, World
 from makers.base import members, seeds, zipped
 
 SAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sample" / "collection"
-_LARGEST_SEED = 300_000
+_LARGEST_SEED = 150_000
 _EXTENSIONS = (".png", ".jpg", ".gif", ".tif", ".webp", ".bmp", ".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".html",
                ".md", ".eml", ".txt", ".bin")  # fmt: skip
 
@@ -35,7 +35,7 @@ def attacks(world: World) -> Iterator[HostileFile]:
 
 def harmless(corpus: Path | None) -> dict[str, bytes]:
     """By name: what is made on the spot, the sample collection, and others' small files where they are there."""
-    folders = [SAMPLE, *([corpus / "trouble", corpus / "documents"] if corpus else [])]
+    folders = [SAMPLE, *([corpus / "trouble"] if corpus else [])]
     found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     return seeds() | {
         path.name: path.read_bytes()
