@@ -42,7 +42,8 @@ def read_epub(path: Path, spool: Spool) -> Reading:
         blocks: list[Block] = []
         notes: list[str] = []
         missing = 0
-        for name in _pages(package, package_name):
+        names = _pages(package, package_name)
+        for name in dict.fromkeys(names):
             if name in members:
                 page = read_markup(clean(decoded(archive.read(name), is_html=True)))
                 blocks.extend(page.blocks)
@@ -50,6 +51,8 @@ def read_epub(path: Path, spool: Spool) -> Reading:
             else:
                 missing += 1
     metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _words(package, theirs))}
+    if len(set(names)) < len(names):
+        notes.append(f"the book's list names {len(names):,} pages, of which {len(set(names)):,} are different ones")
     if missing:
         notes.append(f"{missing} of the book's pages are named in its list and missing in its file")
     pictures = sum(bool(_PICTURE.search(name)) for name in members)

@@ -4,6 +4,7 @@ Each page is read by itself: pieces of text → tables taken out whole → regio
 paragraphs. Headings are found at the end, when the size of the body text is known.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,12 @@ import numpy as np
 from PIL import Image
 
 from indexing.chunking import join_lines
-from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError
+from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError
 from indexing.machine import pass_on
 from indexing.readers.furniture import FEWEST_PAGES, Furniture, furniture, sampled
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
 from indexing.readers.pdf_objects import rules_and_figures
+from indexing.readers.pdf_repeats import Repeats
 from indexing.readers.pdf_text import PageText, read_text, turn
 from indexing.readers.picture import gate_view
 from indexing.readers.spool import PAGE_SIDE, Spool
@@ -40,15 +42,6 @@ _CAPTION = re.compile(
 )
 _TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
-
-
-_NO_WORDS = "PDFium gives no reason"
-_WORDS = {
-    2: "PDFium cannot open the file",
-    3: "its data are not those of a PDF",
-    6: "a page is missing or makes no sense",
-}
-"""For FPDF_ERR_FILE, FPDF_ERR_FORMAT and FPDF_ERR_PAGE. FPDF_ERR_SUCCESS, of all, is what a file without pages gets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,20 +66,36 @@ def _opened(path: Path) -> Any:
     import pypdfium2
     import pypdfium2.raw as pdfium
 
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError as error:
-        pass_on(error)
-        code = getattr(error, "err_code", None)
-        if code == pdfium.FPDF_ERR_PASSWORD:
-            raise EncryptedFileError("the PDF asks for a password") from error
-        if code == pdfium.FPDF_ERR_SECURITY:
-            raise EncryptedFileError("the PDF is protected in a way that is not supported") from error
-        raise DamagedFileError(f"the PDF is damaged ({_WORDS.get(code, _NO_WORDS)})") from error
+    raw = pdfium.FPDF_LoadDocument(os.fsencode(path) + b"\0", None)
+    if not raw:  # only now does the last error say anything: asked at another time, it is an earlier file's
+        raise _refusal(pdfium.FPDF_GetLastError())
+    document = pypdfium2.PdfDocument(raw)
     if len(document) == 0:
         document.close()
         raise DamagedFileError("the PDF has no pages")
     return document
+
+
+def _refusal(code: int) -> UnreadableFileError:
+    import pypdfium2.raw as pdfium
+
+    if code == pdfium.FPDF_ERR_PASSWORD:
+        return EncryptedFileError("the PDF asks for a password")
+    if code == pdfium.FPDF_ERR_SECURITY:
+        return EncryptedFileError("the PDF is protected in a way that is not supported")
+    words = {
+        pdfium.FPDF_ERR_FILE: "PDFium cannot open the file",
+        pdfium.FPDF_ERR_FORMAT: "its data are not those of a PDF",
+        pdfium.FPDF_ERR_PAGE: "a page is missing or makes no sense",
+    }
+    return DamagedFileError(f"the PDF is damaged ({words.get(code, 'PDFium gives no reason')})")
+
+
+class _AgainError(Exception):
+    """The page is the same as an earlier one."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
 
 
 class _Document:
@@ -99,32 +108,38 @@ class _Document:
         self._notes: list[str] = []
         self._characters = 0
         self._furniture = Furniture()
+        self._repeats = Repeats(document)
+        self._unreadable: set[int] = set()
 
     def read(self) -> Reading:
         pages: list[Page] = []
         found: list[_Paragraph] = []
         count, limit = len(self._document), self._spool.limits.max_pages
-        unreadable: list[int] = []
+        unreadable = self._unreadable
         self._furniture = self._repeated(min(count, limit))
-        for index in range(min(count, limit)):
+        number = 0
+        while number < count and len(pages) + len(unreadable) < limit:
+            number += 1
             try:
-                page, paragraphs_of_page = self._page(index)
+                read = self._page_unless_read(number)
             except FileTooLargeError:
                 raise
             except _page_errors() as error:
                 pass_on(error)
-                unreadable.append(index + 1)
+                unreadable.add(number)
                 continue
-            pages.append(page)
-            found.extend(paragraphs_of_page)
-            self._spool.page_done()
+            if read is not None:
+                pages.append(read[0])
+                found.extend(read[1])
+                self._spool.page_done()
         if not pages:
             raise DamagedFileError(f"none of the PDF's {count} pages can be read")
-        if count > limit:
-            self._notes.append(f"{count:,} pages, of which the first {limit:,} were read")
+        if number < count:
+            self._notes.append(f"{count:,} pages, of which the first {number:,} were read")
         if unreadable:
-            numbers = ", ".join(str(number) for number in unreadable[:10])
+            numbers = ", ".join(str(each) for each in sorted(unreadable)[:10])
             self._notes.append(f"{len(unreadable)} of {count} pages could not be read: {numbers}")
+        self._notes += self._repeats.notes()
         blocks = tuple(_with_headings(found))
         metadata = self._metadata()
         return Reading(
@@ -155,23 +170,39 @@ class _Document:
                 continue
         return furniture([(number, pieces) for number, pieces in pages if pieces])
 
-    def _page(self, index: int) -> tuple[Page, list[_Paragraph]]:
-        page = self._document[index]
+    def _page_unless_read(self, number: int) -> tuple[Page, list[_Paragraph]] | None:
+        """None where the same page was read before."""
+        first = self._repeats.is_read(number)
+        if first is None:
+            page = self._document[number - 1]
+            try:
+                return self._page(page, number)
+            except _AgainError as again:
+                first = again.first
+            finally:
+                self._repeats.mark(page, number)
+                page.close()
+        if first in self._unreadable:
+            self._unreadable.add(number)
+        else:
+            self._repeats.count(first)
+        return None
+
+    def _page(self, page: Any, number: int) -> tuple[Page, list[_Paragraph]]:
         textpage = page.get_textpage()
         try:
             left = max(0, self._spool.limits.max_text_characters - self._characters)
             text = read_text(page, textpage, most_characters=left)
             self._characters += text.characters
             if _is_legible(text):
-                text = replace(text, pieces=self._furniture.without(text.pieces, index + 1))
-                return self._from_text(page, text, index + 1)
-            return self._from_scan(page, text, index + 1)
+                return self._from_text(page, text, number)
+            return self._from_scan(page, text, number)
         finally:
             textpage.close()
-            page.close()
 
     def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
-        image = _rendered(page, PAGE_SIDE)
+        image = self._seen(page, PAGE_SIDE, text, number)
+        text = replace(text, pieces=self._furniture.without(text.pieces, number))
         rules, figure_boxes = rules_and_figures(page)
         if text.turned:
             image = image.rotate(text.turned, expand=True)
@@ -179,6 +210,14 @@ class _Document:
         kept = self._keep(image, number, read_by_ocr=False)
         found = list(_page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
         return kept, [self._with_picture(each, image) for each in found]
+
+    def _seen(self, page: Any, side: int, text: PageText, number: int) -> Image.Image:
+        """As one sees it; raises _AgainError where another page was the same."""
+        image = _rendered(page, side)
+        first = self._repeats.looks_like(image, text.pieces, number)
+        if first is not None:
+            raise _AgainError(first)
+        return image
 
     def _with_picture(self, paragraph: _Paragraph, image: Image.Image) -> _Paragraph:
         block = paragraph.block
@@ -195,7 +234,7 @@ class _Document:
         """OCR, and the text layer after all where OCR finds nothing."""
         from indexing.ocr import read_words
 
-        image = _rendered(page, _OCR_SIDE)
+        image = self._seen(page, _OCR_SIDE, text, number)
         if letters_in_runs(gate_view(image), enough=1) == 0 and _is_blank(image):
             return self._keep(image, number, read_by_ocr=False), []
         words = read_words(np.asarray(image))

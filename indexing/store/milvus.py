@@ -74,7 +74,7 @@ class MilvusStore:
             raise
         return store
 
-    def upsert(self, rows: Sequence[Row]) -> int:  # noqa: D102  # said by the protocol, as below
+    def upsert(self, rows: Sequence[Row]) -> int:
         if not rows:
             return 0
         for row in rows:
@@ -84,12 +84,12 @@ class MilvusStore:
             answer = self._client.upsert(self._collection, entities, timeout=self._timeout)
         return int(answer["upsert_count"])
 
-    def delete(self, ids: Sequence[str]) -> None:  # noqa: D102
+    def delete(self, ids: Sequence[str]) -> None:
         with asking("delete from", self._collection):
             for batch in batches(_sound(ids)):
                 self._client.delete(self._collection, ids=batch, timeout=self._timeout)
 
-    def move(self, ids: Sequence[str], path: str) -> None:  # noqa: D102
+    def move(self, ids: Sequence[str], path: str) -> None:
         columns = columns_of_path(path)
         with asking("write", self._collection):
             for batch in batches(_sound(ids), 500):
@@ -98,13 +98,13 @@ class MilvusStore:
                 if moved:
                     self._client.upsert(self._collection, moved, timeout=self._timeout)
 
-    def search_vector(  # noqa: D102
+    def search_vector(
         self,
         channel: Channel,
         vector: Vector,
         *,
         limit: int,
-        filter: Filter = EVERYTHING,  # noqa: A002
+        filter: Filter = EVERYTHING,
     ) -> Found:
         self._check_query(channel, len(vector))
         if limit < 1:
@@ -112,18 +112,18 @@ class MilvusStore:
         (found,) = self._search(channel, [vector], limit, expression(filter, also=[f"has_{channel} == true"]))
         return _found(found)
 
-    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:  # noqa: D102
+    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
         self._check_query(channel, *{len(vector) for vector in vectors})
         condition = expression(EVERYTHING, also=[f"has_{channel} == true"])
         answers = self._search(channel, list(vectors), 1, condition, fields=["id"])
         return [float(hit["distance"]) for found in answers for hit in found]
 
-    def search_words(  # noqa: D102
+    def search_words(
         self,
         query: str,
         *,
         limit: int,
-        filter: Filter = EVERYTHING,  # noqa: A002
+        filter: Filter = EVERYTHING,
     ) -> Found:
         if "bm25" not in self.channels:
             raise StoreError(f"this store cannot search by words; its channels are {self.channels}")
@@ -133,7 +133,7 @@ class MilvusStore:
         (found,) = self._search("bm25", [wanted], limit, expression(filter))
         return _found(found)
 
-    def get(self, ids: Sequence[str]) -> list[Chunk]:  # noqa: D102
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
         found: dict[str, Chunk] = {}
         with asking("read", self._collection):
             for batch in batches(_sound(ids)):
@@ -143,16 +143,16 @@ class MilvusStore:
                     found[entity["id"]] = to_chunk(entity)
         return [found[each] for each in ids if each in found]
 
-    def ids(self) -> Iterator[tuple[str, str]]:  # noqa: D102
+    def ids(self) -> Iterator[tuple[str, str]]:
         for entity in self._scan(["content_hash"]):
             yield entity["id"], entity["content_hash"]
 
-    def count(self) -> int:  # noqa: D102
+    def count(self) -> int:
         with asking("count", self._collection):
             answer = self._client.query(self._collection, filter="", output_fields=["count(*)"], timeout=self._timeout)
         return int(answer[0]["count(*)"])
 
-    def counts(self) -> StoreCounts:  # noqa: D102
+    def counts(self) -> StoreCounts:
         kinds: Counter[Kind] = Counter()
         contents: set[str] = set()
         for entity in self._scan(["content_hash", "kind"]):
@@ -160,13 +160,13 @@ class MilvusStore:
             contents.add(entity["content_hash"])
         return StoreCounts(files=len(contents), chunks=kinds.total(), kinds=dict(kinds))
 
-    def ready(self) -> None:  # noqa: D102
+    def ready(self) -> None:
         with asking("index", self._collection):
             self._client.flush(self._collection, timeout=self._timeout)
             self._make_indexes()
         self._load()
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
         self._client.close()
         if self._embedded:
             from milvus_lite.server_manager import server_manager_instance

@@ -54,7 +54,7 @@ class Store(Protocol):
         vector: Vector,
         *,
         limit: int,
-        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+        filter: Filter = EVERYTHING,
     ) -> Found:
         """Rows nearest to a unit vector of the channel, among those that have one; scores are cosines."""
 
@@ -66,7 +66,7 @@ class Store(Protocol):
         query: str,
         *,
         limit: int,
-        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+        filter: Filter = EVERYTHING,
     ) -> Found:
         """Rows that share words with the query, by BM25; rows without any of them are not returned."""
 

@@ -43,7 +43,7 @@ def test_vectors_are_transformers_own_in_any_mixture_of_lengths(folder: Path, en
 @given(texts=st.lists(st.text(alphabet="abc dog cat", max_size=80), max_size=40), seed=st.randoms())
 def test_the_order_of_sentences_changes_nothing(encoder: SentenceEncoder, texts: list[str], seed: object) -> None:
     shuffled = list(range(len(texts)))
-    seed.shuffle(shuffled)  # type: ignore[attr-defined]
+    seed.shuffle(shuffled)
     straight = encoder.encode(texts)
     np.testing.assert_allclose(encoder.encode([texts[i] for i in shuffled]), straight[shuffled], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(straight, axis=1), 1, atol=1e-5)

@@ -60,7 +60,7 @@ def test_an_unknown_kind_is_refused_and_the_kinds_are_named() -> None:
     with pytest.raises(FilterValueError, match="image, page, text, table, figure"):
         Filter(where=(("kind", "photo"),))
     with pytest.raises(FilterValueError, match="photo"):
-        Filter(kinds=("photo",))  # type: ignore[arg-type]
+        Filter(kinds=("photo",))
 
 
 def test_a_relative_folder_is_taken_from_the_current_one(

@@ -35,10 +35,10 @@ class Bench:
             paths or [self.folder],
             library=self.library,
             store=self.store,
-            embedder=more.pop("embedder", self.embedder),  # type: ignore[arg-type]
+            embedder=more.pop("embedder", self.embedder),
             readers=lambda: self.reader,
             settings=IndexingSettings(picture_batch=4, text_batch=4, write_batch=8),
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
     def write(self, name: str, text: str) -> Path:
@@ -313,7 +313,7 @@ class Meddling(PlainReader):
         super().__init__(spool)
         self._meddle = meddle
 
-    def _one(self, source):  # type: ignore[no-untyped-def]
+    def _one(self, source):
         result = super()._one(source)
         self._meddle(source.path)
         return result
@@ -463,7 +463,7 @@ def test_a_store_that_fails_stops_the_run_and_loses_nothing(bench: Bench, monkey
     make_files(bench.folder, pictures=10, texts=5)
     upsert, calls = MilvusStore.upsert, []
 
-    def full(self: MilvusStore, rows):  # type: ignore[no-untyped-def]
+    def full(self: MilvusStore, rows):
         calls.append(rows)
         if len(calls) == 2:
             raise StoreError("Milvus could not write: No space left on device")

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
+from indexing.readers import pdf
 from indexing.readers.limits import ReadLimits
 from indexing.records import Block, Reading
 
@@ -207,6 +208,78 @@ def test_a_pdf_that_only_restricts_its_reader_is_read(tmp_path: Path) -> None:
     assert len(read_pdf(tmp_path, zlib.decompress(base64.b64decode(WITH_OWNER_PASSWORD))).pages) == 1
 
 
+def repeated(page: bytes, *, times: int, others: int = 1) -> bytes:
+    """Pages of the file with the first one named `times` times more, before the last."""
+    first, last = b"6 0 R", b"%d 0 R" % (6 + 2 * others)
+    kids = b" ".join([first, *[first] * times, *(b"%d 0 R" % (8 + 2 * n) for n in range(others - 1)), last])
+    return page.replace(page[page.index(b"[6 0 R") : page.index(b"] /Count")], b"[" + kids).replace(
+        b"/Count %d" % (1 + others), b"/Count %d" % (1 + others + times)
+    )
+
+
+def two_pages() -> bytes:
+    return make_pdf([text_at(72, 700, "Words of the page that repeats"), text_at(72, 700, "Words of the last page")])
+
+
+def test_a_page_that_stands_there_twenty_thousand_times_is_read_once(tmp_path: Path) -> None:
+    reading = read_pdf(tmp_path, repeated(two_pages(), times=19_999))
+    assert [page.number for page in reading.pages] == [1, 20_001]
+    assert [(block.page, block.text) for block in reading.blocks] == [
+        (1, "Words of the page that repeats"),
+        (20_001, "Words of the last page"),
+    ]
+    assert reading.notes == ("page 1 stands 20,000 times and was read once",)
+
+
+def test_a_page_that_repeats_is_neither_loaded_nor_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("indexing.readers.pdf._rendered", lambda page, side: drawn.append(1) or _RENDERED(page, side))
+    read_pdf(tmp_path, repeated(two_pages(), times=500))
+    assert len(drawn) == 2
+
+
+_RENDERED = pdf._rendered
+
+
+def test_pages_of_their_own_that_look_the_same_are_read_once(tmp_path: Path) -> None:
+    same, other = text_at(72, 700, "The same words"), text_at(72, 700, "Other words than these")
+    reading = read_pdf(tmp_path, make_pdf([same, "", other, "", same, ""]))
+    assert [page.number for page in reading.pages] == [1, 2, 3]
+    assert reading.notes == (
+        "page 1 stands 2 times and was read once",
+        "page 2 stands 3 times and was read once",
+    )
+
+
+def test_pages_that_differ_in_their_invisible_words_alone_are_different(tmp_path: Path) -> None:
+    hidden = "BT 3 Tr /F1 10 Tf 72 600 Td (The words of letter number {} can be searched) Tj ET"
+    reading = read_pdf(tmp_path, make_pdf([hidden.format(number) for number in (1, 2)]))
+    assert len(reading.pages) == 2
+    assert reading.notes == ()
+
+
+def test_a_page_that_cannot_be_read_is_counted_each_time(tmp_path: Path) -> None:
+    data = repeated(two_pages(), times=3)
+    first = data.index(b"/MediaBox [0 0 612 792]")
+    reading = read_pdf(tmp_path, data[:first] + b"/MediaBox [0 0 9 99999]" + data[first + 23 :])
+    assert [page.number for page in reading.pages] == [5]
+    assert reading.notes == ("4 of 5 pages could not be read: 1, 2, 3, 4",)
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7\n", make_pdf([""])[:100], b"%PDF-1.4 garbage" * 50])
+def test_no_pdf_is_damaged_by_success(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(DamagedFileError) as caught:
+        read_pdf(tmp_path, data)
+    assert "success" not in caught.value.reason.lower()
+
+
+def test_a_pdf_without_pages_says_so_and_not_what_was_wrong_with_the_one_before(tmp_path: Path) -> None:
+    with pytest.raises(EncryptedFileError):
+        read_pdf(tmp_path, zlib.decompress(base64.b64decode(WITH_PASSWORD)))
+    with pytest.raises(DamagedFileError, match="the PDF has no pages"):
+        read_pdf(tmp_path, make_pdf([]))
+
+
 @pytest.mark.parametrize("data", [b"%PDF-1.7\n", b"%PDF-1.4 garbage" * 50, make_pdf([""])[:100]])
 def test_a_damaged_pdf_says_so(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(DamagedFileError, match="PDF"):
@@ -223,7 +296,7 @@ def test_a_truncated_pdf_is_read_as_far_as_it_goes_or_is_damaged(tmp_path: Path)
 
 
 def test_pages_over_the_limit_are_left_out_with_a_note(tmp_path: Path) -> None:
-    reading = read_pdf(tmp_path, make_pdf(["", "", ""]), max_pages=2)
+    reading = read_pdf(tmp_path, make_pdf([text_at(72, 700, f"Words of page {n}") for n in range(3)]), max_pages=2)
     assert len(reading.pages) == 2
     assert reading.notes == ("3 pages, of which the first 2 were read",)
 

@@ -82,14 +82,20 @@ def test_the_header_of_a_table_that_goes_on_stays_with_its_rows(tmp_path: Path) 
     assert all(table.startswith("| Part | Number | Price |") for table in tables)
 
 
+def mark(number: int) -> str:
+    """A rule without words, so that no two pages are the same."""
+    return f"{80 + 20 * number} 40 m 300 40 l S\n"
+
+
 def test_a_form_whose_upper_lines_all_repeat_keeps_them(tmp_path: Path) -> None:
     form = "".join(text_at(72, 760 - 30 * row, f"Field {'abcdefgh'[row]} of the form", size=10) for row in range(8))
-    words = words_of(read_pages(tmp_path, [form] * 4).blocks)
+    words = words_of(read_pages(tmp_path, [form + mark(number) for number in range(4)]).blocks)
     assert words.count("Field a of the form") == 4
 
 
 def test_pages_of_one_and_the_same_line_keep_it(tmp_path: Path) -> None:
-    words = words_of(read_pages(tmp_path, [text_at(72, 750, "Nothing but this sentence", size=10)] * 3).blocks)
+    sentence = text_at(72, 750, "Nothing but this sentence", size=10)
+    words = words_of(read_pages(tmp_path, [sentence + mark(number) for number in range(3)]).blocks)
     assert words.count("Nothing but this sentence") == 3
 
 

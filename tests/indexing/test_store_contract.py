@@ -43,7 +43,7 @@ def unit(*values: float, width: int = CLIP) -> np.ndarray:
 
 
 def chunk(ordinal: int, *, kind: Kind = "text", text: str = "", path: str = "/data/a.pdf", **more: object) -> Chunk:
-    return Chunk(content_hash=path.encode().hex(), path=path, kind=kind, ordinal=ordinal, text=text, **more)  # type: ignore[arg-type]
+    return Chunk(content_hash=path.encode().hex(), path=path, kind=kind, ordinal=ordinal, text=text, **more)
 
 
 def ordinals(found: list[tuple[Chunk, float]]) -> list[int]:
@@ -205,7 +205,7 @@ def test_filters_hold_in_every_channel(store: Store) -> None:
     store.ready()
 
     def found(**chosen: object) -> list[set[int]]:
-        wanted = Filter(**chosen)  # type: ignore[arg-type]
+        wanted = Filter(**chosen)
         return [
             set(ordinals(store.search_vector("clip", unit(1), limit=9, filter=wanted))),
             set(ordinals(store.search_vector("text", unit(1, width=TEXT), limit=9, filter=wanted))),
