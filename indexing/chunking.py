@@ -7,6 +7,7 @@ so that the picture of a page can be found. Every word of the reading is in exac
 figure chunk (a piece's repeated table header aside).
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ class ChunkSettings:
     table_characters: int = 8_000
     """A longer table is split by rows, its header repeated."""
     text_bytes: int = 60_000
-    """No chunk's text is longer in UTF-8; a longer one is split."""
+    """No chunk's text is longer as a row stores it (JSON in UTF-8); a longer one is split."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.words <= self.most_words:
@@ -186,7 +187,7 @@ class _Row:
 
     @property
     def size_bytes(self) -> int:
-        return len(self.line.text.encode()) + 1
+        return _stored_bytes(self.line.text) + 2  # the line break, as JSON writes it
 
 
 def join_lines(lines: Sequence[str]) -> str:
@@ -195,13 +196,17 @@ def join_lines(lines: Sequence[str]) -> str:
     >>> join_lines(["The retrie-", "val of well-", "Known facts"])
     'The retrieval of well- Known facts'
     """
-    text = ""
-    for line in (line.strip() for line in lines):
-        if _HYPHENATED.search(text) and line[:1].islower():
-            text = text[:-1] + line
-        elif line:
-            text = f"{text} {line}" if text else line
-    return text
+    parts: list[str] = []
+    end = ""  # the last three characters so far
+    for line in filter(None, (line.strip() for line in lines)):
+        goes_on = bool(_HYPHENATED.search(end)) and line[0].islower()
+        if goes_on:
+            parts[-1] = parts[-1][:-1]
+        elif parts:
+            parts.append(" ")
+        parts.append(line)
+        end = (end[:-1] + line if goes_on else f"{end} {line}")[-3:]
+    return "".join(parts)
 
 
 def _rows(blocks: Sequence[Block]) -> list[_Row]:
@@ -266,21 +271,24 @@ def _short_rows(rows: Sequence[_Row], settings: ChunkSettings) -> Iterator[_Row]
 def _sentences(text: str, settings: ChunkSettings) -> list[str]:
     parts: list[str] = []
     current: list[str] = []
-    for word in (part for whole in text.split() for part in _pieces(whole, settings.text_bytes - 1)):
-        if current and len(" ".join([*current, word]).encode()) >= settings.text_bytes:
+    size = 0
+    for word in (part for whole in text.split() for part in _pieces(whole, settings.text_bytes - 2)):
+        longer = _stored_bytes(word) + 1
+        if current and size + longer + 1 >= settings.text_bytes:
             parts.append(" ".join(current))
-            current = []
+            current, size = [], 0
         current.append(word)
+        size += longer
         if len(current) >= settings.words or _SENTENCE_END.search(word):
             parts.append(" ".join(current))
-            current = []
+            current, size = [], 0
     return [*parts, " ".join(current)] if current else parts
 
 
 def _table_pieces(markdown: str, caption: str, settings: ChunkSettings) -> list[str]:
     whole = f"{caption}\n{markdown}".strip()
     limit = min(settings.table_characters, settings.text_bytes // 4)
-    if len(whole) <= settings.table_characters and len(whole.encode()) <= settings.text_bytes:
+    if len(whole) <= settings.table_characters and _stored_bytes(whole) <= settings.text_bytes:
         return [whole]
     rows = markdown.split("\n")
     has_header = len(rows) > 2 and set(rows[1]) <= set("|-: ")
@@ -302,18 +310,28 @@ def _table_pieces(markdown: str, caption: str, settings: ChunkSettings) -> list[
 
 
 def _pieces(text: str, most_bytes: int) -> list[str]:
-    """The text in pieces of at most so many UTF-8 bytes, cut at white space where there is any."""
+    """The text in pieces that take at most so many bytes in a row, cut at white space where there is any."""
     pieces: list[str] = []
-    while len(text.encode()) > most_bytes:
-        head = _cut(text, most_bytes)
-        space = max(head.rfind(" "), head.rfind("\n"))
-        if space > 0:
-            pieces.append(head[:space])
-            text = text[space + 1 :]
-        else:
-            pieces.append(head)
-            text = text[len(head) :]
-    return [*pieces, text] if text else pieces
+    start = 0
+    while start < len(text):
+        head = _head(text[start : start + most_bytes], most_bytes)
+        rest = start + len(head)
+        space = max(head.rfind(" "), head.rfind("\n")) if rest < len(text) else 0
+        pieces.append(head[:space] if space > 0 else head)
+        start = start + space + 1 if space > 0 else rest
+    return pieces
+
+
+def _head(text: str, most_bytes: int) -> str:
+    """As many characters from the beginning as fit, at least one."""
+    while len(text) > 1 and (size := _stored_bytes(text)) > most_bytes:
+        text = text[: max(1, min(len(text) - 1, len(text) * most_bytes // size))]
+    return text
+
+
+def _stored_bytes(text: str) -> int:
+    """What the text takes in a row: a quote, a backslash or a line break is two bytes there."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from indexing.chunking import ChunkSettings, chunks, join_lines, with_labels
 from indexing.embedding.protocol import Label
 from indexing.records import Block, Chunk, Line, Page, Reading, SourceFile
+from indexing.store.schema import fitting
 
 SOURCE = SourceFile(path=Path("/a/b.pdf"), size_bytes=1, modified_ns=1, content_hash="ab" * 32)
 SETTINGS = ChunkSettings()
@@ -237,6 +239,26 @@ def test_labels_are_appended_when_the_model_is_sure_of_them() -> None:
     labels = (Label(text="tabby cat", probability=0.6), Label(text="rug", probability=0.01))
     assert with_labels(chunk, labels).text == "tabby cat"
     assert with_labels(chunk, ()) is chunk
+
+
+@pytest.mark.parametrize("sign", ['"', "\\", "\n", "é", "界", "😀", "a", " "])
+@pytest.mark.parametrize("kind", ["text", "table", "figure"])
+def test_a_row_holds_a_chunk_of_any_signs_whole(sign: str, kind: Literal["text", "table", "figure"]) -> None:
+    reading = Reading(is_picture=False, title="t", blocks=(Block(kind=kind, text=f"x{sign * 150_000}x"),))
+    found = cut(reading, ChunkSettings())
+    assert all(fitting(chunk) == chunk for chunk in found)
+    assert sign.isspace() or sum(chunk.text.count(sign) for chunk in found) == 150_000
+
+
+@given(st.lists(st.text(alphabet="ab-- B\u00ad", max_size=6), max_size=12))
+def test_lines_are_joined_as_if_one_by_one(lines: list[str]) -> None:
+    text = ""
+    for line in (line.strip() for line in lines):
+        if re.search(r"[^\W\d_]{2}[-\u2010\u00ad]$", text) and line[:1].islower():
+            text = text[:-1] + line
+        elif line:
+            text = f"{text} {line}" if text else line
+    assert join_lines(lines) == text
 
 
 @pytest.mark.parametrize("wrong", [{"words": 0}, {"words": 300}, {"text_bytes": 3}, {"table_characters": 1}])
