@@ -97,7 +97,7 @@ class Answerer:
         images: Sequence[Image.Image] = (),
         history: Sequence[Turn] = (),
         k: int = 8,
-        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+        filter: Filter = EVERYTHING,
     ) -> Iterator[Event]:
         """Search with the question (and its first picture), then answer.
 

@@ -227,7 +227,7 @@ class Workbench:
         images: "Sequence[Image.Image]" = (),
         history: Sequence[Turn] = (),
         k: int = 8,
-        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+        filter: Filter = EVERYTHING,
     ) -> "Iterator[Event]":
         """Retrieved, then tokens, then the answer."""
         return self.answerer.ask(question, images=images, history=history, k=k, filter=filter)
@@ -269,7 +269,7 @@ def _without_loading_bars() -> None:
     """Loading takes a second or two; transformers' own bars would stand between our results."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+    logging.disable_progress_bar()
 
 
 def _pocket_name(kit: Kit) -> str:

@@ -50,7 +50,7 @@ class Drawing(Picture):
 def _photo(name: str, origin: str, shows: str, author: str, licence: str, source: str, **more: object) -> Picture:
     is_file_name = "/" not in source and source.lower().endswith((".jpg", ".jpeg"))
     source = COMMONS + source if is_file_name else source
-    return Picture(name=name, origin=origin, shows=shows, author=author, licence=licence, source=source, **more)  # type: ignore[arg-type]
+    return Picture(name=name, origin=origin, shows=shows, author=author, licence=licence, source=source, **more)
 
 
 def _drawing(name: str, origin: str, shows: str, **more: object) -> Drawing:
@@ -61,7 +61,7 @@ def _drawing(name: str, origin: str, shows: str, **more: object) -> Drawing:
         author="contributor to the Open Clip Art Library",
         licence="public domain",
         source="http://www.openclipart.org",
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

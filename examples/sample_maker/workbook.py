@@ -101,7 +101,7 @@ def _inventory(sheet: Worksheet) -> None:
 
 def _visitors_by_month(sheet: Worksheet) -> None:
     rows: list[tuple[Cell, ...]] = [(month, *counts, sum(counts)) for month, *counts in VISITORS]
-    sums = [sum(row[column] for row in VISITORS) for column in range(1, 5)]  # type: ignore[misc]
+    sums = [sum(row[column] for row in VISITORS) for column in range(1, 5)]
     rows.append(("Total", *sums, sum(sums)))
     header = ("Month 2025", "Full price", "Reduced", "Children", "School groups", "All visitors")
     _sheet(sheet, header, rows, (16, 14, 14, 14, 16, 16))

@@ -251,7 +251,7 @@ def main_table(results: "Sequence[Result]", judge: str = "") -> list[list[str]]:
 
 
 def more_table(results: "Sequence[Result]") -> list[list[str]]:
-    """What each variant was trained on, and what it knows of all held-out answers (`evaluation.forced`)."""
+    """What each variant was trained on, and what it knows of all held-out answers (`benchmarks.asking`)."""
     head = [
         "data",
         "samples",

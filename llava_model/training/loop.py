@@ -256,7 +256,7 @@ class _Training:
 
 
 def _accelerator_for(model: LlavaModel) -> Any:
-    from accelerate import Accelerator  # type: ignore[import-untyped]  # it brings no types
+    from accelerate import Accelerator
 
     return Accelerator(cpu=next(model.language.parameters()).device.type == "cpu")
 

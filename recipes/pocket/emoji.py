@@ -129,7 +129,7 @@ def _drawn(font: Path, wanted: Sequence[Emoji]) -> Iterator[tuple[Emoji, Any]]:
             continue
         picture = Image.new("RGB", (right - left, bottom - top), "white")
         ImageDraw.Draw(picture).text((-left, -top), emoji.characters, font=type_face, embedded_color=True)
-        if max(high - low for low, high in picture.getextrema()) < 16:  # type: ignore[misc]  # RGB: three pairs
+        if max(high - low for low, high in picture.getextrema()) < 16:
             log.info("left out: the font draws nothing for '%s'", emoji.name)
             continue
         yield emoji, picture

@@ -64,7 +64,7 @@ def drawn(svg: str, resvg: Path) -> Image.Image:
     """On a white square, so that no edge of it is cut off before it reaches the network."""
     if str(resvg) not in sys.path:
         sys.path.append(str(resvg))
-    import resvg_py  # type: ignore[import-not-found]  # lies in the data's folder
+    import resvg_py
 
     with Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=WIDTH)))) as opened:
         rgba = opened.convert("RGBA")

@@ -47,7 +47,7 @@ def on_white(file: Path, longest: int = LONGEST_SIDE, *, refuse_empty: bool = Tr
     rgba.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     white = Image.new("RGBA", rgba.size, "white")
     picture = Image.alpha_composite(white, rgba).convert("RGB")
-    if refuse_empty and max(high - low for low, high in picture.getextrema()) < 16:  # type: ignore[misc]  # RGB: three pairs
+    if refuse_empty and max(high - low for low, high in picture.getextrema()) < 16:
         raise UnusablePictureError(f"{file.name} shows nothing on white")
     return picture
 

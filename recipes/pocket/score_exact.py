@@ -41,18 +41,18 @@ def load(checkpoint: Path | None, dtype: torch.dtype) -> LlavaModel:
         torch.manual_seed(0)
         config = LlavaConfig(pooled_grid=2)
         tower, text = load_tower(vision, config), load_language(language, dtype=dtype)
-        width = int(text.get_input_embeddings().weight.shape[1])  # type: ignore[operator]  # transformers'
+        width = int(text.get_input_embeddings().weight.shape[1])
         projector = Projector(config.projector, vision_width=tower.width, text_width=width)
         image = image_token_id(load_tokenizer(language))
         model = LlavaModel(language=text, image_token_id=image, tower=tower, projector=projector, config=config)
-    model.language.set_attn_implementation("eager")  # type: ignore[operator]  # transformers'
+    model.language.set_attn_implementation("eager")
     return model.eval()
 
 
 @torch.no_grad()
 def verdicts(model: LlavaModel, encoder: PromptEncoder, samples: list[object], cache: FeatureCache) -> list[bool]:
     """For each sample whether its greedy answer is the wanted one."""
-    examples = [SampleEncoder(encoder, max_tokens=1024).encode(sample) for sample in samples]  # type: ignore[arg-type]  # Sample
+    examples = [SampleEncoder(encoder, max_tokens=1024).encode(sample) for sample in samples]
     right = [False] * len(examples)
     (groups,) = plan([len(e.ids) for e in examples], layout="padded", max_tokens=3000, processes=1)
     for group in groups:

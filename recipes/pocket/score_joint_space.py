@@ -34,7 +34,7 @@ def text_to_image(embedder: PocketEmbedder, file: Path) -> npt.NDArray[np.int64]
     """(N,): for each caption of a JSONL file the rank of its picture, 1 the best. Equal captions count as one thing."""
     records = read_records(file)
     captions = [caption_of(record) for record in records]
-    pictures_ND = embed(embedder, [file.parent / str(record["images"][0]) for record in records])  # type: ignore[index]
+    pictures_ND = embed(embedder, [file.parent / str(record["images"][0]) for record in records])
     return ranks(embedder.embed_image_queries(captions) @ pictures_ND.T, captions)
 
 

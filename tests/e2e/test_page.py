@@ -252,7 +252,7 @@ class OtherPage(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the name in http.server
+    def log_message(self, format: str, *arguments: object) -> None:
         pass
 
 

@@ -142,7 +142,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
         import torch
         from safetensors.torch import save_file
         from llava_model.errors import CheckpointWriteError
-        from llava_model.manifest import Manifest, read_manifest, writing
+        from llava_model.checkpoints.manifest import Manifest, read_manifest, writing
 
         folder = Path(sys.argv[1]) / "checkpoint"
         def save(step, megabytes):
@@ -166,7 +166,7 @@ def _killed_while_writing(folder: Path) -> None:
     script = textwrap.dedent("""
         import os, signal, sys
         from pathlib import Path
-        from llava_model.manifest import Manifest, writing
+        from llava_model.checkpoints.manifest import Manifest, writing
         manifest = Manifest(stage="x", step=9, seed=0, config={}, llava={}, data_fingerprint="", git_hash="", base={})
         with writing(Path(sys.argv[1]), manifest) as unfinished:
             (unfinished / "projector").write_text("half")

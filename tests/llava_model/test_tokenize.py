@@ -47,10 +47,7 @@ def encoder_of(make_tokenizer: Callable[[str], Any], shared: Any) -> Callable[[s
 def _special_tokens(encoder: PromptEncoder, texts: list[str]) -> list[int]:
     """Ids of special tokens, in order, of a conversation with these texts."""
     roles = ("system", "user", "assistant", "user")
-    messages = [
-        Message.of(role, text, images=int(role == "user"))  # type: ignore[arg-type]  # zip forgets the literals
-        for role, text in zip(roles, texts, strict=True)
-    ]
+    messages = [Message.of(role, text, images=int(role == "user")) for role, text in zip(roles, texts, strict=True)]
     tokenizer = encoder.tokenizer
     encoded = encoder.encode(messages, open_reply=True)
     specials = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}

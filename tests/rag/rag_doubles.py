@@ -85,7 +85,7 @@ class MemoryStore:
     def __init__(self, rows: Sequence[Row], channels: tuple[Channel, ...] = ("clip", "text", "bm25")) -> None:
         self.rows, self.channels = list(rows), channels
 
-    def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:  # noqa: A002
+    def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         scored = [
             (row.chunk, float(np.dot(stored, vector)))
             for row in self.rows
@@ -96,7 +96,7 @@ class MemoryStore:
     def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
         return [found[0][1] for vector in vectors if (found := self.search_vector(channel, vector, limit=1))]
 
-    def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:  # noqa: A002
+    def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         wanted = set(re.findall(r"\w+", query.lower()))
         shared = [
             (row.chunk, float(len(wanted & set(re.findall(r"\w+", row.chunk.searchable_text.lower())))))

@@ -36,7 +36,7 @@ QUESTION = "What does a family ticket cost?"
 
 def answerer(engine: ScriptedEngine, settings: RagSettings | None = None, chunks: Sequence[Chunk] = CHUNKS) -> Answerer:
     return Answerer(
-        Retriever(MemoryStore(rows(*chunks)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        Retriever(MemoryStore(rows(*chunks)), WordEmbedder()),
         LlaveroChatModel(engine=engine),
         count_tokens=engine.count_tokens,
         context_tokens=engine.context_tokens,
@@ -171,7 +171,7 @@ def test_a_blind_model_is_not_asked_about_pictures_without_words() -> None:
     pixels = WordEmbedder.preprocess.crop(Image.new("RGB", (9, 9)))
     row = Row(chunk=silent, clip=WordEmbedder().embed_images(pixels[None]).vectors_BD[0])
     asking = Answerer(
-        Retriever(MemoryStore([row]), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        Retriever(MemoryStore([row]), WordEmbedder()),
         LlaveroChatModel(engine=engine),
         count_tokens=engine.count_tokens,
         context_tokens=2048,
@@ -194,7 +194,7 @@ def test_answers_come_from_a_server_by_address_too() -> None:
     with serving(ChatServer(reply="The family ticket costs 22 euros [1].")) as server:
         generator = GeneratorSettings(url=server.url, model="llava")
         by_address = Answerer(
-            Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+            Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),
             chat_model(generator),
             count_tokens=token_counter(generator),
             context_tokens=generator.context_tokens,
@@ -210,7 +210,7 @@ def test_answers_come_from_a_server_by_address_too() -> None:
 def test_a_dead_server_is_an_error_of_ours() -> None:
     generator = GeneratorSettings(url="http://127.0.0.1:9/v1", model="llava")
     dead = Answerer(
-        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),  # type: ignore[arg-type]  # the parts that are used
+        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),
         chat_model(generator),
         count_tokens=token_counter(generator),
         context_tokens=8192,

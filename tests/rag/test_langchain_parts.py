@@ -154,7 +154,7 @@ def test_other_messages_are_refused_by_name() -> None:
 
 def test_the_retriever_gives_documents_with_their_place() -> None:
     store = MemoryStore(rows(chunk("The family ticket costs 22 euros.", file="visit.pdf", page=2)))
-    retriever = LlaveroRetriever(retriever=Retriever(store, WordEmbedder()), k=3)  # type: ignore[arg-type]
+    retriever = LlaveroRetriever(retriever=Retriever(store, WordEmbedder()), k=3)
     (document,) = retriever.invoke("What does a family ticket cost?")
     assert document.page_content == "The family ticket costs 22 euros."
     assert (document.metadata["path"], document.metadata["page"]) == ("/library/visit.pdf", 2)
@@ -163,6 +163,6 @@ def test_the_retriever_gives_documents_with_their_place() -> None:
 
 def test_the_retriever_gives_nothing_where_nothing_answers() -> None:
     store = MemoryStore(rows(chunk("The family ticket costs 22 euros.")))
-    retriever = Retriever(store, WordEmbedder())  # type: ignore[arg-type]
+    retriever = Retriever(store, WordEmbedder())
     assert LlaveroRetriever(retriever=retriever).invoke("Who conducts the trombone orchestra?") == []
     assert LlaveroRetriever(retriever=retriever, relevant_only=False).invoke("trombone orchestra") != []

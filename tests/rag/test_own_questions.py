@@ -19,7 +19,7 @@ LAMPS = chunk(
 
 
 def asked(*chunks: object) -> dict[str, str]:
-    return {one.question: one.answer for one in questions_from(chunks)}  # type: ignore[arg-type]  # chunks
+    return {one.question: one.answer for one in questions_from(chunks)}
 
 
 def count_tokens(turns: Sequence[Turn]) -> int:

@@ -17,7 +17,7 @@ from rag.settings import (
     [
         (lambda: RetrievalSettings(depth=0), "depth is 0"),
         (lambda: RetrievalSettings(weights={"clip": -1.0}), "weight of clip is -1"),
-        (lambda: RetrievalSettings(weights={"smell": 1.0}), "smell"),  # type: ignore[dict-item]
+        (lambda: RetrievalSettings(weights={"smell": 1.0}), "smell"),
         (lambda: RetrievalSettings(coverage_weight=1.5), "coverage_weight is 1.5"),
         (lambda: RelevanceSettings(threshold=2), "threshold is 2"),
         (lambda: PromptSettings(style="long"), "style is 'long'"),
@@ -42,4 +42,4 @@ def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        RagSettings().prompt = PromptSettings()  # type: ignore[misc]
+        RagSettings().prompt = PromptSettings()

@@ -83,7 +83,7 @@ def test_a_picture_without_words_asks_for_likeness_and_every_hit_answers() -> No
 def test_the_background_is_what_the_library_says_to_strangers() -> None:
     embedder = WordEmbedder()
     store = MemoryStore(rows(chunk("brass sextant in case four"), chunk("a lighthouse", file="l.png", kind="image")))
-    levels = measure(store, embedder)  # type: ignore[arg-type]
+    levels = measure(store, embedder)
     assert set(levels) == {"clip", "text"}
     own = float(np.dot(*(embedder.embed_questions(["brass sextant in case four"])[0],) * 2))
     assert levels["text"].above(own) > 3
@@ -91,7 +91,7 @@ def test_the_background_is_what_the_library_says_to_strangers() -> None:
 
 
 def test_an_empty_library_has_no_background() -> None:
-    assert measure(MemoryStore([]), WordEmbedder()) == {}  # type: ignore[arg-type]
+    assert measure(MemoryStore([]), WordEmbedder()) == {}
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.01, 5)), st.frozensets(st.sampled_from("abcdefgh")))

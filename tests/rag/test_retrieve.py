@@ -25,7 +25,7 @@ EMBEDDER = WordEmbedder()
 
 @pytest.fixture
 def retriever() -> Retriever:
-    return Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER)  # type: ignore[arg-type]  # the parts that are used
+    return Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_picture_finds_pictures_that_look_like_it() -> None:
         (row,) = rows(chunk(name, file=name, kind="image"))
         pixels = EMBEDDER.preprocess.crop(image)
         stored.append(type(row)(chunk=row.chunk, clip=EMBEDDER.embed_images(pixels[None]).vectors_BD[0], text=row.text))
-    found = Retriever(MemoryStore(stored), EMBEDDER).search(SearchRequest(image=red))  # type: ignore[arg-type]
+    found = Retriever(MemoryStore(stored), EMBEDDER).search(SearchRequest(image=red))
     assert found.hits[0].chunk.path.endswith("red.png")
     assert set(found.hits[0].channels) == {"clip"} and found.relevant == (True, True)
 
@@ -95,7 +95,7 @@ def test_nothing_relevant_is_said_with_the_words_that_are_missing(retriever: Ret
 
 
 def test_an_empty_library_is_said_as_such() -> None:
-    found = Retriever(MemoryStore([]), EMBEDDER).search(SearchRequest(text="ticket"))  # type: ignore[arg-type]
+    found = Retriever(MemoryStore([]), EMBEDDER).search(SearchRequest(text="ticket"))
     assert found.hits == () and "index files first" in found.verdict.reason
 
 
@@ -112,20 +112,20 @@ def test_k_is_the_most_that_comes_back(retriever: Retriever) -> None:
 
 def test_a_channel_the_store_lacks_is_left_out_with_a_word() -> None:
     store = MemoryStore(rows(*CHUNKS), channels=("clip",))
-    found = Retriever(store, EMBEDDER).search(SearchRequest(text="lighthouse beacon"))  # type: ignore[arg-type]
+    found = Retriever(store, EMBEDDER).search(SearchRequest(text="lighthouse beacon"))
     assert found.hits[0].chunk.path.endswith("lighthouse.png")
     assert any("bm25" in note for note in found.notes) and any("'text'" in note for note in found.notes)
 
 
 def test_a_picture_cannot_be_asked_of_a_store_without_its_channel() -> None:
-    retriever = Retriever(MemoryStore(rows(*CHUNKS), channels=("text", "bm25")), EMBEDDER)  # type: ignore[arg-type]
+    retriever = Retriever(MemoryStore(rows(*CHUNKS), channels=("text", "bm25")), EMBEDDER)
     with pytest.raises(NoChannelError, match="clip"):
         retriever.search(SearchRequest(image=Image.new("RGB", (9, 9))))
 
 
 def test_a_channel_of_weight_0_is_not_searched() -> None:
     settings = RagSettings(retrieval=RetrievalSettings(weights={"clip": 0.0, "text": 1.0, "bm25": 1.0}))
-    found = Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER, settings).search(SearchRequest(text="ticket"))  # type: ignore[arg-type]
+    found = Retriever(MemoryStore(rows(*CHUNKS)), EMBEDDER, settings).search(SearchRequest(text="ticket"))
     assert "clip" not in found.milliseconds
 
 
@@ -142,7 +142,7 @@ def test_k_below_one_is_refused_with_its_value() -> None:
 
 def test_the_background_is_measured_once_and_again_when_the_library_grew() -> None:
     store = MemoryStore(rows(*CHUNKS))
-    retriever = Retriever(store, EMBEDDER)  # type: ignore[arg-type]
+    retriever = Retriever(store, EMBEDDER)
     retriever.warm()
     before = retriever.search(SearchRequest(text="ticket")).milliseconds["background"]
     store.rows += rows(*(chunk(f"new {i}", file=f"{i}") for i in range(9)))

@@ -43,15 +43,15 @@ def known(**changes: object) -> Known:
         "values": ("RM 31.00",),
         "about": "Lowe Books",
     }
-    return Known(**{**values, **changes})  # type: ignore[arg-type]  # tests change one field at a time
+    return Known(**{**values, **changes})
 
 
 def text_of(sample: object, place: int) -> str:
-    return str(sample.messages[place].parts[0])  # type: ignore[attr-defined]  # a Sample or None, checked by callers
+    return str(sample.messages[place].parts[0])
 
 
 def spread(**changes: object) -> PromptSettings:
-    return PromptSettings(examples=False, max_passages=6, later_file=0.0, least_gain=0.05, **changes)  # type: ignore[arg-type]
+    return PromptSettings(examples=False, max_passages=6, later_file=0.0, least_gain=0.05, **changes)
 
 
 def test_a_sample_holds_the_very_turns_that_serving_would_send() -> None:

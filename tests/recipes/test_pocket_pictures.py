@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from llava_model.data.schema import parse_sample
+from llava_model.data.samples import parse_sample
 from recipes.pocket.clipart import Drawing, draw_held_out, write_clipart
 from recipes.pocket.emoji import listed
 from recipes.pocket.pictures import UnusablePictureError, on_white, png_size

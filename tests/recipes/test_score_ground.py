@@ -91,7 +91,7 @@ def scored(**changes: object) -> Scored:
         "shown_to_user": "x [1].", "evidence": "", "refused": False, "asked": True, "exact": True, "shown": True,
         "marker": True, "marker_shown": True, "prompt_tokens": 9,
     }  # fmt: skip
-    return Scored(**{**values, **changes})  # type: ignore[arg-type]  # tests change one field at a time
+    return Scored(**{**values, **changes})
 
 
 def test_refused_answers_count_against_exactness_but_not_against_markers() -> None:

@@ -94,7 +94,7 @@ class MemoryWorkbench:
         images: Any = (),
         history: Any = (),
         k: int = 8,
-        filter: Filter = EVERYTHING,  # noqa: A002  # the word of the interface
+        filter: Filter = EVERYTHING,
     ) -> Iterator[Any]:
         from rag.answer import Answer, Retrieved, Token
         from rag.citations import Citation

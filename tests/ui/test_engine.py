@@ -18,7 +18,7 @@ def test_parts_asked_for_by_many_threads_at_once_are_made_once_and_nobody_waits_
         thread.join(timeout=120)
     bench.close()
     assert all(len(made) == 3 and len(set(map(id, made))) == 1 for made in got.values())
-    assert got["retriever"][0] is got["answerer"][0].retriever  # type: ignore[attr-defined]
+    assert got["retriever"][0] is got["answerer"][0].retriever
 
 
 def test_a_picture_outside_the_library_is_never_opened(tmp_path: Path) -> None:

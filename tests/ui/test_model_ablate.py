@@ -117,7 +117,7 @@ def test_the_shipped_plan_can_be_read() -> None:
 
 def test_help_imports_no_torch() -> None:
     program = (
-        "import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'model', 'ablate', '--help']\n"
+        "import sys, contextlib\nfrom ui.cli import main as cli\nsys.argv = ['llavero', 'model', 'ablate', '--help']\n"
         "with contextlib.suppress(SystemExit): cli.main()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'httpx')))"
     )

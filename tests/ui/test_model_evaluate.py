@@ -121,7 +121,7 @@ def test_compare_shows_published_rows_and_writes_a_page(run: Run, tmp_path: Path
 @pytest.mark.parametrize("verb", ["evaluate", "judge", "compare"])
 def test_help_imports_no_torch(verb: str) -> None:
     program = (
-        f"import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'model', {verb!r}, '--help']\n"
+        f"import sys, contextlib\nfrom ui.cli import main as cli\nsys.argv = ['llavero', 'model', {verb!r}, '--help']\n"
         "with contextlib.suppress(SystemExit): cli.main()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'httpx')))"
     )

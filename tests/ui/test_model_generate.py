@@ -187,7 +187,8 @@ def test_a_library_without_values_says_what_else_can_be_done(
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'model', 'generate', '--help']\n"
+        "import sys, contextlib\nfrom ui.cli import main as cli\n"
+        "sys.argv = ['llavero', 'model', 'generate', '--help']\n"
         "with contextlib.suppress(SystemExit): cli.main()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'httpx')))"
     )

@@ -13,11 +13,11 @@ TOY = '''
 
 import json
 
-from llava_model.data.schema import parse_sample
-from llava_model.evaluation.asking import Ask, Task
-from llava_model.evaluation.benchmarks import Benchmark
-from llava_model.evaluation.records import read_answers
-from llava_model.evaluation.score import Score, percent
+from llava_model.data.samples import parse_sample
+from llava_model.benchmarks.asking import Ask, Task
+from llava_model.benchmarks.registry import Benchmark
+from llava_model.benchmarks.records import read_answers
+from llava_model.benchmarks.figures import Score, percent
 
 
 def score(predictions, references):
@@ -49,10 +49,10 @@ BENCHMARK = Benchmark(
 
 PROGRAM = """
 import sys
-from llava_model import evaluation
-from llava_model.evaluation.weights import Weights
+from llava_model import benchmarks
+from llava_model.benchmarks.asking import Weights
 
-evaluation.__path__.append(sys.argv.pop(1))
+benchmarks.__path__.append(sys.argv.pop(1))
 
 
 class Model:
@@ -63,7 +63,7 @@ class Model:
 
 
 Weights.load = lambda weights, device: Model()
-from ui import cli
+from ui.cli import main as cli
 
 sys.argv[0] = "llavero"
 cli.main()

@@ -89,7 +89,7 @@ def test_an_unknown_benchmark_is_a_usage_error(run: Run, review: Path) -> None:
 
 def test_help_imports_no_torch() -> None:
     program = (
-        "import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'model', 'score', '--help']\n"
+        "import sys, contextlib\nfrom ui.cli import main as cli\nsys.argv = ['llavero', 'model', 'score', '--help']\n"
         "with contextlib.suppress(SystemExit): cli.main()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy')))"
     )

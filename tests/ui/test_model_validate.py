@@ -148,7 +148,7 @@ def test_names_cannot_steer_the_terminal(run: Run, samples: Path) -> None:
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['llavero', 'model', 'validate', '--help']\n"
-        "from ui import cli\n"
+        "from ui.cli import main as cli\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'transformers', 'numpy', 'PIL') if name in sys.modules])"

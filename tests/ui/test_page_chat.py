@@ -198,7 +198,7 @@ def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
 
 
 def test_the_questions_to_begin_with_are_ones_that_the_sample_collection_answers() -> None:
-    lines = (APP.parents[1] / "examples" / "sample" / "questions.jsonl").read_text().splitlines()
+    lines = (APP.parents[2] / "examples" / "sample" / "questions.jsonl").read_text().splitlines()
     answered = {question["question"]: question["sources"] for question in map(json.loads, lines)}
     for name, question in starters.BY_FILE.items():
         assert name in {Path(source).name for source in answered[question]}

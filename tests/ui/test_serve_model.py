@@ -72,7 +72,7 @@ def test_what_cannot_be_served_is_said_in_one_line(run: Run, words: tuple[str, .
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys, contextlib\nfrom ui import cli\nsys.argv = ['llavero', 'serve', '--help']\n"
+        "import sys, contextlib\nfrom ui.cli import main as cli\nsys.argv = ['llavero', 'serve', '--help']\n"
         "with contextlib.suppress(SystemExit): cli.main()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'uvicorn', 'starlette')))"
     )

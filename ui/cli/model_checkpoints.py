@@ -109,7 +109,7 @@ def open_model(source: Path, language: Path | None, vision: Path | None) -> "Tra
 
     from llava_model.checkpoints.trained import open_trained
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+    logging.disable_progress_bar()
     with working(f"reading {source}"):
         return open_trained(source, language=language, vision=vision)
 

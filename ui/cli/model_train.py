@@ -219,7 +219,7 @@ def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
 
 def _watched(run: "StageRun", run_stage: "Callable[..., TrainReport]") -> "TrainReport":
     """The run under a progress bar; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
-    from accelerate import Accelerator  # type: ignore[import-untyped]  # it brings no types
+    from accelerate import Accelerator
 
     from llava_model.serving.load import choose_device
 

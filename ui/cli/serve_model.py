@@ -72,4 +72,4 @@ def _key(variable: str) -> str:
 def _without_loading_bars() -> None:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+    logging.disable_progress_bar()
