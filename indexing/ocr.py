@@ -53,6 +53,8 @@ class Words:
     """The same lines, gathered into paragraphs or blocks of rows."""
     turned: Turn
     """Degrees counter-clockwise that turn the picture upright (as PIL's `rotate` counts)."""
+    left_out: int = 0
+    """Pieces of text over the limit for one picture, which were not read."""
 
     def blocks(self, *, page: int | None) -> tuple[Block, ...]:
         """One text block for each group; line breaks are kept, they mean something on a receipt."""
@@ -72,12 +74,17 @@ def read_words(image_HWC: Pixels) -> Words:
         if turned:
             image_HWC = np.ascontiguousarray(np.rot90(image_HWC, turned // 90))
             quads = _detect(image_HWC)
-        pieces = _recognise(image_HWC, quads)
+        pieces = _recognise(image_HWC, quads[:_MOST_PIECES])
     regions = reading_order(pieces)
     groups = tuple(
         tuple(Line(text=row.text, box=row.box) for row in group) for region in regions for group in paragraphs(region)
     )
-    return Words(lines=tuple(line for group in groups for line in group), groups=groups, turned=turned)
+    return Words(
+        lines=tuple(line for group in groups for line in group),
+        groups=groups,
+        turned=turned,
+        left_out=max(0, len(quads) - _MOST_PIECES),
+    )
 
 
 def looks_written(image_HWC: Pixels) -> bool:
@@ -153,8 +160,7 @@ def _detect(image_HWC: Pixels) -> list[Quad]:
     boxes = _boxes(_bytes(framed))
     offset = np.array([16, border], np.float32)
     return [
-        np.clip((np.asarray(box, np.float32) - offset) / scale, 0, [width, height]).astype(np.float32)
-        for box in boxes[:_MOST_PIECES]
+        np.clip((np.asarray(box, np.float32) - offset) / scale, 0, [width, height]).astype(np.float32) for box in boxes
     ]
 
 

@@ -20,7 +20,8 @@ from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeEr
 from indexing.machine import pass_on
 from indexing.readers.furniture import FEWEST_PAGES, Furniture, furniture, sampled
 from indexing.readers.layout import Piece, around, paragraphs, regions, rows
-from indexing.readers.pdf_objects import rules_and_figures
+from indexing.readers.pdf_left_out import LeftOut, embedded_files, remarks_on
+from indexing.readers.pdf_objects import objects_over, rules_and_figures
 from indexing.readers.pdf_repeats import Repeats
 from indexing.readers.pdf_text import PageText, read_text, turn
 from indexing.readers.picture import gate_view
@@ -110,6 +111,7 @@ class _Document:
         self._furniture = Furniture()
         self._repeats = Repeats(document)
         self._unreadable: set[int] = set()
+        self._left_out = LeftOut(spool.limits)
 
     def read(self) -> Reading:
         pages: list[Page] = []
@@ -139,7 +141,8 @@ class _Document:
         if unreadable:
             numbers = ", ".join(str(each) for each in sorted(unreadable)[:10])
             self._notes.append(f"{len(unreadable)} of {count} pages could not be read: {numbers}")
-        self._notes += self._repeats.notes()
+        self._left_out.count["files"] = embedded_files(self._document)
+        self._notes += [*self._repeats.notes(), *self._left_out.notes()]
         blocks = tuple(_with_headings(found))
         metadata = self._metadata()
         return Reading(
@@ -192,9 +195,12 @@ class _Document:
         textpage = page.get_textpage()
         try:
             left = max(0, self._spool.limits.max_text_characters - self._characters)
+            over = max(0, textpage.count_chars() - left)
             text = read_text(page, textpage, most_characters=left)
             self._characters += text.characters
-            if _is_legible(text):
+            self._left_out.count["characters"] += over
+            self._left_out.count["remarks"] += remarks_on(page)
+            if over or _is_legible(text):  # words that are not wanted are not read from the picture either
                 return self._from_text(page, text, number)
             return self._from_scan(page, text, number)
         finally:
@@ -202,8 +208,11 @@ class _Document:
 
     def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
         image = self._seen(page, PAGE_SIDE, text, number)
-        text = replace(text, pieces=self._furniture.without(text.pieces, number))
+        kept_pieces = self._furniture.without(text.pieces, number)
+        self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
+        text = replace(text, pieces=kept_pieces)
         rules, figure_boxes = rules_and_figures(page)
+        self._left_out.count["objects"] += objects_over(page)
         if text.turned:
             image = image.rotate(text.turned, expand=True)
             figure_boxes, rules = [turn(box, text.turned) for box in figure_boxes], Rules()
@@ -224,6 +233,7 @@ class _Document:
         if block.kind != "figure" or block.box is None:
             return paragraph
         if self._spool.figures >= self._spool.limits.max_figures:
+            self._left_out.count["figures"] += 1
             return paragraph
         x0, y0, x1, y1 = block.box
         edges = (x0 * image.width, y0 * image.height, x1 * image.width, y1 * image.height)
@@ -238,6 +248,7 @@ class _Document:
         if letters_in_runs(gate_view(image), enough=1) == 0 and _is_blank(image):
             return self._keep(image, number, read_by_ocr=False), []
         words = read_words(np.asarray(image))
+        self._left_out.count["lines"] += words.left_out
         if words.turned:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))

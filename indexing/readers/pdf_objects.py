@@ -46,6 +46,13 @@ def rules_and_figures(page: Any) -> tuple[Rules, list[Box]]:
     return Rules(horizontal=tuple(horizontal), vertical=tuple(vertical)), apart
 
 
+def objects_over(page: Any) -> int:
+    """How many objects of the page were not looked at."""
+    import pypdfium2.raw as pdfium
+
+    return max(0, int(pdfium.FPDFPage_CountObjects(page)) - _MOST_OBJECTS)
+
+
 def _add_rules(
     path: Any,
     to_fractions: ToFractions,

@@ -44,7 +44,20 @@ def read_picture(path: Path, spool: Spool) -> Reading:
             return _read_frames(image, frames, path, spool)
         upright = decode(image, least_side=_least_side(spool))
         reread = None if _is_whole(upright, image) else path
-    return _read_one(upright, reread, spool, title=path.stem)
+        notes = _others_in(image)
+    return _read_one(upright, reread, spool, title=path.stem, notes=notes)
+
+
+def _others_in(image: Image.Image) -> tuple[str, ...]:
+    """Asked after the first is decoded. Their number is not: an old GIF has to be read to its end for that."""
+    try:
+        more = bool(getattr(image, "is_animated", False))
+    except (OSError, EOFError, ValueError, SyntaxError) as error:  # what comes after the first is damaged
+        pass_on(error)
+        return ()
+    if not more:
+        return ()
+    return ("several pictures in one file, such as an animation: the first was read",)
 
 
 def decode(image: Image.Image, *, least_side: int) -> Image.Image:
@@ -131,27 +144,35 @@ def decoded_bytes(data: BinaryIO, spool: Spool) -> Image.Image:
         return decode(image, least_side=OCR_SIDE // 2)
 
 
-def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str) -> Reading:
+def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str, notes: tuple[str, ...]) -> Reading:
     pixels_HWC = np.asarray(image)
     if not _is_written(pixels_HWC):
-        return _wordless(image, spool, title, pixels_HWC)
+        return _wordless(image, spool, title, notes, pixels_HWC)
     if reread is not None:
         with _opened(reread, spool) as again:
             image = decode(again, least_side=OCR_SIDE // 2)
     image, words = _read_words(image)
     if words is None:
-        return _wordless(image, spool, title)
+        return _wordless(image, spool, title, notes)
     spool.picture(image)
     kept = spool.page(image, 1, prepared=False)
     width, height = spool.sizes[kept.name]
     page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
-    return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None))
+    notes = (*notes, *_unread_lines(words.left_out))
+    return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None), notes=notes)
 
 
-def _wordless(image: Image.Image, spool: Spool, title: str, pixels_HWC: "Pixels | None" = None) -> Reading:
+def _unread_lines(count: int) -> tuple[str, ...]:
+    return (f"{count:,} lines of text over the limit for one picture were not read",) if count else ()
+
+
+def _wordless(
+    image: Image.Image, spool: Spool, title: str, notes: tuple[str, ...], pixels_HWC: "Pixels | None" = None
+) -> Reading:
     thumb = spool.picture(image, pixels_HWC)
     width, height = spool.sizes[thumb.name]
-    return Reading(is_picture=True, title=title, pages=(Page(number=None, image=thumb, width=width, height=height),))
+    page = Page(number=None, image=thumb, width=width, height=height)
+    return Reading(is_picture=True, title=title, pages=(page,), notes=notes)
 
 
 def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> Reading:
@@ -178,6 +199,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
         width, height = spool.sizes[kept.name]
         pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
         blocks.extend(words.blocks(page=index + 1) if words else ())
+        notes.extend(f"frame {index + 1}: {note}" for note in _unread_lines(words.left_out if words else 0))
         spool.page_done()
     if frames > spool.limits.max_pages:
         notes.append(f"{frames:,} frames, of which the first {spool.limits.max_pages:,} were read")

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from reading_doubles import read_here
+from reading_doubles import read_here, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
 from indexing.records import Reading
@@ -98,3 +98,15 @@ def test_a_list_of_pages_cannot_name_a_file_outside_the_book(tmp_path: Path) -> 
     package = PACKAGE.replace("text/one.xhtml#start", "../../../etc/passwd")
     reading = read(tmp_path, book({"OEBPS/book.opf": package}))
     assert [block.text for block in reading.blocks] == ["Two", "It rained & rained."]
+
+
+def test_a_page_that_the_list_names_many_times_is_read_once(tmp_path: Path) -> None:
+    spine = '<itemref idref="one"/>'
+    reading = read(tmp_path, book({"OEBPS/book.opf": PACKAGE.replace(spine, spine * 20_000)}))
+    assert [block.text for block in reading.blocks].count("One") == 1
+    assert "the book's list names 20,001 pages, of which 2 are different ones" in reading.notes
+
+
+def test_a_page_with_an_xml_declaration_is_read(tmp_path: Path) -> None:
+    declared = '<?xml version="1.0" encoding="UTF-8"?>' + page("Declared")
+    assert "Declared" in words_of(read(tmp_path, book({"OEBPS/text/one.xhtml": declared})).blocks)

@@ -1,5 +1,8 @@
 import io
 from email.message import EmailMessage
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,26 @@ def test_broken_mails_are_read_as_far_as_they_go(tmp_path: Path, data: bytes) ->
 def test_a_mail_saved_as_utf_16_is_a_mail(tmp_path: Path) -> None:
     reading = read_mail(tmp_path, letter().as_string().encode("utf-16"))
     assert reading.metadata["from"] == "Ann <ann@example.org>"
+
+
+def test_attachments_between_parts_of_a_letter_and_inside_alternatives_are_read(tmp_path: Path) -> None:
+    """As Apple's mail writes them: plain words, or else words, a document and words again."""
+    rich = MIMEMultipart("mixed")
+    rich.attach(MIMEText("<p>Before the document.</p>", "html"))
+    document = MIMEApplication(make_pdf([text_at(72, 700, "Words of the document in the middle")]), "pdf")
+    document.add_header("Content-Disposition", "inline", filename="offer.pdf")
+    rich.attach(document)
+    rich.attach(MIMEText("<p>After the document.</p>", "html"))
+    message = MIMEMultipart("alternative")
+    message["From"], message["To"], message["Subject"] = "a@b.c", "d@e.f", "s"
+    message.attach(MIMEText("Before the document. After the document."))
+    message.attach(rich)
+    words = words_of(read_mail(tmp_path, message.as_bytes()).blocks)
+    assert [words.count(f"{where} the document.") for where in ("Before", "After")] == [1, 1]
+    assert "Words of the document in the middle" in words
+
+
+def test_a_header_of_any_length_is_words(tmp_path: Path) -> None:
+    message = letter()
+    message["Cc"] = ", ".join(f"person{number}@example.org" for number in range(300))
+    assert "person299@example.org" in words_of(read_mail(tmp_path, message.as_bytes()).blocks)

@@ -4,6 +4,7 @@ import io
 import struct
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import docx
@@ -65,6 +66,63 @@ def test_a_word_file_has_headings_paragraphs_tables_and_pictures_in_order(tmp_pa
     assert [block.level for block in reading.blocks if block.kind == "heading"] == [1, 2]
     assert (reading.title, reading.metadata["author"]) == ("Handbook", "A. Writer")
     assert reading.blocks[-1].image == tmp_path / "out" / "figure-0001.jpg"
+
+
+def rewritten(path: Path, name: str, change: Callable[[bytes], bytes], **added: bytes) -> Path:
+    """The archive with one member changed, and others put beside it."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    members[name] = change(members[name])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in {**members, **added}.items():
+            archive.writestr(member, data)
+    return path
+
+
+def test_words_in_places_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    control = b"<w:sdt><w:sdtContent><w:p><w:r><w:t>four words in control</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    path = rewritten(
+        word_file(tmp_path / "a.docx"),
+        "word/document.xml",
+        lambda data: data.replace(b"<w:body>", b"<w:body>" + control),
+    )
+    assert read_here(path, tmp_path / "out").notes == (
+        "4 words in text boxes, footnotes, comments, charts or the like were not read",
+    )
+
+
+def test_pictures_and_files_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    path = rewritten(
+        word_file(tmp_path / "a.docx"),
+        "word/document.xml",
+        lambda data: data,
+        **{"word/media/drawing.emf": b"x", "word/embeddings/sheet.xlsx": b"x", "word/media/broken.png": b"x"},
+    )
+    assert read_here(path, tmp_path / "out").notes == (
+        "1 embedded pictures or recordings of kinds that are not read were left out (emf)",
+        "1 embedded files were not read",
+        "1 embedded pictures could not be read: the picture is damaged, or of a variant that is not read here",
+    )
+
+
+def test_pictures_over_the_limit_are_counted(tmp_path: Path) -> None:
+    document = docx.Document()
+    for colour in ("red", "green", "blue"):
+        picture = io.BytesIO()
+        Image.new("RGB", (200, 160), colour).save(picture, "PNG")
+        document.add_picture(picture)
+    document.save(str(tmp_path / "a.docx"))
+    reading = read_here(tmp_path / "a.docx", tmp_path / "out", ReadLimits(max_figures=1))
+    assert reading.notes == ("2 embedded pictures over the limit of 1 were left out",)
+
+
+def test_line_breaks_and_shapes_of_a_paragraph_stay_in_their_order(tmp_path: Path) -> None:
+    document = docx.Document()
+    paragraph = document.add_paragraph("one")
+    paragraph.add_run().add_break()
+    paragraph.add_run("two\tthree")
+    document.save(str(tmp_path / "a.docx"))
+    assert pairs(read_here(tmp_path / "a.docx", tmp_path / "out")) == [("text", "one\ntwo\tthree")]
 
 
 def test_a_slide_is_a_page_with_its_title_its_notes_and_its_pictures(tmp_path: Path) -> None:

@@ -301,6 +301,31 @@ def test_pages_over_the_limit_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert reading.notes == ("3 pages, of which the first 2 were read",)
 
 
+def test_text_over_the_limit_is_told_and_is_not_read_from_the_picture_instead(tmp_path: Path) -> None:
+    data = make_pdf([text_at(72, 700, f"Words of page {n}") for n in range(3)])
+    reading = read_pdf(tmp_path, data, max_text_characters=20)
+    assert len(reading.pages) == 3
+    assert [page.read_by_ocr for page in reading.pages] == [False] * 3
+    assert "over the limit of 20 were left out" in reading.notes[0]
+
+
+def test_figures_over_the_limit_are_told(tmp_path: Path) -> None:
+    figures = "".join(f"q 200 0 0 100 150 {100 + 150 * n} cm /Im1 Do Q\n" for n in range(4))
+    reading = read_page(tmp_path, figures + prose(400, 740, "beside", rows=4))
+    limited = read_pdf(tmp_path, make_pdf([figures + prose(400, 740, "beside", rows=4)]), max_figures=1)
+    assert reading.notes == ()
+    assert limited.notes == ("3 figures over the limit of 1 were kept without their pictures",)
+
+
+def test_filled_fields_and_comments_are_counted(tmp_path: Path) -> None:
+    remarks = "/Annots [<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Ann) /Rect [0 0 9 9] >>"
+    remarks += " << /Type /Annot /Subtype /Text /Contents (Look here) /Rect [0 0 9 9] >>"
+    remarks += " << /Type /Annot /Subtype /Link /Contents (x) /Rect [0 0 9 9] >>"
+    remarks += " << /Type /Annot /Subtype /Text /Contents () /Rect [0 0 9 9] >>]"
+    reading = read_pdf(tmp_path, make_pdf([text_at(72, 700, "Words of the only page")], extra=remarks))
+    assert reading.notes == ("2 filled form fields, comments or other remarks laid over pages were not read",)
+
+
 def test_a_page_of_absurd_size_is_noted_and_the_others_are_read(tmp_path: Path) -> None:
     data = make_pdf([text_at(72, 700, "An ordinary page of words"), ""])
     last = data.rindex(b"/MediaBox [0 0 612 792]")

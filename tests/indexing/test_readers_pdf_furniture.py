@@ -126,3 +126,8 @@ def test_few_pages_are_looked_at_and_always_neighbours(count: int) -> None:
     assert len(numbers) == min(count, 16)
     assert numbers == sorted(set(numbers))
     assert (numbers[0], numbers[-1]) == (1, count)
+
+
+def test_lines_that_were_left_out_are_counted(tmp_path: Path) -> None:
+    pages = [with_edges(n, header="The Copper Boiler Handbook", footer=f"Page {n} of 99") for n in range(1, 5)]
+    assert read_pages(tmp_path, pages).notes == ("8 lines that repeat at the top or the bottom of pages were left out",)

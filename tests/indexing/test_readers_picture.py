@@ -204,3 +204,12 @@ def test_a_picture_of_text_has_its_words_and_a_legible_page(tmp_path: Path) -> N
 def test_a_source_is_described_by_its_bytes(tmp_path: Path) -> None:
     half_red().save(tmp_path / "a.png")
     assert source_of(tmp_path / "a.png").size_bytes == (tmp_path / "a.png").stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_picture_is_read_and_a_note_says_so(tmp_path: Path, kind: str) -> None:
+    first, second = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "a.bin", kind, save_all=True, append_images=[second])
+    first.save(tmp_path / "b.bin", kind)
+    assert len(read_here(tmp_path / "a.bin", tmp_path / "out").notes) == 1
+    assert read_here(tmp_path / "b.bin", tmp_path / "out").notes == ()
