@@ -51,14 +51,12 @@ from llava_model.data.sample_file import SampleFile
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.kits import find
 from llava_model.model.composition import LlavaModel, input_embeddings, set_attention
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.model.towers import TransformersTower, load_tower
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.training.loop import compile_layers, flops
-from llava_model.training.loss import loss_sum
-from llava_model.training.metrics import peak_flops
-from llava_model.training.prefix import FrozenPrefix
+from llava_model.training.loss import FrozenPrefix, loss_sum
+from llava_model.training.report import peak_flops
 from llava_model.training.stages import Stage, stage_of
 from llava_model.training.trainable import optimiser, set_trainable, trainable_parameters
 

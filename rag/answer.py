@@ -17,14 +17,14 @@ from PIL import Image
 from indexing.filters import EVERYTHING, Filter
 from indexing.records import Chunk, Hit
 from llava_model.serving.engine import Turn
-from rag.bars import without_bars
 from rag.citations import Citation, Cited, cite, source_line, take_markers
 from rag.history import Resolved, resolve
 from rag.langchain import LlaveroChatModel, messages_of
+from rag.markdown_tables import as_plain_rows
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
+from rag.question import sought
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
-from rag.sought import sought
 from rag.stopping import Stopper, refuses
 
 NOTHING_FOUND = "Nothing in the library answers this."
@@ -182,7 +182,7 @@ class Answerer:
         line = source_line(prompt.evidence, question=asked)
         doubt = "" if refused or line is None else _doubt(cited, line, asked)
         return Answer(
-            text=f"{cited.text}\n\n{doubt} “{without_bars(line.quote)}” [{line.marker}]"
+            text=f"{cited.text}\n\n{doubt} “{as_plain_rows(line.quote)}” [{line.marker}]"
             if doubt and line
             else cited.text,
             refused=refused,

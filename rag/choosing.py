@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from indexing.records import Chunk
 from rag.passages import Passage, passages
+from rag.question import Sought, sought
 from rag.rerank import likeness
-from rag.sought import Sought, sought
 from rag.terms import content_terms
 
 # A word that an earlier choice holds still counts for this much in a later one: a second line with "total" may be

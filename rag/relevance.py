@@ -13,7 +13,7 @@ from math import exp
 
 from indexing.records import Channel, Hit
 from rag.background import Level
-from rag.named import named
+from rag.question import named
 from rag.rerank import chunk_terms, coverage, likeness, rarity
 from rag.settings import RelevanceSettings
 from rag.terms import as_written, content_terms

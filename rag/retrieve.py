@@ -21,7 +21,7 @@ from indexing.store.protocol import Vector
 from rag.background import Level, measure
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
-from rag.intent import Intent, read_intent
+from rag.question import Intent, read_intent
 from rag.relevance import Verdict, judge
 from rag.rerank import rerank
 from rag.settings import RagSettings

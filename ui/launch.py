@@ -4,12 +4,20 @@ The settings win over the user's variables and configuration files of Streamlit,
 """
 
 import os
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from indexing.embedding.memory import KEEP_FREED_MEMORY
+from ui.settings import Settings, SettingsError
 
 SERVER = Path(__file__).with_name("page") / "server.py"
 HEALTH_PATH = "/_stcore/health"
@@ -69,3 +77,78 @@ def health_url(port: int, address: str) -> str:
     """Answers 200 as soon as the page can be opened."""
     host = "127.0.0.1" if address in ANY_ADDRESS else address
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{HEALTH_PATH}"
+
+
+# ---
+# Run the page: check first what would stop it, start Streamlit, say when it can be opened, end it cleanly.
+# ---
+
+READY_WITHIN_SECONDS = 120.0
+
+
+def serve_page(
+    settings: Settings, *, port: int, address: str, open_browser: bool, on_ready: Callable[[str], None]
+) -> int:
+    """Start the page and stay until it ends; its exit code, or 0 when a signal ended it.
+
+    Raises SettingsError when the port is taken or the page does not answer in time.
+    """
+    _check_port(address, port)
+    generator = settings.rag.generator
+    variables = environment(settings.library) | {
+        name: value
+        for name, value in {
+            "LLAVERO_KIT": settings.kit,
+            "LLAVERO_DEVICE": settings.device,
+            "LLAVERO_GENERATOR_URL": generator.url if generator else "",
+            "LLAVERO_GENERATOR_MODEL": generator.model if generator else "",
+        }.items()
+        if value
+    }
+    process = subprocess.Popen(command(settings.library, port, address), env=variables)
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        process.terminate()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        if _answers(process, health_url(port, address)):
+            shown = "127.0.0.1" if address in ANY_ADDRESS else address
+            on_ready(f"Llavero is ready: http://{shown}:{port}  (Ctrl-C ends it)")
+            if open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name != "posix"):
+                webbrowser.open(f"http://{shown}:{port}")
+        code = process.wait()
+        return code if code > 0 else 0
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if process.poll() is None:
+            process.kill()
+
+
+def _check_port(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            fault = SettingsError(f"cannot listen on {address}:{port}: {error.strerror}")
+            fault.add_note("Another page may be running there. Choose another port: llavero ui --port 8502")
+            raise fault from error
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
+    """Wait until the page answers; False when its process ended first."""
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
+                    return True
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise SettingsError(f"the page did not answer at {url} within {READY_WITHIN_SECONDS:.0f} s")
+        time.sleep(0.2)
+    return False

@@ -309,7 +309,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             settings=rag,
         )
     _without_loading_bars()
-    from llava_model.serving.open_model import open_engine
+    from llava_model.serving.engine import open_engine
     from rag.langchain import LlaveroChatModel
 
     engine = open_engine(kit=kit.name, device=bench.settings.device)

@@ -28,7 +28,7 @@ from llava_model.data.features import FillProgress
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import AnswersInUseError, CheckpointMismatchError, TrainingDataError
 from llava_model.training.loop import RunSettings, TrainReport
-from llava_model.training.metrics import StepMetrics
+from llava_model.training.report import StepMetrics
 from llava_model.training.run import DataFile, StageRun, run_stage
 from llava_model.training.stages import Stage, StageName, stage_of, with_overrides
 

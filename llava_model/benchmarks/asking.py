@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from llava_model.benchmarks.answer_log import AnswerLog
 from llava_model.benchmarks.figures import Score, id_problem, wilson
+from llava_model.benchmarks.records import AnswerLog
 from llava_model.errors import AnswersMismatchError, LlavaError, MissingFileError, UnscorableError
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llava_model.benchmarks.answer_log import AnswerLog
 from llava_model.benchmarks.figures import Problem, id_problem
 from llava_model.benchmarks.llava_bench import FAILED, Pair, find_pair, first_line_pair
-from llava_model.benchmarks.records import by_id, read_records, read_text, text_of
+from llava_model.benchmarks.records import AnswerLog, by_id, read_records, read_text, text_of
 from llava_model.chat_client import ChatServer
 from llava_model.errors import AnswersMismatchError, UnscorableError
 

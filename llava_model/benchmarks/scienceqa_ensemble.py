@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llava_model.benchmarks.answer_log import AnswerLog
 from llava_model.benchmarks.figures import Problem, id_problem
-from llava_model.benchmarks.records import read_document
+from llava_model.benchmarks.records import AnswerLog, read_document
 from llava_model.benchmarks.scienceqa import (
     NONE,
     OPTIONS,

@@ -27,7 +27,7 @@ from llava_model.checkpoints.hf import exportable
 from llava_model.checkpoints.manifest import writing
 from llava_model.checkpoints.trained import TrainedModel
 from llava_model.errors import ExportError, MissingPackageError
-from llava_model.model.projector import Projector
+from llava_model.model.config import Projector
 from llava_model.model.towers import TransformersTower
 
 # ---

@@ -25,8 +25,7 @@ from llava_model.checkpoints.manifest import Manifest, base_of, git_hash, writin
 from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, save_projector
 from llava_model.checkpoints.trained import copy_tokenizer
 from llava_model.errors import CheckpointMismatchError, MissingFileError, MissingPackageError, UnsafeFileError
-from llava_model.model.config import LlavaConfig, ProjectorKind
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector, ProjectorKind
 
 Tensors = dict[str, torch.Tensor]
 

@@ -19,8 +19,7 @@ from torch import nn
 from llava_model.checkpoints.manifest import Manifest, fingerprint_of, read_manifest
 from llava_model.errors import CheckpointMismatchError, MissingFileError, MissingPackageError, WrongBaseError
 from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.model.towers import VisionTower, load_tower
 from llava_model.text.tokenize import image_token_id, load_tokenizer
 

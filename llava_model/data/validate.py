@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from llava_model.data.encoding import EncodedSample, SampleEncoder
-from llava_model.data.findings import FileCounts, FindingKind, TokenCounts, ValidationFinding, ValidationReport
-from llava_model.data.leakage import EvaluationSet
+from llava_model.data.leakage import (
+    EvaluationSet,
+    FileCounts,
+    FindingKind,
+    TokenCounts,
+    ValidationFinding,
+    ValidationReport,
+)
 from llava_model.data.pictures import PictureFacts, examine_all
 from llava_model.data.sample_file import SampleFile
 from llava_model.data.samples import Sample

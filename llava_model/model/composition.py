@@ -15,8 +15,7 @@ import torch
 from torch import nn
 
 from llava_model.errors import CheckpointMismatchError, ImageCountMismatchError, ImagesNotSupportedError
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.model.towers import VisionTower
 
 

@@ -24,11 +24,10 @@ from llava_model.data.batches import BatchLoader, StepBatches
 from llava_model.data.packing import Batch
 from llava_model.errors import TrainingStoppedError
 from llava_model.model.composition import LlavaModel, input_embeddings, output_layer
-from llava_model.model.projector import Projector
-from llava_model.training import state
-from llava_model.training.loss import loss_sum
-from llava_model.training.metrics import Meter, MetricsLog, OnStep
-from llava_model.training.prefix import FrozenPrefix
+from llava_model.model.config import Projector
+from llava_model.training import trainable as state
+from llava_model.training.loss import FrozenPrefix, loss_sum
+from llava_model.training.report import Meter, MetricsLog, OnStep
 from llava_model.training.stages import Stage, rate_share, total_steps
 from llava_model.training.trainable import optimiser, trainable_parameters
 

@@ -32,13 +32,11 @@ from llava_model.errors import CheckpointMismatchError, TrainingDataError
 from llava_model.images import open_picture
 from llava_model.kits.shipped import is_shipped, shipped_config
 from llava_model.model.composition import LlavaModel, Pictures, Pixels, input_embeddings, set_attention
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.model.towers import VisionTower, load_tower
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.training.loop import RunSettings, TrainReport, train
-from llava_model.training.metrics import OnStep
-from llava_model.training.report import HeldOutAnswer, answer_samples, write_report
+from llava_model.training.report import HeldOutAnswer, OnStep, answer_samples, write_report
 from llava_model.training.stages import Stage
 from llava_model.training.trainable import describe, set_trainable
 from llava_model.training.warm_start import fit_projector

@@ -23,8 +23,7 @@ from llava_model.data.packing import collate, plan
 from llava_model.data.sample_file import SampleFile
 from llava_model.kits import find
 from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.model.towers import load_tower
 from llava_model.serving.load import choose_dtype
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer

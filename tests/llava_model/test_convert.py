@@ -14,8 +14,7 @@ from llava_model.checkpoints.parts import load_projector, save_projector
 from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
 from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.text.templates import Message
 from llava_model.text.tokenize import PromptEncoder, image_token_id
 

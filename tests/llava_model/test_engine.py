@@ -23,8 +23,7 @@ from llava_model.errors import (
     NoChatTemplateError,
 )
 from llava_model.images import ImagePreprocess
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.generate import Sampling
 from llava_model.text.tokenize import image_token_id

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from llava_model.benchmarks.answer_log import AnswerLog
 from llava_model.benchmarks.asking import Task, answer_all, evenly
+from llava_model.benchmarks.records import AnswerLog
 from llava_model.benchmarks.registry import score, task
 from llava_model.benchmarks.scienceqa import samples
 from llava_model.data.samples import to_record
@@ -116,7 +116,7 @@ def test_answers_to_another_prompt_are_not_taken_for_answers_to_this_one(easy: P
 def test_a_second_run_on_the_same_file_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     program = (
-        "import sys; from pathlib import Path; from llava_model.benchmarks.answer_log import AnswerLog\n"
+        "import sys; from pathlib import Path; from llava_model.benchmarks.records import AnswerLog\n"
         f"with AnswerLog(Path({str(out)!r}), {{}}): print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

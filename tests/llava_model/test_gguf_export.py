@@ -24,7 +24,7 @@ from llava_model.checkpoints.trained import TrainedModel
 from llava_model.errors import CheckpointWriteError, ExportError
 from llava_model.images import ImagePreprocess
 from llava_model.model.composition import LlavaModel
-from llava_model.model.projector import Projector
+from llava_model.model.config import Projector
 from llava_model.model.towers import TransformersTower
 from llava_model.text.tokenize import image_token_id
 

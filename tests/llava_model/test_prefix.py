@@ -13,8 +13,7 @@ from llava_model.data.encoding import EncodedSample
 from llava_model.data.packing import Batch, collate
 from llava_model.model.composition import LlavaModel, set_attention
 from llava_model.text.templates import Message
-from llava_model.training.loss import loss_sum
-from llava_model.training.prefix import FrozenPrefix
+from llava_model.training.loss import FrozenPrefix, loss_sum
 
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 

@@ -19,7 +19,7 @@ from llava_model.errors import ServerError
 from llava_model.images import ImagePreprocess
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.http.access_control import listen
-from llava_model.serving.http.bodies import BodyLimits
+from llava_model.serving.http.connections import BodyLimits
 from llava_model.serving.reply import Reply
 from llava_model.text.tokenize import image_token_id
 
@@ -400,7 +400,7 @@ def test_the_server_module_is_the_only_one_that_needs_a_web_framework() -> None:
 
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     from llava_model.errors import MissingFileError
-    from llava_model.serving.open_model import open_engine
+    from llava_model.serving.engine import open_engine
 
     with pytest.raises(MissingFileError, match="checkpoint"):
         open_engine(kit="pocket", checkpoint=tmp_path)

@@ -13,9 +13,8 @@ from serving_world import HELLO, Dawdler, asking, post, rest, sent, serving, unt
 from llava_model.errors import RequestRefusedError
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.http import request_queue as desk
-from llava_model.serving.http.bodies import Bodies, BodyLimits
-from llava_model.serving.http.connections import ConnectionLimits
-from llava_model.serving.limits import ConversationLimits
+from llava_model.serving.http.connections import Bodies, BodyLimits, ConnectionLimits
+from llava_model.serving.http.request_queue import ConversationLimits
 from llava_model.serving.reply import Reply
 
 ASKED = {"model": "dawdler", "messages": HELLO, "max_tokens": 2}

@@ -23,8 +23,7 @@ from llava_model.errors import (
 )
 from llava_model.images import ImagePreprocess
 from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig
-from llava_model.model.projector import Projector
+from llava_model.model.config import LlavaConfig, Projector
 from llava_model.text.tokenize import image_token_id, load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks by an old name

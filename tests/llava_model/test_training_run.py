@@ -16,7 +16,7 @@ from llava_model.data.batches import BatchLoader
 from llava_model.errors import BadSampleError, CheckpointWriteError, TrainingStoppedError
 from llava_model.model.composition import LlavaModel, input_embeddings
 from llava_model.training.loop import RunSettings, TrainReport, train
-from llava_model.training.metrics import read_lines
+from llava_model.training.report import read_lines
 from llava_model.training.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, rate_share, stage_of, total_steps
 from llava_model.training.trainable import set_trainable
 from llava_model.training.warm_start import fit_projector
@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_last_good_checkpoint(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("llava_model.training.state.torch.save", full)
+    monkeypatch.setattr("llava_model.training.trainable.torch.save", full)
     with pytest.raises(CheckpointWriteError, match="No space left"):
         run(world, tmp_path / "run", SMALL)
     assert [each.name for each in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-000003"]

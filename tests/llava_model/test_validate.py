@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from llava_model.data.findings import ValidationFinding, ValidationReport
+from llava_model.data.leakage import ValidationFinding, ValidationReport
 from llava_model.data.validate import ValidationProgress, validate
 from llava_model.errors import MissingFileError
 from llava_model.text.tokenize import PromptEncoder

@@ -1,19 +1,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.bars import cells, is_rule, without_bars
+from rag.markdown_tables import as_plain_rows, cells, is_rule
 
 TABLE = "Table 5: How often.\n| Part | Every |\n| --- | :-: |\n| <b>Pump</b> | 12 months |"
 SIGNS = st.characters(exclude_characters="\\", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 
 
 def test_rows_are_written_as_a_person_would() -> None:
-    assert without_bars(TABLE) == "Table 5: How often.\nPart · Every\n<b>Pump</b> · 12 months"
+    assert as_plain_rows(TABLE) == "Table 5: How often.\nPart · Every\n<b>Pump</b> · 12 months"
 
 
 def test_lines_that_are_no_rows_stay() -> None:
     text = "a | b\n---\n|"
-    assert without_bars(text) == text
+    assert as_plain_rows(text) == text
     assert not is_rule("---")
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.intent import read_intent
+from rag.question import read_intent
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from rag_doubles import chunk
 
 from llava_model.data.samples import parse_sample
 from llava_model.serving.engine import Turn
-from rag.own_questions import own_samples, questions_from
 from rag.prompt import REFUSAL
+from rag.synthetic_questions import own_samples, questions_from
 
 LOWE = chunk("Lowe Books Ltd\nDate: 5/3/2018\nTotal: RM 31.00", file="lowe-receipt.jpg")
 DAHL = chunk("Dahl Motors\nDate: 7/9/2019\nTotal: RM 88.50\nClerk: Amina", file="dahl.jpg")

@@ -6,7 +6,7 @@ from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
 from indexing.records import ChannelRank, Hit
 from rag.background import Level, measure
-from rag.named import named
+from rag.question import named
 from rag.relevance import Evidence, judge, probability, weigh
 from rag.rerank import coverage, rarity, rerank
 from rag.settings import RelevanceSettings

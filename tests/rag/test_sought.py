@@ -4,7 +4,7 @@ import pytest
 
 from indexing.records import Chunk
 from rag.choosing import choose
-from rag.sought import sought
+from rag.question import sought
 from rag.terms import sentences
 
 RECEIPT = "\n".join(

@@ -1,6 +1,6 @@
 import pytest
 
-from llava_model.training.metrics import StepMetrics
+from llava_model.training.report import StepMetrics
 from ui.cli.model_train import _Line
 
 

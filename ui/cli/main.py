@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from indexing.embedding.memory import keep_freed_memory
-from ui.cli import documents, terminal
+from ui.cli import terminal
+from ui.cli import terminal as documents
 from ui.cli.model import model_app
 from ui.cli.serve_model import serve
 
@@ -320,7 +321,7 @@ def ui(
     device: DeviceOption = "",
 ) -> None:
     """Open the page: chat, search, library and upload."""
-    from ui.serve_page import serve_page
+    from ui.launch import serve_page
 
     settings = _settings(library, kit=kit, device=device, generator_url=generator, generator_model=model)
     raise typer.Exit(serve_page(settings, port=port, address=address, open_browser=browser, on_ready=terminal.tell))

@@ -160,7 +160,7 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
 
     from llava_model.errors import GenerationError
     from llava_model.synthesis.book import write_whole
-    from rag.own_questions import own_samples
+    from rag.synthetic_questions import own_samples
 
     kit, chunks = _chunks(library)
     made = own_samples(chunks, held_out=held_out, seed=seed, count_tokens=_token_counter(kit))

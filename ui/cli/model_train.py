@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llava_model.data.packing import Layout
     from llava_model.model.config import LlavaConfig
     from llava_model.training.loop import TrainReport
-    from llava_model.training.metrics import StepMetrics
+    from llava_model.training.report import StepMetrics
     from llava_model.training.run import DataFile, StageRun
     from llava_model.training.stages import Stage
 

@@ -11,7 +11,7 @@ import typer
 from ui.cli import terminal
 
 if TYPE_CHECKING:
-    from llava_model.data.findings import TokenCounts, ValidationFinding, ValidationReport
+    from llava_model.data.leakage import TokenCounts, ValidationFinding, ValidationReport
     from llava_model.data.validate import ValidationProgress
     from llava_model.text.tokenize import PromptEncoder
 
@@ -198,7 +198,7 @@ def _bars(unit: str, rows: list[tuple[str, int]]) -> Iterator[str]:
 
 
 def _finding_lines(findings: "tuple[ValidationFinding, ...]", prefix: str) -> Iterator[str]:
-    from llava_model.data.findings import MEANINGS
+    from llava_model.data.leakage import MEANINGS
 
     for kind, meaning in MEANINGS.items():
         of_kind = [finding for finding in findings if finding.kind == kind]

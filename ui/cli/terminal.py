@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rag.bars import without_bars
-from ui import characters, names
+from rag.markdown_tables import as_plain_rows
+from ui import safe_text
 from ui.faults import sentences
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from indexing.pipeline import FileEntry, IndexReport, Progress
     from indexing.records import Hit
-    from llava_model.kits import InstallProgress
+    from llava_model.kits import InstallProgress, Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
+    from rag.retrieve import Retrieval
+    from ui.workbench import Stats
 
 
 _PLAIN_LINE_EVERY_SECONDS = 5.0
@@ -31,7 +33,7 @@ _TEXT_WIDTH = 160
 
 def printable(text: str) -> str:
     """Without hidden characters other than newline and tab (terminal escape sequences start with one)."""
-    return characters.visible(text)
+    return safe_text.visible(text)
 
 
 def say(text: str = "") -> None:
@@ -52,7 +54,7 @@ def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
 def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
     r"""With letters of all scripts as they are, and hidden characters as `\u202e`."""
     lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # no text in it holds a bare line feed
-    return "\n".join(map(characters.escaped, lines))
+    return "\n".join(map(safe_text.escaped, lines))
 
 
 def duration(seconds: float) -> str:
@@ -110,7 +112,7 @@ class ProgressLine:
 
 def one_line(path: object) -> str:
     """A path that cannot pass for two lines or for words of ours."""
-    return names.shown(str(path))
+    return safe_text.shown(str(path))
 
 
 def location(path: str, page: int | None) -> str:
@@ -139,7 +141,7 @@ def index_progress_line(progress: "Progress") -> str:
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.current:
-        parts.append(names.shown(progress.current))
+        parts.append(safe_text.shown(progress.current))
     return " · ".join(parts)
 
 
@@ -191,7 +193,7 @@ def _show_end(answer: "Answer", streamed: str) -> None:
 def citation_line(citation: "Citation") -> str:
     """`[1] ✓ /docs/manual.pdf, page 3: “Descale every 200 cups.”`."""
     mark = "✓" if citation.verified else "? not verified:"
-    quote = shorten(without_bars(citation.quote))
+    quote = shorten(as_plain_rows(citation.quote))
     return f"  [{citation.marker}] {mark} {location(citation.path, citation.page)}: “{quote}”"
 
 
@@ -284,3 +286,111 @@ class RateLine:
     def close(self) -> None:
         """End a line that is still being rewritten."""
         self._line.close()
+
+
+# ---
+# The JSON documents of the command line: plain dictionaries, shapes as documented in docs/CLI.md.
+# ---
+
+
+def report_document(report: "IndexReport") -> dict[str, Any]:
+    """What one indexing run did."""
+    return {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "failed": report.failed,
+        "chunks": report.chunks,
+        "seconds": round(report.seconds, 3),
+        "failures": [{"path": str(failure.path), "reason": failure.reason} for failure in report.failures],
+    }
+
+
+def hit_document(hit: "Hit") -> dict[str, Any]:
+    """One hit; `box` is null where the whole page or picture is meant."""
+    chunk = hit.chunk
+    return {
+        "id": chunk.id,
+        "path": chunk.path,
+        "kind": chunk.kind,
+        "page": chunk.page,
+        "box": list(chunk.box) if chunk.box else None,
+        "score": round(hit.score, 6),
+        "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
+        "text": chunk.text,
+    }
+
+
+def retrieval_document(retrieval: "Retrieval") -> dict[str, Any]:
+    """A search's hits, best first, with where the time went."""
+    return {
+        "hits": [hit_document(hit) for hit in retrieval.hits],
+        "milliseconds": {name: round(value, 2) for name, value in retrieval.milliseconds.items()},
+        "notes": list(retrieval.notes),
+    }
+
+
+def answer_document(answer: "Answer") -> dict[str, Any]:
+    """An answer with its citations and everything retrieval found."""
+    return {
+        "answer": answer.text,
+        "refused": answer.refused,
+        "citations": [
+            {
+                "marker": citation.marker,
+                "path": citation.path,
+                "page": citation.page,
+                "boxes": [list(box) for box in citation.boxes],
+                "quote": citation.quote,
+                "verified": citation.verified,
+            }
+            for citation in answer.citations
+        ],
+        "hits": [hit_document(hit) for hit in answer.hits],
+        "model": answer.model,
+        "milliseconds": {name: round(value, 2) for name, value in answer.milliseconds.items()},
+    }
+
+
+def file_document(entry: "FileEntry") -> dict[str, Any]:
+    """One file of the library with its state."""
+    return {
+        "path": str(entry.path),
+        "state": entry.state,
+        "reason": entry.reason,
+        "kind": entry.kind,
+        "chunks": entry.chunks,
+        "bytes": entry.size_bytes,
+        "indexed_at": entry.indexed_at,
+    }
+
+
+def stats_document(stats: "Stats") -> dict[str, Any]:
+    """What the library holds, counted in the store."""
+    return {
+        "files": stats.files,
+        "chunks": stats.chunks,
+        "kinds": dict(stats.kinds),
+        "channels": list(stats.channels),
+        "kit": stats.kit,
+        "embedder": stats.embedder,
+        "bytes": stats.size_bytes,
+        "failed": stats.failed,
+        "library": str(stats.library),
+        "store": stats.store,
+    }
+
+
+def kit_document(kit: "Kit") -> dict[str, Any]:
+    """One kit and what is in it."""
+    return {
+        "name": kit.name,
+        "title": kit.title,
+        "installed": kit.is_installed(),
+        "bytes": kit.size_bytes,
+        "folder": str(kit.folder),
+        "components": [
+            {"name": c.name, "format": c.format, "licence": c.licence, "bytes": c.size_bytes} for c in kit.components
+        ],
+    }

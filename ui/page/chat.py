@@ -10,21 +10,45 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from rag.bars import without_bars
-from ui import names
+from rag.markdown_tables import as_plain_rows
+from ui import safe_text
 from ui.cli import terminal
-from ui.page import draw, scope, shared, starters
+from ui.page import draw, shared
 from ui.page import safe_html as plain
+from ui.page import search as scope
 from ui.page import source_cards as gallery
 from ui.page.answering import AnswerView, RunningAnswer
 from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL import Image
 
     from indexing.filters import Filter
+    from indexing.states import FileEntry
     from rag.answer import Answer
     from ui.workbench import Workbench
+
+
+# ---
+# Questions to begin with: those that the sample collection answers, if it is what the library holds.
+# ---
+
+BY_FILE = {  # chosen for what the pocket kit's small model answers well, and for different kinds of sources
+    "pilot-the-cat-at-the-ticket-desk.jpg": "Is there a picture of a cat?",
+    "zefira-duo-manual.pdf": "How often must the softener cartridge be replaced?",
+    "receipt-ship-chandler.jpg": "How much did we pay for the manila rope?",
+    "2025-10-06 class 4b.eml": "How many children are coming with class 4b?",
+    "2025-06-18 name of the new blend.eml": "What is the new espresso blend going to be called?",
+}
+
+
+def starting_questions(files: "Sequence[FileEntry]") -> list[str]:
+    """The sample's questions whose file is in the library; none for a library of one's own."""
+    names = {Path(entry.path).name for entry in files if entry.chunks}
+    return [question for name, question in BY_FILE.items() if name in names]
+
 
 REDRAW_SECONDS = 0.15
 MAX_QUESTION_CHARACTERS = 4000
@@ -88,7 +112,7 @@ def _draw_welcome(bench: "Workbench", has_files: bool) -> None:
     if not has_files:
         st.page_link(st.session_state.pages["upload"], label="Add files", icon=":material/upload_file:")
         return
-    questions = starters.questions(bench.files())
+    questions = starting_questions(bench.files())
     if questions:
         st.html(plain.tag("p", "For example", "section"))
     for place, question in enumerate(questions):
@@ -188,7 +212,7 @@ def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
         doing = "Looking in the library"
     elif not view.text:
-        read = list(dict.fromkeys(names.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
+        read = list(dict.fromkeys(safe_text.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
         doing = f"Reading {', '.join(read[:3])}{' …' if len(read) > 3 else ''}"
     else:
         doing = "Writing"
@@ -233,7 +257,7 @@ def _draw_doubt(answer: "Answer") -> None:
     place = f", in {terminal.location(Path(line.path).name, line.page)}" if line else ""
     shared.notice(
         "No source bears this answer out word for word. Check it before you use it.",
-        f"The nearest words in the library{place}: “{without_bars(line.quote)}”" if line else "",
+        f"The nearest words in the library{place}: “{as_plain_rows(line.quote)}”" if line else "",
         tone="warn",
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import names
+from ui import safe_text
 from ui.cli import terminal
 from ui.page import safe_html as plain
 from ui.page import shared
@@ -88,13 +88,13 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
         return None
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
-        "File": [names.shown(path.name) for path in paths],
+        "File": [safe_text.shown(path.name) for path in paths],
         "State": [STATES.get(entry.state, entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
         "Chunks": [entry.chunks for entry in files],
         "Size": [terminal.size(entry.size_bytes) for entry in files],
         "Indexed": [_moment(entry.indexed_at) for entry in files],
-        "Folder": [names.shown(str(path.parent)) for path in paths],
+        "Folder": [safe_text.shown(str(path.parent)) for path in paths],
     }
     text = st.column_config.TextColumn
     event: Any = st.dataframe(
@@ -163,7 +163,7 @@ def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
         bench.remove(str(path))
         if uploaded:
             path.unlink(missing_ok=True)
-        st.session_state["library-done"] = f"{names.shown(path.name)} is no longer in the library."
+        st.session_state["library-done"] = f"{safe_text.shown(path.name)} is no longer in the library."
     except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
         st.session_state["library-fault"] = error
 

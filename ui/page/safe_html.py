@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-from rag.bars import cells, is_row, is_rule
-from ui import names
-from ui.characters import visible
+from rag.markdown_tables import cells, is_row, is_rule
+from ui import safe_text
+from ui.safe_text import visible
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
@@ -36,7 +36,7 @@ def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
 
 def file_name(name: str, css_class: str = "") -> str:
     """A file's name in an element of its own, whose reading direction ends with it."""
-    shown = names.shown(name)
+    shown = safe_text.shown(name)
     return tag("bdi", shown, f"name {css_class}".strip(), title=shown)
 
 

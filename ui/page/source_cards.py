@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
-from rag.bars import without_bars
-from ui import names
+from rag.markdown_tables import as_plain_rows
+from ui import safe_text
 from ui.cli.terminal import shorten
 from ui.faults import expected_faults
 from ui.page import draw
@@ -105,12 +105,12 @@ def place_words(chunk: Chunk) -> str:
 
 
 def _picture(bench: "Workbench", source: Source) -> None:
-    alt = f"{names.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
+    alt = f"{safe_text.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
     content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
     if content is not None:
         st.image(draw.data_url(content), width="stretch", alt=alt)
     else:
-        st.html(plain.tag("div", shorten(without_bars(source.quote or source.chunk.text), 260), "leaf"))
+        st.html(plain.tag("div", shorten(as_plain_rows(source.quote or source.chunk.text), 260), "leaf"))
 
 
 def _words(source: Source) -> str:
@@ -123,7 +123,7 @@ def _words(source: Source) -> str:
         plain.tag("div", place_words(source.chunk), "place"),
     ]
     if source.quote:
-        parts.append(plain.tag("div", f"“{shorten(without_bars(source.quote), 220)}”", "quote"))
+        parts.append(plain.tag("div", f"“{shorten(as_plain_rows(source.quote), 220)}”", "quote"))
     return plain.wrap("div", parts, "card")
 
 
@@ -191,7 +191,7 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(_seal(bool(source.verified)) + plain.tag("div", without_bars(source.quote), "quotation"))
+        st.html(_seal(bool(source.verified)) + plain.tag("div", as_plain_rows(source.quote), "quotation"))
     if source.verified is False:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(plain.tag("p", doubt, "quiet small"))
@@ -208,10 +208,10 @@ def _draw_details(source: Source) -> None:
 
 def _facts(source: Source) -> str:
     chunk = source.chunk
-    rows = [("File", names.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
+    rows = [("File", safe_text.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
-    rows.append(("Folder", names.shown(str(Path(chunk.path).parent))))
+    rows.append(("Folder", safe_text.shown(str(Path(chunk.path).parent))))
     return plain.wrap("dl", [plain.tag("dt", name) + plain.tag("dd", value) for name, value in rows], "facts")
 
 

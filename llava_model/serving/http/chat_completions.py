@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from llava_model.errors import RequestRefusedError
 from llava_model.serving.http.access_control import admit
-from llava_model.serving.http.bodies import Bodies
+from llava_model.serving.http.connections import Bodies
 from llava_model.serving.http.protocol import Answer, event, fault
 from llava_model.serving.http.request_queue import Cancellation, Desk
 from llava_model.serving.reply import Reply

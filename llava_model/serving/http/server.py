@@ -19,8 +19,7 @@ from llava_model.errors import MissingPackageError, RequestRefusedError
 from llava_model.serving.engine import Engine
 from llava_model.serving.http.access_control import admit
 from llava_model.serving.http.protocol import shown
-from llava_model.serving.http.request_queue import Desk
-from llava_model.serving.limits import ConversationLimits
+from llava_model.serving.http.request_queue import ConversationLimits, Desk
 
 try:
     import uvicorn
@@ -30,9 +29,8 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    from llava_model.serving.http.bodies import Bodies, BodyLimits
     from llava_model.serving.http.chat_completions import ChatCompletions, refusal
-    from llava_model.serving.http.connections import ConnectionLimits, connection_class
+    from llava_model.serving.http.connections import Bodies, BodyLimits, ConnectionLimits, connection_class
 except ImportError as missing:
     raise MissingPackageError(
         missing.name or "uvicorn", purpose="serving over HTTP", install="'llavero[serve]'"

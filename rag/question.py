@@ -6,6 +6,57 @@ A line with such a thing in it is a better answer than one with more of the ques
 import re
 from dataclasses import dataclass
 
+from rag.terms import STOP_WORDS, content_terms
+
+# ---
+# Is a picture wanted? Then its subject is searched, not the words that ask for it, and pictures come first.
+#
+# "Do we have a photo of a rocket being launched?" → subject: a rocket being launched
+# ---
+
+_PICTURE = r"(?:photo(?:graph)?|picture|image|drawing|painting|illustration|sketch|diagram|snapshot|clip ?art)s?"
+_ASKS = re.compile(rf"\b{_PICTURE}\b(?! (?:number|no\b|library|collection|album))", re.IGNORECASE)
+# What stands around the subject: "is there a … of", "find the … with", "which … shows"
+_AROUND = re.compile(
+    rf"""^\s*(?:please\s+)?(?:
+        (?:is|are)\s+there\s+(?:any|an?|some)?
+      | (?:do|have)\s+(?:we|you|i)\s+(?:have|got|get)?\s*(?:any|an?|some)?
+      | (?:can|could)\s+(?:you|i|we)\s+(?:show|find|see|get)\s+(?:me|us)?\s*(?:an?|the|some)?
+      | (?:show|find|give|get|search\s+for|look\s+for)\s+(?:me|us)?\s*(?:an?|the|all|some|every)?
+      | i\s*(?:am|['’]m)\s+looking\s+for\s+(?:an?|the|some)?
+      | where\s+(?:is|are)\s+(?:an?|the)?
+      | (?:which|what)(?=\s+(?:of\s+(?:our|the|these|my)\s+)?{_PICTURE}\b)
+      | an?\b | the\b
+    )?\s*
+    (?:(?:of\s+)?(?:our|the|these|my)\s+)?
+    (?:{_PICTURE}\s*(?:that|which)?\s*(?:of|with|showing|shows?|from|depicting|depicts?|contain(?:s|ing)|in\s+which|where)?\s*
+       (?:there\s+(?:is|are)\b)?)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """What a question looks for."""
+
+    wants_picture: bool
+    subject: str  # the question itself where no picture is wanted
+
+
+def read_intent(question: str) -> Intent:
+    """Whether the question asks for a picture, and of what.
+
+    >>> read_intent("Find the picture with the red parrot")
+    Intent(wants_picture=True, subject='the red parrot')
+    >>> read_intent("What does a family ticket cost?").wants_picture
+    False
+    """
+    if not _ASKS.search(question):
+        return Intent(wants_picture=False, subject=question)
+    subject = _AROUND.sub("", question, count=1).strip().rstrip("?!. ")
+    return Intent(wants_picture=True, subject=subject or question)
+
+
 _NUMBER = (
     r"(?:\d[\d.,]*|half|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|"
     r"seventy|eighty|ninety|hundred|thousand)"
@@ -97,3 +148,35 @@ def sought(question: str) -> Sought | None:
                 heads=answers.pattern == _COMPANY,
             )
     return None
+
+
+# ---
+# What does a question name? "Who is the king of Norway?" names Norway: what says nothing of it is no answer.
+#
+# Only English questions are read so: other languages write capitals where English does not.
+# ---
+
+_NAMES_ARE_ASKED_FOR = re.compile(
+    r"\b(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|has|have|had|can)\b"
+)
+_WORD = re.compile(r"[^\W\d_][\w’'.&-]*")
+_DAYS_AND_MONTHS = frozenset(
+    content_terms(
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August "
+        "September October November December"
+    )
+)  # papers write them as numbers
+
+
+def named(question: str) -> tuple[str, ...]:
+    """Content terms of the proper names in an English question, each once: words with a capital that do not begin it.
+
+    >>> named("How much did Noor Haddad pay in March?")
+    ('noor', 'haddad')
+    """
+    words = _WORD.findall(question)
+    lower = [word for word in words if word.islower()]
+    if not _NAMES_ARE_ASKED_FOR.search(question.lower()) or not any(word in STOP_WORDS for word in lower):
+        return ()
+    capitals = " ".join(word for word in words[1:] if word[0].isupper() and word.lower() not in STOP_WORDS)
+    return tuple(term for term in content_terms(capitals) if term not in _DAYS_AND_MONTHS)

@@ -27,7 +27,7 @@ def cells(row: str) -> list[str]:
     return [cell.strip().replace("\\|", "|") for cell in _BAR.split(row.strip().strip("|"))]
 
 
-def without_bars(text: str) -> str:
+def as_plain_rows(text: str) -> str:
     """How a person would write it in a sentence: `| Pump | 12 months |` → `Pump · 12 months`; other lines stay."""
     lines = [line for line in text.split("\n") if not (is_row(line) and is_rule(line))]
     return "\n".join(" · ".join(filter(None, cells(line))) if is_row(line) else line for line in lines)
