@@ -3,7 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -14,9 +14,10 @@ from makers.postscript import EPS
 from wire import chunked, get, head, post
 
 ANSWERED, REFUSED = frozenset({200}), frozenset(range(400, 500))
+TOO_MUCH = "too much"
 EITHER, CLOSED = ANSWERED | REFUSED, REFUSED | {0}
 _HI = [{"role": "user", "content": "How many chairs?"}]
-GOOD: dict[str, Any] = {"model": "tiny", "messages": _HI, "max_tokens": 2, "temperature": 0}
+GOOD: dict[str, Any] = {"model": "pocket", "messages": _HI, "max_tokens": 2, "temperature": 0}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,12 @@ class Attack:
     name: str
     data: bytes
     right: Collection[int]
+
+    def with_headers(self, headers: Mapping[str, str]) -> bytes:
+        """The same with further lines behind the first."""
+        first, end, rest = self.data.partition(b"\r\n")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return first + end + lines.encode() + rest
 
 
 def attacks(random: Random, address: str, number: int) -> list[Attack]:
@@ -92,8 +99,8 @@ def _too_much() -> Iterator[Attack]:
         "stops of 1 MB": {"stop": ["x" * 1_000_000] * 4},
     }.items():
         right = EITHER if name.startswith(("100,000", "stops")) else REFUSED
-        yield Attack(kind="too much", name=name, data=good(**change), right=right)
-    yield Attack(kind="too much", name="a body of 25 MB", data=post(b" " * 25_000_000), right=REFUSED)
+        yield Attack(kind=TOO_MUCH, name=name, data=good(**change), right=right)
+    yield Attack(kind=TOO_MUCH, name="a body of 25 MB", data=post(b" " * 25_000_000), right=REFUSED)
 
 
 def _pictures(address: str) -> Iterator[Attack]:

@@ -29,9 +29,10 @@ def main() -> int:
     began, findings = time.monotonic(), Findings()
     with _folder(asked.keep) as folder:
         traps = Traps(folder / "traps")
-        world = World(random=Random(asked.seed), canary=traps.canary, address=traps.listener.url, corpus=_corpus())
         say(f"seed {asked.seed}, in {folder}")
         for part in (indexing_attack, interruptions, serving_attack, page_attack):
+            random = Random(asked.seed)  # of its own: what another part drew changes nothing
+            world = World(random=random, canary=traps.canary, address=traps.listener.url, corpus=_corpus())
             try:
                 part.attack(world, traps, findings, folder, asked)
             except (RuntimeError, OSError) as error:  # a server that does not come up, a library that is not there
