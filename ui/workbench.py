@@ -15,11 +15,11 @@ from indexing.filters import EVERYTHING, Filter
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
-from llava_model.kits import Kit, find
-from llava_model.kits.shipped import shipped_weights
+from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import PromptSettings
+from ui.cli.progress import without_loading_bars
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -265,13 +265,6 @@ def _check_device(device: str) -> None:
         raise fault
 
 
-def _without_loading_bars() -> None:
-    """Loading takes a second or two; transformers' own bars would stand between our results."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-
 def _pocket_name(kit: Kit) -> str:
     from indexing.embedding.pocket import pocket_name
 
@@ -279,7 +272,7 @@ def _pocket_name(kit: Kit) -> str:
 
 
 def _load_embedder(kit: Kit, device: str) -> "Embedder":
-    _without_loading_bars()
+    without_loading_bars()
     vision = kit.component("vision")
     if vision.format == "open_clip":
         from indexing.embedding.open_clip import OpenClipEmbedder
@@ -308,7 +301,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             load_image=bench.picture,
             settings=rag,
         )
-    _without_loading_bars()
+    without_loading_bars()
     from llava_model.serving.engine import open_engine
     from rag.langchain import LlaveroChatModel
 

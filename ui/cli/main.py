@@ -1,7 +1,11 @@
-"""The `llavero` command. Results go to stdout, everything else to stderr.
+"""The `llavero` command: the verbs of a library are here, those of the model in a file for each group.
 
-Exit codes: 0 done · 1 the request could not be met · 2 usage · 3 finished, but some files failed.
-Nothing heavy is imported before a command runs, so `--help` answers at once.
+    llavero index, search, ask, …     here
+    llavero kit …                     here
+    llavero serve                     serve_model
+    llavero model …                   model_validate, model_generate, model_train, model_scores, model_checkpoints
+
+Nothing heavy is imported before a verb runs, so `--help` answers at once.
 """
 
 import errno
@@ -15,18 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from indexing.embedding.memory import keep_freed_memory
-from ui.cli import terminal
-from ui.cli import terminal as documents
-from ui.cli.model import model_app
+from ui.cli import model_checkpoints, model_generate, model_scores, model_train, model_validate, progress, terminal
 from ui.cli.serve_model import serve
+from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 
 if TYPE_CHECKING:
     from indexing.records import Kind
     from indexing.store import Filter
     from ui.settings import Settings
     from ui.workbench import Workbench
-
-DONE, NOT_MET, SOME_FAILED = 0, 1, 3
 
 app = typer.Typer(
     name="llavero",
@@ -38,8 +39,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 kit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Named, pinned sets of weights.")
+model_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Train, convert and judge the answering model."
+)
 app.add_typer(kit_app, name="kit")
 app.add_typer(model_app, name="model")
+for _verb in (
+    model_train.ablate,
+    model_scores.compare,
+    model_checkpoints.convert,
+    model_scores.evaluate,
+    model_checkpoints.export,
+    model_generate.generate,
+    model_scores.judge,
+    model_scores.samples,
+    model_scores.score,
+    model_train.train,
+    model_validate.validate,
+):
+    model_app.command()(_verb)
 
 LibraryOption = Annotated[
     Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.", show_default=True)
@@ -138,22 +156,21 @@ def index(
     """Index pictures and documents; a second run reads only what is new or changed."""
     if not any(path.exists() for path in paths):
         raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
-    line = terminal.ProgressLine()
-    with _workbench(_settings(library, kit=kit, device=device), create=True) as bench:
+    settings = _settings(library, kit=kit, device=device)
+    with progress.ProgressLine() as line, _workbench(settings, create=True) as bench:
         report = bench.index(
             [path.absolute() for path in paths],
-            on_progress=lambda progress: line.show(terminal.index_progress_line(progress)),
+            on_progress=lambda so_far: progress.show_index(line, so_far),
             retry_failed=retry_failed,
         )
-    line.close()
     if json:
-        terminal.say_json(documents.report_document(report))
+        terminal.say_json(terminal.report_document(report))
     else:
         for text in terminal.report_lines(report):
             terminal.say(text)
     if not report.failed and not any((report.added, report.updated, report.unchanged)):
         terminal.tell("no files found there")
-    raise typer.Exit(SOME_FAILED if report.failed else DONE)
+    raise typer.Exit(WITH_PROBLEMS if report.failed else DONE)
 
 
 @app.command()
@@ -177,7 +194,7 @@ def search(
         picture = bench.open_picture(image) if image else None
         retrieval = bench.search(SearchRequest(text=query, image=picture, k=k, filter=chosen))
     if json:
-        terminal.say_json(documents.retrieval_document(retrieval))
+        terminal.say_json(terminal.retrieval_document(retrieval))
         return
     for number, hit in enumerate(retrieval.hits, start=1):
         terminal.say(terminal.hit_line(number, hit))
@@ -212,7 +229,7 @@ def ask(
             terminal.tell(f"--- {turn.role}" + (f" ({len(turn.images)} pictures)" if turn.images else ""))
             terminal.tell(turn.text)
     if json:
-        terminal.say_json(documents.answer_document(answer))
+        terminal.say_json(terminal.answer_document(answer))
 
 
 @app.command()
@@ -243,7 +260,7 @@ def list_files(
     with _workbench(_settings(library)) as bench:
         entries = [entry for entry in bench.files() if not failed or entry.state == "failed"]
     if json:
-        terminal.say_json({"files": [documents.file_document(entry) for entry in entries]})
+        terminal.say_json({"files": [terminal.file_document(entry) for entry in entries]})
         return
     for entry in entries:
         terminal.say(terminal.file_line(entry))
@@ -270,7 +287,7 @@ def remove(
 def stats(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:
     """Count what the library holds, in the store itself."""
     with _workbench(_settings(library)) as bench:
-        document = documents.stats_document(bench.stats())
+        document = terminal.stats_document(bench.stats())
     if json:
         terminal.say_json(document)
         return
@@ -335,7 +352,7 @@ def kit_list(json: JsonOption = False) -> None:
     """The kits, what they hold, and which are installed."""
     from llava_model.kits import available
 
-    kits = [documents.kit_document(kit) for kit in available()]
+    kits = [terminal.kit_document(kit) for kit in available()]
     if json:
         terminal.say_json({"kits": kits})
         return
@@ -355,11 +372,10 @@ def kit_install(
     """Download, verify and convert a kit's weights; goes on where an earlier try stopped."""
     from llava_model.kits import find, install
 
-    line = terminal.KitProgressLines()
-    try:
-        folder = install(find(name), source=source, offline=offline, on_progress=line.show)
-    finally:
-        line.close()
+    with progress.ProgressLine() as line:
+        folder = install(
+            find(name), source=source, offline=offline, on_progress=lambda so_far: progress.show_install(line, so_far)
+        )
     terminal.say(str(folder))
 
 

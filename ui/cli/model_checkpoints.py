@@ -1,4 +1,8 @@
-"""`llavero model convert`: a trained checkpoint in the form that others take, or the original LLaVA's in ours."""
+"""`llavero model convert` and `export`: checkpoints in the forms that other programs read, and theirs in ours.
+
+convert   a checkpoint with its LoRA merged, as transformers' LLaVA, or the original LLaVA's folder as a checkpoint
+export    the two GGUF files that llama.cpp runs
+"""
 
 import re
 import threading
@@ -13,17 +17,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.cli import terminal
+from ui.cli.progress import ProgressLine, without_loading_bars
 
 if TYPE_CHECKING:
-    from llava_model.checkpoints.trained import TrainedModel
+    from llava_model.checkpoints.parts import TrainedModel
 
 
 class Target(StrEnum):
-    """What can be written."""
+    """What `convert` can write."""
 
     CHECKPOINT = "checkpoint"
     MERGED = "merged"
     HF = "hf"
+
+
+class NumberFormat(StrEnum):
+    """How the weights are written in GGUF."""
+
+    F32 = "f32"
+    F16 = "f16"
+    BF16 = "bf16"
 
 
 LanguageOption = Annotated[
@@ -105,11 +118,9 @@ def base_folders(kit: str, language: Path | None, vision: Path | None) -> tuple[
 
 def open_model(source: Path, language: Path | None, vision: Path | None) -> "TrainedModel":
     """Read a checkpoint, saying how long it takes."""
-    from transformers.utils import logging
+    from llava_model.checkpoints.parts import open_trained
 
-    from llava_model.checkpoints.trained import open_trained
-
-    logging.disable_progress_bar()
+    without_loading_bars()
     with working(f"reading {source}"):
         return open_trained(source, language=language, vision=vision)
 
@@ -120,7 +131,7 @@ def model_bytes(trained: "TrainedModel") -> int:
 
 
 def _write(trained: "TrainedModel", out: Path, target: Target) -> tuple[str, ...]:
-    from llava_model.checkpoints.trained import save_as_hf, save_merged
+    from llava_model.checkpoints.parts import save_as_hf, save_merged
 
     with working(f"writing {out}", folder=out, expected_bytes=model_bytes(trained)):
         if target is Target.HF:
@@ -146,11 +157,14 @@ def _existing_parent(out: Path) -> Path:
 @contextmanager
 def working(what: str, *, folder: Path | None = None, expected_bytes: int = 0) -> Iterator[None]:
     """A line that shows the time, and how much has been written into the folder that `folder` is to become."""
-    line, done, start = terminal.ProgressLine(), threading.Event(), time.monotonic()
+    done, start = threading.Event(), time.monotonic()
 
     def watch() -> None:
-        while not done.wait(1.0):
-            line.show(_progress(what, time.monotonic() - start, _written(folder), expected_bytes))
+        with ProgressLine() as line:
+            while not done.wait(1.0):
+                written = _written(folder)
+                share = min(1.0, written / expected_bytes) if written and expected_bytes else None
+                line.show(_progress(what, time.monotonic() - start, written, expected_bytes), share=share)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -159,7 +173,6 @@ def working(what: str, *, folder: Path | None = None, expected_bytes: int = 0) -
     finally:
         done.set()
         watcher.join()
-        line.close()
 
 
 def _written(folder: Path | None) -> int:
@@ -186,7 +199,7 @@ def _progress(what: str, seconds: float, written: int, expected: int) -> str:
 
 
 def tell_result(out: Path, notes: tuple[str, ...], *, json: bool) -> None:
-    """The files on stdout, what to know about them on stderr."""
+    """The files on stdout, notes about them on stderr."""
     files = {path.relative_to(out).as_posix(): path.stat().st_size for path in sorted(out.rglob("*")) if path.is_file()}
     if json:
         terminal.say_json({"out": str(out), "files": files, "notes": list(notes)})
@@ -195,19 +208,6 @@ def tell_result(out: Path, notes: tuple[str, ...], *, json: bool) -> None:
         terminal.say(f"{terminal.size(size_bytes):>9s}  {out / name}")
     for note in notes:
         terminal.tell(f"Note: {note}")
-
-
-# ---
-# `llavero model export`: the two GGUF files that llama.cpp runs.
-# ---
-
-
-class NumberFormat(StrEnum):
-    """How weights are written."""
-
-    F32 = "f32"
-    F16 = "f16"
-    BF16 = "bf16"
 
 
 def export(

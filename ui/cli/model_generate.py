@@ -1,21 +1,23 @@
 """`llavero model generate`: training data about pictures, written by a text model from captions and boxes."""
 
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ui.cli import terminal
+from ui.cli.progress import ProgressLine
+from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 
 if TYPE_CHECKING:
     from indexing.records import Chunk
-    from llava_model.synthesis.book import GenerationProgress, GenerationReport
+    from llava_model.chat_client import Usage
+    from llava_model.synthesis.generate import GenerationProgress, GenerationReport
     from llava_model.synthesis.sources import PictureSource
     from rag.prompt import CountTokens
 
-_DONE, _NOT_MET, _WITH_PROBLEMS = 0, 1, 3
 _SHOWN = 12
 _GROUND = "ground"
 
@@ -88,8 +90,8 @@ def generate(
         return
     from llava_model.chat_client import WRITER, ChatServer
     from llava_model.synthesis.generate import GenerationSettings, generate
-    from llava_model.synthesis.ledger import Limits
     from llava_model.synthesis.prompts import load_prompts
+    from llava_model.synthesis.runner import Limits
 
     _check_language(language)
     chosen = _kinds(kinds, "reading,conversation,detail" if from_library else "conversation,detail,complex")
@@ -113,11 +115,8 @@ def generate(
         root = images or (coco or csv or Path()).parent
         source = _from_file(coco, instances, csv, root, language)
     terminal.tell(f"{len(source.items):,} pictures; replies are kept in {out / 'replies.jsonl'}")
-    line = _ProgressLine()
-    try:
-        report = generate(source, writer, out, said, settings, on_progress=line.show)
-    finally:
-        line.close()
+    with ProgressLine() as line:
+        report = generate(source, writer, out, said, settings, on_progress=_progress_on(line))
     leaks = _leaks(out, root) if from_library else None
     _show(report, leaks, root, json=json)
 
@@ -159,7 +158,7 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
     from json import dumps
 
     from llava_model.errors import GenerationError
-    from llava_model.synthesis.book import write_whole
+    from llava_model.synthesis.generate import write_whole
     from rag.synthetic_questions import own_samples
 
     kit, chunks = _chunks(library)
@@ -195,7 +194,7 @@ def _token_counter(kit: str) -> "CountTokens":
 def _leaks(out: Path, root: Path) -> list[dict[str, str]]:
     """What stands in both files, as `llavero model validate --against` would find it."""
     from llava_model.data.validate import validate
-    from llava_model.synthesis.book import HELD_OUT, TRAIN
+    from llava_model.synthesis.generate import HELD_OUT, TRAIN
 
     if not (out / HELD_OUT).is_file():
         return []
@@ -209,7 +208,7 @@ def _leaks(out: Path, root: Path) -> list[dict[str, str]]:
 
 
 def _check_language(language: str) -> None:
-    from llava_model.synthesis.language import LANGUAGES
+    from llava_model.synthesis.prompts import LANGUAGES
 
     if language not in LANGUAGES:
         raise typer.BadParameter(f"'{language}' is none of {', '.join(LANGUAGES)}", param_hint="--language")
@@ -225,32 +224,29 @@ def _kinds(text: str, default: str) -> Any:
     return chosen
 
 
-class _ProgressLine:
+def _progress_on(line: ProgressLine) -> "Callable[[GenerationProgress], None]":
     """`120 of 3,000 samples · 2.1 samples/s · 184,201 tokens · cost 0.0921 · 23 min 10 s left`."""
+    first: Usage | None = None
 
-    def __init__(self) -> None:
-        self._line, self._began = terminal.ProgressLine(), time.monotonic()
-        self._first: GenerationProgress | None = None
+    def show(progress: "GenerationProgress") -> None:
+        nonlocal first
+        if first is None or progress.usage == first:  # what earlier runs did is passed quickly and costs nothing
+            first = progress.usage
+            line.start(progress.done)
+        rate = line.rate(progress.done)
+        words = f"{progress.done:,} of {progress.total:,} samples"
+        words += f" · {rate:.1f} samples/s" if rate else ""
+        words += f" · {progress.usage.tokens:,} tokens"
+        words += f" · cost {progress.cost:.4f}" if progress.cost else ""
+        words += f" · {terminal.duration((progress.total - progress.done) / rate)} left" if rate else ""
+        share = progress.done / progress.total if progress.total else None
+        line.show(words, share=share, final=progress.done == progress.total)
 
-    def show(self, progress: "GenerationProgress") -> None:
-        """What earlier runs did is gone through quickly and does not count for the rate."""
-        if self._first is None or progress.usage == self._first.usage:
-            self._first, self._began = progress, time.monotonic()
-        text = f"{progress.done:,} of {progress.total:,} samples"
-        seconds, new = time.monotonic() - self._began, progress.done - self._first.done
-        rate = new / seconds if new and seconds > 1 else 0.0
-        text += f" · {rate:.1f} samples/s" if rate else ""
-        text += f" · {progress.usage.tokens:,} tokens"
-        text += f" · cost {progress.cost:.4f}" if progress.cost else ""
-        text += f" · {terminal.duration((progress.total - progress.done) / rate)} left" if rate else ""
-        self._line.show(text, final=progress.done == progress.total)
-
-    def close(self) -> None:
-        self._line.close()
+    return show
 
 
 def _show(report: "GenerationReport", leaks: list[dict[str, str]] | None, images: Path, *, json: bool) -> None:
-    from llava_model.synthesis.prompts import MEANINGS
+    from llava_model.synthesis.sources import MEANINGS
 
     for kind, number in Counter(problem.kind for problem in report.problems).items():
         ids = [problem.id for problem in report.problems if problem.kind == kind]
@@ -272,8 +268,8 @@ def _show(report: "GenerationReport", leaks: list[dict[str, str]] | None, images
     elif report.stopped:
         terminal.tell(f"llavero: {report.stopped}")
         terminal.tell("  What it has written is kept; the same command goes on from there.")
-        raise typer.Exit(_NOT_MET)
-    raise typer.Exit(_DONE if report.is_clean and not leaks else _WITH_PROBLEMS)
+        raise typer.Exit(NOT_MET)
+    raise typer.Exit(DONE if report.is_clean and not leaks else WITH_PROBLEMS)
 
 
 def _listed(ids: list[str]) -> str:

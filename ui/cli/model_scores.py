@@ -1,27 +1,38 @@
-"""`llavero model evaluate`: ask a model a benchmark's questions and score what it says."""
+"""The verbs of `llavero model` that are about benchmarks.
 
-import json as jsonlib
+samples    a benchmark's training questions as samples, for the TASK stage
+evaluate   ask a model a benchmark's questions and score what it says
+score      figures from prediction files in the benchmark's own format, without a model
+judge      a text model's scores for answers, beside those for reference answers
+compare    several models' scores beside the published ones, and a page to read their answers side by side
+
+No benchmark has a name here: which there are, what each reads and how it scores is found in `llava_model.benchmarks`.
+"""
+
+import json as json_module
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from llava_model.benchmarks import names
 from ui.cli import terminal
-from ui.cli.benchmark_argument import BenchmarkArgument
-from ui.cli.model_train import say_table
-from ui.cli.terminal import RateLine
+from ui.cli.progress import ProgressLine
+from ui.cli.terminal import DONE, WITH_PROBLEMS
 
 if TYPE_CHECKING:
+    from llava_model.benchmarks import Benchmark
     from llava_model.benchmarks.asking import Task, Weights
     from llava_model.benchmarks.figures import Problem, Score
-    from llava_model.benchmarks.registry import Benchmark
     from llava_model.chat_client import ChatServer
 
+    BenchmarkName = str  # a checker cannot know which there are
+else:
+    BenchmarkName = Literal[names()]
 
-# ---
-# `llavero model samples`: a benchmark's training questions as samples, for the TASK stage.
-# ---
+BenchmarkArgument = Annotated[BenchmarkName, typer.Argument(help="The benchmark.", show_default=False)]
+_IDS_SHOWN = 12
 
 
 def samples(
@@ -34,11 +45,9 @@ def samples(
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Write a benchmark's training questions as samples, as its paper trains on them. Train with --image-root DATA."""
-    import json as json_module
-
-    from llava_model.benchmarks.registry import find, names
+    from llava_model.benchmarks import find
     from llava_model.data.samples import to_record
-    from llava_model.synthesis.book import write_whole
+    from llava_model.synthesis.generate import write_whole
 
     samples_of = find(benchmark).samples
     if samples_of is None:
@@ -84,8 +93,8 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Ask a model a benchmark's questions, greedily; answers are kept, and a stopped run goes on where it was."""
+    from llava_model.benchmarks import find, task
     from llava_model.benchmarks.asking import Weights, parts_in
-    from llava_model.benchmarks.registry import find, task
 
     folder = _data_of(find(benchmark), data, reasoning=reasoning)
     asked = task(benchmark, folder, limit, reasoning=reasoning)
@@ -109,7 +118,7 @@ def evaluate(
 
 def _data_of(benchmark: "Benchmark", data: Path | None, *, reasoning: bool) -> Path:
     """The data that were named, or that a package of the benchmark's brings."""
-    from llava_model.benchmarks.registry import find, names
+    from llava_model.benchmarks import find
 
     found = data or (benchmark.installed_data() if benchmark.installed_data else None)
     if found is None:
@@ -131,24 +140,14 @@ def _answered(asked: "Task", weights: "Weights", device: str, answers: Path) -> 
     engine = weights.load(device)
     if not engine.sees_images and any(ask.images for ask in asked.asks):
         raise ImagesNotSupportedError(weights.name, sum(len(ask.images) for ask in asked.asks))
-    line = RateLine("answers")
-    result = answer_all(
-        asked,
-        engine,
-        answers,
-        settings=weights.settings(),
-        on_progress=lambda done: line.show(done.answered, done.asks),
-    )
-    line.close()
-    return result
-
-
-# ---
-# `llavero model score`: figures from prediction files in the benchmarks' original formats, without a model.
-# ---
-
-DONE, WITH_PROBLEMS = 0, 3
-_IDS_SHOWN = 12
+    with ProgressLine() as line:
+        return answer_all(
+            asked,
+            engine,
+            answers,
+            settings=weights.settings(),
+            on_progress=lambda so_far: line.count(so_far.answered, so_far.asks, "answers"),
+        )
 
 
 def score(
@@ -163,7 +162,7 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
 ) -> None:
     """Score prediction files in their original formats. Exit code 3: scored, but with problems (listed)."""
-    from llava_model.benchmarks.registry import score as score_files
+    from llava_model.benchmarks import score as score_files
 
     result = score_files(benchmark, predictions, references)
     show_score(result, json=json)
@@ -217,11 +216,6 @@ def _plain(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-# ---
-# `llavero model judge`: a text model's scores for answers, beside those for reference answers.
-# ---
-
-
 def judge(
     references: Annotated[Path, typer.Argument(help="The reference answers (JSONL); they get the first score.")],
     answers: Annotated[Path, typer.Argument(help="The answers to judge (JSONL).")],
@@ -267,12 +261,8 @@ def judge(
     settings = JudgeSettings(
         rubric=read_rubric(rubric or RUBRIC), swap=swap, repeat=repeat, attempts=attempts, parallel=parallel
     )
-    line = RateLine("reviews")
-    tally = judge(
-        cases, server, out, settings,
-        on_progress=line.show,
-    )  # fmt: skip
-    line.close()
+    with ProgressLine() as line:
+        tally = judge(cases, server, out, settings, on_progress=lambda done, total: line.count(done, total, "reviews"))
     terminal.tell(
         f"{tally.judged} judged, {tally.kept} kept from before, {len(tally.repaired)} read from the judge's words, "
         f"{len(tally.asked_again)} asked again, {len(tally.failed)} without scores"
@@ -294,31 +284,25 @@ def _join(
     text_model: Path, ours: Path, problems_file: Path, out: Path, server: "ChatServer | None", *, json: bool
 ) -> None:
     """ScienceQA's two ensembles; the options go into a result file at `out`."""
+    from llava_model.benchmarks import judge as ensemble
     from llava_model.benchmarks import scienceqa
-    from llava_model.benchmarks import scienceqa_ensemble as ensemble
 
-    line = RateLine("decisions")
     if server is None:
         options, _, problems = ensemble.combine(text_model, ours, problems_file)
     else:
         decisions = out.with_name(f"{out.stem}.decisions.jsonl")
-        options, problems = ensemble.arbitrate(
-            text_model, ours, problems_file, server, decisions,
-            on_progress=line.show,
-        )  # fmt: skip
-        line.close()
+        with ProgressLine() as line:
+            options, problems = ensemble.arbitrate(
+                text_model, ours, problems_file, server, decisions,
+                on_progress=lambda done, total: line.count(done, total, "decisions"),
+            )  # fmt: skip
     part = out.with_name(out.name + ".part")
-    part.write_text(jsonlib.dumps(ensemble.result_file(options, problems_file), indent=2) + "\n", "utf-8")
+    part.write_text(json_module.dumps(ensemble.result_file(options, problems_file), indent=2) + "\n", "utf-8")
     part.replace(out)
     tell_problems(problems)
     result = scienceqa.score(out, problems_file)
     show_score(result, json=json)
     raise typer.Exit(WITH_PROBLEMS if problems or result.problems else DONE)
-
-
-# ---
-# `llavero model compare`: several models' scores beside the published ones, and a page to read their answers.
-# ---
 
 
 def compare(
@@ -340,8 +324,8 @@ def compare(
 ) -> None:
     """Set several models' scores beside the published rows; --html adds a page of answers side by side."""
     from llava_model.benchmarks import compare as comparing
+    from llava_model.benchmarks import find
     from llava_model.benchmarks.compare import published, row_of
-    from llava_model.benchmarks.registry import find
 
     chosen = find(benchmark)
     files = _named(predictions, "NAME=FILE")
@@ -362,7 +346,7 @@ def compare(
         cells = [{"model": r.model, "source": r.source, "ours": r.ours, "values": dict(r.values)} for r in rows]
         terminal.say_json({"benchmark": benchmark, "rows": cells})
     else:
-        say_table(comparing.table(table, rows))
+        terminal.say_table(comparing.table(table, rows))
     for name, one in scores.items():
         for problem in one.problems:
             terminal.tell(f"problem: {name}: {problem.message}")

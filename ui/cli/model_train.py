@@ -1,12 +1,15 @@
-"""`llavero model train`: one stage of training, watched from a terminal, stopped and gone on with at will."""
+"""`llavero model train` and `ablate`: training, watched from a terminal; a stopped run goes on where it was.
+
+train    one stage of training
+ablate   which types of instruction data help: the LLaVA paper's question, asked of any model
+"""
 
 import math
 import os
 import signal
-import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,20 +17,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.cli import terminal
+from ui.cli.progress import ProgressLine
+from ui.cli.terminal import NOT_MET, WITH_PROBLEMS
 
 if TYPE_CHECKING:
     from llava_model.ablation.run import AblationReport, Watch
+    from llava_model.data.batches import Layout
     from llava_model.data.features import FillProgress
-    from llava_model.data.packing import Layout
     from llava_model.model.config import LlavaConfig
     from llava_model.training.loop import TrainReport
     from llava_model.training.report import StepMetrics
     from llava_model.training.run import DataFile, StageRun
     from llava_model.training.stages import Stage
 
-
 _STAGES = ("align", "instruct", "task", "ground")
 _LAYOUTS: "dict[str, Layout]" = {"padded": "padded", "packed": "packed"}
+_LONG_SECONDS = 600
+_SETTLED = 3  # steps after which the estimate means something
+_STEPS_EVERY_SECONDS = 2.0  # where no terminal rewrites the line
 
 
 def train(
@@ -109,9 +116,8 @@ def train(
     config = _config(projector, grid)
     import torch
 
-    from llava_model.kits import find
-    from llava_model.kits.shipped import weights_folder
-    from llava_model.serving.load import choose_device, choose_dtype
+    from llava_model.checkpoints.parts import choose_device, choose_dtype
+    from llava_model.kits import find, weights_folder
     from llava_model.training.loop import RunSettings
     from llava_model.training.run import StageRun, run_stage
 
@@ -150,7 +156,7 @@ def train(
     report = _watched(run, run_stage)
     _tell_report(report, as_json=as_json)
     if report.left_out:
-        raise typer.Exit(3)
+        raise typer.Exit(WITH_PROBLEMS)
 
 
 def _chosen_stage(preset: str, stage: str, quantize: str, **overrides: Any) -> "Stage":
@@ -218,57 +224,62 @@ def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
 
 
 def _watched(run: "StageRun", run_stage: "Callable[..., TrainReport]") -> "TrainReport":
-    """The run under a progress bar; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
+    """The run with its progress; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
     from accelerate import Accelerator
 
-    from llava_model.serving.load import choose_device
-
-    stop = threading.Event()
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        terminal.tell("stopping after this step, with a checkpoint")
-        stop.set()
+    from llava_model.checkpoints.parts import choose_device
 
     accelerator = Accelerator(cpu=choose_device("auto").type == "cpu")
-    earlier = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        line = _Line(quiet=not accelerator.is_main_process, compiled=run.settings.compile)
+    progress = TrainingProgress(quiet=not accelerator.is_main_process, compiled=run.settings.compile)
+    with closing(progress), _stop_asked_for("stopping after this step, with a checkpoint") as should_stop:
         return run_stage(
             run,
             accelerator=accelerator,
-            on_step=line.step,
-            on_fill=line.fill,
-            announce=line.tell,
-            should_stop=stop.is_set,
+            on_step=progress.step,
+            on_fill=progress.fill,
+            announce=progress.tell,
+            should_stop=should_stop,
         )
+
+
+@contextmanager
+def _stop_asked_for(words: str) -> Iterator[Callable[[], bool]]:
+    """SIGTERM and Ctrl-C say `words` and end nothing; whether one came is what the run asks now and then."""
+    stop = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        terminal.tell(words)
+        stop.set()
+
+    earlier = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop.is_set
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
 
-_LONG = 600  # seconds
-_SETTLED = 3  # steps after which the estimate means something
-
-
-class _Line:
-    """A line that rewrites itself on a terminal, a line now and then elsewhere."""
+class TrainingProgress:
+    """What a run shows of itself: sentences that stay, features as they are computed, steps as they are taken."""
 
     def __init__(self, *, quiet: bool, compiled: bool) -> None:
-        self._quiet, self._compiled = quiet, compiled
-        self._told = 0.0
+        self._features = ProgressLine(at_once=True, quiet=quiet)
+        self._steps = ProgressLine(every_seconds=_STEPS_EVERY_SECONDS, at_once=True, quiet=quiet)
+        self._compiled = compiled
 
     def tell(self, words: str) -> None:
-        if self._quiet:
-            return
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
-        terminal.tell(words)
+        """A sentence for the person."""
+        self._features.close()
+        self._steps.tell(words)
 
     def fill(self, progress: "FillProgress") -> None:
-        self._line(f"features of pictures: {progress.done:,} of {progress.total:,}", every=5.0)
+        """How many pictures the tower has gone through."""
+        _show_fill(self._features, progress)
 
     def step(self, metrics: "StepMetrics") -> None:
-        if metrics.step == _SETTLED and metrics.seconds_left > _LONG and not self._compiled:
+        """One step; early in a long run also what would shorten it."""
+        self._features.close()
+        if metrics.step == _SETTLED and metrics.seconds_left > _LONG_SECONDS and not self._compiled:
             self.tell("a long run: with --compile its steps are about 1.3 times as fast (it needs a C++ compiler)")
         words = (
             f"step {metrics.step:,}/{metrics.steps:,}  loss {metrics.loss:.4f}  rate {metrics.rate:.2e}  "
@@ -276,31 +287,24 @@ class _Line:
         )
         if metrics.utilisation is not None:
             words += f"  MFU {metrics.utilisation:.0%}"
-        self._line(f"{words}  {_clock(metrics.seconds_left)} left", every=2.0, last=metrics.step == metrics.steps)
+        words += f"  {_clock(metrics.seconds_left)} left"
+        self._steps.show(words, share=metrics.step / metrics.steps, final=metrics.step == metrics.steps)
 
-    def _line(self, words: str, *, every: float, last: bool = False) -> None:
-        now = time.monotonic()
-        if self._quiet or (now - self._told < every and not last):
-            return
-        self._told = now
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{words}" + ("\n" if last else ""))
-            sys.stderr.flush()
-        else:
-            terminal.tell(words)
+    def close(self) -> None:
+        """End the lines."""
+        self._features.close()
+        self._steps.close()
+
+
+def _show_fill(line: ProgressLine, progress: "FillProgress") -> None:
+    share = progress.done / progress.total if progress.total else None
+    line.show(f"features of pictures: {progress.done:,} of {progress.total:,}", share=share)
 
 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-# ---
-# `llavero model ablate`: which types of instruction data help, the LLaVA paper's question, asked of any model.
-# ---
-
-_NOT_MET = 1
 
 
 def ablate(
@@ -330,7 +334,7 @@ def ablate(
     _show(report, judge=plan.judge.model if plan.judge else "", json=json)
     if not report.finished:
         terminal.tell("stopped; the same command goes on from there")
-        raise typer.Exit(_NOT_MET)
+        raise typer.Exit(NOT_MET)
 
 
 def _check_judge(url: str, model: str) -> None:
@@ -342,36 +346,31 @@ def _check_judge(url: str, model: str) -> None:
 
 def _stoppable(run: Callable[["Watch"], "AblationReport"]) -> "AblationReport":
     """SIGTERM and Ctrl-C end it after the step or answer under way; what is done is kept."""
+    with ProgressLine() as line, _stop_asked_for("stopping after this step or answer") as should_stop:
+        return run(_watch(line, should_stop))
+
+
+def _watch(line: ProgressLine, should_stop: Callable[[], bool]) -> "Watch":
     from llava_model.ablation.run import Watch
 
-    stop = threading.Event()
+    def step(title: str, metrics: "StepMetrics") -> None:
+        words = (
+            f"{title}: step {metrics.step:,} of {metrics.steps:,} · loss {metrics.loss:.3f} · "
+            f"{metrics.samples_per_second:.1f} samples/s · {terminal.duration(metrics.seconds_left)} left"
+        )
+        line.show(words, share=metrics.step / metrics.steps, final=metrics.step == metrics.steps)
 
-    def asked(number: int, frame: FrameType | None) -> None:
-        terminal.tell("stopping after this step or answer")
-        stop.set()
+    def part(words: str, done: int, total: int) -> None:
+        line.show(words, share=done / total if total else None, final=done == total)
 
-    line = terminal.ProgressLine()
-    watch = Watch(
-        announce=terminal.tell,
-        on_step=lambda title, m: line.show(
-            f"{title}: step {m.step:,} of {m.steps:,} · loss {m.loss:.3f} · {m.samples_per_second:.1f} samples/s · "
-            f"{terminal.duration(m.seconds_left)} left",
-            final=m.step == m.steps,
-        ),
-        on_fill=lambda fill: line.show(f"features of pictures: {fill.done:,} of {fill.total:,}"),
-        on_answer=lambda title, p: line.show(
-            f"{title}: {p.answered:,} of {p.asks:,} answers", final=p.answered == p.asks
-        ),
-        on_review=lambda done, total: line.show(f"{done:,} of {total:,} reviews", final=done == total),
-        should_stop=stop.is_set,
+    return Watch(
+        announce=line.tell,
+        on_step=step,
+        on_fill=lambda progress: _show_fill(line, progress),
+        on_answer=lambda title, p: part(f"{title}: {p.answered:,} of {p.asks:,} answers", p.answered, p.asks),
+        on_review=lambda done, total: part(f"{done:,} of {total:,} reviews", done, total),
+        should_stop=should_stop,
     )
-    earlier = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        return run(watch)
-    finally:
-        line.close()
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _show(report: "AblationReport", *, judge: str, json: bool) -> None:
@@ -389,16 +388,8 @@ def _show(report: "AblationReport", *, judge: str, json: bool) -> None:
              "paper_source": table.paper_row(VARIANTS[0].title).source}
         )  # fmt: skip
         return
-    say_table(table.main_table(report.results, judge))
+    terminal.say_table(table.main_table(report.results, judge))
     terminal.say(table.PAPER)
     terminal.say(measure)
     terminal.say()
-    say_table(table.more_table(report.results))
-
-
-def say_table(cells: list[list[str]]) -> None:
-    """Columns in line, the first one to the left."""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        terminal.say("  ".join((row[0].ljust(widths[0]), *rest)).rstrip())
+    terminal.say_table(table.more_table(report.results))

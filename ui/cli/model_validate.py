@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.cli import terminal
+from ui.cli.progress import ProgressLine
+from ui.cli.terminal import DONE, WITH_PROBLEMS
 
 if TYPE_CHECKING:
     from llava_model.data.leakage import TokenCounts, ValidationFinding, ValidationReport
     from llava_model.data.validate import ValidationProgress
     from llava_model.text.tokenize import PromptEncoder
 
-_DONE, _WITH_PROBLEMS = 0, 3
 _SHOWN = 20
 _BAR_WIDTH = 40
 _LLAVA_POSITIONS = 576  # LLaVA-1.5: 24 × 24 patches
@@ -56,8 +57,7 @@ def validate(
     if encoder is None:
         unused = " (so --max-tokens has nothing to look at)" if max_tokens else ""
         terminal.tell(f"Token checks are skipped{unused}: name a tokenizer with --language DIR.")
-    line = _ProgressLines()
-    try:
+    with ProgressLine() as line:
         report = validate_files(
             files,
             image_root=image_root,
@@ -65,16 +65,14 @@ def validate(
             against_root=against_root,
             encoder=encoder,
             max_tokens=max_tokens,
-            on_progress=line.show,
+            on_progress=lambda so_far: _show_progress(line, so_far),
         )
-    finally:
-        line.close()
     if json:
         terminal.say_json(_document(report))
     else:
         for text in _lines(report):
             terminal.say(text)
-    raise typer.Exit(_WITH_PROBLEMS if report.problems else _DONE)
+    raise typer.Exit(WITH_PROBLEMS if report.problems else DONE)
 
 
 def _encoder(language: Path, template: str, tokens_per_image: int | None) -> "PromptEncoder":
@@ -97,25 +95,14 @@ def _positions(language: Path) -> int | None:
         return None
 
 
-class _ProgressLines:
+def _show_progress(line: ProgressLine, progress: "ValidationProgress") -> None:
     """A line for each step: `pictures: 4,120 of 60,000 · 812.4/s · 1 min 09 s left`."""
-
-    def __init__(self) -> None:
-        self._line = terminal.ProgressLine()
-        self._step = ""
-
-    def show(self, progress: "ValidationProgress") -> None:
-        if progress.step != self._step:
-            self._line.close()
-            self._step = progress.step
-        text = f"{_UNITS[progress.step]}: {progress.done:,} of {progress.total:,}"
-        if progress.seconds > 1 and progress.done:
-            rate = progress.done / progress.seconds
-            text += f" · {rate:,.1f}/s · {terminal.duration((progress.total - progress.done) / rate)} left"
-        self._line.show(text)
-
-    def close(self) -> None:
-        self._line.close()
+    line.step(progress.step)
+    words = f"{_UNITS[progress.step]}: {progress.done:,} of {progress.total:,}"
+    if progress.seconds > 1 and progress.done:
+        rate = progress.done / progress.seconds
+        words += f" · {rate:,.1f}/s · {terminal.duration((progress.total - progress.done) / rate)} left"
+    line.show(words, share=progress.done / progress.total if progress.total else None)
 
 
 def _document(report: "ValidationReport") -> dict[str, Any]:

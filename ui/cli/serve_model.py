@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ui.cli import terminal
+from ui.cli.progress import without_loading_bars
 
 
 def serve(
@@ -49,7 +50,7 @@ def serve(
         from llava_model.serving.http.server import ModelServer, ServerSettings
 
         terminal.tell(f"loading {checkpoint or kit}")
-        _without_loading_bars()
+        without_loading_bars()
         engine = open_engine(kit=kit, checkpoint=checkpoint, trained=not untrained, device=device)
         server = ModelServer(engine, listening, ServerSettings(api_key=key, most_waiting=waiting))
         eyes = "sees pictures" if engine.sees_images else "reads words only"
@@ -67,9 +68,3 @@ def _key(variable: str) -> str:
         missing.add_note(f"Set it first, such as: export {variable}=$(openssl rand -hex 24)")
         raise missing
     return key
-
-
-def _without_loading_bars() -> None:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()

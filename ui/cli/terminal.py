@@ -1,15 +1,16 @@
-"""How results, progress and errors look in a terminal: results on stdout, the rest on stderr.
+"""How results and errors look: `say…` writes results to stdout, `tell…` everything else to stderr.
+
+People get lines, programs get one JSON document (`…_document`); progress has a module of its own, `ui.cli.progress`.
 
 Text that came from a file or a model is printed without control characters, so that it cannot move the
 cursor, change the title or hide what stands before it. What Llavero says about a citation stands before the words
-that it speaks of: neither a file's name nor a quote can put anything there.
+that it is about, where neither a file's name nor a quote can put anything.
 """
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from rag.markdown_tables import as_plain_rows
 from ui import safe_text
@@ -18,16 +19,16 @@ from ui.faults import sentences
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from indexing.pipeline import FileEntry, IndexReport, Progress
+    from indexing.pipeline import FileEntry, IndexReport
     from indexing.records import Hit
-    from llava_model.kits import InstallProgress, Kit
+    from llava_model.kits import Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
     from rag.retrieve import Retrieval
     from ui.workbench import Stats
 
-
-_PLAIN_LINE_EVERY_SECONDS = 5.0
+DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
+"""Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""
 _TEXT_WIDTH = 160
 
 
@@ -57,6 +58,25 @@ def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
     return "\n".join(map(safe_text.escaped, lines))
 
 
+def tell_fault(fault: BaseException) -> None:
+    """What happened in one line, and below it what to do."""
+    message, *notes = sentences(fault)
+    tell(f"llavero: {message}")
+    for note in notes:
+        tell(f"  {note}")
+
+
+def say_table(cells: Sequence[Sequence[str]]) -> None:
+    """Columns in line, the first one to the left."""
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        say("  ".join((row[0].ljust(widths[0]), *rest)).rstrip())
+
+
+# -- numbers and places in words ---------------------------------------------------------------------------------------
+
+
 def duration(seconds: float) -> str:
     """`8 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)
@@ -76,40 +96,6 @@ def size(size_bytes: float) -> str:
     raise AssertionError("the loop returns at GB")
 
 
-class ProgressLine:
-    """One line that rewrites itself on a terminal; elsewhere a plain line every few seconds."""
-
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._quiet = quiet
-        self._last_time = time.monotonic() if not self._live else 0.0
-        self._last_width = 0
-
-    def show(self, text: str, *, final: bool = False) -> None:
-        """Draw `text`; `final` ends the line (plain output prints it always)."""
-        if self._quiet:
-            return
-        now = time.monotonic()
-        interval = 0.1 if self._live else _PLAIN_LINE_EVERY_SECONDS
-        if not final and now - self._last_time < interval:
-            return
-        self._last_time = now
-        text = printable(text).replace("\n", " ")
-        if self._live:
-            self._stream.write("\r" + text[:200].ljust(self._last_width) + ("\n" if final else ""))
-            self._last_width = 0 if final else min(len(text), 200)
-        else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """End a line that is still being rewritten."""
-        if self._live and self._last_width:
-            self._stream.write("\n")
-            self._last_width = 0
-
-
 def one_line(path: object) -> str:
     """A path that cannot pass for two lines or for words of ours."""
     return safe_text.shown(str(path))
@@ -126,23 +112,14 @@ def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+# -- results for people ------------------------------------------------------------------------------------------------
+
+
 def hit_line(number: int, hit: "Hit") -> str:
     """A hit for people: number, place, why it is here, and how it begins."""
     ranks = " ".join(f"{channel}#{rank.rank}" for channel, rank in hit.channels.items())
     head = f"{number:2d}. {location(hit.chunk.path, hit.chunk.page)}  [{hit.chunk.kind}; {ranks}]"
     return f"{head}\n    {shorten(hit.chunk.text)}" if hit.chunk.text else head
-
-
-def index_progress_line(progress: "Progress") -> str:
-    """`412 of 1,020 files · 38.1 files/s · 16 s left · harbour.jpg`."""
-    parts = [f"{progress.done:,} of {progress.found:,}{'' if progress.walked else '+'} files"]
-    if progress.files_per_second:
-        parts.append(f"{progress.files_per_second:.1f} files/s")
-    if progress.seconds_left is not None:
-        parts.append(f"{duration(progress.seconds_left)} left")
-    if progress.current:
-        parts.append(safe_text.shown(progress.current))
-    return " · ".join(parts)
 
 
 def report_lines(report: "IndexReport") -> list[str]:
@@ -220,77 +197,7 @@ def plain(value: object) -> str:
     return str(value)
 
 
-class KitProgressLines:
-    """An installation as a line per step: `vision: download 8.1 MB of 17.4 MB · 2.1 MB/s · 4 s left`."""
-
-    def __init__(self) -> None:
-        self._line = ProgressLine()
-        self._step: tuple[str, str] = ("", "")
-        self._began = (0.0, 0)
-
-    def show(self, progress: "InstallProgress") -> None:
-        """Draw one event; a new step starts a new line."""
-        now = time.monotonic()
-        step = (progress.component, progress.step)
-        new = step != self._step
-        if new:
-            self._line.close()
-            self._step, self._began = step, (now, progress.done_bytes)
-        text = f"{progress.component}: {progress.step}"
-        if progress.total_bytes:
-            text += f" {size(progress.done_bytes)} of {size(progress.total_bytes)}"
-        if progress.message:
-            text += f" · {progress.message}"
-        seconds, done = now - self._began[0], progress.done_bytes - self._began[1]
-        if seconds > 1 and done > 0:
-            rate = done / seconds
-            text += f" · {size(rate)}/s · {duration((progress.total_bytes - progress.done_bytes) / rate)} left"
-        self._line.show(text, final=new and progress.step == "done")
-
-    def close(self) -> None:
-        """End the line."""
-        self._line.close()
-
-
-def tell_fault(fault: BaseException) -> None:
-    """What happened in one line, and below it what to do."""
-    message, *notes = sentences(fault)
-    tell(f"llavero: {message}")
-    for note in notes:
-        tell(f"  {note}")
-
-
-# ---
-# Progress of a countable run on one line: `120 of 3,000 answers · 2.1 answers/s · 23 min 10 s left`.
-# ---
-
-
-class RateLine:
-    """What was done before this run began counts as done, but not for the rate."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._line = what, ProgressLine()
-        self._began, self._before = time.monotonic(), -1
-
-    def show(self, done: int, total: int) -> None:
-        """`done` of `total`, earlier runs included."""
-        if self._before < 0:
-            self._before, self._began = done, time.monotonic()
-        text = f"{done:,} of {total:,} {self._what}"
-        seconds, new = time.monotonic() - self._began, done - self._before
-        if new and seconds > 1:
-            rate = new / seconds
-            text += f" · {rate:.1f} {self._what}/s · {duration((total - done) / rate)} left"
-        self._line.show(text, final=done == total)
-
-    def close(self) -> None:
-        """End a line that is still being rewritten."""
-        self._line.close()
-
-
-# ---
-# The JSON documents of the command line: plain dictionaries, shapes as documented in docs/CLI.md.
-# ---
+# -- for programs: plain dictionaries, in the shapes that docs/CLI.md describes ----------------------------------------
 
 
 def report_document(report: "IndexReport") -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from page_tags import Tags
 
 from rag.citations import Citation
-from tests.ui.test_page_plain import Tags
 from ui import safe_text
 from ui.cli import terminal
 from ui.page import safe_html as plain

@@ -1,7 +1,7 @@
 import pytest
 
 from llava_model.training.report import StepMetrics
-from ui.cli.model_train import _Line
+from ui.cli.model_train import TrainingProgress
 
 
 def metrics(step: int, seconds_left: float) -> StepMetrics:
@@ -17,7 +17,7 @@ def metrics(step: int, seconds_left: float) -> StepMetrics:
 def test_a_long_run_is_told_once_what_would_shorten_it(
     capsys: pytest.CaptureFixture[str], compiled: bool, seconds_left: float, advised: bool
 ) -> None:
-    line = _Line(quiet=False, compiled=compiled)
+    line = TrainingProgress(quiet=False, compiled=compiled)
     for step in range(1, 8):
         line.step(metrics(step, seconds_left))
     told = capsys.readouterr().err
@@ -26,7 +26,7 @@ def test_a_long_run_is_told_once_what_would_shorten_it(
 
 
 def test_only_the_first_of_several_processes_speaks(capsys: pytest.CaptureFixture[str]) -> None:
-    line = _Line(quiet=True, compiled=False)
+    line = TrainingProgress(quiet=True, compiled=False)
     line.tell("hello")
     line.step(metrics(3, 3000.0))
     assert capsys.readouterr().err == ""

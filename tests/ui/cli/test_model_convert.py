@@ -1,40 +1,14 @@
 """`llavero model convert` and `export` as a person uses them, on a tiny LLaVA made on the spot."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from command_line import Run
 
-from ui.cli import main as cli
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["llavero", "model", *map(str, words)])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capfd.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
+COMMAND = ("model",)
 
 
 def _tokenizer() -> Any:

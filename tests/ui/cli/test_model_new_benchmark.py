@@ -15,7 +15,7 @@ import json
 
 from llava_model.data.samples import parse_sample
 from llava_model.benchmarks.asking import Ask, Task
-from llava_model.benchmarks.registry import Benchmark
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.records import read_answers
 from llava_model.benchmarks.figures import Score, percent
 

@@ -5,41 +5,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Run
 
 from llava_model.ablation import run as running
 from llava_model.ablation.plan import TYPES, VARIANTS
 from llava_model.benchmarks.asking import Forced
 from llava_model.benchmarks.figures import Likeness
-from ui.cli import main as cli
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-SHIPPED = Path(__file__).parents[2] / "recipes/scenes/ablation.toml"
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["llavero", "model", "ablate", *map(str, words)])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capfd.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
+COMMAND = ("model", "ablate")
+SHIPPED = Path(__file__).parents[3] / "recipes/scenes/ablation.toml"
 
 
 def results(count: int) -> tuple[running.Result, ...]:

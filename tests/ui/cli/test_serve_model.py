@@ -4,33 +4,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
 
 import httpx
 import pytest
+from command_line import Run
 
-from ui.cli import main as cli
-
-
-class Outcome(NamedTuple):
-    code: int
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["llavero", "serve", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Outcome(int(ended.value.code or 0), capfd.readouterr().err)
-
-    return call
+COMMAND = ("serve",)
 
 
 def test_it_says_what_it_serves_answers_and_ends_cleanly_when_told_to() -> None:

@@ -36,26 +36,9 @@ def test_a_name_with_a_newline_cannot_pass_for_two_lines() -> None:
     assert terminal.location("/a/b\nfailed: c", 2) == '"/a/b\\nfailed: c", page 2'
 
 
-def test_progress_on_a_pipe_is_plain_lines_without_carriage_returns() -> None:
-    stream = io.StringIO()
-    line = terminal.ProgressLine(stream)
-    line.show("1 of 2")
-    line.show("2 of 2", final=True)
-    line.close()
-    assert stream.getvalue() == "2 of 2\n"
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-def test_progress_on_a_terminal_rewrites_its_line_and_leaves_no_rest() -> None:
-    stream = Terminal()
-    line = terminal.ProgressLine(stream)
-    line.show("a long line", final=False)
-    line.show("short", final=True)
-    assert stream.getvalue() == "\ra long line\rshort      \n"
 
 
 def answered(text: str) -> list[Event]:

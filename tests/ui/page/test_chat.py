@@ -14,11 +14,10 @@ from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
 from ui import safe_text
-from ui.page import chat
+from ui.page import chat, shared
 from ui.page import safe_html as plain
-from ui.page import shared
 
-APP = Path(__file__).parents[2] / "ui" / "page" / "app.py"
+APP = Path(__file__).parents[3] / "ui" / "page" / "app.py"
 
 
 @pytest.fixture

@@ -3,28 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Run
 from PIL import Image
 
 from llava_model.benchmarks.asking import Weights
-from ui.cli import main as cli
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
+COMMAND = ("model",)
 
 
 class YesSayer:
@@ -32,19 +21,6 @@ class YesSayer:
 
     def stream(self, turns: Any, **settings: Any) -> Generator[str, None, None]:
         yield "yes"
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["llavero", "model", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture

@@ -4,46 +4,18 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "llava_model"))  # the scripted server lies there
+from command_line import Run
 from generating_world import coco
+from PIL import Image
 from writing_server import serving
 
 from rag.prompt import REFUSAL
-from ui.cli import main as cli
 from ui.cli import model_generate
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["llavero", "model", "generate", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
+COMMAND = ("model", "generate")
 
 
 def test_coco_in_llavas_json_out_and_a_report(run: Run, tmp_path: Path) -> None:
@@ -106,8 +78,7 @@ def test_brief_captions_need_no_model(run: Run, tmp_path: Path) -> None:
 def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_nothing(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llava_model.synthesis.prompts import Item, TextLine
-    from llava_model.synthesis.sources import PictureSource
+    from llava_model.synthesis.sources import Item, PictureSource, TextLine
 
     items = []
     for number in range(4):
@@ -134,8 +105,7 @@ def test_a_library_gives_answers_with_regions_refusals_and_two_sides_that_share_
 
 
 def test_a_document_on_both_sides_is_found(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llava_model.synthesis.prompts import Item, TextLine
-    from llava_model.synthesis.sources import PictureSource
+    from llava_model.synthesis.sources import Item, PictureSource, TextLine
 
     items = []
     for number in range(2):

@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "llava_model"))  # the scripted server lies there
 from generating_world import coco
 from writing_server import Trouble, good, serving
 
-from llava_model.serving.engine import Turn
+from llava_model.serving.engine import Reply, Turn
 from llava_model.serving.http.access_control import listen
 from llava_model.serving.http.server import ModelServer, ServerSettings
-from llava_model.serving.reply import Reply
 
 PICTURES = 40
 USAGE = {"prompt_tokens": 500, "completion_tokens": 200}

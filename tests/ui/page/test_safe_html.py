@@ -1,38 +1,12 @@
-from html.parser import HTMLParser
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from page_tags import Tags
 
 from ui.page import safe_html as plain
 
 OURS = {"div", "p", "ul", "ol", "li", "br", "strong", "code", "span"}
 UGLY = st.text(alphabet=st.sampled_from("<>&\"'[]()!*`#-1.$:/ \n\tabx\u202e\x00\ud800"), max_size=200) | st.text()
-
-
-class Tags(HTMLParser):
-    """What a browser would make of it."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.attributes: set[str] = set()
-        self.words = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {f"{name}={value}" for name, value in attrs}
-        if tag != "br":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
 
 
 @given(UGLY)
