@@ -45,13 +45,13 @@ from PIL import Image
 
 from llava_model.checkpoints.parts import load_language
 from llava_model.data.batches import BatchLoader, Mixture
-from llava_model.data.encoding import SampleEncoder
 from llava_model.data.features import FeatureCache
 from llava_model.data.sample_file import SampleFile
+from llava_model.data.samples import SampleEncoder
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.kits import find
-from llava_model.model.composition import LlavaModel, input_embeddings, set_attention
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.composition import LlavaModel, Projector, input_embeddings, set_attention
+from llava_model.model.config import LlavaConfig
 from llava_model.model.towers import TransformersTower, load_tower
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.training.loop import compile_layers, flops

@@ -1,6 +1,8 @@
 """Pictures and words in, an answer out; and how the model learned it.
 
-config → templates and tokenize (words → tokens with a place for each picture) → images and towers
-(pixels → features) → projector (features → the language model's space) → model (LLaVA) →
-serving.engine (streams tokens). `kits` installs named, pinned sets of weights.
+text (turns → tokens with a place for each picture) and images (pictures → pixels)
+→ model (pixels → features → projector → language model) → serving (streams the reply, in process or over HTTP)
+
+data → training → checkpoints make its weights, synthesis makes data, benchmarks and ablation score it; kits installs
+named, pinned sets of weights.
 """

@@ -22,7 +22,7 @@ from rag.history import Resolved, resolve
 from rag.langchain import LlaveroChatModel, messages_of
 from rag.markdown_tables import as_plain_rows
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
-from rag.question import sought
+from rag.question import answer_pattern
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from rag.stopping import Stopper, refuses
@@ -217,7 +217,7 @@ def _doubt(cited: Cited, line: Citation, question: str) -> str:
     """
     if not cited.supported:
         return NOT_SUPPORTED
-    seeks = sought(question)
+    seeks = answer_pattern(question)
     if seeks is None or any(each.verified for each in cited.citations):
         return ""
     return NOT_VERIFIED if seeks.fit(take_markers(cited.text)[0]) < 1 <= seeks.fit(line.quote) else ""

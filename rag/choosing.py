@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from indexing.records import Chunk
 from rag.passages import Passage, passages
-from rag.question import Sought, sought
+from rag.question import AnswerPattern, answer_pattern
 from rag.rerank import likeness
 from rag.terms import content_terms
 
@@ -60,7 +60,7 @@ def choose(
     holds the whole question and what it seeks: more would only offer other numbers.
     """
     wanted = content_terms(question)
-    rivals = _rivals(wanted, sought(question), chunks)
+    rivals = _rivals(wanted, answer_pattern(question), chunks)
     weights = _weights(wanted, [rival.held for rival in rivals])
     rivals = _with_extras(rivals, weights, chunks, later_file)
     said: dict[str, float] = {}
@@ -93,7 +93,7 @@ def _chosen(rival: _Rival, gain: float) -> Chosen:
     return Chosen(hit=rival.hit, place=rival.place, gain=gain, passage=rival.passage, fit=rival.fit)
 
 
-def _rivals(wanted: Sequence[str], seeks: Sought | None, chunks: Sequence[Chunk]) -> list[_Rival]:
+def _rivals(wanted: Sequence[str], seeks: AnswerPattern | None, chunks: Sequence[Chunk]) -> list[_Rival]:
     rivals = [
         _rival(wanted, seeks, passage, hit, place, chunk)
         for hit, chunk in enumerate(chunks)
@@ -104,7 +104,7 @@ def _rivals(wanted: Sequence[str], seeks: Sought | None, chunks: Sequence[Chunk]
 
 def _rival(
     wanted: Sequence[str],
-    seeks: Sought | None,
+    seeks: AnswerPattern | None,
     passage: Passage,
     hit: int = 0,
     place: int = 0,
@@ -197,7 +197,7 @@ def _with_what_they_announce(chosen: Sequence[Chosen], chunks: Sequence[Chunk]) 
 def most_telling(question: str, among: Sequence[Passage]) -> int | None:
     """The place of the passage to quote in answer: one that has what the question seeks, if any does, and among
     those the one that holds most of the question. What only repeats the question comes last."""
-    wanted, seeks = content_terms(question), sought(question)
+    wanted, seeks = content_terms(question), answer_pattern(question)
     rivals = [_rival(wanted, seeks, passage) for passage in among]
     weights = _weights(wanted, [rival.held for rival in rivals])
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from indexing.records import Chunk
-from llava_model.synthesis.prompts import Item, Region, TextLine
+from llava_model.synthesis.sources import Item, Region, TextLine
 
 _ALIKE = 0.8
 _SHINGLE_WORDS = 3

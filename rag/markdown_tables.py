@@ -1,4 +1,4 @@
-"""Rows of a table as it is kept in a chunk's text: cells between bars, a rule of dashes under the header.
+"""Markdown tables, as a chunk's text holds them: cells between `|`, and a line of dashes under the header.
 
 | Part | Every |
 | --- | --- |
@@ -8,7 +8,7 @@
 import re
 
 _RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
-_BAR = re.compile(r"(?<!\\)\|")
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
 
 
 def is_rule(line: str) -> bool:
@@ -17,14 +17,14 @@ def is_rule(line: str) -> bool:
 
 
 def is_row(line: str) -> bool:
-    """Whether a line begins and ends with a bar."""
+    """Whether a line begins and ends with `|`."""
     line = line.strip()
     return len(line) > 1 and line.startswith("|") and line.endswith("|")
 
 
 def cells(row: str) -> list[str]:
-    r"""`| Pump | 12 months |` → `["Pump", "12 months"]`; `\|` is a bar inside a cell."""
-    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(row.strip().strip("|"))]
+    r"""`| Pump | 12 months |` → `["Pump", "12 months"]`; `\|` is a `|` inside a cell."""
+    return [cell.strip().replace("\\|", "|") for cell in _CELL_BORDER.split(row.strip().strip("|"))]
 
 
 def as_plain_rows(text: str) -> str:

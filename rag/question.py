@@ -1,18 +1,14 @@
-"""What kind of thing would answer? "How long …" seeks a duration, "what does it cost" an amount of money.
+"""What a question asks for, read from its words.
 
-A line with such a thing in it is a better answer than one with more of the question's own words.
+read_intent      is a picture wanted, and of what: "a photo of a rocket" → a rocket
+answer_pattern   what would answer: "How long …" wants a duration, "what does it cost" an amount of money
+named            the proper names in it: what says nothing of Norway does not answer "Who is the king of Norway?"
 """
 
 import re
 from dataclasses import dataclass
 
 from rag.terms import STOP_WORDS, content_terms
-
-# ---
-# Is a picture wanted? Then its subject is searched, not the words that ask for it, and pictures come first.
-#
-# "Do we have a photo of a rocket being launched?" → subject: a rocket being launched
-# ---
 
 _PICTURE = r"(?:photo(?:graph)?|picture|image|drawing|painting|illustration|sketch|diagram|snapshot|clip ?art)s?"
 _ASKS = re.compile(rf"\b{_PICTURE}\b(?! (?:number|no\b|library|collection|album))", re.IGNORECASE)
@@ -45,6 +41,8 @@ class Intent:
 
 def read_intent(question: str) -> Intent:
     """Whether the question asks for a picture, and of what.
+
+    The subject is searched for, not the words that ask for it, and pictures then come first.
 
     >>> read_intent("Find the picture with the red parrot")
     Intent(wants_picture=True, subject='the red parrot')
@@ -89,7 +87,7 @@ _COMPANY = (
 )
 _NAME = r"\b[A-Z][\w’'-]+ (?:[A-Z]\. ?)?[A-Z][\w’'-]+"
 
-# The first line whose question fits decides; "when" stands before "what time" would be too late, so order matters.
+# (how a question of this kind is asked, what an answer looks like); the first one that fits decides, so order matters
 _KINDS: tuple[tuple[str, str, re.RegexFlag], ...] = (
     (
         r"\b(?:which|what|name of the) (?:company|firm|shop|store|seller|business|restaurant)|"
@@ -122,39 +120,36 @@ _NO_COUNT = re.compile(f"{_DATE}|{_CLOCK}", re.IGNORECASE)  # numbers, but not o
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sought:
-    """A pattern of what a question seeks; `is_number` where any number is at least something, `heads` where it is
-    who issued a paper, whose name stands at its head whether or not it looks like that of a company."""
+class AnswerPattern:
+    """What an answer to the question looks like. A line that fits is better than one with more of the question's words.
+
+    `is_number`: another number than the pattern's counts for something too. `heads`: the question asks who issued a
+    paper, and that name stands at its head whether or not it looks like a company's.
+    """
 
     pattern: re.Pattern[str]
     is_number: bool
     heads: bool = False
 
     def fit(self, text: str) -> float:
-        """1 for the thing itself, 0.4 for another number where a number is sought, else 0."""
+        """1 for text that fits, 0.4 for another number where the pattern is of numbers, else 0."""
         counts = self.pattern.pattern == _ANY_NUMBER.pattern
         if self.pattern.search(_NO_COUNT.sub(" ", text) if counts else text):
             return 1.0
         return 0.4 if self.is_number and _ANY_NUMBER.search(text) else 0.0
 
 
-def sought(question: str) -> Sought | None:
-    """What the question seeks; None where any words could answer it."""
+def answer_pattern(question: str) -> AnswerPattern | None:
+    """The pattern of the first kind of question that fits; None where any words could answer it."""
     for asks, answers in _COMPILED:
         if asks.search(question):
-            return Sought(
+            return AnswerPattern(
                 pattern=answers,
                 is_number=answers.pattern not in (_NAME, _COMPANY),
                 heads=answers.pattern == _COMPANY,
             )
     return None
 
-
-# ---
-# What does a question name? "Who is the king of Norway?" names Norway: what says nothing of it is no answer.
-#
-# Only English questions are read so: other languages write capitals where English does not.
-# ---
 
 _NAMES_ARE_ASKED_FOR = re.compile(
     r"\b(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|has|have|had|can)\b"
@@ -170,6 +165,8 @@ _DAYS_AND_MONTHS = frozenset(
 
 def named(question: str) -> tuple[str, ...]:
     """Content terms of the proper names in an English question, each once: words with a capital that do not begin it.
+
+    Other languages write capitals where English does not, so their questions give nothing.
 
     >>> named("How much did Noor Haddad pay in March?")
     ('noor', 'haddad')

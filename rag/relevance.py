@@ -20,7 +20,7 @@ from rag.terms import as_written, content_terms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evidence:
+class HitEvidence:
     """What speaks for one hit."""
 
     coverage: float  # 0..1: share of the question's content words it holds, by their rarity
@@ -61,7 +61,7 @@ def judge(
 
 def weigh(
     wanted: Sequence[str], hits: Sequence[Hit], background: Mapping[Channel, Level], names: Sequence[str] = ()
-) -> list[Evidence]:
+) -> list[HitEvidence]:
     """The evidence for each hit, in their order. `wanted` is the question's content terms, `names` what it names.
 
     What the words of a page say counts for the picture of that page too.
@@ -69,7 +69,7 @@ def weigh(
     weights = rarity(wanted, [hit.chunk for hit in hits])
     strange = _strange(names, hits)
     own = [_own_evidence(weights, hit, background, strange[hit.chunk.content_hash]) for hit in hits]
-    best: dict[tuple[str, int | None], Evidence] = {}
+    best: dict[tuple[str, int | None], HitEvidence] = {}
     for hit, each in zip(hits, own, strict=True):
         if hit.chunk.page is not None:
             so_far = best.get(_page(hit), each)
@@ -98,13 +98,13 @@ def _strange(names: Sequence[str], hits: Sequence[Hit]) -> dict[str, float]:
 
 def _own_evidence(
     weights: Mapping[str, float], hit: Hit, background: Mapping[Channel, Level], strange: float
-) -> Evidence:
+) -> HitEvidence:
     def above(channel: Channel) -> float:
         seen = hit.channels.get(channel)
         return background[channel].above(seen.score) if seen and channel in background else 0.0
 
     wordless = hit.chunk.kind == "image" and not hit.chunk.text  # its looks alone may show what a name stands for
-    return Evidence(
+    return HitEvidence(
         coverage=coverage(weights, chunk_terms(hit.chunk)),
         words=above("text"),
         looks=above("clip") if hit.chunk.kind in ("image", "page", "figure") else 0.0,
@@ -113,7 +113,7 @@ def _own_evidence(
     )
 
 
-def probability(evidence: Evidence, settings: RelevanceSettings) -> float:
+def probability(evidence: HitEvidence, settings: RelevanceSettings) -> float:
     """Logistic in the kinds of evidence; rises with each but `strange`."""
     words, looks = (
         (settings.label_words, settings.label_looks) if evidence.labelled else (settings.words, settings.looks)

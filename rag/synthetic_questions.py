@@ -23,7 +23,7 @@ from rag.markdown_tables import cells, is_rule
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
 from rag.terms import content_terms
-from rag.training_data import QuestionAnswer, Tally, samples_from
+from rag.training_data import QuestionAnswer, SampleTally, samples_from
 
 PROMPT = PromptSettings(examples=False, max_passages=6, later_file=0.1, least_gain=0.05)
 """As the GROUND stage is trained (recipes/pocket): no worked example, a handful of passages."""
@@ -34,30 +34,30 @@ _MOST_LABEL_WORDS, _MOST_VALUE_WORDS, _MOST_OF_A_TABLE = 4, 8, 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OwnSamples:
+class SyntheticSamples:
     """Records for `llavero model train ground`; `answers` holds what a right reply must say, nothing for a refusal."""
 
     train: Sequence[Mapping[str, Any]]
     held_out: Sequence[Mapping[str, Any]]
-    tally: Tally = field(default_factory=Tally)
+    tally: SampleTally = field(default_factory=SampleTally)
 
 
-def own_samples(
+def synthetic_samples(
     chunks: Sequence[Chunk], *, held_out: float, seed: int, count_tokens: CountTokens, settings: PromptSettings = PROMPT
-) -> OwnSamples:
+) -> SyntheticSamples:
     """Samples from every document of the library that has labelled values or tables."""
     documents: dict[str, list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         documents[chunk.content_hash].append(chunk)
     apart = held_out_documents(documents, share=held_out, seed=seed)
     sides: dict[bool, list[Mapping[str, Any]]] = {False: [], True: []}
-    tally = Tally()
+    tally = SampleTally()
     for side, prefix in ((False, "train"), (True, "held-out")):
         own = [chunk for name, each in sorted(documents.items()) if (name in apart) == side for chunk in each]
         asked = list(questions_from(own))
         made = samples_from(own, asked, count_tokens=count_tokens, settings=settings, seed=seed, tally=tally)
         sides[side] = [_record(sample, asked, prefix) for sample in made]
-    return OwnSamples(train=sides[False], held_out=sides[True], tally=tally)
+    return SyntheticSamples(train=sides[False], held_out=sides[True], tally=tally)
 
 
 def questions_from(chunks: Sequence[Chunk]) -> Iterator[QuestionAnswer]:

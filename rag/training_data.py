@@ -1,12 +1,12 @@
 """Questions with known answers → samples for the GROUND stage, through the prompt code that serves.
 
-    Known(question="What is the total on the receipt from Lowe Books?", replies=("The total is RM 31.00 [1].",),
+    KnownAnswers(question="What is the total on the receipt from Lowe Books?", replies=("The total is RM 31.00 [1].",),
           evidence=(chunk.id,), values=("RM 31.00",))
       → system, user "[1] … [2] Total: RM 31.00 …  Question: …", assistant "The total is RM 31.00 [2]."
 
 A reply is only taught when the model could have known it: its value stands in the passages that are shown, its
 markers name the evidence that holds it, and `rag.citations` verifies every sentence. Where the evidence does not
-hold the answer, the reply is REFUSAL. Whatever fits neither is left out and counted (`Tally`).
+hold the answer, the reply is REFUSAL. Whatever fits neither is left out and counted (`SampleTally`).
 
 `ground` makes one sample from given hits; `samples_from` makes them from a user's own library.
 """
@@ -34,7 +34,7 @@ Outcome = Literal["answered", "refused", "not shown", "not recognisable", "unver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class KnownAnswers:
     """A question with its answer, or without one: no `evidence` means that it must be refused.
 
     Markers in `replies` count the `evidence` from 1; the sample carries the prompt's own numbers. The first reply
@@ -60,14 +60,14 @@ class Grounded:
 
 
 @dataclass(kw_only=True, slots=True)
-class Tally:
+class SampleTally:
     """How many questions ended how, and the lengths of the samples in tokens."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     repaired: int = 0  # the first wording did not verify, a later one did
     tokens: list[int] = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "SampleTally") -> None:
         """Count what another one counted."""
         self.outcomes += other.outcomes
         self.repaired += other.repaired
@@ -82,15 +82,15 @@ class Tally:
 
 def ground(
     name: str,
-    known: Known,
+    known: KnownAnswers,
     hits: Sequence[Hit],
     *,
     count_tokens: CountTokens,
     settings: PromptSettings,
-    tally: Tally | None = None,
+    tally: SampleTally | None = None,
 ) -> Grounded:
     """The sample `name` for a question and the hits that its search would have brought, in their order."""
-    tally = tally if tally is not None else Tally()
+    tally = tally if tally is not None else SampleTally()
     prompt = build_prompt(
         known.question,
         hits,
@@ -111,7 +111,7 @@ def ground(
     return Grounded(outcome=outcome, sample=Sample(id=name, messages=messages), prompt=prompt)
 
 
-def _reply(known: Known, prompt: Prompt, tally: Tally) -> tuple[Outcome, str | None]:
+def _reply(known: KnownAnswers, prompt: Prompt, tally: SampleTally) -> tuple[Outcome, str | None]:
     if not known.evidence:
         return ("ambiguous", None) if any(_is_shown(prompt, value) for value in known.missing) else ("refused", REFUSAL)
     markers = [_marker(prompt, chunk, value) for chunk, value in zip(known.evidence, known.values, strict=True)]
@@ -193,7 +193,7 @@ def samples_from(
     settings: PromptSettings,
     seed: int = 0,
     refused_share: float = 0.25,
-    tally: Tally | None = None,
+    tally: SampleTally | None = None,
 ) -> Iterator[Sample]:
     """Samples for every question: the right chunk among its likest rivals, and for a share of them the same question
     with the answering words taken away.
@@ -201,14 +201,14 @@ def samples_from(
     An answer that stands in no chunk of its file is left out and counted as not shown.
     """
     draw = random.Random(seed)
-    tally = tally if tally is not None else Tally()
+    tally = tally if tally is not None else SampleTally()
 
-    def made(name: str, known: Known, found: Sequence[Chunk]) -> Iterator[Sample]:
-        first = Tally()
+    def made(name: str, known: KnownAnswers, found: Sequence[Chunk]) -> Iterator[Sample]:
+        first = SampleTally()
         sample = ground(name, known, as_hits(found), count_tokens=count_tokens, settings=settings, tally=first).sample
         if sample is None and known.evidence:  # behind others it is not shown: a good search has it first
             found = sorted(found, key=lambda chunk: chunk.id not in known.evidence)
-            first = Tally()
+            first = SampleTally()
             sample = ground(
                 name, known, as_hits(found), count_tokens=count_tokens, settings=settings, tally=first
             ).sample
@@ -226,30 +226,30 @@ def samples_from(
         elif each.answer:
             tally.outcomes["not shown"] += 1
         else:
-            yield from made(name, Known(question=each.question), rivals[:3])
+            yield from made(name, KnownAnswers(question=each.question), rivals[:3])
 
 
 def _answered(
     asked: QuestionAnswer, right: Chunk, rivals: Sequence[Chunk], draw: random.Random
-) -> tuple[Known, list[Chunk]]:
+) -> tuple[KnownAnswers, list[Chunk]]:
     beside = list(rivals[: draw.randint(0, 3)])
     beside.insert(draw.randint(0, len(beside)), right)
     answer = asked.answer.strip().rstrip(".")
     replies: tuple[str, ...] = (f"It is {answer} [1].", f"{answer[:1].upper()}{answer[1:]} [1].", f"{answer} [1].")
     if len(answer.split()) > 4:
         replies = replies[1:]
-    known = Known(question=asked.question, replies=replies, evidence=(right.id,), values=(answer,))
+    known = KnownAnswers(question=asked.question, replies=replies, evidence=(right.id,), values=(answer,))
     return known, beside
 
 
 def _taken_away(
     asked: QuestionAnswer, right: Chunk, rivals: Sequence[Chunk], draw: random.Random
-) -> tuple[Known, list[Chunk]]:
+) -> tuple[KnownAnswers, list[Chunk]]:
     left = list(rivals[: draw.randint(1, 3)])
     if draw.random() < 0.5:
         left.insert(0, without_value(right, asked.answer))
     left = [without_value(chunk, asked.answer) for chunk in left]
-    return Known(question=asked.question, missing=(asked.answer,)), left
+    return KnownAnswers(question=asked.question, missing=(asked.answer,)), left
 
 
 def as_hits(chunks: Sequence[Chunk]) -> tuple[Hit, ...]:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.ablation.plan import TYPES, VARIANTS, Files, ResponseType
-from llava_model.data.encoding import single_questions
 from llava_model.data.sample_file import SampleFile
-from llava_model.data.samples import Sample
+from llava_model.data.samples import Sample, single_questions
 from llava_model.errors import TrainingDataError
 
 _WORDS: Mapping[str, ResponseType] = {

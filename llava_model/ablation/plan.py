@@ -1,4 +1,4 @@
-"""What an ablation is made of, read from a TOML file. Paths are relative to the folder the command is run in.
+"""What an ablation is made of, read from a TOML file, and the table of its results beside the paper's.
 
 preset = "pocket-cpu"                 # the stage's numbers; [tune] changes some
 start = "runs/align"                  # what every variant starts from; or [align], which makes it first
@@ -7,6 +7,8 @@ start = "runs/align"                  # what every variant starts from; or [alig
 train = ["scenes/train.jsonl"]        # types told by `kind`, or by the id's end as `llavero model generate` writes it
 held_out = { conversation = ["a.json"], detail = ["b.json"], complex = ["c.json"] }     # or by a file for each type
 images = "scenes"
+
+Paths are relative to the folder the command is run in.
 """
 
 import tomllib
@@ -221,10 +223,6 @@ def _plain(value: Any) -> Any:
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
-
-# ---
-# The paper's table with ours beside it.
-# ---
 
 PAPER = "the paper's: score relative to text-only GPT-4's answers, judged by GPT-4, LLaVA-13B"
 JUDGED = "ours: score relative to the reference answers, judged by {judge}"

@@ -238,7 +238,7 @@ class _Ablation:
     def _common(self, out: Path, numbers: StageNumbers, most_steps: int | None = None) -> dict[str, Any]:
         import torch
 
-        from llava_model.serving.load import choose_device, choose_dtype
+        from llava_model.checkpoints.parts import choose_device, choose_dtype
 
         autocast = choose_dtype(self.plan.dtype, choose_device("auto")) == torch.bfloat16
         settings = RunSettings(
@@ -322,8 +322,8 @@ class _Ablation:
         """Over all held-out samples, not only over those that were asked."""
         import torch
 
-        from llava_model.data.encoding import SampleEncoder
         from llava_model.data.features import FeatureCache
+        from llava_model.data.samples import SampleEncoder
         from llava_model.text.tokenize import PromptEncoder, load_tokenizer
 
         model = load_trained(

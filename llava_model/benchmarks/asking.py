@@ -1,6 +1,10 @@
 """A benchmark's questions → a model's answers, each written once.
 
 {"question_id": "coco_pope_random:1", "prompt": "Is there …", "text": "No", "answer_id": "…", "model_id": "…"}
+
+answer_all   asks what has no answer yet, and scores
+forced       how likely a model finds the reference answers: nothing is generated
+Weights      which weights are asked: a kit's, with trained parts in place of its own
 """
 
 import hashlib
@@ -18,9 +22,8 @@ from llava_model.errors import AnswersMismatchError, LlavaError, MissingFileErro
 if TYPE_CHECKING:
     import torch
 
-    from llava_model.data.encoding import SampleEncoder
-    from llava_model.data.packing import Batch
-    from llava_model.data.samples import Sample
+    from llava_model.data.batches import Batch
+    from llava_model.data.samples import Sample, SampleEncoder
     from llava_model.model.composition import LlavaModel
     from llava_model.serving.engine import Engine, Turn
 
@@ -167,22 +170,19 @@ def _record(ask: Ask, text: str, model: str) -> dict[str, Any]:
     }
 
 
-# ---
-# How likely a model finds the reference answers: one pass over questions and answers, nothing is generated.
-#
-# perplexity   exp of the mean cross-entropy of the answers' tokens. It depends on the tokenizer: compare models of
-#              one language model only
-# exact        share of answers that the model would write to the letter, greedily. Given an answer's beginning, the
-#              likeliest next token is the reference's at every place: the same verdict as writing it out, ten times
-#              as fast. It says something for short answers only
-# ---
-
 _PASS_TOKENS = 2048
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forced:
-    """Over `n` answers; `exact` in per cent with its 95 % interval."""
+    """How likely a model finds `n` reference answers, in one pass over questions and answers.
+
+    perplexity   exp of the mean cross-entropy of the answers' tokens. It depends on the tokenizer: compare models of
+                 one language model only
+    exact        per cent of answers that the model would write to the letter, greedily, with its 95 % interval. Given
+                 an answer's beginning, the likeliest next token is the reference's at every place: the same verdict as
+                 writing it out, ten times as fast. It says something for short answers only
+    """
 
     perplexity: float
     exact: float
@@ -211,8 +211,8 @@ def forced(
     """Over all samples; independent turns are questions of their own. `features` gives features_NPV of pictures."""
     import torch
 
-    from llava_model.data.encoding import single_questions
-    from llava_model.data.packing import collate, plan
+    from llava_model.data.batches import collate, plan
+    from llava_model.data.samples import single_questions
 
     alone = [one for sample in samples for one in (single_questions(sample) if sample.independent else [sample])]
     examples = [encoder.encode(one) for one in alone]
@@ -250,14 +250,9 @@ def _one_pass(
     return loss, int(((logits_BTL.argmax(-1) == wanted_BT) | ~learned_BT).all(dim=1).sum())
 
 
-# ---
-# Which weights a benchmark is asked of: a kit's, with trained parts in place of its own.
-# ---
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
-    """Folders; `vision` and `projector` go together, without them the model reads words only."""
+    """The model that is asked, as folders. `vision` and `projector` go together; without them it reads words only."""
 
     name: str
     language: Path
@@ -283,8 +278,7 @@ class Weights:
         `sees`: the questions have pictures, so a projector is used (and the kit's vision tower with it) if the kit has
         one. A language model that is named without a vision tower may be a whole LLaVA checkpoint.
         """
-        from llava_model.kits import find
-        from llava_model.kits.shipped import shipped_weights
+        from llava_model.kits import find, shipped_weights
 
         for path, what in ((language, "language model"), (vision, "vision tower"), (projector, "projector")):
             _check(path, what)

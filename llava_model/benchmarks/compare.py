@@ -1,7 +1,8 @@
 """Several models side by side: one table, and one page with pictures, questions, answers and judgements.
 
-The page is one file that opens without a network: small pictures are inside it, no script runs, and every word that
-came from a file is escaped.
+The table holds rows of published papers (`published.toml`), each with its source, and a user's scores beside them. The
+page is one file that opens without a network: small pictures are inside it, no script runs, and every word that came
+from a file is escaped.
 """
 
 import base64
@@ -14,15 +15,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark, find, of_table
 from llava_model.benchmarks.asking import picture_in
 from llava_model.benchmarks.figures import Score
 from llava_model.benchmarks.records import by_id, read_records, text_of
-from llava_model.benchmarks.registry import Benchmark, find, of_table
 from llava_model.errors import LlavaError, UnscorableError
-
-# ---
-# Rows of published tables, each with its source, and a user's scores beside them.
-# ---
 
 _FILE = Path(__file__).with_name("published.toml")
 

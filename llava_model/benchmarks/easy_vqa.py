@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import Ask, Task, evenly
 from llava_model.benchmarks.figures import Problem, Score, id_problem, normal, percent, wilson
 from llava_model.benchmarks.records import read_answers, read_document
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.benchmarks.vqa import read_questions
 from llava_model.errors import UnscorableError
 

@@ -1,4 +1,9 @@
-"""How far a figure may be off by chance: 95 % intervals in per cent."""
+"""A benchmark's figures: a Score, how far it may be off by chance, and how close answers are to reference answers.
+
+Score, Problem        what one file scores, and what was wrong with the files it comes from
+wilson, mean_f1, …    95 % intervals in per cent
+likeness              figures that need no judge: word F1 and exact answers
+"""
 
 import re
 import string
@@ -7,10 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, Literal
-
-# ---
-# A benchmark's figures, and what was wrong with the files they come from.
-# ---
 
 ProblemKind = Literal["missing", "extra", "duplicate", "unreadable", "unparsed", "mismatch", "incomplete"]
 
@@ -119,20 +120,17 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, flo
     return float(low), float(high)
 
 
-# ---
-# How close a model's answers are to reference answers: figures that need no judge.
-#
-# `f1` is SQuAD's: words in common, small letters, without punctuation and articles, the mean over the answers in per
-# cent. `exact` is the share of answers that are the reference in that reading, which says something for short answers
-# only. Both reward the reference's wording: a right answer in other words scores low, and a fluent wrong one not 0.
-# ---
-
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Likeness:
-    """Means in per cent over `n` answers; the interval is f1's, 95 %."""
+    """How close `n` answers are to reference answers: means in per cent, and the 95 % interval of f1.
+
+    `f1` is SQuAD's: words in common, small letters, without punctuation and articles, the mean over the answers.
+    `exact` is the share of answers that are the reference in that reading, which says something for short answers
+    only. Both reward the reference's wording: a right answer in other words scores low, and a fluent wrong one not 0.
+    """
 
     f1: float
     exact: float

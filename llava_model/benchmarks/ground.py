@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import Ask, Task, evenly
 from llava_model.benchmarks.figures import Problem, Score, id_problem, normal, percent, stands_in, wilson
 from llava_model.benchmarks.records import read_answers
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.benchmarks.vqa import VqaQuestion, read_questions
 from llava_model.errors import UnscorableError
 

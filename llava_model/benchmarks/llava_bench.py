@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import Ask, Task, evenly, picture_in
 from llava_model.benchmarks.figures import Problem, Score, id_problem, ratio_of_means
 from llava_model.benchmarks.records import by_id, files_in, read_records
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.errors import UnscorableError
 
 Pair = tuple[float, float]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import ONE_WORD, Ask, Task, evenly
 from llava_model.benchmarks.figures import Problem, Score, id_problem
 from llava_model.benchmarks.records import files_in, read_records, read_text, text_of
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.errors import UnscorableError
 
 PERCEPTION = (

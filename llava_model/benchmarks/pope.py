@@ -21,19 +21,11 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import ONE_WORD, Ask, Task, evenly, picture_in
 from llava_model.benchmarks.figures import Problem, Score, id_problem, mean_f1, wilson
 from llava_model.benchmarks.records import files_in, read_records, text_of
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.errors import UnscorableError
-
-# ---
-# POPE's answers beside their labels: by id, in order, or by the questions' texts.
-#
-# The original code pairs by order alone, so that one lost line shifts every answer behind it. Here the way is taken
-# that
-# leaves the least over and agrees best with the questions' texts; on whole files all ways are the same.
-# ---
 
 _BLOCK = 10_000_000
 """LLaVA's question file numbers its settings 1 …, 10000001 …, 20000001 …."""
@@ -102,6 +94,8 @@ class Pairing:
 def pair(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
     """By id where ids fit, else in order, else by the questions' texts: what leaves the least over.
 
+    The original code pairs by order alone, so that one lost line shifts every answer behind it. Here the way is taken
+    that leaves the least over and agrees best with the questions' texts; on whole files all ways are the same.
     Answers without ids and questions, and not as many as there are labels, fit nowhere: all are left over.
     """
     ways = []

@@ -167,16 +167,12 @@ def files_in(path: Path, *suffixes: str) -> list[Path]:
     return found
 
 
-# ---
-# A file of answers or reviews by question, which a stopped run goes on with (see `jsonl_log`).
-#
-# Nothing that it holds is asked again. Beside the file lies `<name>.run.json` with the settings it was begun with, so
-# that two models never mix in one file.
-# ---
-
-
 class AnswerLog:
-    """Open with `with`. Raises AnswersInUseError, AnswersMismatchError, UnscorableError, OSError.
+    """A file of answers or reviews by question, which a stopped run goes on with (see `jsonl_log`).
+
+    Nothing that it holds is asked again. Beside the file lies `<name>.run.json` with the settings it was begun with, so
+    that two models never mix in one file. Open with `with`. Raises AnswersInUseError, AnswersMismatchError,
+    UnscorableError, OSError.
 
     `settings` are compared with those of the run that began the file, value by value.
     """

@@ -10,6 +10,16 @@ The columns are those of ScienceQA's `tools/evaluate_acc.py`, to two digits. Wha
 `lenient` is LLaVA's script of today (a lone letter, "B. …", or "The answer is B"), `strict` the first one (exactly one
 "The answer is B."), and `fallback` is strict with a guess among the choices where it finds nothing, as the original
 did; a guess cannot be repeated, so its expected value is given.
+
+There are two prompts. `task` asks for the letter, as LLaVA-1.5 does. `reasoning_task` and `samples` ask and train as
+LLaVA's paper does ("QCM-LEA"): the reasoning first, then the answer.
+
+    Which is a mammal?                              A lecture. A solution.
+    Context: N/A                              →     The answer is B.
+    Options: (A) an eagle (B) a bat
+
+The lecture and the solution are the set's own. Source: the paper's section 5.2 and LLaVA's `convert_sqa_to_llava.py`,
+whose prompts leave out the word "Question:"; pictures stand first, as its trainer puts them.
 """
 
 import re
@@ -18,10 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import Ask, Task, evenly, picture_in
 from llava_model.benchmarks.figures import Problem, Score, id_problem, wilson
 from llava_model.benchmarks.records import by_id, read_document, read_records, text_of
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.data.samples import Sample, parse_sample
 from llava_model.errors import UnscorableError
 
@@ -295,18 +305,6 @@ def _notes(
             notes.append(f"the file says acc {found.accuracy:.3f}, its stored options give {recounted:.3f}")
     return notes
 
-
-# ---
-# ScienceQA as LLaVA's paper trains and asks it ("QCM-LEA"): the reasoning first, then the answer.
-#
-#     Which is a mammal?                              A lecture. A solution.
-#     Context: N/A                              →     The answer is B.
-#     Options: (A) an eagle (B) a bat
-#
-# The lecture and the solution are the set's own. Source: the paper's section 5.2 and LLaVA's
-# `convert_sqa_to_llava.py`, whose prompts leave out the word "Question:"; pictures stand first, as its trainer puts
-# them.
-# ---
 
 MAX_NEW_TOKENS = 1024  # of LLaVA's `model_vqa_science.py`
 

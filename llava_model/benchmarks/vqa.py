@@ -1,6 +1,6 @@
 """Any set of questions about pictures: one training sample a line, its last answer the reference.
 
-Both formats of `data.schema` are read, so the held-out half of a training set is a benchmark as it is. Of a
+Both formats of `data.samples` are read, so the held-out half of a training set is a benchmark as it is. Of a
 conversation the last question is asked, behind the turns before it as they are written (independent turns: by itself).
 A reference may also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without
 article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import Ask, Said, Task, evenly
 from llava_model.benchmarks.figures import Problem, Score, id_problem, normal, percent, stands_in, wilson
 from llava_model.benchmarks.records import read_answers, read_records
-from llava_model.benchmarks.registry import Benchmark
 from llava_model.errors import BadSampleError, UnscorableError
 
 if TYPE_CHECKING:

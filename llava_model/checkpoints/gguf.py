@@ -1,12 +1,12 @@
 """A trained model → the two files that llama.cpp runs: the language model, and `mmproj-…` with tower and projector.
 
-    vocabulary   the tokenizer as llama.cpp's loader wants it
-    language     Llama, Mistral, Qwen2, Qwen3: names, metadata, order of rotated rows
-    vision       CLIP or SigLIP with LLaVA's projector
-    files        writes tensors to disk, one at a time
+    write_file         GgufContent → a file, one tensor at a time
+    language_content   Llama, Mistral, Qwen2, Qwen3: names, metadata, order of rotated rows
+    vision_content     CLIP or SigLIP with LLaVA's projector
+    export_gguf        both files, or none
 
-The rules are those of ggml-org/llama.cpp (`conversion/`, `tools/mtmd/clip.cpp` and its legacy LLaVA scripts); tensor
-names come from the tables of its package gguf.
+The tokenizer is `gguf_vocabulary`'s. The rules are those of ggml-org/llama.cpp (`conversion/`, `tools/mtmd/clip.cpp`
+and its legacy LLaVA scripts); tensor names come from the tables of its package gguf.
 """
 
 import errno
@@ -25,14 +25,10 @@ from torch import nn
 from llava_model.checkpoints.gguf_vocabulary import read_vocabulary
 from llava_model.checkpoints.hf import exportable
 from llava_model.checkpoints.manifest import writing
-from llava_model.checkpoints.trained import TrainedModel
+from llava_model.checkpoints.parts import TrainedModel
 from llava_model.errors import ExportError, MissingPackageError
-from llava_model.model.config import Projector
+from llava_model.model.composition import Projector
 from llava_model.model.towers import TransformersTower
-
-# ---
-# The content of one GGUF file, and writing it without a second copy of the weights in memory.
-# ---
 
 NumberFormat = Literal["f32", "f16", "bf16"]
 
@@ -76,7 +72,10 @@ def tensor_of(name: str, tensor: torch.Tensor, number_format: NumberFormat) -> G
 
 
 def write_file(path: Path, content: GgufContent) -> None:
-    """Write header, metadata and tensors. Raises ExportError for a number that the format cannot hold."""
+    """Write header, metadata and tensors, without a second copy of the weights in memory.
+
+    Raises ExportError for a number that the format cannot hold.
+    """
     import gguf
 
     writer: Any = gguf.GGUFWriter(path, content.architecture)
@@ -116,13 +115,6 @@ def _numbers(tensor: GgufTensor) -> "np.ndarray[Any, Any]":
     return halves.numpy()
 
 
-# ---
-# The language model's file: names, metadata, and the order of the rows that are rotated.
-#
-# For rotary positions transformers' Llama pairs the two halves of a head, llama.cpp's pairs neighbouring rows. So for
-# that architecture the rows of query and key are interleaved; Qwen's stay as they are.
-# ---
-
 _ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """transformers' `model_type` → llama.cpp's architecture."""
 
@@ -130,7 +122,11 @@ _ROTATED = ("q_proj", "k_proj")
 
 
 def language_content(language: nn.Module, tokenizer: Any, *, name: str, number_format: NumberFormat) -> GgufContent:
-    """The content of the language model's file. Raises ExportError for an unknown architecture or setting."""
+    """The content of the language model's file. Raises ExportError for an unknown architecture or setting.
+
+    For rotary positions transformers' Llama pairs the two halves of a head, llama.cpp's pairs neighbouring rows. So
+    for that architecture the rows of query and key are interleaved; Qwen's stay as they are.
+    """
     settings: Any = cast(Any, language).config
     architecture = _architecture(settings)
     embeddings: nn.Embedding = cast(Any, language).get_input_embeddings()
@@ -247,14 +243,6 @@ def _rope_frequencies(language: nn.Module, settings: Any, architecture: str) -> 
     return [tensor_of("rope_freqs.weight", plain / stretched, "f32")]
 
 
-# ---
-# The vision file: CLIP or SigLIP up to the layer whose features LLaVA takes, and the projector.
-#
-# llama.cpp's LLaVA drops the class token, pads every picture to a square, and applies a GELU after the projector's
-# first
-# layer. A `linear` projector is written as two layers that give the same result: gelu(x) - gelu(-x) = x.
-# ---
-
 _ACTIVATIONS = {"quick_gelu": False, "gelu": True, "gelu_pytorch_tanh": True}
 """transformers' name → `clip.use_gelu`."""
 
@@ -264,7 +252,12 @@ _CLIP = "vision_tower.vision_model."
 def vision_content(
     tower: TransformersTower, projector: Projector, *, name: str, number_format: NumberFormat
 ) -> GgufContent:
-    """The content of the vision file. Raises ExportError for a tower that llama.cpp's LLaVA cannot run."""
+    """The content of the vision file: CLIP or SigLIP up to the layer whose features LLaVA takes, and the projector.
+
+    llama.cpp's LLaVA drops the class token, pads every picture to a square, and applies a GELU after the projector's
+    first layer. A `linear` projector is written as two layers that give the same result: gelu(x) - gelu(-x) = x.
+    Raises ExportError for a tower that llama.cpp's LLaVA cannot run.
+    """
     settings: Any = cast(Any, tower.network).config
     layers = _layers_needed(tower, settings)
 

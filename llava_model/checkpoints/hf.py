@@ -13,8 +13,8 @@ from torch import nn
 
 from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig, Projector, ProjectorKind
+from llava_model.model.composition import LlavaModel, Projector
+from llava_model.model.config import LlavaConfig, ProjectorKind
 from llava_model.model.towers import TransformersTower
 from llava_model.text.tokenize import image_token_id
 

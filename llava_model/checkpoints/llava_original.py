@@ -22,10 +22,10 @@ from typing import Any
 import torch
 
 from llava_model.checkpoints.manifest import Manifest, base_of, git_hash, writing
-from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, save_projector
-from llava_model.checkpoints.trained import copy_tokenizer
+from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, copy_tokenizer, save_projector
 from llava_model.errors import CheckpointMismatchError, MissingFileError, MissingPackageError, UnsafeFileError
-from llava_model.model.config import LlavaConfig, Projector, ProjectorKind
+from llava_model.model.composition import Projector
+from llava_model.model.config import LlavaConfig, ProjectorKind
 
 Tensors = dict[str, torch.Tensor]
 

@@ -6,6 +6,8 @@
 The files are written into a hidden folder beside the target. When all are on the disk, `manifest.json` is written with
 their checksums, and the folder is renamed. A process that dies earlier leaves the old checkpoint as it was, and a
 hidden folder that the next writer of that name removes.
+
+`fingerprint_of` names a set of weights, so that a manifest can say what a checkpoint was trained on.
 """
 
 import contextlib
@@ -38,21 +40,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-# ---
-# A digest of a set of weights: the same for the same tensors, however they are divided into files.
-#
-# Only names, types, shapes and bytes of the tensors count. File names, order, headers and configuration do not, so a
-# kit
-# on another machine, or a model saved in other shards, has the same fingerprint.
-# ---
-
 _BLOCK_BYTES = 1 << 22
 _HEX_DIGITS = 32
 _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "int64": "I64", "int32": "I32"}
 
 
 def fingerprint_of(folder_or_model: "Path | nn.Module") -> str:
-    """The fingerprint of a folder's safetensors (without subfolders), or of a model in memory.
+    """A digest of the weights in a folder's safetensors (without subfolders), or of a model in memory.
+
+    Only names, types, shapes and bytes of the tensors count. File names, order, headers and configuration do not, so a
+    kit on another machine, or a model saved in other shards, has the same fingerprint.
 
     A model has the fingerprint of the folder it is saved to, unless its number type changes: for the base of a
     checkpoint use the folder. Reads every byte (about 1 GB/s); a folder's fingerprint is remembered until its files

@@ -1,10 +1,8 @@
-"""Training samples: files → samples → token ids → packed batches.
+"""Training samples: files → samples → token ids → the batches of every step.
 
-schema       one conversation with its pictures, in LLaVA's JSON or ours
-sample_file  files of samples, read by position, never whole into memory
-mixture      several files with weights, in a seeded order
-encoding     a sample as token ids, and which of them are learned
-packing      encoded samples as batches, padded or packed into one row
-features     the frozen tower's features on disk, computed once
-validate     what is wrong with a training set, found before hours are spent on it
+samples         a record in LLaVA's JSON or ours → one conversation with its pictures → token ids, and which are learned
+sample_file     files of samples, read by position, never whole into memory
+batches         several files with weights in a seeded order → batches, padded or packed, of every step
+feature_store   the records of the feature cache on disk; features: the cache, filled once by the frozen tower
+validate        what is wrong with a training set; pictures and leakage: what it looks at
 """

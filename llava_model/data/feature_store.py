@@ -1,12 +1,17 @@
-"""Records of one length in a few large files, found by the digest of their picture.
+"""What the feature cache keeps on disk: the records of a tower's features, and the digests of pictures' files.
 
+    pictures.sqlite       path, size, time of change → SHA-256 of the file, see `PictureMemo`
     index.sqlite          digest → shard, slot, checksum, rounding errors
     shard-000.features    one slot after the other; a shard has at most one writer at a time, which holds its lock
 
-A record is on the disk before the index names it. So bytes after the last slot in the index are the rest of a killed
-process, and the next writer of that shard cuts them off. Two writers at the same time fill two shards.
+Records have one length (`FeatureFormat`). A record is on the disk before the index names it. So bytes after the last
+slot in the index are the rest of a killed process, and the next writer of that shard cuts them off. Two writers at the
+same time fill two shards.
+
+Legend: P positions per picture, V width of a feature.
 """
 
+import contextlib
 import errno
 import fcntl
 import itertools
@@ -15,8 +20,10 @@ import mmap
 import os
 import shutil
 import sqlite3
+import threading
+import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +32,70 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from llava_model.data.database import Database
 from llava_model.errors import FeatureCacheError, FeatureDiskFullError
 
-# ---
-# The features of one picture as bytes of fixed length, and back.
-#
-#     float32    P·V values of 4 bytes
-#     bfloat16   P·V values of 2 bytes, rounded to 8 bits of precision
-#     int8       P scales of 4 bytes, then P·V values of 1 byte: each position's largest feature becomes ±127
-#
-# Legend: P positions per picture, V width of a feature.
-# ---
+_WAIT_SECONDS = 60.0
+
+
+class Database:
+    """One SQLite file that many threads and processes use.
+
+    Each process has one connection, used by one thread at a time. A forked process opens its own.
+    """
+
+    def __init__(self, file: Path, schema: str) -> None:
+        self.file, self._schema = file, schema
+        self._lock, self._owner = threading.Lock(), 0
+        self._connection: sqlite3.Connection | None = None
+        self._parents: list[object] = []  # SQLite forbids a forked process even to close them
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read with. Raises sqlite3.Error."""
+        self._after_fork()
+        with self._lock:
+            yield self._open()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one transaction: everything in it is written, or nothing. Raises sqlite3.Error."""
+        self._after_fork()
+        with self._lock:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection. The next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._owner == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def _after_fork(self) -> None:
+        if self._owner not in (0, os.getpid()):
+            self._parents.append(self._connection)
+            self._lock, self._connection, self._owner = threading.Lock(), None, 0
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(
+                self.file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute(self._schema)
+            self._connection, self._owner = connection, os.getpid()
+        return self._connection
+
 
 FeatureType = Literal["float32", "bfloat16", "int8"]
 
@@ -45,7 +104,12 @@ _LARGEST_INT8 = 127
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeatureFormat:
-    """How features are stored. They are read back as bfloat16 if stored so, else as float32."""
+    """The features of one picture as bytes of fixed length. They are read back as bfloat16 if stored so, else float32.
+
+    float32    P·V values of 4 bytes
+    bfloat16   P·V values of 2 bytes, rounded to 8 bits of precision
+    int8       P scales of 4 bytes, then P·V values of 1 byte: each position's largest feature becomes ±127
+    """
 
     dtype: FeatureType
     positions: int
@@ -111,7 +175,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordPlace:
-    """Where a record is stored, and its rounding errors (see `feature_format.relative_errors`)."""
+    """Where a record is stored, and its rounding errors (see `relative_errors`)."""
 
     shard: int
     slot: int
@@ -294,3 +358,55 @@ class ShardWriter:
 
 def _shard_name(shard: int) -> str:
     return f"shard-{shard:03d}.features"
+
+
+_SETTLED_NANOSECONDS = 2_000_000_000  # a younger file may change again without a new time stamp
+
+
+class PictureMemo:
+    """Remembers the SHA-256 of pictures' files until they change, in one SQLite file that processes share."""
+
+    def __init__(self, file: Path) -> None:
+        self._database = Database(
+            file,
+            "CREATE TABLE IF NOT EXISTS pictures "
+            "(path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest BLOB) WITHOUT ROWID",
+        )
+
+    def known(self, paths: Iterable[Path]) -> dict[Path, bytes]:
+        """Digests of the files that have not changed since they were last read; of none if the memo is damaged."""
+        found: dict[Path, bytes] = {}
+        query = "SELECT digest FROM pictures WHERE path = ? AND size = ? AND changed = ?"
+        with contextlib.suppress(sqlite3.Error), self._database.reading() as connection:
+            for path in paths:
+                stamp = _stamp(path)
+                row = connection.execute(query, (_name(path), *stamp)).fetchone() if stamp else None
+                if row:
+                    found[path] = bytes(row[0])
+        return found
+
+    def remember(self, digests: Mapping[Path, bytes]) -> None:
+        """Store digests just read. Nothing is raised: what cannot be stored is read again next time."""
+        now = time.time_ns()
+        stamps = {path: _stamp(path) for path in digests}
+        rows = [
+            (_name(path), *stamp, digests[path])
+            for path, stamp in stamps.items()
+            if stamp and now - stamp[1] > _SETTLED_NANOSECONDS
+        ]
+        if not rows:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), self._database.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?)", rows)
+
+
+def _name(path: Path) -> bytes:
+    return os.fsencode(path.absolute())
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -33,11 +33,12 @@ from llava_model.data.feature_store import (
     FeatureRecord,
     FeatureStore,
     FeatureType,
+    PictureMemo,
     RecordPlace,
     ShardWriter,
     relative_errors,
 )
-from llava_model.data.pictures import PictureMemo, digest_of, in_order, read_bytes
+from llava_model.data.pictures import digest_of, in_order, read_bytes
 from llava_model.errors import FeatureCacheError, FeatureMissingError, MissingFileError, UnreadablePictureError
 from llava_model.images import open_picture
 from llava_model.model.composition import CachedFeatures

@@ -1,8 +1,8 @@
-"""Whether a training set contains parts of an evaluation set.
+"""What a check of a training set finds, and whether the set contains parts of an evaluation set.
 
-It looks for the same picture byte for byte, for pictures that look the same, and for the same question with the same
-answer. Many pictures get the same question, so equal words count as a leak only without pictures or about the same
-picture; about another picture they are a warning.
+`EvaluationSet` looks for the same picture byte for byte, for pictures that look the same, and for the same question
+with the same answer. Many pictures get the same question, so equal words count as a leak only without pictures or about
+the same picture; about another picture they are a warning.
 """
 
 import hashlib
@@ -14,10 +14,6 @@ from typing import Literal
 
 from llava_model.data.pictures import Looks, PictureFacts
 from llava_model.data.samples import Sample
-
-# ---
-# The results of checking a training set: findings with sample and reason, and counts.
-# ---
 
 FindingKind = Literal[
     "file", "sample", "picture", "untrainable", "too-long", "duplicate-id", "duplicate-content", "leaked-picture",

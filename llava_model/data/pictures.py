@@ -2,18 +2,15 @@
 
 The look is 128 bits that stay the same when a picture is resized or compressed again: for each pixel of a grey 9×9
 thumbnail, whether it is lighter than its left and than its upper neighbour (the "difference hash" in both directions).
+`read_bytes`, `digest_of` and `in_order` serve the feature cache and the batches too.
 """
 
-import contextlib
 import hashlib
 import itertools
-import os
-import sqlite3
 import stat
-import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from llava_model.data.database import Database
 from llava_model.errors import MissingFileError, UnreadablePictureError
 from llava_model.images import open_picture
 
-# ---
-# Reading a picture's file, and its SHA-256, which is remembered until the file changes.
-# ---
-
 MAX_FILE_BYTES = 512 << 20
-_SETTLED_NANOSECONDS = 2_000_000_000  # a younger file may change again without a new time stamp
 
 
 def read_bytes(path: Path) -> bytes:
@@ -50,58 +41,9 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadablePictureError(path.name, getattr(error, "strerror", None) or str(error)) from error
 
 
-class PictureMemo:
-    """Remembers path, size, time of change → SHA-256 in one SQLite file that processes share."""
-
-    def __init__(self, file: Path) -> None:
-        self._database = Database(
-            file,
-            "CREATE TABLE IF NOT EXISTS pictures "
-            "(path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest BLOB) WITHOUT ROWID",
-        )
-
-    def known(self, paths: Iterable[Path]) -> dict[Path, bytes]:
-        """Digests of the files that have not changed since they were last read; of none if the memo is damaged."""
-        found: dict[Path, bytes] = {}
-        query = "SELECT digest FROM pictures WHERE path = ? AND size = ? AND changed = ?"
-        with contextlib.suppress(sqlite3.Error), self._database.reading() as connection:
-            for path in paths:
-                stamp = _stamp(path)
-                row = connection.execute(query, (_name(path), *stamp)).fetchone() if stamp else None
-                if row:
-                    found[path] = bytes(row[0])
-        return found
-
-    def remember(self, digests: Mapping[Path, bytes]) -> None:
-        """Store digests just read. Nothing is raised: what cannot be stored is read again next time."""
-        now = time.time_ns()
-        stamps = {path: _stamp(path) for path in digests}
-        rows = [
-            (_name(path), *stamp, digests[path])
-            for path, stamp in stamps.items()
-            if stamp and now - stamp[1] > _SETTLED_NANOSECONDS
-        ]
-        if not rows:
-            return
-        with contextlib.suppress(sqlite3.Error, OSError), self._database.writing() as connection:
-            connection.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?)", rows)
-
-
 def digest_of(content: bytes) -> bytes:
     """SHA-256, 32 bytes."""
     return hashlib.sha256(content).digest()
-
-
-def _name(path: Path) -> bytes:
-    return os.fsencode(path.absolute())
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 Item = TypeVar("Item")

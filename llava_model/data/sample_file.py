@@ -1,7 +1,14 @@
-"""Reads samples from a file by position: the file may have any size, and only one sample is in memory.
+"""Read samples from a file by position: the file may have any size, and only one sample is in memory.
 
-samples = SampleFile.open(Path("llava_v1_5_mix665k.json"), image_root=Path("images"))
-samples[400_000].messages
+    samples = SampleFile.open(Path("llava_v1_5_mix665k.json"), image_root=Path("images"))
+    samples[400_000].messages
+
+Where each sample begins and ends is found in one pass over the file and remembered:
+
+    [{"id": 1, …},\\n {"id": 2, …}]        →  [[1, 14], [17, 30]]     bytes, end exclusive
+
+A JSON array is read through a window of a few megabytes, other files line by line. The index is kept in the user's
+cache folder, never beside the data, and is found again by path, size and time of change.
 """
 
 import contextlib
@@ -21,15 +28,6 @@ import numpy.typing as npt
 
 from llava_model.data.samples import Sample, parse_sample
 from llava_model.errors import BadSampleError, BadSampleFileError, MissingFileError
-
-# ---
-# Where each sample of a file begins and ends, found in one pass and remembered.
-#
-#     [{"id": 1, …},\n {"id": 2, …}]        →  [[1, 14], [17, 30]]     bytes, end exclusive
-#
-# A JSON array is read through a window of a few megabytes, other files line by line, so a file may have any size. The
-# result is kept in the user's cache folder, never beside the data, and is found again by path, size and time of change.
-# ---
 
 OnProgress = Callable[[int, int], None]
 """Is called with (bytes read, bytes in all)."""

@@ -14,11 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from llava_model.data.encoding import EncodedSample, SampleEncoder
 from llava_model.data.leakage import (
     EvaluationSet,
     FileCounts,
@@ -29,17 +28,9 @@ from llava_model.data.leakage import (
 )
 from llava_model.data.pictures import PictureFacts, examine_all
 from llava_model.data.sample_file import SampleFile
-from llava_model.data.samples import Sample
+from llava_model.data.samples import EncodedSample, Sample, SampleEncoder
 from llava_model.errors import BadSampleError, BadSampleFileError, LlavaError, MissingFileError
 from llava_model.text.tokenize import PromptEncoder
-
-if TYPE_CHECKING:
-    from llava_model.text.tokenize import PromptEncoder
-
-
-# ---
-# The lengths of samples in tokens, and whether anything in them would be learned.
-# ---
 
 _FIRST_RANGE = 64
 
@@ -124,7 +115,7 @@ def validate(
     image_root: Path | None = None,
     against: Sequence[Path] = (),
     against_root: Path | None = None,
-    encoder: "PromptEncoder | None" = None,
+    encoder: PromptEncoder | None = None,
     max_tokens: int | None = None,
     threads: int | None = None,
     on_progress: OnProgress = lambda progress: None,
@@ -149,7 +140,7 @@ def validate(
 class _Validation:
     """The state of one validation."""
 
-    def __init__(self, check: "TokenCheck | None", threads: int, on_progress: OnProgress) -> None:
+    def __init__(self, check: TokenCheck | None, threads: int, on_progress: OnProgress) -> None:
         self._began = time.monotonic()
         self._check, self._threads, self._on_progress = check, threads, on_progress
         self._evaluation: EvaluationSet | None = None

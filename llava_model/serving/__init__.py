@@ -1,7 +1,6 @@
-"""The model as a service: in process (`engine`), or over HTTP for OpenAI's clients (`server`).
+"""The model as a service: in this process, or over HTTP for OpenAI's clients.
 
-    connections → gate → bodies → desk → protocol → limits → engine → generate → reply → chat
-
-A connection with a clock; who may ask; the body comes in; a place in the queue; JSON → ChatRequest; what cannot fit is
-refused; prompt → tokens → text; the answer, whole or in events.
+engine     turns → text as it is written; opens a kit or a checkpoint by name
+generate   prompt → the ids of a reply, with a key-value cache that outlives the call
+http/      the same engine behind OpenAI's chat interface
 """

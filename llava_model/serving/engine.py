@@ -1,7 +1,7 @@
 """The model in this process: turns in, text out as it is written.
 
-load → tokenise (exact count, nothing forged) → prefill (what the last conversation left is reused) → tokens →
-text. One generation at a time; other threads wait for their turn and can still be cancelled.
+load → tokenise (exact count, nothing forged) → prefill (what the last conversation left is reused) → tokens → text.
+One generation at a time; other threads wait for their turn and can still be cancelled.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llava_model.errors import CheckpointMismatchError, ContextOverflowError, ImagesNotSupportedError, MissingFileError
-from llava_model.serving.reply import Reply
 from llava_model.text.templates import Message
 
 if TYPE_CHECKING:
@@ -21,8 +20,45 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from llava_model.model.composition import LlavaModel
-    from llava_model.serving.generate import Key, Prompt, Sampling
+    from llava_model.serving.generate import EncodedPrompt, Finish, Key, Sampling
     from llava_model.text.tokenize import Encoded, PromptEncoder
+
+
+class Reply(Generator[str, None, None]):
+    """A reply while it is written: its text in pieces, what it cost in tokens, and why it ended.
+
+    Iterate for the text; `completion_tokens` and `finish` are final at its end. Close what you give up.
+
+    `write` gets the reply itself, for counting, and yields the text. It runs in the thread that iterates.
+    """
+
+    def __init__(self, write: "Callable[[Reply], Generator[str, None, None]]", *, prompt_tokens: int) -> None:
+        self.prompt_tokens, self.completion_tokens = prompt_tokens, 0
+        self.finish: Finish = "stop"
+        self._text = write(self)
+
+    def send(self, value: None) -> str:
+        """The next piece, as `next` gives it."""
+        return self._text.send(value)
+
+    def throw(self, *fault: Any) -> str:
+        """Into the code that writes, as with any generator."""
+        return self._text.throw(*fault)
+
+    def close(self) -> None:
+        """Let the next reply have the model."""
+        self._text.close()
+
+    def counted(self, ids: "Generator[int, None, Finish]") -> Generator[int, None, None]:
+        """The same ids, counted. A reply that nobody reads to its end (behind a stop string) has come to a stop."""
+        while True:
+            try:
+                token = next(ids)
+            except StopIteration as end:
+                self.finish = end.value
+                return
+            self.completion_tokens += 1
+            yield token
 
 
 _WAIT_SECONDS = 0.05
@@ -42,7 +78,7 @@ def _never() -> bool:
 
 
 def _go_on() -> None:
-    """Nobody wants to end the preparing early."""
+    """The caller does not want to end the work early."""
 
 
 class Engine:
@@ -83,7 +119,7 @@ class Engine:
 
         Raises MissingFileError, CheckpointMismatchError, NoChatTemplateError (which names the templates).
         """
-        from llava_model.serving.load import choose_device, choose_dtype, load_model
+        from llava_model.checkpoints.parts import choose_device, choose_dtype, load_model
         from llava_model.text.tokenize import load_tokenizer
 
         chosen = choose_device(device)
@@ -182,14 +218,14 @@ class Engine:
         with self._tokenising:
             return self._encoder.encode(messages, open_reply=True, before_step=before_step)
 
-    def _prompt(self, encoded: "Encoded", images: Sequence["Image.Image"]) -> "Prompt":
-        from llava_model.serving.generate import Prompt
+    def _prompt(self, encoded: "Encoded", images: Sequence["Image.Image"]) -> "EncodedPrompt":
+        from llava_model.serving.generate import EncodedPrompt
 
         tower = self._model.tower
         if tower is None or not images:
-            return Prompt(ids=encoded.ids, keys=encoded.ids)
+            return EncodedPrompt(ids=encoded.ids, keys=encoded.ids)
         pixels_NCHW = tower.preprocess.pixels(images)
-        return Prompt(
+        return EncodedPrompt(
             ids=encoded.ids,
             keys=_keys(encoded.ids, self._model.image_token_id, tower.tokens_per_image, pixels_NCHW),
             pixels_NCHW=pixels_NCHW,
@@ -198,14 +234,14 @@ class Engine:
     def _write(
         self,
         reply: Reply,
-        prompt: "Prompt",
+        prompt: "EncodedPrompt",
         max_new_tokens: int,
         sampling: "Sampling",
         stops: tuple[str, ...],
         cancelled: Callable[[], bool],
     ) -> Generator[str, None, None]:
         from llava_model.serving.generate import reply_ids
-        from llava_model.serving.reply import text_pieces, until_stop, without_leading_space
+        from llava_model.text.tokenize import text_pieces, until_stop, without_leading_space
 
         while not self._generating.acquire(timeout=_WAIT_SECONDS):
             if cancelled():
@@ -264,13 +300,10 @@ def _check_vocabulary(model: "LlavaModel", tokenizer: Any) -> None:
         raise CheckpointMismatchError("tokenizer", found=f"ids up to {largest}", wanted=f"at most {rows - 1}")
 
 
-# ---
-# The model that somebody chose by a kit's name or a folder → an Engine named after the choice.
-# ---
-
-
 def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = True, device: str = "auto") -> Engine:
-    """Load from disk only; what a checkpoint of ours stands on is taken from the kit.
+    """The model that somebody chose by a kit's name or a folder, from disk only. It is named after the choice.
+
+    What a checkpoint of ours was trained on is taken from the kit.
 
     `checkpoint`: what `llavero model train` or `convert` wrote, transformers' LLaVA, or a language model. `trained`:
     the kit's language model with the weights that ship for it (projector and adapter), if there are any.
@@ -287,7 +320,7 @@ def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = Tru
     language = chosen.path("language")
     if not trained:
         return Engine.load(language, device=device, name=f"{kit}-untrained")
-    from llava_model.kits.shipped import shipped_weights
+    from llava_model.kits import shipped_weights
 
     shipped = shipped_weights(kit)
     return Engine.load(
@@ -313,9 +346,16 @@ def _of_folder(folder: Path, kit: str, device: str) -> Engine:
 
 def _of_checkpoint(folder: Path, kit: str, device: str, name: str) -> Engine:
     from llava_model.checkpoints.manifest import read_manifest
-    from llava_model.checkpoints.parts import LANGUAGE, VISION, language_folder, load_trained, parts_of
+    from llava_model.checkpoints.parts import (
+        LANGUAGE,
+        VISION,
+        choose_device,
+        choose_dtype,
+        language_folder,
+        load_trained,
+        parts_of,
+    )
     from llava_model.kits import find
-    from llava_model.serving.load import choose_device, choose_dtype
     from llava_model.text.tokenize import load_tokenizer
 
     manifest = read_manifest(folder, verify=False)  # `load_trained` reads every byte

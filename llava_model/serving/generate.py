@@ -8,21 +8,16 @@ Legend: B batch (1), T tokens, N pictures, P positions per picture, V width of a
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from llava_model.model.composition import LlavaModel
-from llava_model.serving.reply import Finish
 
-# ---
-# Attention for one new token on a CPU, about twice as fast as torch's fused kernel there.
-#
-# torch's CPU flash kernel is made for long queries. With one query it took 29 of 52 ms per token (SmolLM2-135M,
-# bfloat16, 1,000 tokens of context, one core); two plain matrix products take a tenth of that. Everything else
-# goes to transformers' own SDPA path.
-# ---
+Finish = Literal["stop", "length", "cancelled"]
+"""At an end mark or a stop string; at the limit of tokens that was asked for; because the caller cancelled it."""
+
 
 NAME = "llavero_decode"
 
@@ -37,7 +32,14 @@ def _attend(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """G key heads serve H query heads; D width of a head, S tokens in the cache, T new ones."""
+    """Attention for one new token on a CPU, about twice as fast as torch's fused kernel there.
+
+    torch's CPU flash kernel is made for long queries. With one query it took 29 of 52 ms per token (SmolLM2-135M,
+    bfloat16, 1,000 tokens of context, one core); two plain matrix products take a tenth of that. Everything else
+    goes to transformers' own SDPA path.
+
+    G key heads serve H query heads; D width of a head, S tokens in the cache, T new ones.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     batch, heads, length, width = query_BHTD.shape
@@ -75,7 +77,7 @@ Key = int | tuple[str, int]  # a token id, or (picture's digest, position in it)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prompt:
+class EncodedPrompt:
     """What the model is to continue. `keys` tell prompts apart: ids, and pictures by their content."""
 
     ids: Sequence[int]
@@ -152,7 +154,7 @@ class Memory:
 
 def reply_ids(
     model: LlavaModel,
-    prompt: Prompt,
+    prompt: EncodedPrompt,
     memory: Memory,
     *,
     max_new_tokens: int,
@@ -183,7 +185,7 @@ def reply_ids(
 
 @torch.inference_mode()
 def _read(
-    model: LlavaModel, prompt: Prompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]
+    model: LlavaModel, prompt: EncodedPrompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]
 ) -> torch.Tensor | None:
     """Logits behind the prompt; None if cancelled on the way."""
     from transformers import DynamicCache
@@ -203,7 +205,7 @@ def _read(
     return logits_L
 
 
-def _missing_features(model: LlavaModel, prompt: Prompt, keys: Sequence[Key]) -> torch.Tensor | None:
+def _missing_features(model: LlavaModel, prompt: EncodedPrompt, keys: Sequence[Key]) -> torch.Tensor | None:
     """features_NPV of the pictures that are still to be read; a picture is known as a whole or not at all."""
     if prompt.pixels_NCHW is None:
         return None

@@ -1,6 +1,8 @@
 """Captions and boxes → conversations about pictures, written by a language model that sees only words.
 
-sources.py → Items (picture, captions, boxes) → context.py: the same in words → prompts/: what is asked for → runner.py:
-asked over chat_client.py, within budget.py, every reply kept in ledger.py → formats.py: replies as turns → quality.py:
-what must not be learned → samples.py: LLaVA's JSON → book.py: in order, into files → report.py. `generate.py` runs it.
+sources    files → items: a picture, its captions and boxes, and the same in words
+prompts    what is asked for, in which language, and how a reply is read
+runner     many requests at once, within a budget; every reply kept in a ledger
+samples    replies → records in LLaVA's JSON; quality: what must not be learned
+generate   all of this in order: items in, a folder of training data and a report out
 """

@@ -1,4 +1,4 @@
-"""Items in, a folder of training data out: here the steps of this package are tied together.
+"""Items in, a folder of training data out: the steps of this package in their order, and what a run came to.
 
     <out>/train.json        LLaVA's JSON, one array
     <out>/held_out.json     the same of held-out items, if there are any
@@ -9,205 +9,211 @@ The files are written whole or not at all, at the end of every run, finished or 
 """
 
 import json
+import os
 import random
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llava_model.chat_client import WRITER, ChatClient, ChatReply, ChatServer, NoReply, worst_case
-from llava_model.errors import GenerationError, JudgeError, WriterError
-from llava_model.synthesis.book import Book, GenerationProgress, GenerationReport, write_whole
-from llava_model.synthesis.ledger import Budget, Limits, ReplyLedger, key_of
-from llava_model.synthesis.prompts import WRITTEN, Item, Kind, Prompts
-from llava_model.synthesis.quality import Judge, runs
-from llava_model.synthesis.samples import REFUSAL, Asking, Outcome, SampleMaker, SampleTask, outcome_of
-from llava_model.synthesis.sources import PictureSource
-
-# ---
-# Many tasks at once against one server: back-off with jitter, Retry-After, budget, and a stop that loses nothing.
-# ---
+from llava_model.chat_client import WRITER, ChatClient, ChatReply, ChatServer, Usage
+from llava_model.errors import GenerationError
+from llava_model.synthesis.prompts import WRITTEN, Kind, Prompts
+from llava_model.synthesis.quality import Judge, Reason, runs
+from llava_model.synthesis.runner import Budget, BudgetSpentError, Limits, Patience, ReplyLedger, Runner, key_of
+from llava_model.synthesis.samples import REFUSAL, Asking, Made, Outcome, SampleMaker, SampleTask, outcome_of
+from llava_model.synthesis.sources import Item, PictureSource, SourceProblem
 
 
-class BudgetSpentError(Exception):
-    """Not a fault: the limit is reached, and nothing more is sent. Never leaves this package."""
+@dataclass(kw_only=True, slots=True)
+class Totals:
+    """Counts and ids, in the order of the tasks."""
 
-
-class _StoppedError(Exception):
-    """Another task found a reason to stop."""
-
-
-class _FailedError(Exception):
-    """This task cannot be done; the others go on."""
+    made: Counter[str] = field(default_factory=Counter)
+    by_file: dict[str, int] = field(default_factory=dict)
+    dropped: dict[Reason, list[str]] = field(default_factory=dict)
+    dropped_exchanges: Counter[Reason] = field(default_factory=Counter)
+    repaired: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
-    """How long a server in trouble is waited for."""
+class GenerationProgress:
+    """`done` of `total` samples, earlier runs included; `usage` and `cost` of the whole folder."""
 
-    tries: int = 6
-    """How often a request is sent that times out or meets a fault of the server."""
-    first_wait_seconds: float = 1.0
-    """Doubled after every try, then drawn between half of it and all of it."""
-    longest_wait_seconds: float = 60.0
-    """The most that a doubled wait, or a server's own Retry-After, may be."""
-    give_up_after: int = 5
-    """So many tasks in a row that the server failed: it is not there, and the run stops."""
+    done: int
+    total: int
+    usage: Usage
+    cost: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """One finished task: its outcome, or why it failed."""
+class GenerationReport:
+    """The state of the folder after a run. Ids are of samples, except in `problems` (of pictures)."""
 
-    task: SampleTask
-    outcome: Outcome | None
-    failure: str = ""
+    files: tuple[Path, ...]
+    totals: Totals
+    problems: Sequence[SourceProblem]
+    requests: int
+    """Sent by this run."""
+    kept_replies: int
+    """Taken from earlier runs instead of asking."""
+    usage: Usage
+    """Of all runs in the folder."""
+    cost: float
+    seconds: float
+    stopped: str = ""
+    """Why the run ended early: "budget", or what the server said."""
+
+    @property
+    def samples(self) -> int:
+        """All that were made."""
+        return self.totals.made.total()
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing failed, nothing was left, and the input had no fault."""
+        return not (self.totals.failed or self.totals.left or self.problems or self.stopped)
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "made": self.samples,
+            "made_by_kind": dict(self.totals.made),
+            "files": {str(path): self.totals.by_file[path.name] for path in self.files},
+            "dropped": {reason: {"count": len(ids), "ids": list(ids)} for reason, ids in self.totals.dropped.items()},
+            "dropped_exchanges": dict(self.totals.dropped_exchanges),
+            "repaired": {"count": len(self.totals.repaired), "ids": list(self.totals.repaired)},
+            "refused": {"count": len(self.totals.refused), "ids": list(self.totals.refused)},
+            "failed": [{"id": name, "reason": reason} for name, reason in self.totals.failed.items()],
+            "left": len(self.totals.left),
+            "problems": [{"kind": one.kind, "id": one.id, "reason": one.reason} for one in self.problems],
+            "requests": self.requests,
+            "kept_replies": self.kept_replies,
+            "tokens": {
+                "in": self.usage.tokens_in,
+                "out": self.usage.tokens_out,
+                "total": self.usage.tokens,
+                "estimated": self.usage.estimated,
+            },
+            "cost": round(self.cost, 6),
+            "seconds": round(self.seconds, 3),
+            "stopped": self.stopped,
+        }
+
+    def line(self) -> str:
+        """The same on one line."""
+        about = "about " if self.usage.estimated else ""
+        parts = [
+            f"{self.samples:,} samples made",
+            f"{sum(map(len, self.totals.dropped.values())):,} dropped"
+            + _listed({reason: len(ids) for reason, ids in self.totals.dropped.items()}),
+            f"{len(self.totals.repaired):,} repaired",
+            f"{len(self.totals.refused):,} refused",
+            f"{len(self.totals.failed):,} failed",
+            *([f"{len(self.totals.left):,} left"] if self.totals.left else []),
+            f"{about}{self.usage.tokens:,} tokens",
+            *([f"cost {about}{self.cost:.4f}"] if self.cost else []),
+        ]
+        return ", ".join(parts)
 
 
-class Runner:
-    """One run over tasks. Iterate `run()`; what it raised for stopping stands in `stopped` afterwards."""
+def _listed(counts: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{count:,} {name}' for name, count in counts.items())})" if counts else ""
 
-    def __init__(
-        self,
-        client: ChatClient,
-        ledger: ReplyLedger,
-        budget: Budget,
-        asking: Asking,
-        *,
-        concurrency: int,
-        patience: Patience | None = None,
-    ) -> None:
-        self._client, self._ledger, self._budget, self._asking = client, ledger, budget, asking
-        self._concurrency, self._patience = concurrency, patience or Patience()
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._not_before = 0.0
-        self._failed_in_a_row = 0
-        self.requests = 0
-        """Sent in this run, vain ones included."""
-        self.kept = 0
-        """Replies that were there from before."""
-        self.stopped: BudgetSpentError | WriterError | None = None
 
-    def run(self, tasks: Sequence[SampleTask]) -> Iterator[Done]:
-        """Each task that comes to an end, in the order in which they do. Raises OSError (a full disk)."""
-        waiting, running = deque(tasks), dict[Future[Outcome], SampleTask]()
-        failure: BaseException | None = None
-        with ThreadPoolExecutor(max_workers=self._concurrency, thread_name_prefix="generate") as pool:
-            try:
-                while (waiting and not self._stop.is_set()) or running:
-                    while waiting and not self._stop.is_set() and len(running) < 2 * self._concurrency:
-                        task = waiting.popleft()
-                        running[pool.submit(outcome_of, task, self._asking, self._reply)] = task
-                    for done in wait(running, return_when=FIRST_COMPLETED).done:
-                        task = running.pop(done)
-                        try:
-                            yield Done(task=task, outcome=done.result())
-                        except _FailedError as error:
-                            yield Done(task=task, outcome=None, failure=str(error))
-                        except _StoppedError:
-                            pass
-                        except (BudgetSpentError, WriterError) as error:
-                            self.stopped = self.stopped or error
-                            self._stop.set()
-                        except OSError as error:
-                            failure = error
-                            self._stop.set()
-            finally:
-                self._stop.set()
-        if failure is not None:
-            raise failure
+TRAIN, HELD_OUT = "train.json", "held_out.json"
+_ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"})
+"""Kinds of which no two samples should say the same; two pages may well answer a question alike."""
 
-    # -- in the workers' threads ------------------------------------------------------------------------------------
 
-    def _reply(self, request: Mapping[str, Any]) -> ChatReply:
-        key = key_of({"model": self._client.server.model, **request})
-        kept = self._ledger.get(key)
-        if kept is not None:
-            with self._lock:
-                self.kept += 1
-            return kept
-        return self._ask(key, request)
+class SampleCollector:
+    """What every task came to: collected while the run goes on, put in order and written at its end.
 
-    def _ask(self, key: str, request: Mapping[str, Any]) -> ChatReply:
-        tries, wait_seconds = 0, self._patience.first_wait_seconds
-        while True:
-            self._pause()
-            answer = self._send(key, request)
-            if isinstance(answer, ChatReply):
-                self._failed_in_a_row = 0
-                return answer
-            if answer.hopeless:
-                raise self._gone(answer.reason)
-            if not answer.again:
-                raise _FailedError(answer.reason)
-            if answer.wait_seconds is not None:
-                self._hold(answer)  # the server says when: no try is used up
-                continue
-            tries += 1
-            if tries >= self._patience.tries:
-                raise self._given_up(answer.reason)
-            self._sleep(random.uniform(wait_seconds / 2, wait_seconds))
-            wait_seconds = min(2 * wait_seconds, self._patience.longest_wait_seconds)
+    `kept` gives the outcome of a task that this run did not come to, if earlier runs have all its replies.
+    """
 
-    def _send(self, key: str, request: Mapping[str, Any]) -> ChatReply | NoReply:
-        worst = worst_case(request)
-        if not self._budget.reserve(worst):
-            raise BudgetSpentError
-        if self._stop.is_set():
-            self._budget.settle(worst, worst - worst)
-            raise _StoppedError
-        usage = worst
-        try:
-            self._ledger.sent(key, worst)
-            with self._lock:
-                self.requests += 1
-            answer = self._client.send(request)
-            usage = answer.usage
-            if isinstance(answer, ChatReply):
-                self._ledger.replied(key, answer)
+    def __init__(self, maker: SampleMaker, kept: Callable[[SampleTask], Outcome | None]) -> None:
+        self._maker, self._kept = maker, kept
+        self._made: dict[str, Made] = {}
+        self._failed: dict[str, str] = {}
+        self._seen: set[int] = set()
+        self.totals = Totals()
+
+    def add(self, task: SampleTask, outcome: Outcome) -> None:
+        """A task is done; its sample is made and judged at once, while others wait for the server."""
+        self._made[task.name] = self._maker.make(task, outcome)
+
+    def fail(self, task: SampleTask, reason: str) -> None:
+        """The server brought nothing for it."""
+        self._failed[task.name] = reason
+
+    def write(self, tasks: Sequence[SampleTask], out: Path) -> tuple[Path, ...]:
+        """Each file whole; a held-out file of an earlier run does not stay where nothing is held out now."""
+        records: dict[str, list[str]] = {TRAIN: []}
+        for task in tasks:
+            record = self._record(task)
+            if record is not None:
+                records.setdefault(HELD_OUT if task.item.held_out else TRAIN, []).append(record)
+        for name, lines in records.items():
+            write_whole(out / name, ["[\n", ",\n".join(lines), "\n]"])
+            self.totals.by_file[name] = len(lines)
+        if HELD_OUT not in records:
+            (out / HELD_OUT).unlink(missing_ok=True)
+        return tuple(out / name for name in records)
+
+    def _record(self, task: SampleTask) -> str | None:
+        """One line of JSON, or nothing and the reason counted."""
+        totals, made = self.totals, self._made.get(task.name)
+        if made is None and task.name not in self._failed:
+            outcome = self._kept(task)
+            made = self._maker.make(task, outcome) if outcome is not None else None
+        if made is None:
+            if task.name in self._failed:
+                totals.failed[task.name] = self._failed[task.name]
             else:
-                self._ledger.failed(key, answer.reason, usage)
-        except OSError:
-            self._stop.set()  # a full disk: what is asked for now could not be kept
-            raise
-        finally:
-            self._budget.settle(worst, usage)
-        return answer
+                totals.left.append(task.name)
+            return None
+        if made.refused:
+            totals.refused.append(task.name)
+        elif made.failure:
+            totals.failed[task.name] = made.failure
+        elif (reason := self._objection(task, made)) is not None:
+            totals.dropped.setdefault(reason, []).append(task.name)
+        else:
+            totals.made[task.kind] += 1
+            totals.dropped_exchanges.update(made.dropped_exchanges)
+            totals.repaired += [task.name] if made.repaired else []
+            return made.record
+        return None
 
-    def _hold(self, answer: NoReply) -> None:
-        """Make all workers wait: a server that is too busy for one is too busy for all."""
-        seconds = answer.wait_seconds or 0.0
-        if seconds > self._patience.longest_wait_seconds:
-            raise self._gone(f"it asks to wait {seconds:,.0f} s ({answer.reason})")
-        with self._lock:
-            self._not_before = max(self._not_before, time.monotonic() + seconds)
+    def _objection(self, task: SampleTask, made: Made) -> Reason | None:
+        """Of samples with the same words the first is kept, in the order of the tasks."""
+        if made.dropped is None and task.kind in _ALL_DIFFERENT:
+            if made.words in self._seen:
+                return "duplicate"
+            self._seen.add(made.words)
+        return made.dropped
 
-    def _pause(self) -> None:
-        """Until the server wants to be asked again, and not all at the same moment."""
-        late = random.random()
-        while (left := self._not_before - time.monotonic()) > 0:
-            self._sleep(left + late * min(0.5, left / 4))
 
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise _StoppedError
-
-    def _given_up(self, reason: str) -> Exception:
-        with self._lock:
-            self._failed_in_a_row += 1
-            many = self._failed_in_a_row >= self._patience.give_up_after
-        return self._gone(reason) if many else _FailedError(reason)
-
-    def _gone(self, reason: str) -> JudgeError | WriterError:
-        self._stop.set()
-        error = self._client.server.silent(reason)
-        error.add_note("What it has written is kept; the same command goes on from there.")
-        return error
+def write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """All of it on the disk under its name, or the old file as it was."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 OnProgress = Callable[[GenerationProgress], None]
@@ -255,12 +261,14 @@ def generate(
     with ReplyLedger(out) as ledger:
         budget = Budget(settings.limits, ledger.spent)
         kept = _KeptReplies(asking, ledger, writer.model if writer else "")
-        book = Book(_maker(prompts, settings), kept.outcome)
-        asked = _ask(tasks, asking, settings, writer, ledger, budget, book, on_progress) if writer else _RunCounts()
-        files = book.write(tasks, out)
+        collector = SampleCollector(_maker(prompts, settings), kept.outcome)
+        asked = (
+            _ask(tasks, asking, settings, writer, ledger, budget, collector, on_progress) if writer else _RunCounts()
+        )
+        files = collector.write(tasks, out)
         report = GenerationReport(
             files=files,
-            totals=book.totals,
+            totals=collector.totals,
             problems=source.problems,
             requests=asked.requests,
             kept_replies=asked.kept,
@@ -289,7 +297,7 @@ def _ask(
     writer: ChatServer,
     ledger: ReplyLedger,
     budget: Budget,
-    book: Book,
+    collector: SampleCollector,
     on_progress: OnProgress,
 ) -> _RunCounts:
     with ChatClient(writer, settings.concurrency) as client:
@@ -299,9 +307,9 @@ def _ask(
         )  # fmt: skip
         for ended, done in enumerate(runner.run(tasks), 1):
             if done.outcome is not None:
-                book.add(done.task, done.outcome)
+                collector.add(done.task, done.outcome)
             else:
-                book.fail(done.task, done.failure)
+                collector.fail(done.task, done.failure)
             spent = budget.spent
             on_progress(GenerationProgress(done=ended, total=len(tasks), usage=spent, cost=settings.limits.cost(spent)))
     stopped = "budget" if isinstance(runner.stopped, BudgetSpentError) else str(runner.stopped or "")

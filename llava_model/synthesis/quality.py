@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llava_model.model.config import IMAGE_TOKEN
-from llava_model.synthesis.formats import Exchange
-from llava_model.synthesis.language import is_other_language
-from llava_model.synthesis.prompts import Box, Item, Kind
+from llava_model.synthesis.prompts import Exchange, Kind, is_other_language
+from llava_model.synthesis.sources import Box, Item
 
 Reason = Literal[
     "empty", "too-short", "image-token", "mentions-source", "mentions-boxes", "leaks-prompt", "other-language",

@@ -1,10 +1,13 @@
-"""Exchanges → records in LLaVA's JSON, `llavero model validate`-clean, or the reason why not.
+"""One picture and one kind of data → what is asked for it → a record in LLaVA's JSON, or the reason why not.
 
     {"id": "33-conversation", "image": "33.jpg", "conversations": [
-        {"from": "human", "value": "<image>\nHow many dogs are there?"}, {"from": "gpt", "value": "Two."}, …]}
+        {"from": "human", "value": "<image>\\nHow many dogs are there?"}, {"from": "gpt", "value": "Two."}, …]}
 
-Of the kind "reading" a record also says which regions answer which turn (`evidence`), and which turns cannot be
-answered (`unanswerable`); LLaVA's code ignores both.
+Everything here follows from the item, the prompts and the replies alone. So a run that was killed is gone through again
+from its start, with the kept replies instead of the model, and arrives at exactly where it was.
+
+A record passes `llavero model validate`. Of the kind "reading" it also says which regions answer which turn
+(`evidence`), and which turns cannot be answered (`unanswerable`); LLaVA's code ignores both.
 """
 
 import hashlib
@@ -18,16 +21,9 @@ from llava_model.chat_client import ChatReply
 from llava_model.data.samples import parse_sample
 from llava_model.errors import BadSampleError
 from llava_model.model.config import IMAGE_TOKEN
-from llava_model.synthesis.formats import Declined, Exchange, Malformed, Parsed, parse_reply
-from llava_model.synthesis.prompts import Box, Item, Kind, Prompts, digest, render, written_box
+from llava_model.synthesis.prompts import Declined, Exchange, Kind, Malformed, Parsed, Prompts, parse_reply
 from llava_model.synthesis.quality import Judge, Reason
-
-# ---
-# One picture and one kind of data: what is asked, and what the replies amount to.
-#
-# Everything here follows from the item, the prompts and the replies alone. So a run that was killed is gone through
-# again from its start, with the kept replies instead of the model, and arrives at exactly where it was.
-# ---
+from llava_model.synthesis.sources import Box, Item, digest, render, written_box
 
 REPLY_TOKENS: Mapping[Kind, int] = {"conversation": 900, "detail": 600, "complex": 500, "reading": 800}
 """The longest reply that is asked for."""

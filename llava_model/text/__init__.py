@@ -1,1 +1,5 @@
-"""Turns → the text a model was trained on (templates) → token ids that nobody can forge (tokenize)."""
+"""Turns → token ids → text.
+
+templates   turns → the exact text that a language model was trained on
+tokenize    that text → token ids, in which no content can forge a special token; ids of a reply → text
+"""

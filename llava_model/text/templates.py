@@ -55,7 +55,7 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class PromptPiece:
     """A stretch of the prompt. Only pieces from "template" and "image" may hold special tokens."""
 
     text: str
@@ -74,12 +74,12 @@ class Template(Protocol):
     def end(self) -> str:
         """What closes an assistant's reply; a model that writes it is done. "" if nothing does."""
 
-    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[Piece, ...]:
+    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[PromptPiece, ...]:
         """The whole conversation; with `open_reply` it ends where the assistant should begin to write."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Markup:
+class TurnMarkup:
     """A published format: what stands around the text of each role.
 
     A reply is `opener + gap + text + end + after`; `text + end` is supervised, and generation starts after
@@ -99,7 +99,7 @@ class Markup:
     trims: bool = False  # the published format strips the text of every turn
     pictures_only: bool = False  # a user's words are left out (LLaVA's `preprocess_plain`)
 
-    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[Piece, ...]:
+    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[PromptPiece, ...]:
         """See `Template.render`."""
         messages = in_order(messages)
         if self.default_system and messages[0].role != "system":
@@ -113,14 +113,14 @@ class Markup:
             pieces.append(_frame(self.opener))
         return tuple(piece for piece in pieces if piece.text)
 
-    def _turn(self, message: Message) -> list[Piece]:
+    def _turn(self, message: Message) -> list[PromptPiece]:
         parts = trimmed(message.parts) if self.trims else message.parts
         if message.role == "assistant":
             content = [replace(piece, supervised=piece.source == "content") for piece in contents(parts)]
             return [
                 _frame(self.opener + self.gap),
                 *content,
-                Piece(text=self.end, source="template", supervised=True),
+                PromptPiece(text=self.end, source="template", supervised=True),
                 _frame(self.after),
             ]
         if message.role == "user" and self.pictures_only:
@@ -131,12 +131,12 @@ class Markup:
         return [_frame(before), *contents(parts), _frame(behind)]
 
 
-def _plain(bos: str, eos: str, added: str) -> Markup:
-    return Markup(name="plain", start=added, user=("", ""), end="\n", pictures_only=True)
+def _plain(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(name="plain", start=added, user=("", ""), end="\n", pictures_only=True)
 
 
-def _vicuna_v1(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _vicuna_v1(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="vicuna_v1",
         start=added,
         default_system="A chat between a curious user and an artificial intelligence assistant. "
@@ -149,8 +149,8 @@ def _vicuna_v1(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-def _llama_2(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _llama_2(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="llama_2",
         system=("<<SYS>>\n", "\n<</SYS>>\n\n"),
         system_inside_user=True,
@@ -161,8 +161,8 @@ def _llama_2(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-def _mistral(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _mistral(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="mistral",
         start=bos,
         system=("", "\n\n"),
@@ -173,8 +173,8 @@ def _mistral(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-def _chatml(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _chatml(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="chatml",
         system=("<|im_start|>system\n", "<|im_end|>\n"),
         user=("<|im_start|>user\n", "<|im_end|>\n"),
@@ -184,13 +184,13 @@ def _chatml(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-def _qwen(bos: str, eos: str, added: str) -> Markup:
+def _qwen(bos: str, eos: str, added: str) -> TurnMarkup:
     system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
     return replace(_chatml(bos, eos, added), name="qwen", default_system=system)
 
 
-def _phi(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _phi(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="phi",
         system=("<|system|>\n", "<|end|>\n"),
         user=("<|user|>\n", "<|end|>\n"),
@@ -200,8 +200,8 @@ def _phi(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-def _llama_3(bos: str, eos: str, added: str) -> Markup:
-    return Markup(
+def _llama_3(bos: str, eos: str, added: str) -> TurnMarkup:
+    return TurnMarkup(
         name="llama_3",
         start=bos,
         system=("<|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|>"),
@@ -212,7 +212,7 @@ def _llama_3(bos: str, eos: str, added: str) -> Markup:
     )
 
 
-_MARKUPS: dict[str, Callable[[str, str, str], Markup]] = {
+_MARKUPS: dict[str, Callable[[str, str, str], TurnMarkup]] = {
     "plain": _plain,
     "vicuna_v1": _vicuna_v1,
     "llama_2": _llama_2,
@@ -276,7 +276,7 @@ class TokenizerTemplate:
     def _refuse(tokenizer: Any, reason: str) -> None:
         raise NoChatTemplateError(str(tokenizer.name_or_path), reason, tuple(_MARKUPS))
 
-    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[Piece, ...]:
+    def render(self, messages: Sequence[Message], *, open_reply: bool) -> tuple[PromptPiece, ...]:
         """See `Template.render`."""
         messages = in_order(messages)
         try:
@@ -286,7 +286,7 @@ class TokenizerTemplate:
                 raise
             return self._render(fold_system(messages, before="", between="\n\n"), open_reply)
 
-    def _render(self, messages: Sequence[Message], open_reply: bool) -> tuple[Piece, ...]:
+    def _render(self, messages: Sequence[Message], open_reply: bool) -> tuple[PromptPiece, ...]:
         turns = [
             {"role": message.role, "content": self._stand_in(message, number)}
             for number, message in enumerate(messages)
@@ -304,11 +304,11 @@ class TokenizerTemplate:
         pictures = [{"type": "image"} for part in message.parts if part is Slot.IMAGE]
         return [*pictures, {"type": "text", "text": slot}]
 
-    def _fill(self, text: str, messages: Sequence[Message]) -> tuple[Piece, ...]:
+    def _fill(self, text: str, messages: Sequence[Message]) -> tuple[PromptPiece, ...]:
         found = [int(match[2]) for match in _SLOT.finditer(text)]
         if found != list(range(len(messages))):
             raise ConversationError(f"the tokenizer's chat template kept turns {found} of {len(messages)}")
-        pieces: list[Piece] = []
+        pieces: list[PromptPiece] = []
         position = 0
         for match, message in zip(_SLOT.finditer(text), messages, strict=True):
             pieces += self._frames(text[position : match.start()])
@@ -320,17 +320,17 @@ class TokenizerTemplate:
             position = match.end()
             if replied:
                 end = self._end_after(text, position)
-                pieces.append(Piece(text=end, source="template", supervised=True))
+                pieces.append(PromptPiece(text=end, source="template", supervised=True))
                 position += len(end)
         pieces += self._frames(text[position:])
         return tuple(piece for piece in pieces if piece.text)
 
-    def _frames(self, text: str) -> list[Piece]:
+    def _frames(self, text: str) -> list[PromptPiece]:
         """Template text; where it wrote image tokens itself, they become image pieces."""
         if not self._as_list:
             return [_frame(text)]
         return [
-            Piece(text=part, source="image") if part == IMAGE_TOKEN else _frame(part)
+            PromptPiece(text=part, source="image") if part == IMAGE_TOKEN else _frame(part)
             for part in re.split(f"({re.escape(IMAGE_TOKEN)})", text)
         ]
 
@@ -374,15 +374,15 @@ def fold_system(messages: Sequence[Message], *, before: str, between: str) -> tu
     return (replace(rest[0], parts=(*head, *rest[0].parts)), *rest[1:])
 
 
-def contents(parts: Sequence[Part]) -> list[Piece]:
+def contents(parts: Sequence[Part]) -> list[PromptPiece]:
     """A turn's parts as pieces."""
     return [_piece(part) for part in parts]
 
 
-def _piece(part: Part) -> Piece:
+def _piece(part: Part) -> PromptPiece:
     if isinstance(part, str):
-        return Piece(text=part, source="content")
-    return _frame(part.text) if isinstance(part, Frame) else Piece(text=part.value, source="image")
+        return PromptPiece(text=part, source="content")
+    return _frame(part.text) if isinstance(part, Frame) else PromptPiece(text=part.value, source="image")
 
 
 def trimmed(parts: tuple[Part, ...], *, left: bool = True, right: bool = True) -> tuple[Part, ...]:
@@ -401,5 +401,5 @@ def trimmed(parts: tuple[Part, ...], *, left: bool = True, right: bool = True) -
     return tuple(kept)
 
 
-def _frame(text: str) -> Piece:
-    return Piece(text=text, source="template")
+def _frame(text: str) -> PromptPiece:
+    return PromptPiece(text=text, source="template")

@@ -1,4 +1,4 @@
-"""A conversation → token ids, rendered once and tokenised once, with every special token accounted for.
+"""A conversation → token ids, rendered once and tokenised once; the ids of a reply → text, piece by piece.
 
 Text from a user, a file or a model stays text: wherever it spells a special token, the image placeholder or
 a mark of the template, an invisible word joiner (U+2060) goes between the letters, so that people and
@@ -9,7 +9,7 @@ is broken open too.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -23,7 +23,7 @@ from llava_model.errors import (
     TokenizerError,
 )
 from llava_model.model.config import IMAGE_TOKEN
-from llava_model.text.templates import Message, Piece, Template, get_template
+from llava_model.text.templates import Message, PromptPiece, Template, get_template
 
 BREAKERS = ("\u2060", " ")
 """What is put inside a special token's spelling; the second where a tokenizer throws the first away."""
@@ -81,7 +81,7 @@ def image_token_id(tokenizer: Any) -> int:
 
 
 def _go_on() -> None:
-    """Nobody wants to end the work early."""
+    """The caller does not want to end the work early."""
 
 
 class PromptEncoder:
@@ -150,7 +150,7 @@ class PromptEncoder:
             return frozenset(stop_ids | set(ids)), ()
         return frozenset(stop_ids), (end,) if end else ()
 
-    def _tokenise(self, pieces: list[Piece], before_step: Callable[[], object]) -> tuple[list[int], list[Span]]:
+    def _tokenise(self, pieces: list[PromptPiece], before_step: Callable[[], object]) -> tuple[list[int], list[Span]]:
         """Encode, and break open special tokens that grew out of content until none is left.
 
         Changes `pieces` in place. Where the first breaker stands already and did not help, the next goes in.
@@ -171,7 +171,7 @@ class PromptEncoder:
                 pieces[number] = replace(pieces[number], text=after)
 
     def _intruders(
-        self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece]
+        self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[PromptPiece]
     ) -> dict[int, list[Span]]:
         """Where special tokens hold a letter of content, by piece; counted from the piece's start, in order."""
         borders = list(_borders(pieces))
@@ -202,7 +202,7 @@ class PromptEncoder:
         return start, start + len(spelled.strip())
 
     def _expanded(
-        self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[Piece], images: int
+        self, text: str, ids: Sequence[int], spans: Sequence[Span], pieces: Sequence[PromptPiece], images: int
     ) -> Encoded:
         repeats = [self.tokens_per_image if token == self.image_token_id else 1 for token in ids]
         supervised = [span for span, piece in zip(_borders(pieces), pieces, strict=True) if piece.supervised]
@@ -215,7 +215,7 @@ class PromptEncoder:
         )
 
 
-def _borders(pieces: Sequence[Piece]) -> Iterator[Span]:
+def _borders(pieces: Sequence[PromptPiece]) -> Iterator[Span]:
     """Where each piece begins and ends in the whole text."""
     position = 0
     for piece in pieces:
@@ -249,3 +249,66 @@ def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
         else:
             joined.append((start, end))
     return tuple(joined)
+
+
+_BROKEN = "\ufffd"  # how a tokenizer shows bytes that are no character (yet)
+
+
+def text_pieces(tokenizer: Any, ids: Iterable[int]) -> Iterator[str]:
+    """Text without special tokens, never half a UTF-8 character; a character cut off at the end is left out.
+
+    Tokens are decoded together with those before them, because sentencepiece drops a space at the start.
+    """
+    seen: list[int] = []
+    shown_until, decoded_from = 0, 0
+    for token in ids:
+        seen.append(token)
+        before = _decode(tokenizer, seen[decoded_from:shown_until])
+        now = _decode(tokenizer, seen[decoded_from:])
+        if now.endswith(_BROKEN) or len(now) <= len(before):
+            continue
+        yield now[len(before) :]
+        decoded_from, shown_until = shown_until, len(seen)
+    before = _decode(tokenizer, seen[decoded_from:shown_until])
+    rest = _decode(tokenizer, seen[decoded_from:])[len(before) :].rstrip(_BROKEN)
+    if rest:
+        yield rest
+
+
+def _decode(tokenizer: Any, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+    """Pass text on up to the first stop string; what might be the beginning of one waits for the next piece."""
+    stops = [stop for stop in stops if stop]
+    held = ""
+    for piece in pieces:
+        held += piece
+        cut = min((held.index(stop) for stop in stops if stop in held), default=None)
+        if cut is not None:
+            if cut:
+                yield held[:cut]
+            return
+        keep = max((_overlap(held, stop) for stop in stops), default=0)
+        if len(held) > keep:
+            yield held[: len(held) - keep]
+            held = held[len(held) - keep :]
+    if held:
+        yield held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many letters at the end of `text` are the beginning of `stop`."""
+    longest = min(len(text), len(stop) - 1)
+    return next((length for length in range(longest, 0, -1) if text.endswith(stop[:length])), 0)
+
+
+def without_leading_space(pieces: Iterable[str]) -> Iterator[str]:
+    """Sentencepiece models write the space between the prompt's last word and the reply."""
+    begun = False
+    for piece in pieces:
+        text = piece if begun else piece.lstrip()
+        begun = begun or bool(text)
+        if text:
+            yield text

@@ -16,16 +16,19 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from llava_model.checkpoints.manifest import Manifest, latest, writing
-from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, save_projector
-from llava_model.checkpoints.trained import copy_tokenizer
-from llava_model.data.batches import BatchLoader, StepBatches
-from llava_model.data.packing import Batch
-from llava_model.errors import TrainingStoppedError
-from llava_model.model.composition import LlavaModel, input_embeddings, output_layer
-from llava_model.model.config import Projector
-from llava_model.training import trainable as state
+from llava_model.checkpoints.parts import ADAPTER, LANGUAGE, PROJECTOR_FILE, copy_tokenizer, save_projector
+from llava_model.data.batches import Batch, BatchLoader, StepBatches
+from llava_model.errors import IncompleteCheckpointError, TrainingStoppedError
+from llava_model.model.composition import LlavaModel, Projector, input_embeddings, output_layer
 from llava_model.training.loss import FrozenPrefix, loss_sum
 from llava_model.training.report import Meter, MetricsLog, OnStep
 from llava_model.training.stages import Stage, rate_share, total_steps
@@ -205,7 +208,7 @@ class _Training:
         checkpoint = latest(self.settings.out)
         if checkpoint is None:
             return 0
-        return state.restore(checkpoint, self.module, self.optimizer, process=self.accelerator.process_index)
+        return restore_snapshot(checkpoint, self.module, self.optimizer, process=self.accelerator.process_index)
 
     def _log(self, after: int) -> Any:
         if not self.accelerator.is_main_process:
@@ -214,18 +217,18 @@ class _Training:
 
     def _checkpoint(self, step: int) -> Path:
         """Collect the state on all processes, and write it on the first."""
-        snapshot = state.take(self.module, self.optimizer, step=step)
+        snapshot = take_snapshot(self.module, self.optimizer, step=step)
         folder = self.settings.out / f"checkpoint-{step:06d}"
         if self.accelerator.is_main_process:
             # `_projector_copy` draws random numbers, and saving a checkpoint must not change the run's own
             with torch.random.fork_rng(devices=[]), writing(folder, replace(self.manifest, step=step)) as unfinished:
                 self._write_parts(unfinished, snapshot)
-                state.write(unfinished, snapshot)
+                write_snapshot(unfinished, snapshot)
             self._drop_old()
         self.accelerator.wait_for_everyone()
         return folder
 
-    def _write_parts(self, folder: Path, snapshot: state.Snapshot) -> None:
+    def _write_parts(self, folder: Path, snapshot: "Snapshot") -> None:
         """Write the parts that serving needs: the projector, and what was learned of the language model."""
         projector, weights = self.model.projector, snapshot.weights
         if projector is not None:
@@ -298,3 +301,80 @@ def flops(model: LlavaModel, stage: Stage) -> tuple[float, float]:
     body -= 0 if head is embeddings else head.numel()
     per_weight = 6 if "language" in stage.trains and stage.lora is None else 4
     return float(per_weight * body), float(per_weight * head.numel())
+
+
+STATE_FILE = "state/trainer.pt"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What a run needs to resume exactly, with full tensors on the CPU; the same on every process.
+
+    The first process writes it as one file, however the weights are sharded (one process, DDP or FSDP2). It is read
+    with `weights_only=True`. Batches are a pure function of the step, so the data loader has no state to save.
+    """
+
+    weights: Mapping[str, torch.Tensor]
+    """Of the parameters that learn, by their names in the trained module."""
+    optimizer: Mapping[str, Any]
+    random: list[torch.Tensor]
+    """The state of torch's generator in every process: CPU, then GPU if there is one."""
+    step: int
+    """Optimiser steps taken."""
+
+
+def take_snapshot(module: nn.Module, optimizer: torch.optim.Optimizer, *, step: int) -> Snapshot:
+    """Collect the state. Every process must call this at the same step."""
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    return Snapshot(
+        weights=cast("Mapping[str, torch.Tensor]", get_model_state_dict(module, options=options)),
+        optimizer=get_optimizer_state_dict(module, optimizer, options=options),
+        random=_random_of_all(),
+        step=step,
+    )
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    """Write the state into the folder of a checkpoint that is being written."""
+    (folder / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
+    torch.save(
+        {
+            "weights": dict(snapshot.weights),
+            "optimizer": dict(snapshot.optimizer),
+            "random": snapshot.random,
+            "step": snapshot.step,
+        },
+        folder / STATE_FILE,
+    )
+
+
+def restore_snapshot(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, process: int) -> int:
+    """Load the state on every process. Returns the optimiser steps taken. Raises IncompleteCheckpointError."""
+    if not (folder / STATE_FILE).is_file():
+        raise IncompleteCheckpointError(folder, f"it has no '{STATE_FILE}': it can be used, but not gone on from")
+    saved = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
+    set_model_state_dict(module, saved["weights"], options=options)
+    set_optimizer_state_dict(module, optimizer, saved["optimizer"], options=options)
+    if process < len(saved["random"]):
+        _set_random(saved["random"][process])
+    return int(saved["step"])
+
+
+def _random_of_all() -> list[torch.Tensor]:
+    mine = torch.get_rng_state()
+    if torch.cuda.is_available():
+        mine = torch.cat([mine, torch.cuda.get_rng_state()])
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return [mine]
+    gathered: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(gathered, mine)
+    return gathered
+
+
+def _set_random(saved: torch.Tensor) -> None:
+    length = len(torch.get_rng_state())
+    torch.set_rng_state(saved[:length].clone())
+    if torch.cuda.is_available() and len(saved) > length:
+        torch.cuda.set_rng_state(saved[length:].clone())

@@ -2,7 +2,8 @@
 
 A mean of means is wrong as soon as two passes, or two processes, hold different numbers of answer tokens. So a pass
 returns a sum, and the training loop divides by all targets of the step. Logits are computed only where a target
-follows: the output layer of a small model costs as much as a fifth of the rest.
+follows: the output layer of a small model costs as much as a fifth of the rest. The tokens that open every row are
+computed once while the language model is frozen (`FrozenPrefix`).
 
 Legend: B rows, T tokens, E width of the language model, K targets, L vocabulary.
 """
@@ -18,19 +19,8 @@ from torch import nn
 from torch.nn import functional
 from transformers import Cache, DynamicCache
 
-from llava_model.data.packing import Batch
+from llava_model.data.batches import Batch
 from llava_model.model.composition import LlavaModel, output_layer
-
-# ---
-# Compute the tokens that open every row of a batch (a chat template's system message) once, not in every row.
-#
-# While the language model is frozen, as in ALIGN, the keys and values of the tokens before the first picture are the
-# same
-# in every row and in every step. So they are kept, the rows go through the model without those tokens, and the rest of
-# each row attends to the kept ones. The loss is the same; with short captions a third of the tokens is saved.
-#
-# Legend: B rows, T tokens, P tokens of the prefix, L layers, H heads, D width of a head.
-# ---
 
 _SHORTEST = 4  # tokens; a shorter prefix saves nothing
 _PREFIXES_KEPT = 4  # a set has one prefix, a mixture a few
@@ -38,6 +28,10 @@ _PREFIXES_KEPT = 4  # a set has one prefix, a mixture a few
 
 class FrozenPrefix:
     """Keeps, from step to step, the keys and values of the tokens that open all rows of a batch.
+
+    Such tokens are a chat template's system message. While the language model is frozen, as in ALIGN, their keys and
+    values are the same in every row and in every step. So the rows go through the model without them, and the rest of
+    each row attends to the kept ones. The loss is the same; with short captions a third of the tokens is saved.
 
     The batch alone decides which tokens those are, so a resumed run computes what an undisturbed one does.
     """
@@ -98,6 +92,8 @@ class _PrefixCache(Cache):
     """Gives every row the same first keys and values, and stores nothing of the rows.
 
     One tensor holds all layers, so that one compiled program serves any of them.
+
+    Legend: L layers, H heads, P tokens of the prefix, D width of a head.
     """
 
     def __init__(self, computed: DynamicCache) -> None:

@@ -1,4 +1,7 @@
-"""`report.html`: one self-contained page about a run, with its curves and its answers before and after.
+"""What a run says about itself: figures after each step, and one page at the end.
+
+    metrics.jsonl   a line for each step: measured by `Meter`, written by `MetricsLog`, if wanted for TensorBoard too
+    report.html     curves of these figures, and the answers to held-out samples before and after
 
 All text from files is escaped, and the page loads nothing from elsewhere.
 """
@@ -28,10 +31,6 @@ from llava_model.text.tokenize import PromptEncoder
 if TYPE_CHECKING:
     from llava_model.training.loop import TrainReport
 
-
-# ---
-# The metrics of a run: measured after each step, written to `metrics.jsonl` and, if wanted, for TensorBoard.
-# ---
 
 METRICS_FILE = "metrics.jsonl"
 _WINDOW = 20  # steps over which speeds are averaged
@@ -212,7 +211,7 @@ def answer_samples(
 
 
 def _answer(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_tokens: int) -> HeldOutAnswer:
-    from llava_model.serving.generate import Memory, Prompt, Sampling, reply_ids
+    from llava_model.serving.generate import EncodedPrompt, Memory, Sampling, reply_ids
 
     asked, wanted = sample.messages[:-1], sample.messages[-1]
     encoded = encoder.encode(asked, open_reply=True)
@@ -224,7 +223,7 @@ def _answer(model: LlavaModel, encoder: PromptEncoder, sample: Sample, max_new_t
     stop_ids, stop_texts = encoder.stops()
     ids = reply_ids(
         model,
-        Prompt(ids=encoded.ids, keys=[(str(n), t) for n, t in enumerate(encoded.ids)], pixels_NCHW=pixels),
+        EncodedPrompt(ids=encoded.ids, keys=[(str(n), t) for n, t in enumerate(encoded.ids)], pixels_NCHW=pixels),
         Memory(),
         max_new_tokens=max_new_tokens,
         stop_ids=stop_ids,

@@ -21,25 +21,22 @@ from llava_model.checkpoints.parts import (
     load_quantized,
     merge_adapter,
 )
-from llava_model.data.batches import BatchLoader, Mixture, no_pictures
-from llava_model.data.encoding import SampleEncoder
+from llava_model.data.batches import BatchLoader, Layout, LoadPictures, Mixture, no_pictures
 from llava_model.data.feature_store import FeatureType
 from llava_model.data.features import FeatureCache, FillProgress
-from llava_model.data.packing import Layout, LoadPictures
 from llava_model.data.sample_file import SampleFile
-from llava_model.data.samples import Sample
+from llava_model.data.samples import Sample, SampleEncoder
 from llava_model.errors import CheckpointMismatchError, TrainingDataError
 from llava_model.images import open_picture
-from llava_model.kits.shipped import is_shipped, shipped_config
-from llava_model.model.composition import LlavaModel, Pictures, Pixels, input_embeddings, set_attention
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.kits import is_shipped, shipped_config
+from llava_model.model.composition import LlavaModel, Pictures, Pixels, Projector, input_embeddings, set_attention
+from llava_model.model.config import LlavaConfig
 from llava_model.model.towers import VisionTower, load_tower
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.training.loop import RunSettings, TrainReport, train
 from llava_model.training.report import HeldOutAnswer, OnStep, answer_samples, write_report
 from llava_model.training.stages import Stage
-from llava_model.training.trainable import describe, set_trainable
-from llava_model.training.warm_start import fit_projector
+from llava_model.training.trainable import describe, fit_projector, set_trainable
 
 _ANSWERS_BEFORE = "shown-before.json"
 
@@ -66,12 +63,12 @@ class StageRun:
     """The folder of the base's vision tower; None trains on words alone."""
     start: Path | None = None
     """Where projector and adapter come from: a checkpoint of an earlier stage, a run's folder (its latest checkpoint
-    is taken), or weights that ship with a kit (`kits.trained`). None begins with a new projector."""
+    is taken), or weights that ship with a kit (`kits.shipped_weights`). None begins with a new projector."""
     config: LlavaConfig = field(default_factory=LlavaConfig)
     """For a new projector. A checkpoint to start from brings its own."""
     settings: RunSettings
     warm_start: bool = False
-    """Fit a new projector to the captions in closed form before the first step (`warm_start`)."""
+    """Fit a new projector to the captions in closed form before the first step (`fit_projector`)."""
     template: str = "auto"
     layout: Layout | None = None
     """None: packed on a GPU, padded on a CPU, where packing is slower (docs/LOG.md)."""
@@ -297,7 +294,7 @@ def _picture_source(
 
 
 def _fit_projector(model: LlavaModel, tokenizer: Any, mixture: Mixture, load_pictures: LoadPictures) -> float:
-    """`warm_start.fit_projector` on all samples, with pixels or cached features."""
+    """`trainable.fit_projector` on all samples, with pixels or cached features."""
 
     def features_of(images: Sequence[Path]) -> torch.Tensor:
         return cast(torch.Tensor, model.features_of(load_pictures(images)))

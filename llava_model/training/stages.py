@@ -7,6 +7,8 @@
 
 A preset is a sequence of stages with published numbers. Where the LLaVA paper and its released code disagree, both
 are here: `llava-v1` follows the paper, `llava-v1-code` the scripts.
+
+The number of steps and the learning rate of each are pure functions of the stage, so a resumed run gets the same.
 """
 
 import math
@@ -15,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from llava_model.data.batches import steps_per_epoch
-from llava_model.data.encoding import CaptionPrompt
+from llava_model.data.samples import CaptionPrompt
 
 StageName = Literal["align", "instruct", "task", "ground"]
 Part = Literal["projector", "language"]
@@ -203,11 +205,6 @@ def with_overrides(stage: Stage, *, epochs: float | None, batch: int | None, lea
     """The stage with a user's own numbers; None keeps the stage's."""
     numbers: dict[str, Any] = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate}
     return replace(stage, **{name: value for name, value in numbers.items() if value is not None})
-
-
-# ---
-# The number of steps of a stage, and the learning rate of each: pure functions, so a resumed run gets the same.
-# ---
 
 
 def total_steps(samples_per_epoch: int, stage: Stage) -> int:

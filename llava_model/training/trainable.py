@@ -1,27 +1,28 @@
-"""Which parameters of a model learn in a stage: set, listed and described here only.
+"""Prepare a model for a stage: what learns, with which optimiser, and where a new projector begins.
+
+    set_trainable    freezes the whole model, then unfreezes what the stage trains
+    optimiser        AdamW over the parameters that learn
+    fit_projector    the warm start: a new projector fitted to captions in closed form
 
 Frozen parts keep the number format they were loaded in and get no gradients. Parameters that learn are float32,
 whatever arithmetic the passes use.
+
+Legend: S samples, P positions per picture, V width of a vision feature, H width after the projector's first layer,
+E width of the language model, N rows of a regression.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
 
-from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
-from llava_model.model.composition import LlavaModel
+from llava_model.data.samples import Sample
+from llava_model.errors import CheckpointMismatchError
+from llava_model.model.composition import LlavaModel, input_embeddings
 from llava_model.training.stages import Lora, Stage
 
 
@@ -132,81 +133,76 @@ def describe(model: LlavaModel) -> str:
     return " · ".join(words)
 
 
-# ---
-# What a run needs to resume exactly: learned weights, optimiser state, random number generators, the next step.
-#
-# The first process writes it as one file, however the weights are sharded (one process, DDP or FSDP2). It is read with
-# `weights_only=True`. Batches are a pure function of the step, so the data loader has no state to save.
-# ---
-
-STATE_FILE = "state/trainer.pt"
+_GROUP_SAMPLES = 256
+FeaturesOf = Callable[[Sequence[Path]], torch.Tensor]
+"""Pictures → features_NPV."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """The state of a run, with full tensors on the CPU; the same on every process."""
+@torch.no_grad()
+def fit_projector(
+    model: LlavaModel, tokenizer: Any, samples: Iterable[Sample], features_of: FeaturesOf, *, ridge: float = 1e-3
+) -> float:
+    """Fit a new projector to captions in closed form, before the first step of ALIGN.
 
-    weights: Mapping[str, torch.Tensor]
-    """Of the parameters that learn, by their names in the trained module."""
-    optimizer: Mapping[str, Any]
-    random: list[torch.Tensor]
-    """The state of torch's generator in every process: CPU, then GPU if there is one."""
-    step: int
-    """Optimiser steps taken."""
+    The first layer keeps its random weights. The last layer becomes a ridge regression from the first layer's output
+    to the mean of the language model's embeddings of the caption's words. This takes seconds and needs no gradient;
+    training then starts with pictures that lie near the words of their captions. LLaVA does not do this; docs/LOG.md
+    has what it saves. Samples without pictures, or with several, are skipped.
 
-
-def take(module: nn.Module, optimizer: torch.optim.Optimizer, *, step: int) -> Snapshot:
-    """Collect the state. Every process must call this at the same step."""
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-    return Snapshot(
-        weights=cast("Mapping[str, torch.Tensor]", get_model_state_dict(module, options=options)),
-        optimizer=get_optimizer_state_dict(module, optimizer, options=options),
-        random=_random_of_all(),
-        step=step,
-    )
-
-
-def write(folder: Path, snapshot: Snapshot) -> None:
-    """Write the state into the folder of a checkpoint that is being written."""
-    (folder / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {
-            "weights": dict(snapshot.weights),
-            "optimizer": dict(snapshot.optimizer),
-            "random": snapshot.random,
-            "step": snapshot.step,
-        },
-        folder / STATE_FILE,
-    )
-
-
-def restore(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, process: int) -> int:
-    """Load the state on every process. Returns the optimiser steps taken. Raises IncompleteCheckpointError."""
-    if not (folder / STATE_FILE).is_file():
-        raise IncompleteCheckpointError(folder, f"it has no '{STATE_FILE}': it can be used, but not gone on from")
-    saved = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
-    set_model_state_dict(module, saved["weights"], options=options)
-    set_optimizer_state_dict(module, optimizer, saved["optimizer"], options=options)
-    if process < len(saved["random"]):
-        _set_random(saved["random"][process])
-    return int(saved["step"])
+    `ridge` is relative to the mean square of the inputs. Returns the share of the targets' variance that is explained,
+    0..1 (1 would be pictures that land exactly on their words).
+    """
+    if model.projector is None:
+        raise CheckpointMismatchError("warm start", found="a model without a projector", wanted="one with a projector")
+    *first_layers, last = model.projector.layers
+    assert isinstance(last, nn.Linear)
+    table = input_embeddings(model.language).weight.float().cpu()
+    width = last.in_features + 1
+    gram_HH, cross_HE = torch.zeros(width, width, dtype=torch.float64), torch.zeros(width, table.shape[1]).double()
+    square, total_E, count = 0.0, torch.zeros(table.shape[1]).double(), 0
+    for group in _in_groups(sample for sample in samples if len(sample.images) == 1):
+        target_SE = torch.stack([_mean_embedding(sample, tokenizer, table) for sample in group]).double()
+        hidden_SPH = _through(first_layers, features_of([sample.images[0] for sample in group]).float())
+        ones = torch.ones(*hidden_SPH.shape[:2], 1)
+        rows_NH = torch.cat([hidden_SPH, ones], dim=-1).flatten(0, 1).double()
+        targets_NE = target_SE.repeat_interleave(hidden_SPH.shape[1], dim=0)
+        gram_HH += rows_NH.T @ rows_NH
+        cross_HE += rows_NH.T @ targets_NE
+        square += float(targets_NE.square().sum())
+        total_E += targets_NE.sum(0)
+        count += len(targets_NE)
+    if count == 0:
+        return 0.0
+    penalty = ridge * gram_HH.diagonal().mean() * torch.eye(width, dtype=torch.float64)
+    penalty[-1, -1] = 0.0  # the bias is free
+    fitted_HE = torch.linalg.solve(gram_HH + penalty, cross_HE)
+    last.weight.copy_(fitted_HE[:-1].T)
+    last.bias.copy_(fitted_HE[-1])
+    missed = square - 2 * float((fitted_HE * cross_HE).sum()) + float((fitted_HE * (gram_HH @ fitted_HE)).sum())
+    variance = square - float(total_E.square().sum()) / count
+    return max(0.0, 1 - missed / variance) if variance > 0 else 1.0
 
 
-def _random_of_all() -> list[torch.Tensor]:
-    mine = torch.get_rng_state()
-    if torch.cuda.is_available():
-        mine = torch.cat([mine, torch.cuda.get_rng_state()])
-    distributed = torch.distributed
-    if not distributed.is_available() or not distributed.is_initialized():
-        return [mine]
-    gathered: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(gathered, mine)
-    return gathered
+def _through(layers: Sequence[nn.Module], features_SPV: torch.Tensor) -> torch.Tensor:
+    for layer in layers:
+        features_SPV = layer(features_SPV)
+    return features_SPV
 
 
-def _set_random(saved: torch.Tensor) -> None:
-    length = len(torch.get_rng_state())
-    torch.set_rng_state(saved[:length].clone())
-    if torch.cuda.is_available() and len(saved) > length:
-        torch.cuda.set_rng_state(saved[length:].clone())
+def _in_groups(samples: Iterable[Sample]) -> Iterable[list[Sample]]:
+    group: list[Sample] = []
+    for sample in samples:
+        group.append(sample)
+        if len(group) == _GROUP_SAMPLES:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _mean_embedding(sample: Sample, tokenizer: Any, table: torch.Tensor) -> torch.Tensor:
+    """→ the mean embedding (E) of the first answer's words, tokenised with a space in front, as within a sentence."""
+    caption = next(message for message in sample.messages if message.role == "assistant")
+    words = "".join(part for part in caption.parts if isinstance(part, str)).strip()
+    ids = tokenizer.encode(f" {words}", add_special_tokens=False)
+    return table[torch.tensor(ids)].mean(0)

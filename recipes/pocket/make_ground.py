@@ -21,13 +21,13 @@ from llava_model.text.templates import Message
 from rag.citations import take_markers
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
-from rag.training_data import Tally, as_hits, ground
+from rag.training_data import SampleTally, as_hits, ground
 from recipes.pocket.documents.questions import plan, question
 
 _TRIES = 40
 
 
-def samples(count: int, seed: int, count_tokens: CountTokens, tally: Tally, *, prefix: str) -> Iterator[Sample]:
+def samples(count: int, seed: int, count_tokens: CountTokens, tally: SampleTally, *, prefix: str) -> Iterator[Sample]:
     """`count` samples; the same for the same seed.
 
     What a sample is about is drawn first, then documents until one fits: what `ground` leaves out changes neither the
@@ -107,12 +107,12 @@ def main() -> None:
         ("train", arguments.count, arguments.seed),
         ("validation", arguments.validation, arguments.seed + 1_000_000),
     ):
-        tally = Tally()
+        tally = SampleTally()
         write(arguments.out / f"{name}.jsonl", samples(count, seed, count_tokens, tally, prefix=f"ground-{name}"))
         sys.stdout.write(report(name, tally) + "\n")
 
 
-def report(name: str, tally: Tally) -> str:
+def report(name: str, tally: SampleTally) -> str:
     """What came of the questions, in one line."""
     lengths = sorted(tally.tokens)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in tally.outcomes.most_common())

@@ -16,16 +16,15 @@ from pathlib import Path
 import torch
 
 from llava_model.checkpoints.manifest import latest
-from llava_model.checkpoints.parts import load_language, load_trained
-from llava_model.data.encoding import SampleEncoder
+from llava_model.checkpoints.parts import choose_dtype, load_language, load_trained
+from llava_model.data.batches import collate, plan
 from llava_model.data.features import FeatureCache
-from llava_model.data.packing import collate, plan
 from llava_model.data.sample_file import SampleFile
+from llava_model.data.samples import SampleEncoder
 from llava_model.kits import find
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.composition import LlavaModel, Projector
+from llava_model.model.config import LlavaConfig
 from llava_model.model.towers import load_tower
-from llava_model.serving.load import choose_dtype
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 from llava_model.training.report import answer_samples
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from llava_model.checkpoints.manifest import latest, read_manifest
-from llava_model.kits.shipped import __file__ as trained_file
+from llava_model.kits import __file__ as trained_file
 
 KIT = Path(str(trained_file)).parent / "weights" / "pocket"
 BASE = "SmolLM2-135M-Instruct"

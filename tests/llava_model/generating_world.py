@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 
 from llava_model.chat_client import WRITER, ChatServer
-from llava_model.synthesis.book import GenerationReport
-from llava_model.synthesis.generate import GenerationSettings, Patience, generate
+from llava_model.synthesis.generate import GenerationReport, GenerationSettings, generate
 from llava_model.synthesis.prompts import load_prompts
+from llava_model.synthesis.runner import Patience
 from llava_model.synthesis.sources import read_coco
 
 QUICK = Patience(tries=4, first_wait_seconds=0.01, longest_wait_seconds=2.0)

@@ -11,10 +11,9 @@ from typing import Any
 import httpx
 import openai
 
-from llava_model.serving.engine import Turn
+from llava_model.serving.engine import Reply, Turn
 from llava_model.serving.http.access_control import listen
 from llava_model.serving.http.server import ModelServer, ServerSettings
-from llava_model.serving.reply import Reply
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many chairs?"}]
 

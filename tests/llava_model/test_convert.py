@@ -13,8 +13,8 @@ from llava_model.checkpoints.hf import from_hf, from_hf_model, save_hf
 from llava_model.checkpoints.parts import load_projector, save_projector
 from llava_model.errors import CheckpointMismatchError, ExportError, MissingFileError
 from llava_model.images import ImagePreprocess
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.composition import LlavaModel, Projector
+from llava_model.model.config import LlavaConfig
 from llava_model.text.templates import Message
 from llava_model.text.tokenize import PromptEncoder, image_token_id
 

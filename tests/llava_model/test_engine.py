@@ -23,7 +23,8 @@ from llava_model.errors import (
     NoChatTemplateError,
 )
 from llava_model.images import ImagePreprocess
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.composition import Projector
+from llava_model.model.config import LlavaConfig
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.generate import Sampling
 from llava_model.text.tokenize import image_token_id
@@ -426,7 +427,7 @@ def test_a_tokenizer_with_more_words_than_the_model_is_refused(
 
 
 def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llava_model.serving.load import choose_dtype
+    from llava_model.checkpoints.parts import choose_dtype
 
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
@@ -438,7 +439,7 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch: pytest.
 
 
 def test_a_graphics_card_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llava_model.serving.load import choose_device
+    from llava_model.checkpoints.parts import choose_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto").type == "cpu"

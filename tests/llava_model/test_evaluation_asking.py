@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from llava_model.benchmarks import score, task
 from llava_model.benchmarks.asking import Task, answer_all, evenly
 from llava_model.benchmarks.records import AnswerLog
-from llava_model.benchmarks.registry import score, task
 from llava_model.benchmarks.scienceqa import samples
 from llava_model.data.samples import to_record
 from llava_model.errors import (

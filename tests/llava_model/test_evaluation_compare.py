@@ -7,9 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from llava_model.benchmarks import compare
+from llava_model.benchmarks import compare, find, names, score
 from llava_model.benchmarks.compare import published, row_of
-from llava_model.benchmarks.registry import find, names, score
 
 
 def test_every_published_row_has_a_source_and_only_columns_of_its_table() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from llava_model.benchmarks import score, task
 from llava_model.benchmarks.asking import answer_all
-from llava_model.benchmarks.registry import score, task
 from llava_model.errors import UnscorableError
 from llava_model.serving.engine import Turn
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from llava_model.benchmarks import judge as ensemble
 from llava_model.benchmarks import scienceqa
-from llava_model.benchmarks import scienceqa_ensemble as ensemble
 from llava_model.benchmarks.judge import Case, JudgeSettings, JudgeTally, fill, judge, read_cases, read_rubric
 from llava_model.benchmarks.llava_bench import score
 from llava_model.chat_client import JUDGE, ChatServer

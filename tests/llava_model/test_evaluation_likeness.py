@@ -12,7 +12,7 @@ from training_world import World
 from llava_model.benchmarks.asking import Forced, forced
 from llava_model.benchmarks.figures import likeness, token_f1
 from llava_model.data.batches import no_pictures
-from llava_model.data.encoding import SampleEncoder
+from llava_model.data.samples import SampleEncoder
 from llava_model.model.composition import LlavaModel
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llava_model.chat_client import Usage
 from llava_model.errors import GenerationError
-from llava_model.synthesis.ledger import Budget, Limits
+from llava_model.synthesis.runner import Budget, Limits
 
 
 def usage(tokens_in: int, tokens_out: int = 0) -> Usage:

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llava_model.synthesis.formats import Declined, Exchange, Malformed, Parsed, parse_reply
-from llava_model.synthesis.prompts import WRITTEN, Kind, load_prompts
+from llava_model.synthesis.prompts import (
+    WRITTEN,
+    Declined,
+    Exchange,
+    Kind,
+    Malformed,
+    Parsed,
+    load_prompts,
+    parse_reply,
+)
 
 TWO = (Exchange(question="How many dogs?", answer="Two."), Exchange(question="Where?", answer="On the left."))
 

@@ -6,12 +6,20 @@ import sys
 import pytest
 
 from llava_model.errors import MissingPackageError
-from llava_model.synthesis import language
-from llava_model.synthesis.formats import Exchange, Parsed, parse_reply
+from llava_model.synthesis import prompts as language
 from llava_model.synthesis.generate import GenerationSettings, _maker
-from llava_model.synthesis.language import is_other_language, language_of
-from llava_model.synthesis.prompts import WRITTEN, Item, Kind, Region, TextLine, checked_box, load_prompts
+from llava_model.synthesis.prompts import (
+    WRITTEN,
+    Exchange,
+    Kind,
+    Parsed,
+    is_other_language,
+    language_of,
+    load_prompts,
+    parse_reply,
+)
 from llava_model.synthesis.quality import Judge, Reason
+from llava_model.synthesis.sources import Item, Region, TextLine, checked_box
 
 ITEM = Item(
     id="1",

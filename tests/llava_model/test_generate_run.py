@@ -21,9 +21,9 @@ from llava_model.data.samples import parse_sample
 from llava_model.data.validate import validate
 from llava_model.errors import GenerationInUseError, SourceError, WriterError
 from llava_model.jsonl_log import JsonlLog
-from llava_model.synthesis.generate import GenerationSettings, Patience, plan
-from llava_model.synthesis.ledger import Limits, ReplyLedger
-from llava_model.synthesis.prompts import Item, TextLine
+from llava_model.synthesis.generate import GenerationSettings, plan
+from llava_model.synthesis.runner import Limits, Patience, ReplyLedger
+from llava_model.synthesis.sources import Item, TextLine
 
 
 def test_every_picture_gets_a_sample_of_each_kind_that_validates_clean(tmp_path: Path) -> None:

@@ -10,20 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llava_model.errors import SourceError
-from llava_model.synthesis.prompts import (
-    KINDS,
-    LISTS,
-    WRITTEN,
+from llava_model.synthesis.prompts import KINDS, LISTS, WRITTEN, load_prompts
+from llava_model.synthesis.sources import (
     Item,
+    PictureSource,
     Region,
     TextLine,
     checked_box,
     digest,
     fitted,
-    load_prompts,
+    read_coco,
+    read_csv,
     render,
 )
-from llava_model.synthesis.sources import PictureSource, read_coco, read_csv
 
 
 def found(source: PictureSource) -> set[tuple[str, str]]:

@@ -20,11 +20,10 @@ from llava_model.checkpoints.gguf import (
 from llava_model.checkpoints.gguf_vocabulary import read_vocabulary
 from llava_model.checkpoints.hf import from_hf_model
 from llava_model.checkpoints.manifest import Manifest, read_manifest
-from llava_model.checkpoints.trained import TrainedModel
+from llava_model.checkpoints.parts import TrainedModel
 from llava_model.errors import CheckpointWriteError, ExportError
 from llava_model.images import ImagePreprocess
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import Projector
+from llava_model.model.composition import LlavaModel, Projector
 from llava_model.model.towers import TransformersTower
 from llava_model.text.tokenize import image_token_id
 

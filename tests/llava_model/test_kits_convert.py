@@ -9,8 +9,8 @@ import timm
 import torch
 
 from llava_model.kits import Component, Kit, find
-from llava_model.kits.convert import convert
 from llava_model.kits.definition import ConversionError
+from llava_model.kits.installer import convert
 
 
 @pytest.fixture

@@ -11,8 +11,14 @@ import huggingface_hub
 import pytest
 
 from llava_model.kits import Kit, find, install, verify
-from llava_model.kits.definition import ArchiveMismatchError, DownloadError, HubSource, NotCachedError, load
-from llava_model.kits.manifest import ComponentManifest
+from llava_model.kits.definition import (
+    ArchiveMismatchError,
+    ComponentManifest,
+    DownloadError,
+    HubSource,
+    NotCachedError,
+    load,
+)
 
 COMMIT, NEWEST = "1" * 40, "2" * 40
 WEIGHTS = b"weights" * 1000

@@ -9,8 +9,7 @@ import torch
 from llava_model.checkpoints.hf import from_hf_model
 from llava_model.errors import CheckpointMismatchError, ImageCountMismatchError, ImagesNotSupportedError
 from llava_model.images import ImagePreprocess
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import Projector
+from llava_model.model.composition import LlavaModel, Projector
 
 IMAGE = 500
 PREPROCESS = ImagePreprocess(size=28)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from training_world import World
 
-from llava_model.data.encoding import EncodedSample
-from llava_model.data.packing import Batch, collate
+from llava_model.data.batches import Batch, collate
+from llava_model.data.samples import EncodedSample
 from llava_model.model.composition import LlavaModel, set_attention
 from llava_model.text.templates import Message
 from llava_model.training.loss import FrozenPrefix, loss_sum

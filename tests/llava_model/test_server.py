@@ -17,10 +17,9 @@ from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving
 from llava_model.checkpoints.hf import from_hf_model, save_hf
 from llava_model.errors import ServerError
 from llava_model.images import ImagePreprocess
-from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.engine import Engine, Reply, Turn
 from llava_model.serving.http.access_control import listen
 from llava_model.serving.http.connections import BodyLimits
-from llava_model.serving.reply import Reply
 from llava_model.text.tokenize import image_token_id
 
 HELLO_TURNS = [Turn(role="system", text="Be brief."), Turn(role="user", text="How many chairs?")]

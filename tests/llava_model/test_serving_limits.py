@@ -11,11 +11,10 @@ import pytest
 from serving_world import HELLO, Dawdler, asking, post, rest, sent, serving, until_taken
 
 from llava_model.errors import RequestRefusedError
-from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.engine import Engine, Reply, Turn
 from llava_model.serving.http import request_queue as desk
 from llava_model.serving.http.connections import Bodies, BodyLimits, ConnectionLimits
 from llava_model.serving.http.request_queue import ConversationLimits
-from llava_model.serving.reply import Reply
 
 ASKED = {"model": "dawdler", "messages": HELLO, "max_tokens": 2}
 AT_ONCE = ConnectionLimits(request_seconds=0.05, unread_seconds=0.05)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llava_model.serving.reply import text_pieces, until_stop, without_leading_space
+from llava_model.text.tokenize import text_pieces, until_stop, without_leading_space
 
 KINDS = ("chatml", "llama_2")
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,8 +12,15 @@ from safetensors.torch import load_file
 
 from llava_model.checkpoints.hf import from_hf, from_hf_model, save_hf
 from llava_model.checkpoints.manifest import Manifest, base_of, read_manifest, writing
-from llava_model.checkpoints.parts import ADAPTER, PROJECTOR_FILE, load_trained, save_projector
-from llava_model.checkpoints.trained import open_trained, save_as_hf, save_merged
+from llava_model.checkpoints.parts import (
+    ADAPTER,
+    PROJECTOR_FILE,
+    load_trained,
+    open_trained,
+    save_as_hf,
+    save_merged,
+    save_projector,
+)
 from llava_model.errors import (
     CheckpointMismatchError,
     ExportError,
@@ -22,8 +29,8 @@ from llava_model.errors import (
     WrongBaseError,
 )
 from llava_model.images import ImagePreprocess
-from llava_model.model.composition import LlavaModel
-from llava_model.model.config import LlavaConfig, Projector
+from llava_model.model.composition import LlavaModel, Projector
+from llava_model.model.config import LlavaConfig
 from llava_model.text.tokenize import image_token_id, load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks by an old name

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_world import World
 
-from llava_model.data.encoding import EncodedSample, learned_tokens, single_questions
-from llava_model.data.packing import collate, plan
-from llava_model.data.samples import parse_sample
+from llava_model.data.batches import collate, plan
+from llava_model.data.samples import EncodedSample, learned_tokens, parse_sample, single_questions
 from llava_model.errors import BadSampleError
 from llava_model.model.composition import set_attention
 from llava_model.text.tokenize import PromptEncoder
@@ -156,7 +155,7 @@ def test_learned_tokens_cover_exactly_the_supervised_characters(
 def test_a_sample_that_would_train_nothing_or_lose_a_picture_is_an_error_with_its_name(world: World) -> None:
     sample = next(s for pair in world.mixture().epoch(seed=0, epoch=0) if len((s := world.mixture()[pair]).images) == 2)
     encoder = PromptEncoder(world.tokenizer, "chatml", tokens_per_image=4)
-    from llava_model.data.encoding import SampleEncoder
+    from llava_model.data.samples import SampleEncoder
 
     whole = len(SampleEncoder(encoder, max_tokens=256).encode(sample).ids)
     for most in range(1, whole):

@@ -18,8 +18,7 @@ from llava_model.model.composition import LlavaModel, input_embeddings
 from llava_model.training.loop import RunSettings, TrainReport, train
 from llava_model.training.report import read_lines
 from llava_model.training.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, rate_share, stage_of, total_steps
-from llava_model.training.trainable import set_trainable
-from llava_model.training.warm_start import fit_projector
+from llava_model.training.trainable import fit_projector, set_trainable
 
 SMALL = replace(INSTRUCT, learning_rate=1e-2, batch=4, epochs=2, lora=Lora(rank=2, alpha=4, dropout=0.1))
 

@@ -224,8 +224,8 @@ def encoder(make_tokenizer: Callable[[str], Any]) -> PromptEncoder:
 
 
 def test_tokens_are_counted_as_training_counts_them(write: Write, encoder: PromptEncoder) -> None:
-    from llava_model.data.encoding import SampleEncoder
     from llava_model.data.sample_file import SampleFile
+    from llava_model.data.samples import SampleEncoder
 
     path = write("a.jsonl", *(_record(n, "0.png" if n % 2 else None, "word " * n + "!") for n in range(1, 30)))
     examples = [SampleEncoder(encoder, max_tokens=10_000).encode(sample) for sample in SampleFile.open(path)]

@@ -12,8 +12,8 @@ from PIL import Image
 from llava_model.checkpoints.hf import from_hf_model
 from llava_model.checkpoints.manifest import Manifest
 from llava_model.data.batches import Mixture
-from llava_model.data.encoding import SampleEncoder
 from llava_model.data.sample_file import SampleFile
+from llava_model.data.samples import SampleEncoder
 from llava_model.images import ImagePreprocess, open_picture
 from llava_model.model.composition import LlavaModel, Pixels
 from llava_model.text.tokenize import PromptEncoder, image_token_id

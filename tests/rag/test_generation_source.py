@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rag_doubles import chunk
 
 from indexing.records import Chunk
-from llava_model.synthesis.prompts import Region, render
+from llava_model.synthesis.sources import Region, render
 from rag.generation_source import held_out_documents, items_from
 
 WORDS = [

@@ -7,7 +7,7 @@ from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 from indexing.records import ChannelRank, Hit
 from rag.background import Level, measure
 from rag.question import named
-from rag.relevance import Evidence, judge, probability, weigh
+from rag.relevance import HitEvidence, judge, probability, weigh
 from rag.rerank import coverage, rarity, rerank
 from rag.settings import RelevanceSettings
 
@@ -26,8 +26,8 @@ def found(text: str, cosine: float, *, looks: float | None = None, **more) -> Hi
 
 @given(share, deviations, deviations, share, deviations, deviations)
 def test_more_evidence_never_makes_a_hit_less_likely(c, w, k, dc, dw, dk) -> None:
-    less = Evidence(coverage=c, words=w, looks=k)
-    more = Evidence(coverage=c + dc, words=w + dw, looks=k + dk)
+    less = HitEvidence(coverage=c, words=w, looks=k)
+    more = HitEvidence(coverage=c + dc, words=w + dw, looks=k + dk)
     assert probability(more, SETTINGS) >= probability(less, SETTINGS)
 
 
@@ -57,9 +57,9 @@ def test_a_picture_is_relevant_by_its_looks_alone() -> None:
 
 def test_what_a_network_calls_a_picture_counts_beside_its_looks_but_less_than_looks_alone() -> None:
     alone, labelled = (
-        probability(Evidence(coverage=0, words=0, looks=6, labelled=given), SETTINGS) for given in (False, True)
+        probability(HitEvidence(coverage=0, words=0, looks=6, labelled=given), SETTINGS) for given in (False, True)
     )
-    both = probability(Evidence(coverage=0, words=8, looks=6, labelled=True), SETTINGS)
+    both = probability(HitEvidence(coverage=0, words=8, looks=6, labelled=True), SETTINGS)
     assert labelled < SETTINGS.threshold < both
     assert labelled < alone
 

@@ -15,9 +15,9 @@ from rag.prompt import REFUSAL, build_prompt
 from rag.settings import AnswerSettings, PromptSettings
 from rag.training_data import (
     CONTEXT_TOKENS,
-    Known,
+    KnownAnswers,
     QuestionAnswer,
-    Tally,
+    SampleTally,
     as_hits,
     ground,
     renumbered,
@@ -35,7 +35,7 @@ def count_tokens(turns: Sequence[Turn]) -> int:
     return sum(len(turn.text.split()) + 4 for turn in turns)
 
 
-def known(**changes: object) -> Known:
+def known(**changes: object) -> KnownAnswers:
     values: dict[str, object] = {
         "question": QUESTION,
         "replies": ("The total is RM 31.00 [1].",),
@@ -43,7 +43,7 @@ def known(**changes: object) -> Known:
         "values": ("RM 31.00",),
         "about": "Lowe Books",
     }
-    return Known(**{**values, **changes})
+    return KnownAnswers(**{**values, **changes})
 
 
 def text_of(sample: object, place: int) -> str:
@@ -97,7 +97,7 @@ def test_two_files_that_say_the_same_are_both_named() -> None:
 
 
 def test_a_reply_that_does_not_verify_gives_way_to_the_next_wording() -> None:
-    tally = Tally()
+    tally = SampleTally()
     wordings = ("The grand sum amounts to RM 31.00 [1].", "It is RM 31.00 [1].")
     found = ground("a", known(replies=wordings), as_hits([LOWE]), count_tokens=count_tokens, settings=BARE, tally=tally)
     assert found.sample is not None
@@ -106,7 +106,7 @@ def test_a_reply_that_does_not_verify_gives_way_to_the_next_wording() -> None:
 
 
 def test_a_reply_with_another_number_than_the_evidence_is_left_out_and_counted() -> None:
-    tally = Tally()
+    tally = SampleTally()
     wrong = known(replies=("The total is RM 32.00 [1].",))
     found = ground("a", wrong, as_hits([LOWE]), count_tokens=count_tokens, settings=BARE, tally=tally)
     assert (found.outcome, found.sample) == ("unverified", None)
@@ -129,7 +129,11 @@ def test_a_total_whose_receipt_cannot_be_recognised_teaches_nothing() -> None:
 
 def test_a_question_without_evidence_is_answered_with_exactly_the_refusal() -> None:
     found = ground(
-        "a", Known(question=QUESTION, missing=("RM 31.00",)), as_hits([DAHL]), count_tokens=count_tokens, settings=BARE
+        "a",
+        KnownAnswers(question=QUESTION, missing=("RM 31.00",)),
+        as_hits([DAHL]),
+        count_tokens=count_tokens,
+        settings=BARE,
     )
     assert found.sample is not None
     assert text_of(found.sample, -1) == REFUSAL
@@ -137,7 +141,11 @@ def test_a_question_without_evidence_is_answered_with_exactly_the_refusal() -> N
 
 def test_a_refusal_is_not_taught_while_the_answer_can_be_read() -> None:
     found = ground(
-        "a", Known(question=QUESTION, missing=("RM 31.00",)), as_hits([LOWE]), count_tokens=count_tokens, settings=BARE
+        "a",
+        KnownAnswers(question=QUESTION, missing=("RM 31.00",)),
+        as_hits([LOWE]),
+        count_tokens=count_tokens,
+        settings=BARE,
     )
     assert (found.outcome, found.sample) == ("ambiguous", None)
 
@@ -153,7 +161,7 @@ def test_a_follow_up_carries_its_topic_in_the_question_line() -> None:
 
 def test_a_picture_is_answered_with_its_name_and_its_label() -> None:
     photo = chunk("tabby, tiger cat", file="IMG_7.jpg", kind="image")
-    asked = Known(
+    asked = KnownAnswers(
         question="Which photo shows a cat?",
         replies=("The picture IMG_7.jpg shows a tiger cat [1].",),
         evidence=(photo.id,),
@@ -219,7 +227,7 @@ ASKED = (
 
 
 def test_a_users_questions_become_samples_that_verify() -> None:
-    tally = Tally()
+    tally = SampleTally()
     made = list(samples_from(LIBRARY, ASKED, count_tokens=count_tokens, settings=BARE, refused_share=0.0, tally=tally))
     replies = [text_of(sample, -1) for sample in made]
     assert replies[0].startswith("It is RM 31.00 [")
@@ -244,7 +252,7 @@ def test_the_right_chunk_comes_first_where_it_would_not_be_shown_behind_others()
 
 
 def test_an_answer_that_stands_in_no_chunk_is_counted_as_not_shown() -> None:
-    tally = Tally()
+    tally = SampleTally()
     asked = QuestionAnswer(question=QUESTION, answer="RM 99.99", path=LOWE.path)
     assert not list(samples_from(LIBRARY, [asked], count_tokens=count_tokens, settings=BARE, tally=tally))
     assert tally.outcomes == {"not shown": 1}

@@ -1,28 +1,20 @@
-"""One connection to the server, which nobody can hold open for nothing.
+"""Connections with time limits, and requests' bodies on their way in: nobody can hold either open for nothing.
 
 uvicorn waits for ever for a request's headers, for the rest of a refused request's body, and for a client that does not
 read its answer. Here a clock runs whenever a connection has no request under way, or a client does not take what is
-sent; whatever the client sends meanwhile, at the clock's end the connection is closed. Of connections without a request
-only so many stay open: a new one takes the place of the one that has waited the longest.
+sent; at the clock's end the connection is closed, whatever the client sends meanwhile. Only so many connections without
+a request stay open: a new one takes the place of the one that has waited the longest.
 """
 
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 from starlette.requests import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from llava_model.errors import RequestRefusedError
-
-# ---
-# Requests' bodies on their way in. They take no place in the queue, and none of them keeps another one out.
-#
-# There is room for so many bodies and so many bytes at once. When one more comes, whoever has sent least of late is cut
-# off: each byte pays for a stretch of time at the slowest rate that counts as sending, and nobody can pay far ahead.
-# So a
-# client that stalls, or sends a byte now and then, is always the first to go, and a new one always gets its chance.
-# ---
 
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _AHEAD_SECONDS = 2.0
@@ -60,7 +52,13 @@ class _Body:
 
 
 class Bodies:
-    """All that one server receives. Used from one event loop."""
+    """The bodies that one server is receiving. Used from one event loop.
+
+    They take no place in the queue, and none of them keeps another one out. There is room for so many bodies and so
+    many bytes at once. When one more comes, the body that has arrived most slowly of late is cut off: each byte pays
+    for a stretch of time at the slowest rate that counts as sending, and nobody can pay far ahead. So a client that
+    stalls, or sends a byte now and then, is always the first to go, and a new one always gets its chance.
+    """
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
@@ -151,9 +149,9 @@ class Connection(H11Protocol):
         """When the request's clock ends; None while a request is under way."""
         return self._request_clock.when() if self._request_clock else None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock, and close another connection where there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, transport))
         self._set_request_clock()
         self._make_room()
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat interface in words of ours: a request's JSON → ChatRequest, a Reply → the JSON of an answer.
+"""OpenAI's chat interface: a request's JSON → ChatRequest, a Reply → the JSON of a ChatResponse.
 
     {"model": "pocket", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "stream": true}
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llava_model.errors import RequestRefusedError
-from llava_model.serving.reply import Reply
+from llava_model.serving.engine import Reply
 from llava_model.text.templates import Role
 
 _ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -213,7 +213,7 @@ def _number(asked: Mapping[str, Any], name: str, default: float, *, least: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ChatResponse:
     """The JSON around one reply: whole, or in the events of a stream."""
 
     model: str

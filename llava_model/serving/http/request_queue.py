@@ -1,12 +1,13 @@
-"""One model, many clients: who waits, how many may, who is next, and who has gone.
+"""One model, many clients: how many requests may wait, whose turn it is, and what cannot fit.
 
-    place       there is room for so many at once, the rest is told when to come again
-    prepare     one at a time beside the model's work: JSON read, counted, pictures decoded, text tokenised; what cannot
-                be answered is refused now, and a request whose client has gone ends before its next step
+    place       there is room for so many at once; the others are told when to come again
+    prepare     one at a time, beside the model's work: the JSON is read and counted, pictures are decoded, the text is
+                tokenised; what cannot be answered is refused now, and a request whose client has left ends before its
+                next step
     pieces      first come, first served: the reply's text
 
-Only one request's JSON and pictures are ever unpacked at the same time; behind `prepare` the pixels that a tower takes
-are left.
+Only one request's JSON and pictures are ever unpacked at the same time; after `prepare` only the pixels that a tower
+takes are left.
 """
 
 import asyncio
@@ -28,24 +29,18 @@ from llava_model.errors import (
     UnreadablePictureError,
 )
 from llava_model.images import open_picture
-from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.engine import Engine, Reply, Turn
 from llava_model.serving.http.protocol import ChatRequest, read_request
-from llava_model.serving.reply import Reply
-
-# ---
-# How much a conversation may hold: known before a picture is decoded or a word tokenised.
-#
-# A model's own bounds come from its context: a message is at least one token, a picture takes a fixed number of
-# them, and
-# no token stands for more characters than the longest one of the vocabulary. Whatever is over them cannot fit. On a
-# model
-# with a very long context the settings are reached first.
-# ---
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConversationLimits:
-    """Of one request, all its messages together."""
+    """What one request may hold, all its messages together: known before a picture is decoded or a word tokenised.
+
+    A model's own bounds come from its context: a message is at least one token, a picture takes a fixed number of
+    them, and no token stands for more characters than the longest one of the vocabulary. Whatever is over them cannot
+    fit. On a model with a very long context the settings are reached first.
+    """
 
     messages: int = 4_096
     """Turns of the conversation, the system's included."""
@@ -95,7 +90,7 @@ class Prepared:
     include_usage: bool
 
 
-class Desk:
+class RequestQueue:
     """Between the event loop and the engine's thread. Used from one event loop; close it at the end."""
 
     def __init__(
@@ -222,7 +217,7 @@ class Desk:
 
 
 class Cancellation:
-    """A word from the event loop to the engine's thread that nobody waits for the reply any more."""
+    """Tells the engine's thread, from the event loop, that the client has left."""
 
     def __init__(self) -> None:
         self._said = threading.Event()

@@ -1,40 +1,147 @@
 """The model behind OpenAI's chat interface over HTTP: models, chat completions, health. Nothing else, and no pages.
 
-    gate.listen (the port, before minutes go into loading) → ModelServer(engine, …).run() until a signal ends it
-    a request: connections → gate → bodies → desk (a place; protocol: JSON → ChatRequest; limits) → engine → protocol
-    (Reply → JSON), in chat's hands
+    listen (takes the port before minutes go into loading) → ModelServer(engine, …).run() until a signal ends it
+    a request: connection → access control → body → place in the queue → JSON → ChatRequest → engine → reply → JSON
 
-Needs starlette and uvicorn (the extra `serve`); no other part of this package does.
+A client that leaves ends its request. Needs starlette and uvicorn (the extra `serve`); no other part of this package
+but `connections` does.
 """
 
+import asyncio
+import logging
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from llava_model.errors import MissingPackageError, RequestRefusedError
-from llava_model.serving.engine import Engine
+from llava_model.serving.engine import Engine, Reply
 from llava_model.serving.http.access_control import admit
-from llava_model.serving.http.protocol import shown
-from llava_model.serving.http.request_queue import ConversationLimits, Desk
+from llava_model.serving.http.protocol import ChatResponse, event, fault, shown
+from llava_model.serving.http.request_queue import Cancellation, ConversationLimits, RequestQueue
 
 try:
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
+    from starlette.types import Message, Receive, Scope, Send
 
-    from llava_model.serving.http.chat_completions import ChatCompletions, refusal
     from llava_model.serving.http.connections import Bodies, BodyLimits, ConnectionLimits, connection_class
 except ImportError as missing:
     raise MissingPackageError(
         missing.name or "uvicorn", purpose="serving over HTTP", install="'llavero[serve]'"
     ) from None
+
+logger = logging.getLogger(__name__)
+STOPPING = RequestRefusedError("the server is being stopped", status=503, code="stopping")
+_BROKEN = RequestRefusedError("the model failed while it wrote this reply", status=500, code="internal_error")
+
+
+class ChatCompletions:
+    """The ASGI application behind /v1/chat/completions."""
+
+    def __init__(self, queue: RequestQueue, bodies: Bodies, *, api_key: str) -> None:
+        self._queue, self._bodies, self._api_key = queue, bodies, api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises RequestRefusedError as long as nothing has been answered."""
+        request = Request(scope, receive)
+        admit(request.headers, api_key=self._api_key)
+        self._queue.check_room()  # before a client sends 20 MB for nothing
+        answering = _Answering(self._queue, send)
+        try:
+            await _unless_gone(receive, answering.answer(await self._bodies.receive(request)))
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:  # the server ends; a client that left is no exception here
+            await answering.break_off(STOPPING)
+
+
+class _Answering:
+    """Writes one answer and knows whether it has begun."""
+
+    def __init__(self, queue: RequestQueue, send: Send) -> None:
+        self._queue, self._send, self._begun = queue, send, False
+
+    async def answer(self, body: bytearray) -> None:
+        with self._queue.place(), Cancellation() as cancelled:
+            asked = await self._queue.prepare(body, cancelled)
+            del body  # up to 20 MB that nobody needs while the reply waits and is written
+            response = ChatResponse(model=self._queue.engine.name, include_usage=asked.include_usage)
+            async with aclosing(self._queue.pieces(asked.reply)) as pieces:
+                if asked.stream:
+                    await self._stream(response, asked.reply, pieces)
+                else:
+                    text = "".join([text async for text in pieces])
+                    await self._whole(JSONResponse(response.whole(text, asked.reply)))
+
+    async def break_off(self, why: RequestRefusedError) -> None:
+        """The last word of an answer that cannot go on."""
+        if self._begun:
+            await self._send({"type": "http.response.body", "body": event(fault(why))})
+        else:
+            await self._whole(refusal(why))
+
+    async def _stream(self, response: ChatResponse, reply: Reply, pieces: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        await self._out({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._more(response.opening())
+        try:
+            async for text in pieces:
+                await self._more(response.piece(text))
+        except Exception:  # the connection stays good for the next request
+            logger.exception("a reply broke off")
+            await self.break_off(_BROKEN)
+            return
+        await self._out({"type": "http.response.body", "body": response.closing(reply)})
+
+    async def _more(self, body: bytes) -> None:
+        await self._out({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _out(self, message: Message) -> None:
+        self._begun = True
+        await self._send(message)
+
+    async def _whole(self, response: Response) -> None:
+        self._begun = True
+        await response({"type": "http"}, _nothing_more, self._send)
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; should the client leave meanwhile, break it off."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_until_gone(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait((working, leaving))
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def refusal(refused: RequestRefusedError) -> JSONResponse:
+    """An error's answer."""
+    seconds = refused.retry_after_seconds
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(fault(refused), refused.status, headers)
 
 
 _BACKLOG = 128
@@ -72,7 +179,7 @@ class ServerSettings:
 
 
 class ModelServer:
-    """An engine behind a port from `gate.listen`. `run` blocks until a signal or `stop`."""
+    """An engine behind a port from `access_control.listen`. `run` blocks until a signal or `stop`."""
 
     def __init__(self, engine: Engine, listening: socket.socket, settings: ServerSettings) -> None:
         self._listening = listening
@@ -97,7 +204,7 @@ class ModelServer:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def run(self, on_ready: Callable[[], object] = lambda: None) -> None:
-        """Answer; SIGTERM and Ctrl-C end it, with some seconds for what is being written."""
+        """ChatResponse; SIGTERM and Ctrl-C end it, with some seconds for what is being written."""
         self._server.on_ready = on_ready
         with self._listening, _signals_do_nothing_more():
             self._server.run(sockets=[self._listening])
@@ -109,14 +216,14 @@ class ModelServer:
 
 def application(engine: Engine, settings: ServerSettings) -> Starlette:
     """The routes over one engine."""
-    desk = Desk(
+    queue = RequestQueue(
         engine,
         most_waiting=settings.most_waiting,
         max_pixels=settings.max_pixels,
         default_tokens=settings.default_tokens,
         limits=settings.conversation,
     )
-    chat = ChatCompletions(desk, Bodies(settings.body), api_key=settings.api_key)
+    chat = ChatCompletions(queue, Bodies(settings.body), api_key=settings.api_key)
     described = {
         "id": engine.name,
         "object": "model",
@@ -127,7 +234,7 @@ def application(engine: Engine, settings: ServerSettings) -> Starlette:
     }
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok", "model": engine.name, "requests": desk.places_taken})
+        return JSONResponse({"status": "ok", "model": engine.name, "requests": queue.places_taken})
 
     async def models(request: Request) -> Response:
         admit(request.headers, api_key=settings.api_key)
@@ -143,7 +250,7 @@ def application(engine: Engine, settings: ServerSettings) -> Starlette:
     @asynccontextmanager
     async def until_the_end(app: Starlette) -> AsyncIterator[None]:
         yield
-        desk.close()
+        queue.close()
 
     return Starlette(
         routes=[

@@ -1,6 +1,6 @@
 """Documents → a question with its evidence: the right file among others, or without what answers.
 
-plan → documents → (Known, chunks in the order in which a search brings them)
+plan → documents → (KnownAnswers, chunks in the order in which a search brings them)
 """
 
 import random
@@ -12,7 +12,7 @@ from indexing.records import Chunk
 from llava_model.serving.engine import Turn
 from rag.history import resolve
 from rag.terms import content_terms, fold
-from rag.training_data import Known
+from rag.training_data import KnownAnswers
 from recipes.pocket.documents import KINDS, make
 from recipes.pocket.documents.document import Ask, Document, Part, Table
 from recipes.pocket.documents.languages import language
@@ -60,7 +60,7 @@ def plan(draw: random.Random) -> Plan:
     return Plan(kind=kind, way=way, key=draw.choice(_TWICE_SAID) if way == "twice" else key, behind=behind)
 
 
-def question(of: Plan, draw: random.Random, *, code: str = "en") -> tuple[Known, list[Chunk]] | None:
+def question(of: Plan, draw: random.Random, *, code: str = "en") -> tuple[KnownAnswers, list[Chunk]] | None:
     """A question with its chunks; None where the documents drawn do not allow what is planned."""
     document = make(of.kind, draw, code=code)
     values = document.values
@@ -97,14 +97,14 @@ def _others(draw: random.Random, document: Document, ask: Ask) -> list[Document]
 
 def _answered(
     draw: random.Random, document: Document, ask: Ask, others: Sequence[Document], *, behind: bool
-) -> tuple[Known, list[Chunk]] | None:
+) -> tuple[KnownAnswers, list[Chunk]] | None:
     chunks = document.chunks()
     right = _holder(chunks, document, ask)
     if right is None:
         return None
     asked, topic = _asked(draw, document, ask)
     value = document.values[ask.keys[0]] if not document.labels else document.shows
-    known = Known(
+    known = KnownAnswers(
         question=asked,
         topic=topic,
         about=ask.about,
@@ -116,16 +116,18 @@ def _answered(
     return known, _mixed(draw, own, [_likest(other, asked) for other in others], behind=behind)
 
 
-def _gone(draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]) -> tuple[Known, list[Chunk]]:
+def _gone(
+    draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]
+) -> tuple[KnownAnswers, list[Chunk]]:
     """The file that answers is not among the hits."""
     asked, topic = _asked(draw, document, ask)
     missing = document.shows or document.values[ask.keys[0]]
-    return Known(question=asked, topic=topic, missing=(missing,)), [_likest(other, asked) for other in others]
+    return KnownAnswers(question=asked, topic=topic, missing=(missing,)), [_likest(other, asked) for other in others]
 
 
 def _cut(
     draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]
-) -> tuple[Known, list[Chunk]] | None:
+) -> tuple[KnownAnswers, list[Chunk]] | None:
     """The file is there, the lines that answer are not."""
     rest = document.without(ask.keys)
     chunks = [chunk for chunk in rest.chunks() if chunk.kind != "image"]
@@ -133,20 +135,20 @@ def _cut(
         return None
     asked, topic = _asked(draw, document, ask)
     right = max(chunks, key=lambda chunk: _shared(chunk, asked))
-    known = Known(question=asked, topic=topic, missing=(document.values[ask.keys[0]],))
+    known = KnownAnswers(question=asked, topic=topic, missing=(document.values[ask.keys[0]],))
     return known, _mixed(draw, _with_neighbours(draw, right, chunks), [_likest(other, asked) for other in others])
 
 
-def _absent(draw: random.Random, document: Document, others: Sequence[Document]) -> tuple[Known, list[Chunk]]:
+def _absent(draw: random.Random, document: Document, others: Sequence[Document]) -> tuple[KnownAnswers, list[Chunk]]:
     """Nobody wrote down what is asked."""
     asked = draw.choice(document.absent)
     likest = _likest(document, asked)
-    return Known(question=asked), _mixed(draw, [likest], [_likest(other, asked) for other in others])
+    return KnownAnswers(question=asked), _mixed(draw, [likest], [_likest(other, asked) for other in others])
 
 
 def _twice(
     draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]
-) -> tuple[Known, list[Chunk]] | None:
+) -> tuple[KnownAnswers, list[Chunk]] | None:
     """A list of payments says the same as the receipt: both are named."""
     values, note = document.values, _payments(draw, document)
     chunks, listed = document.chunks(), note.chunks()[-1]
@@ -157,7 +159,7 @@ def _twice(
     pair = [right, listed] if draw.random() < 0.5 else [listed, right]
     replies = tuple(reply.replace(" [1]", " [1][2]") for reply in _replies(draw, document, ask))
     value = values[ask.keys[0]]
-    known = Known(
+    known = KnownAnswers(
         question=asked, topic=topic, replies=replies, evidence=(pair[0].id, pair[1].id), values=(value, value)
     )
     return known, _mixed(draw, pair, [_likest(other, asked) for other in others[:1]])

@@ -9,7 +9,7 @@ from rag_doubles import chunk
 from llava_model.data.samples import parse_sample
 from llava_model.serving.engine import Turn
 from rag.prompt import REFUSAL
-from rag.synthetic_questions import own_samples, questions_from
+from rag.synthetic_questions import questions_from, synthetic_samples
 
 LOWE = chunk("Lowe Books Ltd\nDate: 5/3/2018\nTotal: RM 31.00", file="lowe-receipt.jpg")
 DAHL = chunk("Dahl Motors\nDate: 7/9/2019\nTotal: RM 88.50\nClerk: Amina", file="dahl.jpg")
@@ -65,7 +65,7 @@ def test_a_table_whose_first_row_holds_values_is_left_out() -> None:
 
 
 def test_samples_answer_from_the_evidence_or_refuse_and_no_document_is_on_both_sides() -> None:
-    made = own_samples([LOWE, DAHL, LAMPS], held_out=0.4, seed=0, count_tokens=count_tokens)
+    made = synthetic_samples([LOWE, DAHL, LAMPS], held_out=0.4, seed=0, count_tokens=count_tokens)
     assert made.train and made.held_out
     sources = [{record["source"] for record in side} for side in (made.train, made.held_out)]
     assert not sources[0] & sources[1]
@@ -81,7 +81,7 @@ def test_samples_answer_from_the_evidence_or_refuse_and_no_document_is_on_both_s
 
 
 def test_the_evidence_of_one_side_never_shows_a_document_of_the_other() -> None:
-    made = own_samples([LOWE, DAHL, LAMPS], held_out=0.4, seed=0, count_tokens=count_tokens)
+    made = synthetic_samples([LOWE, DAHL, LAMPS], held_out=0.4, seed=0, count_tokens=count_tokens)
     names = {"lowe-receipt.jpg": "Lowe Books", "dahl.jpg": "Dahl Motors", "lamps.md": "Aurora"}
     held = {record["source"] for record in made.held_out}
     for record in made.train:

@@ -4,7 +4,7 @@ import pytest
 
 from indexing.records import Chunk
 from rag.choosing import choose
-from rag.question import sought
+from rag.question import answer_pattern
 from rag.terms import sentences
 
 RECEIPT = "\n".join(
@@ -19,13 +19,13 @@ def shown(question: str, most: int = 3) -> list[str]:
 
 @pytest.mark.parametrize("text", ["Total 28.60", "Subtotal 9.00", "LOT 1851-A, Jalan 6"])
 def test_an_amount_or_a_lot_does_not_say_when(text: str) -> None:
-    seeks = sought("When was the receipt issued?")
+    seeks = answer_pattern("When was the receipt issued?")
     assert seeks is not None and seeks.fit(text) < 1  # a number, but not the thing itself
 
 
 @pytest.mark.parametrize("text", ["18/03/18", "at 9.30 in the morning", "19.30 Uhr", "09:03", "3 pm", "in 1851"])
 def test_dates_clocks_and_years_do(text: str) -> None:
-    seeks = sought("When was the receipt issued?")
+    seeks = answer_pattern("When was the receipt issued?")
     assert seeks is not None and seeks.fit(text) == 1
 
 
