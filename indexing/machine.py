@@ -13,12 +13,24 @@ from typing import TypeGuard
 from indexing.errors import StoreError
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_NO_MEMORY = {"cv2": "insufficient memory", "onnxruntime": "bad alloc"}
+"""What these libraries say instead of raising MemoryError."""
 ADVICE = "Free some space, or look at the disk, and run it again: what was indexed so far is kept."
 
 
 def disk_fault(error: BaseException) -> OSError | None:
     """The error itself, or what it was raised from, where that is the machine's fault."""
     return next((each for each in _chain(error) if _is_disk_fault(each)), None)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether the error, or what it was raised from, says that there is no more memory."""
+    return any(_is_lack_of_memory(each) for each in _chain(error))
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, MemoryError) or _NO_MEMORY.get(library, "\0") in str(error).lower()
 
 
 def _is_disk_fault(error: BaseException) -> TypeGuard[OSError]:
@@ -28,7 +40,7 @@ def _is_disk_fault(error: BaseException) -> TypeGuard[OSError]:
 def pass_on(error: BaseException) -> None:
     """To be called by whoever takes an error for the file's: raises what is the machine's, lack of memory included."""
     for each in _chain(error):
-        if _is_disk_fault(each) or isinstance(each, MemoryError):
+        if _is_disk_fault(each) or _is_lack_of_memory(each):
             raise each
 
 

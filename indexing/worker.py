@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from indexing import errors
 from indexing.embedding.protocol import Preprocess
 from indexing.errors import UnreadableFileError
-from indexing.machine import disk_fault
+from indexing.machine import disk_fault, lacks_memory
 from indexing.readers.limits import MEGABYTE, ReadLimits
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -78,11 +78,11 @@ def _failure(error: Exception, limits: ReadLimits) -> UnreadableFileError:
     fault = disk_fault(error)
     if fault is not None:
         return errors.DiskError(fault.strerror or str(fault))
-    if isinstance(error, UnreadableFileError):
-        return error
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         memory = limits.max_memory_bytes // MEGABYTE
         return errors.ReaderStoppedError(f"reading it takes more than {memory} MB of memory")
+    if isinstance(error, UnreadableFileError):
+        return error
     if isinstance(error, RecursionError):
         return errors.DamagedFileError("its content is nested too deeply")
     return errors.DamagedFileError(_in_words(error))

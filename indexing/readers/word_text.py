@@ -4,7 +4,7 @@ python-docx and unstructured ask an XPath for it, whose sorting takes the square
 line breaks took 10 s. What is found here is the same, in the same order; only their way to it is replaced.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -16,9 +16,13 @@ def find_text_in_one_pass() -> None:
     from docx.oxml.text.run import CT_R
     from unstructured.partition import docx
 
-    CT_R.text = property(_run_text, CT_R.text.fset)
-    CT_P.text = property(_paragraph_text, CT_P.text.fset)
+    _replace_text(CT_R, _run_text)
+    _replace_text(CT_P, _paragraph_text)
     docx._paragraph_text = lambda paragraph: "".join(_with_drawn(paragraph._p))
+
+
+def _replace_text(kind: Any, text: Callable[[Any], str]) -> None:
+    kind.text = property(text, kind.text.fset)
 
 
 def _run_text(run: Any) -> str:

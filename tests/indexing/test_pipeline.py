@@ -12,7 +12,7 @@ from indexing_doubles import PlainReader, TinyEmbedder, make_files, open_library
 from PIL import Image
 
 from indexing.errors import DamagedFileError, DiskError, LibraryMismatchError, StoreError
-from indexing.library import Library
+from indexing.library import CONTENT_FORMAT, Library
 from indexing.pipeline import IndexReport, NotInLibraryError, Progress, files, index, remove
 from indexing.records import Chunk
 from indexing.recovery import compare, recover
@@ -548,7 +548,7 @@ def test_a_file_indexed_by_an_older_program_is_indexed_again_without_leftovers(
 ) -> None:
     bench.write("a.txt", "one\ftwo\fthree")
     bench.index()
-    monkeypatch.setattr(bench.library.ledger, "_format", 2)
+    monkeypatch.setattr(bench.library.ledger, "_format", CONTENT_FORMAT + 1)
     monkeypatch.setattr(
         PlainReader, "_document", lambda self, text, folder, title: _DOCUMENT(self, "one", folder, title)
     )
