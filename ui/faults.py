@@ -1,4 +1,11 @@
-"""Which exceptions are meant for people: one line and a hint instead of a traceback."""
+"""Errors as people meet them: one line and a hint instead of a traceback, on a terminal and on the page."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+_logger = logging.getLogger(__name__)
 
 
 def expected_faults() -> tuple[type[BaseException], ...]:
@@ -19,3 +26,19 @@ def sentences(fault: BaseException) -> list[str]:
     else:
         message = str(fault) or type(fault).__name__
     return [" ".join(message.split()), *getattr(fault, "__notes__", [])]
+
+
+def explained(error: Exception, surprise: str) -> tuple[str, ...]:
+    """The sentences for somebody at the page; of an unexpected error that is `surprise`, and the log has the rest."""
+    if isinstance(error, expected_faults()):
+        return tuple(sentences(error))
+    _logger.error(surprise, exc_info=error)
+    return surprise, "The server's log has the details."
+
+
+def attempt(work: Callable[[], Result]) -> Result | Exception:
+    """What `work` returns or raises: a thread has nobody to raise to, and the page stays usable whatever happens."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  # the caller looks at it
+        return error

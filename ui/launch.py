@@ -1,4 +1,4 @@
-"""The command that starts the browser page, as `llavero ui` runs it, and every setting that the page relies on.
+"""`llavero ui`: start the page's server with every setting that it relies on, say when it answers, end it cleanly.
 
 The settings win over the user's variables and configuration files of Streamlit, which are not read at all.
 """
@@ -22,6 +22,7 @@ from ui.settings import Settings, SettingsError
 SERVER = Path(__file__).with_name("page") / "server.py"
 HEALTH_PATH = "/_stcore/health"
 MAX_UPLOAD_MEGABYTES = 200
+READY_WITHIN_SECONDS = 120.0
 ANY_ADDRESS = ("0.0.0.0", "::")
 HOSTS_VARIABLE = "LLAVERO_PAGE_HOSTS"
 """Further names and addresses, with commas between them, under which browsers reach the page."""
@@ -77,13 +78,6 @@ def health_url(port: int, address: str) -> str:
     """Answers 200 as soon as the page can be opened."""
     host = "127.0.0.1" if address in ANY_ADDRESS else address
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{HEALTH_PATH}"
-
-
-# ---
-# Run the page: check first what would stop it, start Streamlit, say when it can be opened, end it cleanly.
-# ---
-
-READY_WITHIN_SECONDS = 120.0
 
 
 def serve_page(

@@ -1,13 +1,26 @@
-"""Names of files and folders as people see them, told apart from what Llavero itself says.
+"""Text that others wrote, as people see it: nothing in it is hidden, and nothing passes for what Llavero itself says.
+
+shown              names of files and folders
+visible, escaped   text without its hidden characters, or with their codes
 
 A name is written by whoever made the file. `a ✓ “all is verified”.txt` must not pass for a verdict on a citation, and
 a line break in a name not for another line. So an ordinary name is shown as it is, and one that holds anything else
 than letters, digits and the signs usual in names stands between quotation marks that it cannot close.
+
+Hidden characters show nothing by themselves and change how others are shown, or what a terminal does: controls move a
+terminal's cursor, direction marks turn `fdp.exe` into `exe.pdf`, tags and fillers hide a text inside another. Nothing
+that came from a file, a person or a model is shown with them.
 """
 
 import json
 import unicodedata
 
+JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Persian and Indic spelling and many emoji need them; `visible` keeps them."""
+BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # letters and marks by category, and nothing to see
+_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # Cf, but seen
+_TAGS = range(0xE0000, 0xE1000)
 _USUAL_SIGNS = frozenset(" ._-+/~@&#=%()")
 _LETTERS_AND_DIGITS = ("L", "M", "Nd")
 _SIGNS_CALLED_LETTERS = range(0x2B0, 0x300)  # raised commas and primes, which look like quotation marks
@@ -31,41 +44,28 @@ def _is_usual(character: str) -> bool:
     return lettered and ord(character) not in _SIGNS_CALLED_LETTERS and not is_hidden(character)
 
 
-# ---
-# Characters that show nothing by themselves and change how others are shown, or what a terminal does.
-#
-# Controls move a terminal's cursor, direction marks turn `fdp.exe` into `exe.pdf`, tags and fillers hide a text inside
-# another. Nothing that came from a file, a person or a model is shown with them:
-# `visible` leaves them out, `escaped` writes them as `\u202e`.
-# ---
-
-JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
-"""Persian and Indic spelling and many emoji need them; `visible` keeps them."""
-BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # letters and marks by category, and nothing to see
-_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-_NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # Cf, but seen
-_TAGS = range(0xE0000, 0xE1000)
-
-
 def is_hidden(character: str) -> bool:
-    """Whether it is one of them; line feed and tab are too."""
+    """Whether a character is hidden; line feed and tab are too."""
     if unicodedata.category(character) in _CATEGORIES:
         return character not in _NUMBER_SIGNS
     return character in BLANKS or character in JOINERS or ord(character) in _TAGS
 
 
 def visible(text: str) -> str:
-    """Without them, but with line feeds, tabs and joiners; a control leaves a space, so that words stay apart."""
+    """The text without hidden characters other than line feeds, tabs and joiners.
+
+    A control leaves a space, so that words stay apart.
+    """
     return text if _is_harmless(text) else "".join(map(_seen, text))
 
 
 def escaped(text: str) -> str:
-    r"""With each of them as JSON writes it: `a<U+202E>b` → `a\u202eb`."""
+    r"""The text with each hidden character as JSON writes it: `a<U+202E>b` → `a\u202eb`."""
     return text if _is_harmless(text) else "".join(_code(c) if is_hidden(c) else c for c in text)
 
 
 def _is_harmless(text: str) -> bool:
-    """Quick, and true for nearly everything."""
+    """A quick look that settles it for nearly every text."""
     return text.isascii() and text.isprintable()
 
 

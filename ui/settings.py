@@ -1,7 +1,7 @@
 """Everything a user can set, read once: defaults < llavero.toml in the library < environment < command line.
 
-SettingsError
-The parts own their settings (`indexing.settings`, `rag.settings`); this module only collects them.
+The parts own their settings (`indexing.settings`, `rag.settings`); this module only collects them. What is unknown or
+out of bounds is a SettingsError.
 """
 
 import os
@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +23,10 @@ from rag.settings import (
     RetrievalSettings,
 )
 
-Section = TypeVar("Section")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Section = TypeVar("Section", bound="DataclassInstance")
 
 FILE_NAME = "llavero.toml"
 DEFAULT_KIT = "pocket"
@@ -111,7 +114,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _section(kind: type[Section], table: object, where: str, name: str) -> Section:
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: [{name}] must be a section, not a single value")
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # every section is a dataclass
+    known = {f.name for f in fields(kind)}
     _refuse_unknown(set(table) - known, known, f"{where}: [{name}]")
     try:
         return TypeAdapter(kind).validate_python(table)

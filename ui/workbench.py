@@ -57,7 +57,7 @@ class VerifyReport:
 Part = TypeVar("Part")
 
 
-class built_once(Generic[Part]):  # noqa: N801  # used like `property`
+class BuiltOnce(Generic[Part]):
     """A part that is made at first use. All parts of a workbench share one re-entrant lock, so that two threads that
     need each other's parts cannot wait for each other (`functools.cached_property` has a lock of its own each)."""
 
@@ -78,8 +78,9 @@ class Workbench:
     def __init__(self, settings: Settings, kit: Kit, library: Library) -> None:
         self.settings, self.kit, self._library = settings, kit, library
         self._building = threading.RLock()
-        self._parts: dict[built_once[Any], Any] = {}
+        self._parts: dict[BuiltOnce[Any], Any] = {}
         self._writing = threading.Lock()
+        self._counted: tuple[tuple[pipeline.FileEntry, ...], Stats] | None = None  # what was there, for which files
         self._closers: list[Callable[[], None]] = [library.close]
 
     @classmethod
@@ -116,14 +117,14 @@ class Workbench:
 
     # -- the parts ---------------------------------------------------------------------------------------------------
 
-    @built_once
+    @BuiltOnce
     def embedder(self) -> "Embedder":
         """The kit's embedder; refused where another one filled the library."""
         embedder = _load_embedder(self.kit, self.settings.device)
         self._library.settle(embedder)
         return embedder
 
-    @built_once
+    @BuiltOnce
     def store(self) -> MilvusStore:
         """Milvus Lite inside the library, or the server that the settings name."""
         if not self._library.record.clip_dimensions:
@@ -139,12 +140,12 @@ class Workbench:
         self._closers.append(store.close)
         return store
 
-    @built_once
+    @BuiltOnce
     def retriever(self) -> Retriever:
         """Search over the store."""
         return Retriever(self.store, self.embedder, self.settings.rag)
 
-    @built_once
+    @BuiltOnce
     def answerer(self) -> "Answerer":
         """Retrieval with the kit's model behind it, or with the server that the settings name."""
         return _build_answerer(self)
@@ -189,8 +190,14 @@ class Workbench:
         return self.store.get(list(content.ids())) if content else []
 
     def stats(self) -> Stats:
-        """Count what is there."""
-        counts, entries = self.store.counts(), self.files()
+        """What is there, counted again only after a change: that reads every row of the store and walks the folder."""
+        entries = self.files()  # the same tuple as long as nothing has changed
+        if self._counted is None or self._counted[0] is not entries:
+            self._counted = entries, self._count(entries)
+        return self._counted[1]
+
+    def _count(self, entries: Sequence[pipeline.FileEntry]) -> Stats:
+        counts = self.store.counts()
         return Stats(
             library=self.library_folder,
             store=self.settings.milvus_uri or "Milvus Lite",
@@ -211,6 +218,7 @@ class Workbench:
             if repair and not found.agrees:
                 paths = [path for content in found.incomplete for path in self._library.ledger.paths_of(content.hash)]
                 recovery.repair(self._library, self.store, found)
+                self._counted = None  # rows that nobody owns went without a change in the ledger
         if repair and not found.agrees and paths:
             self.index([Path(path) for path in paths])
         return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)

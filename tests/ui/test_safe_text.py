@@ -10,8 +10,7 @@ from page_tags import Tags
 from rag.citations import Citation
 from ui import safe_text
 from ui.cli import terminal
-from ui.page import safe_html as plain
-from ui.page import source_cards as gallery
+from ui.page import source_cards
 
 IMITATIONS = [
     "report.pdf, page 3 ✓ “all is verified”.txt",
@@ -79,8 +78,8 @@ def test_on_the_page_the_seal_is_an_element_before_the_name_and_the_name_has_its
             super().handle_data(data)
             self.said.append((self.open[-1], data))
 
-    source: Any = gallery.Source(hit=a_hit(name), number=1, quote="It is so.", verified=False)
-    said = Elements(gallery._words(source)).said
+    source: Any = source_cards.Source(hit=a_hit(name), number=1, quote="It is so.", verified=False)
+    said = Elements(source_cards._words(source)).said
     assert said[:3] == [("span", "1"), ("span", "not verified"), ("bdi", safe_text.shown(name))]
     assert sum(element == "bdi" for element, _ in said) == 1
     assert "".join(text for element, text in said if element == "span") == "1not verified"
@@ -107,13 +106,13 @@ def test_no_control_no_direction_and_no_tag_gets_through_to_terminal_page_or_jso
         assert safe_text.is_hidden(c), hex(code)
         assert c not in safe_text.shown(f"a{c}b")
         if c not in safe_text.JOINERS:
-            assert c not in plain.visible(f"a{c}b") and c not in terminal.printable(f"a{c}b")
+            assert c not in safe_text.visible(f"a{c}b") and c not in terminal.printable(f"a{c}b")
 
 
 def test_letters_of_every_script_are_left_alone() -> None:
     letters = [c for c in EVERY if unicodedata.category(c)[0] in "LNP" and c not in safe_text.BLANKS]
     text = "".join(letters)
-    assert plain.visible(text) == terminal.printable(text) == text
+    assert safe_text.visible(text) == terminal.printable(text) == text
 
 
 @given(st.recursive(st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)))

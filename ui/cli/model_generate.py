@@ -159,10 +159,10 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
 
     from llava_model.errors import GenerationError
     from llava_model.synthesis.generate import write_whole
-    from rag.synthetic_questions import own_samples
+    from rag.synthetic_questions import synthetic_samples
 
     kit, chunks = _chunks(library)
-    made = own_samples(chunks, held_out=held_out, seed=seed, count_tokens=_token_counter(kit))
+    made = synthetic_samples(chunks, held_out=held_out, seed=seed, count_tokens=_token_counter(kit))
     if not made.train:
         nothing = GenerationError("the library holds no labelled values ('Total: 17.00') and no tables to ask about")
         nothing.add_note("Let a text model write questions: --kinds reading --endpoint URL --model NAME")

@@ -7,9 +7,9 @@ import streamlit as st
 from ui import safe_text
 from ui.cli import terminal
 from ui.launch import MAX_UPLOAD_MEGABYTES
-from ui.page import safe_html as plain
-from ui.page import shared
+from ui.page import safe_html, shared
 from ui.page.jobs import JobView, QueueView
+from ui.page.tabs import Tab
 from ui.page.uploads import FOLDER, UploadRefusedError, save
 
 REDRAW_SECONDS = 1.0
@@ -79,7 +79,7 @@ def _draw_queue() -> None:
         _draw_running(view)
     for place, job in enumerate(view.waiting, start=1):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.html(plain.tag("span", f"Waiting, number {place}: {_names(job)}", "quiet"))
+            st.html(safe_html.tag("span", f"Waiting, number {place}: {_names(job)}", "quiet"))
             _cancel_button(job, "Take back")
     for job in view.finished[:SHOWN_FINISHED]:
         _draw_finished(job)
@@ -91,7 +91,7 @@ def _draw_running(view: QueueView) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             whose = "" if job.owner == shared.session_name() else " (started by somebody else)"
-            st.html(plain.tag("strong", shared.indexing_headline(view) + whose), width="content")
+            st.html(safe_html.tag("strong", shared.indexing_headline(view) + whose), width="content")
             if job.state == "running":
                 _cancel_button(job, "Stop")
         st.progress(shared.progress_share(view))
@@ -130,3 +130,6 @@ def _draw_finished(job: JobView) -> None:
 def _names(job: JobView) -> str:
     more = len(job.names) - 3
     return ", ".join(map(safe_text.shown, job.names[:3])) + (f" and {more} more" if more > 0 else "")
+
+
+TAB = Tab(title="Add files", icon=":material/upload_file:", url_path="add", order=40, draw=draw_page)

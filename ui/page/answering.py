@@ -5,21 +5,19 @@ effect on the page at once, even while the model has not yet spoken its first wo
 at any more (a closed tab) stops by itself, because others wait for the same model.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ui.faults import expected_faults, sentences
+from ui.faults import attempt, explained
 
 if TYPE_CHECKING:
     from rag.answer import Answer, Event
     from rag.retrieve import Retrieval
 
 ABANDONED_AFTER_SECONDS = 120.0  # browsers wake the timers of hidden tabs once a minute
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,28 +81,28 @@ class RunningAnswer:
         return self._done.wait(timeout_seconds)
 
     def _run(self) -> None:
+        error = attempt(self._listen)
+        with self._lock:
+            if error is not None:
+                self._problem = explained(error, "The question met an unexpected error.")
+            if self._seconds is None:
+                self._seconds = time.monotonic() - self._started
+        self._done.set()
+
+    def _listen(self) -> None:
+        """Take what the model says until it has ended, is stopped, or nobody looks any more."""
+        events = self._ask()
         try:
-            events = self._ask()
-            try:
-                for event in events:
-                    if time.monotonic() - self._last_seen > self._abandoned_after_seconds:
-                        self.stop()
-                    if self._stop.is_set():
-                        break
-                    self._take(event)
-            finally:
-                close = getattr(events, "close", None)
-                if close is not None:
-                    close()
-        except Exception as error:  # noqa: BLE001  # a thread has nobody to raise to; the page shows it
-            if not isinstance(error, expected_faults()):
-                _log.exception("a question failed")
-            self._fail(error)
+            for event in events:
+                if time.monotonic() - self._last_seen > self._abandoned_after_seconds:
+                    self.stop()
+                if self._stop.is_set():
+                    break
+                self._take(event)
         finally:
-            with self._lock:
-                if self._seconds is None:
-                    self._seconds = time.monotonic() - self._started
-            self._done.set()
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()
 
     def _take(self, event: "Event") -> None:
         from rag.answer import Answer, Retrieved, Token
@@ -116,10 +114,3 @@ class RunningAnswer:
                 self._pieces.append(event.text)
             elif isinstance(event, Answer):
                 self._answer = event
-
-    def _fail(self, error: Exception) -> None:
-        known = isinstance(error, expected_faults())
-        surprise = ["The question met an unexpected error.", "The server's log has the details."]
-        lines = sentences(error) if known else surprise
-        with self._lock:
-            self._problem = tuple(lines)

@@ -13,11 +13,9 @@ import streamlit as st
 from rag.markdown_tables import as_plain_rows
 from ui import safe_text
 from ui.cli import terminal
-from ui.page import draw, shared
-from ui.page import safe_html as plain
-from ui.page import search as scope
-from ui.page import source_cards as gallery
+from ui.page import draw, safe_html, search, shared, source_cards
 from ui.page.answering import AnswerView, RunningAnswer
+from ui.page.tabs import Tab
 from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
@@ -30,31 +28,18 @@ if TYPE_CHECKING:
     from rag.answer import Answer
     from ui.workbench import Workbench
 
-
-# ---
-# Questions to begin with: those that the sample collection answers, if it is what the library holds.
-# ---
-
-BY_FILE = {  # chosen for what the pocket kit's small model answers well, and for different kinds of sources
+REDRAW_SECONDS = 0.15
+MAX_QUESTION_CHARACTERS = 4000
+ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
+SHOWN_PICTURE_WIDTH = 180
+REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
+SAMPLE_QUESTIONS = {  # chosen for what the pocket kit's small model answers well, and for different kinds of sources
     "pilot-the-cat-at-the-ticket-desk.jpg": "Is there a picture of a cat?",
     "zefira-duo-manual.pdf": "How often must the softener cartridge be replaced?",
     "receipt-ship-chandler.jpg": "How much did we pay for the manila rope?",
     "2025-10-06 class 4b.eml": "How many children are coming with class 4b?",
     "2025-06-18 name of the new blend.eml": "What is the new espresso blend going to be called?",
 }
-
-
-def starting_questions(files: "Sequence[FileEntry]") -> list[str]:
-    """The sample's questions whose file is in the library; none for a library of one's own."""
-    names = {Path(entry.path).name for entry in files if entry.chunks}
-    return [question for name, question in BY_FILE.items() if name in names]
-
-
-REDRAW_SECONDS = 0.15
-MAX_QUESTION_CHARACTERS = 4000
-ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
-SHOWN_PICTURE_WIDTH = 180
-REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
 
 
 @dataclass(kw_only=True)
@@ -75,13 +60,13 @@ def draw_page() -> None:
     files = bench.files()
     has_files = any(entry.chunks for entry in files)
     if not turns:
-        _draw_welcome(bench, has_files)
+        _draw_welcome(files)
     else:
         _draw_header()
     for number, turn in enumerate(turns):
         _draw_turn(bench, turn, number=number, newest=number == len(turns) - 1)
     with st.bottom:
-        chosen = scope.choose(files, key="chat")
+        chosen = search.choose_scope(files, key="chat")
         waiting = bool(turns) and not turns[-1].running.view().finished
         asked = st.chat_input(
             "Ask about your pictures and documents" if has_files else "Add files first, then ask about them",
@@ -99,25 +84,30 @@ def draw_page() -> None:
         _submit(bench, turns, asked, chosen)
 
 
-def _draw_welcome(bench: "Workbench", has_files: bool) -> None:
+def _draw_welcome(files: "Sequence[FileEntry]") -> None:
     shared.lead("Ask your pictures and documents", "Every answer shows where it comes from, so that you can check it.")
-    busy = shared.queue().view().busy
-    if not has_files and busy:
-        shared.notice("The first files are being read.", "You can ask as soon as they are in the library.")
-    elif not has_files:
-        shared.notice(
-            "This library has no files yet.",
-            "Add some on the page “Add files”, or in a terminal: llavero index FOLDER",
-        )
-    if not has_files:
-        st.page_link(st.session_state.pages["upload"], label="Add files", icon=":material/upload_file:")
+    if not any(entry.chunks for entry in files):
+        if shared.queue().view().busy:
+            shared.notice("The first files are being read.", "You can ask as soon as they are in the library.")
+        else:
+            shared.notice(
+                "This library has no files yet.",
+                "Add some on the page “Add files”, or in a terminal: llavero index FOLDER",
+            )
+        st.page_link(st.session_state.pages["add"], label="Add files", icon=":material/upload_file:")
         return
-    questions = starting_questions(bench.files())
+    questions = starting_questions(files)
     if questions:
-        st.html(plain.tag("p", "For example", "section"))
+        st.html(safe_html.tag("p", "For example", "section"))
     for place, question in enumerate(questions):
         # A label is Markdown, so only the sample's own questions, known to be plain words, stand on buttons.
         st.button(question, key=f"example-{place}", type="secondary", on_click=_take_example, args=(question,))
+
+
+def starting_questions(files: "Sequence[FileEntry]") -> list[str]:
+    """Those of the sample collection whose file is in the library; none for a library of one's own."""
+    names = {Path(entry.path).name for entry in files if entry.chunks}
+    return [question for name, question in SAMPLE_QUESTIONS.items() if name in names]
 
 
 def _take_example(question: str) -> None:
@@ -163,7 +153,7 @@ def _ask(
         ChatTurn(
             question=words,
             picture=picture,
-            scope_words=scope.words(chosen),
+            scope_words=search.scope_words(chosen),
             running=running,
             asked_during=during,
         )
@@ -173,11 +163,11 @@ def _ask(
 
 def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool) -> None:
     with st.chat_message("user", avatar=USER_ICON):
-        st.html(plain.paragraphs(turn.question))
+        st.html(safe_html.paragraphs(turn.question))
         if turn.picture is not None:
             st.image(_small(turn.picture), width=SHOWN_PICTURE_WIDTH, alt="The picture given with the question")
         if turn.scope_words:
-            st.html(plain.tag("span", f"asked only about {turn.scope_words}", "quiet small"))
+            st.html(safe_html.tag("span", f"asked only about {turn.scope_words}", "quiet small"))
     with st.chat_message("assistant", avatar=ASSISTANT_ICON):
         view = turn.running.view()
         if turn.asked_during:
@@ -201,9 +191,9 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
     view = turn.running.view()
     if view.finished:
         st.rerun()
-    st.html(plain.answer(view.text or " ", look="unfinished"))
+    st.html(safe_html.answer(view.text or " ", look="unfinished"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(plain.tag("span", _progress_words(view), "quiet small"), width="content")
+        st.html(safe_html.tag("span", _progress_words(view), "quiet small"), width="content")
         stop = turn.running.stop
         st.button("Stop", icon=":material/stop_circle:", type="tertiary", key=f"stop-{number}", on_click=stop)
 
@@ -224,31 +214,33 @@ def _draw_finished(bench: "Workbench", view: AnswerView, *, number: int, newest:
         _draw_answer(bench, view.answer, number=number, newest=newest)
         return
     if view.text:
-        st.html(plain.answer(view.text))
+        st.html(safe_html.answer(view.text))
     if view.problem:
         shared.notice(*view.problem, tone="bad")
     elif view.stopped:
-        st.html(plain.tag("span", f"Stopped after {view.seconds:.1f} s.", "quiet small"))
+        st.html(safe_html.tag("span", f"Stopped after {view.seconds:.1f} s.", "quiet small"))
     if view.retrieval is not None and view.retrieval.hits:
         with st.expander("What was found for it"):
-            gallery.show(bench, [gallery.from_hit(hit) for hit in view.retrieval.hits], key=f"stopped-{number}")
+            source_cards.show(
+                bench, [source_cards.from_hit(hit) for hit in view.retrieval.hits], key=f"stopped-{number}"
+            )
 
 
 def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: bool) -> None:
-    cited, others = gallery.of_answer(answer)
+    cited, others = source_cards.of_answer(answer)
     if answer.refused:
         _draw_refusal(bench, answer, others, number=number)
     else:
         borne_out = any(source.verified for source in cited)
         markers = {source.number for source in cited if source.number}
-        st.html(plain.answer(answer.text, markers, look="" if borne_out else "doubtful"))
+        st.html(safe_html.answer(answer.text, markers, look="" if borne_out else "doubtful"))
         if not borne_out:
             _draw_doubt(answer)
         _draw_cited(bench, cited, number=number, newest=newest)
         if others:
             with st.expander("Also found" if cited else "Found for this question", expanded=newest and not cited):
-                gallery.show(bench, others, key=f"others-{number}")
-    st.html(plain.folded(_small_print(answer), answer.notes))
+                source_cards.show(bench, others, key=f"others-{number}")
+    st.html(safe_html.folded(_small_print(answer), answer.notes))
 
 
 def _draw_doubt(answer: "Answer") -> None:
@@ -262,27 +254,27 @@ def _draw_doubt(answer: "Answer") -> None:
     )
 
 
-def _draw_cited(bench: "Workbench", cited: list[gallery.Source], *, number: int, newest: bool) -> None:
+def _draw_cited(bench: "Workbench", cited: list[source_cards.Source], *, number: int, newest: bool) -> None:
     """The newest answer's sources lie open, those of earlier ones are folded."""
     label = "Source" if len(cited) == 1 else "Sources"
     if cited and newest:
-        st.html(plain.tag("p", label, "section"))
-        gallery.show(bench, cited, key=f"cited-{number}")
+        st.html(safe_html.tag("p", label, "section"))
+        source_cards.show(bench, cited, key=f"cited-{number}")
     elif cited:
         with st.expander(f"{label} ({len(cited)})"):
-            gallery.show(bench, cited, key=f"cited-{number}")
+            source_cards.show(bench, cited, key=f"cited-{number}")
 
 
-def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[gallery.Source], *, number: int) -> None:
+def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[source_cards.Source], *, number: int) -> None:
     from rag.answer import NOTHING_FOUND
 
     reason = answer.text.removeprefix(NOTHING_FOUND).strip()
-    parts = [plain.tag("strong", "Nothing in this library answers that.")]
-    parts += [plain.tag("p", reason)] if reason else []
-    st.html(plain.wrap("div", parts, "refused"))
+    parts = [safe_html.tag("strong", "Nothing in this library answers that.")]
+    parts += [safe_html.tag("p", reason)] if reason else []
+    st.html(safe_html.wrap("div", parts, "refused"))
     if others:
         with st.expander("The nearest that was found", icon=":material/troubleshoot:"):
-            gallery.show(bench, others, key=f"misses-{number}")
+            source_cards.show(bench, others, key=f"misses-{number}")
 
 
 def _small_print(answer: "Answer") -> str:
@@ -291,3 +283,6 @@ def _small_print(answer: "Answer") -> str:
     if not answer.model:
         return f"searched in {spent['retrieve']:,.0f} ms; no model was asked"
     return " · ".join([answer.model, *(f"{words[name]} {spent[name]:,.0f} ms" for name in words if name in spent)])
+
+
+TAB = Tab(title="Chat", icon=":material/forum:", url_path="chat", order=10, draw=draw_page)

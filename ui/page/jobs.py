@@ -4,7 +4,6 @@ A job is handed in, waits, runs, and ends as done, stopped or failed. Sessions r
 page switch, a closed tab or a second user changes nothing about the run itself.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ui.faults import expected_faults, sentences
+from ui.faults import attempt, explained
 
 if TYPE_CHECKING:
     from indexing.pipeline import IndexReport, Progress
@@ -22,7 +21,6 @@ RunIndex = Callable[
     [Sequence[Path], Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
 ]  # (paths, on_progress, cancelled) → report
 KEPT_FINISHED = 20
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,13 +159,10 @@ class IndexingQueue:
         def on_progress(progress: "Progress") -> None:
             job.progress = progress
 
-        try:
-            job.report = self._run_index(job.paths, on_progress, job.cancel.is_set)
-        except Exception as error:  # noqa: BLE001  # a thread has nobody to raise to; the page shows it
-            if isinstance(error, expected_faults()):
-                return "failed", tuple(sentences(error))
-            _log.exception("indexing job %d failed", job.number)
-            return "failed", ("Indexing met an unexpected error.", "The server's log has the details.")
+        outcome = attempt(lambda: self._run_index(job.paths, on_progress, job.cancel.is_set))
+        if isinstance(outcome, Exception):
+            return "failed", explained(outcome, "Indexing met an unexpected error.")
+        job.report = outcome
         return ("stopped" if job.cancel.is_set() else "done"), ()
 
     def _end(self, job: _Job, state: JobState) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 
 from ui import safe_text
 from ui.cli import terminal
-from ui.page import safe_html as plain
-from ui.page import shared
-from ui.page import source_cards as gallery
+from ui.faults import attempt
+from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
+from ui.page.tabs import Tab
 from ui.page.uploads import is_upload
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def _numbers(stats: "Stats", files: "Sequence[FileEntry]") -> str:
     numbers = [(f"{stats.files:,}", "files"), (f"{stats.chunks:,}", "passages and pictures")]
     numbers += [(terminal.size(stats.size_bytes), "on disk")]
     numbers += [(f"{failed:,}", "could not be read")] if failed else []
-    boxes = [plain.wrap("div", [plain.tag("b", value), plain.tag("span", name)]) for value, name in numbers]
+    boxes = [safe_html.wrap("div", [safe_html.tag("b", value), safe_html.tag("span", name)]) for value, name in numbers]
     kinds = " · ".join(_counted(count, kind) for kind, count in stats.kinds.items() if count)
-    return plain.wrap("div", boxes, "numbers") + plain.tag("p", kinds, "quiet small kinds")
+    return safe_html.wrap("div", boxes, "numbers") + safe_html.tag("p", kinds, "quiet small kinds")
 
 
 def _counted(count: int, kind: "Kind") -> str:
@@ -119,10 +119,10 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
     path = Path(entry.path)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.html(plain.wrap("strong", [plain.file_name(path.name)]), width="content")
+            st.html(safe_html.wrap("strong", [safe_html.file_name(path.name)]), width="content")
             with st.container(horizontal=True, width="content"):
                 if path.is_file():
-                    gallery.download_button(path, key="library-download")
+                    source_cards.download_button(path, key="library-download")
                 busy = shared.queue().view().busy
                 hint = "Files are being read; removing has to wait until that is done." if busy else None
                 if st.button("Remove …", icon=":material/delete:", key="library-remove", disabled=busy, help=hint):
@@ -134,8 +134,8 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
             shared.fine_print(note)
         chunks = bench.chunks(entry.path)
         if not chunks and entry.state != "failed":
-            st.html(plain.tag("p", "Nothing of this file is in the store.", "quiet"))
-        gallery.show(bench, [gallery.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]], key="library")
+            st.html(safe_html.tag("p", "Nothing of this file is in the store.", "quiet"))
+        source_cards.show(bench, [source_cards.from_chunk(chunk) for chunk in chunks[:SHOWN_CHUNKS]], key="library")
         if len(chunks) > SHOWN_CHUNKS:
             shared.fine_print(f"The first {SHOWN_CHUNKS} of {len(chunks):,}.")
 
@@ -145,10 +145,10 @@ def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
     """Asks once more, and says what happens to the file itself."""
     path = Path(entry.path)
     uploaded = is_upload(bench.library_folder, path)
-    st.html(plain.wrap("p", [plain.file_name(path.name)], "words"))
+    st.html(safe_html.wrap("p", [safe_html.file_name(path.name)], "words"))
     what = f"Its {entry.chunks} passages and pictures can no longer be found. "
     what += "The uploaded copy is deleted too." if uploaded else "The file itself stays where it is."
-    st.html(plain.tag("p", what, "quiet"))
+    st.html(safe_html.tag("p", what, "quiet"))
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it", key="keep"):
             st.rerun()
@@ -159,22 +159,30 @@ def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
 
 def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
     """Runs before the page is drawn again; what came of it is told there."""
-    try:
+
+    def remove() -> str:
         bench.remove(str(path))
         if uploaded:
             path.unlink(missing_ok=True)
-        st.session_state["library-done"] = f"{safe_text.shown(path.name)} is no longer in the library."
-    except Exception as error:  # noqa: BLE001  # a removal that fails must leave the page usable
-        st.session_state["library-fault"] = error
+        return f"{safe_text.shown(path.name)} is no longer in the library."
+
+    outcome = attempt(remove)
+    st.session_state["library-fault" if isinstance(outcome, Exception) else "library-done"] = outcome
 
 
 def _draw_failures(files: "Sequence[FileEntry]") -> None:
     failed = [entry for entry in files if entry.state == "failed"]
     if not failed:
         return
-    st.html(plain.tag("p", f"Could not be read ({len(failed):,})", "section"))
+    st.html(safe_html.tag("p", f"Could not be read ({len(failed):,})", "section"))
     items = [
-        plain.wrap("li", [plain.wrap("b", [plain.file_name(Path(entry.path).name)]), plain.tag("span", entry.reason)])
+        safe_html.wrap(
+            "li",
+            [safe_html.wrap("b", [safe_html.file_name(Path(entry.path).name)]), safe_html.tag("span", entry.reason)],
+        )
         for entry in failed[:SHOWN_FAILURES]
     ]
-    st.html(plain.wrap("ul", items, "failures"))
+    st.html(safe_html.wrap("ul", items, "failures"))
+
+
+TAB = Tab(title="Library", icon=":material/folder_open:", url_path="library", order=30, draw=draw_page)

@@ -12,7 +12,6 @@ from itertools import groupby
 
 from rag.markdown_tables import cells, is_row, is_rule
 from ui import safe_text
-from ui.safe_text import visible
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
@@ -24,7 +23,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 
 def escaped(text: str) -> str:
     """`<b> & "x"` → `&lt;b&gt; &amp; &quot;x&quot;`; safe between tags and inside a quoted attribute."""
-    return html.escape(visible(text), quote=True)
+    return html.escape(safe_text.visible(text), quote=True)
 
 
 def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
@@ -67,7 +66,7 @@ def paragraphs(text: str, css_class: str = "") -> str:
 def passage(text: str, css_class: str) -> str:
     """Untrusted text with its line breaks; rows between bars, as tables are kept, become a table."""
     parts: list[str] = []
-    for tabular, lines in groupby(visible(text).strip().split("\n"), key=is_row):
+    for tabular, lines in groupby(safe_text.visible(text).strip().split("\n"), key=is_row):
         if tabular:
             rows = [cells(line) for line in lines if not is_rule(line)]
             parts.append(wrap("table", [wrap("tr", [tag("td", cell) for cell in row]) for row in rows]))
@@ -94,9 +93,9 @@ def _blocks(text: str, markers: Collection[int]) -> list[str]:
             out.append(f"<p>{'<br>'.join(paragraph)}</p>")
             paragraph.clear()
 
-    for line in visible(text).strip().split("\n"):
-        item, numbered = _BULLET.match(line), _NUMBERED.match(line)
-        wanted = "ul" if item else "ol" if numbered else ""
+    for line in safe_text.visible(text).strip().split("\n"):
+        item = _BULLET.match(line) or _NUMBERED.match(line)
+        wanted = "" if item is None else "ul" if item.re is _BULLET else "ol"
         if wanted or not line.strip():
             flush()
         if open_list and wanted != open_list:
@@ -105,9 +104,8 @@ def _blocks(text: str, markers: Collection[int]) -> list[str]:
         if wanted and not open_list:
             out.append(f"<{wanted}>")
             open_list = wanted
-        if item or numbered:
-            words = (item or numbered).group(1)  # type: ignore[union-attr]  # one of the two matched
-            out.append(f"<li>{_inline(words, markers)}</li>")
+        if item:
+            out.append(f"<li>{_inline(item.group(1), markers)}</li>")
         elif heading := _HEADING.match(line):
             flush()
             out.append(f"<p><strong>{_inline(heading.group(1), markers)}</strong></p>")

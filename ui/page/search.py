@@ -1,4 +1,7 @@
-"""Search: by words, by a picture, or by both; the hits as a gallery that always fits the choice above it."""
+"""Search: by words, by a picture, or by both; the hits as a gallery that always fits the choice above it.
+
+Where to look, which chat asks as well: the kinds and the folder or file that a search or a question is limited to.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +11,10 @@ import streamlit as st
 
 from indexing.records import KINDS, Kind
 from ui import safe_text
-from ui.page import safe_html as plain
-from ui.page import shared
-from ui.page import source_cards as gallery
+from ui.faults import attempt
+from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
+from ui.page.tabs import Tab
 from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
@@ -19,63 +22,9 @@ if TYPE_CHECKING:
     from indexing.pipeline import FileEntry
     from rag.retrieve import Retrieval
 
-
-# ---
-# Where to look: the kinds and the folder or file that a search or a question is limited to.
-# ---
-
+COUNTS = (8, 16, 32, 64)
 EVERYWHERE = "Everywhere"
 _PLURALS = {"image": "Pictures", "page": "Pages", "text": "Text", "table": "Tables", "figure": "Figures"}
-
-
-def choose(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
-    """A popover with the choice; what it says on its button is what is chosen."""
-    from indexing.filters import Filter
-
-    kinds: list[Kind] = [kind for kind in KINDS if kind in (st.session_state.get(f"{key}-kinds") or ())]
-    place: str = st.session_state.get(f"{key}-place") or EVERYWHERE
-    with st.popover(_button_words(kinds, place), icon=":material/tune:", key=f"{key}-popover"):
-        st.pills(
-            "Only these kinds",
-            KINDS,
-            selection_mode="multi",
-            format_func=_PLURALS.__getitem__,
-            key=f"{key}-kinds",
-        )
-        st.selectbox(
-            "Only in this folder or file", [EVERYWHERE, *places(files)], format_func=safe_text.shown, key=f"{key}-place"
-        )
-    return Filter(kinds=tuple(kinds), where=_where(place, files))
-
-
-def places(files: "Sequence[FileEntry]") -> list[str]:
-    """The folders that hold indexed files, then the files themselves."""
-    paths = sorted({entry.path for entry in files if entry.chunks})
-    folders = sorted({str(Path(path).parent).rstrip("/") + "/" for path in paths})
-    return [*folders, *paths]
-
-
-def words(chosen: "Filter") -> str:
-    """`tables in manual.pdf`; empty when nothing is limited."""
-    kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
-    place = ", ".join(safe_text.shown(Path(value).name or value) for _, value in chosen.where)
-    return f"{kinds} in {place}" if kinds and place else kinds or place
-
-
-def _where(place: str, files: "Sequence[FileEntry]") -> tuple[tuple[str, str], ...]:
-    if place == EVERYWHERE or place not in places(files):
-        return ()
-    return (("folder", place.rstrip("/") or "/"),) if place.endswith("/") else (("path", place),)
-
-
-def _button_words(kinds: Sequence[Kind], place: str) -> str:
-    """Ours alone: a button's label is Markdown, so the place's name stays out of it."""
-    parts = [", ".join(_PLURALS[kind] for kind in kinds)] if kinds else []
-    parts += ["one folder" if place.endswith("/") else "one file"] if place != EVERYWHERE else []
-    return " · ".join(parts) or "Everything"
-
-
-COUNTS = (8, 16, 32, 64)
 
 
 def draw_page() -> None:
@@ -99,7 +48,7 @@ def draw_page() -> None:
             picture = st.file_uploader(
                 "A picture to look for", type=PICTURE_TYPES, max_upload_size=MAX_PICTURE_MEGABYTES, key="search-picture"
             )
-        chosen = choose(files, key="search")
+        chosen = choose_scope(files, key="search")
         count = st.selectbox(
             "How many",
             COUNTS,
@@ -120,11 +69,11 @@ def draw_page() -> None:
 def _found(words: str, picture: Any, count: int, chosen: "Filter") -> "Retrieval | Exception":
     from rag.retrieve import SearchRequest
 
-    try:
+    def search() -> "Retrieval":
         image = question_picture(picture.name, picture.getvalue()) if picture else None
         return shared.workbench().search(SearchRequest(text=words, image=image, k=count, filter=chosen))
-    except Exception as error:  # noqa: BLE001  # shown by the caller; the page stays usable
-        return error
+
+    return attempt(search)
 
 
 def _asked(words: str, picture: Any) -> str:
@@ -148,10 +97,64 @@ def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
     counted = f"{len(likely)} {'find' if len(likely) == 1 else 'finds'} for"
     words = f"{counted if likely else 'The nearest to'} {asked}"
     if found.hits:
-        st.html(plain.tag("p", f"{words} · {total:,.0f} ms", "section"))
-        gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in likely or others], key="found")
+        st.html(safe_html.tag("p", f"{words} · {total:,.0f} ms", "section"))
+        source_cards.show(shared.workbench(), [source_cards.from_hit(hit) for hit in likely or others], key="found")
     if likely and others:
         with st.expander(f"Less likely ({len(others)})"):
-            gallery.show(shared.workbench(), [gallery.from_hit(hit) for hit in others], key="less")
+            source_cards.show(shared.workbench(), [source_cards.from_hit(hit) for hit in others], key="less")
     for note in found.notes:
         shared.fine_print(note)
+
+
+# -- where to look -----------------------------------------------------------------------------------------------------
+
+
+def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
+    """A popover with the choice; what it says on its button is what is chosen."""
+    from indexing.filters import Filter
+
+    kinds: list[Kind] = [kind for kind in KINDS if kind in (st.session_state.get(f"{key}-kinds") or ())]
+    place: str = st.session_state.get(f"{key}-place") or EVERYWHERE
+    offered = places(files)
+    with st.popover(_button_words(kinds, place), icon=":material/tune:", key=f"{key}-popover"):
+        st.pills(
+            "Only these kinds",
+            KINDS,
+            selection_mode="multi",
+            format_func=_PLURALS.__getitem__,
+            key=f"{key}-kinds",
+        )
+        st.selectbox(
+            "Only in this folder or file", [EVERYWHERE, *offered], format_func=safe_text.shown, key=f"{key}-place"
+        )
+    return Filter(kinds=tuple(kinds), where=_where(place, offered))
+
+
+def places(files: "Sequence[FileEntry]") -> list[str]:
+    """The folders that hold indexed files, then the files themselves."""
+    paths = sorted({entry.path for entry in files if entry.chunks})
+    folders = sorted({str(Path(path).parent).rstrip("/") + "/" for path in paths})
+    return [*folders, *paths]
+
+
+def scope_words(chosen: "Filter") -> str:
+    """`tables in manual.pdf`; empty when nothing is limited."""
+    kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
+    place = ", ".join(safe_text.shown(Path(value).name or value) for _, value in chosen.where)
+    return f"{kinds} in {place}" if kinds and place else kinds or place
+
+
+def _where(place: str, offered: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    if place == EVERYWHERE or place not in offered:
+        return ()
+    return (("folder", place.rstrip("/") or "/"),) if place.endswith("/") else (("path", place),)
+
+
+def _button_words(kinds: Sequence[Kind], place: str) -> str:
+    """Ours alone: a button's label is Markdown, so the place's name stays out of it."""
+    parts = [", ".join(_PLURALS[kind] for kind in kinds)] if kinds else []
+    parts += ["one folder" if place.endswith("/") else "one file"] if place != EVERYWHERE else []
+    return " · ".join(parts) or "Everything"
+
+
+TAB = Tab(title="Search", icon=":material/search:", url_path="search", order=20, draw=draw_page)

@@ -16,15 +16,15 @@ import streamlit as st
 
 from ui import safe_text
 from ui.cli import terminal
-from ui.faults import expected_faults, sentences
-from ui.page import safe_html as plain
+from ui.faults import attempt, explained
+from ui.page import safe_html
 from ui.page.jobs import IndexingQueue, QueueView
 
 if TYPE_CHECKING:
     from indexing.pipeline import IndexReport, Progress
     from ui.workbench import Workbench
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _opening = threading.Lock()
 
 
@@ -48,10 +48,9 @@ def workbench() -> "Workbench":
     with _opening:
         bench = open_workbench()
         atexit.register(bench.close)
-        try:
-            _ = bench.answerer
-        except Exception:  # noqa: BLE001  # search works without a generator; the first question says what is wrong
-            _log.exception("the generator could not be prepared")
+        prepared = attempt(lambda: bench.answerer)
+        if isinstance(prepared, Exception):  # search works without a generator; the first question says what is wrong
+            _logger.error("the generator could not be prepared", exc_info=prepared)
     return bench
 
 
@@ -79,28 +78,23 @@ def session_name() -> str:
 
 def lead(title: str, words: str) -> None:
     """What a page begins with."""
-    st.html(plain.wrap("div", [plain.tag("h1", title), plain.tag("p", words)], "lead"))
+    st.html(safe_html.wrap("div", [safe_html.tag("h1", title), safe_html.tag("p", words)], "lead"))
 
 
 def fine_print(words: str) -> None:
     """Something that need not be read."""
-    st.html(plain.tag("p", words, "quiet small"))
+    st.html(safe_html.tag("p", words, "quiet small"))
 
 
 def notice(headline: str, *details: str, tone: str = "") -> None:
     """One clear message; headline and details may hold anything. Tone: "", "warn" or "bad"."""
-    body = [plain.tag("strong", headline), *(plain.tag("p", detail) for detail in details if detail)]
-    st.html(plain.wrap("div", body, f"notice {tone}".strip()))
+    body = [safe_html.tag("strong", headline), *(safe_html.tag("p", detail) for detail in details if detail)]
+    st.html(safe_html.wrap("div", body, f"notice {tone}".strip()))
 
 
 def fault(error: Exception) -> None:
     """An error as one message: what happened and what to do. The traceback of a surprise goes to the log."""
-    if isinstance(error, expected_faults()):
-        headline, *details = sentences(error)
-        notice(headline, *details, tone="bad")
-    else:
-        _log.error("the page met an unexpected error", exc_info=error)
-        notice("Something unexpected went wrong.", "The server's log has the details.", tone="bad")
+    notice(*explained(error, "Something unexpected went wrong."), tone="bad")
 
 
 def indexing_headline(view: QueueView) -> str:

@@ -17,8 +17,7 @@ from rag.markdown_tables import as_plain_rows
 from ui import safe_text
 from ui.cli.terminal import shorten
 from ui.faults import expected_faults
-from ui.page import draw
-from ui.page import safe_html as plain
+from ui.page import draw, safe_html
 from ui.page.uploads import safe_name
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from rag.citations import Citation
     from ui.workbench import Workbench
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
@@ -110,26 +109,26 @@ def _picture(bench: "Workbench", source: Source) -> None:
     if content is not None:
         st.image(draw.data_url(content), width="stretch", alt=alt)
     else:
-        st.html(plain.tag("div", shorten(as_plain_rows(source.quote or source.chunk.text), 260), "leaf"))
+        st.html(safe_html.tag("div", shorten(as_plain_rows(source.quote or source.chunk.text), 260), "leaf"))
 
 
 def _words(source: Source) -> str:
     """What Llavero says comes first: a name and a quote can hold anything, but only after it."""
-    head = [plain.badge(source.number)] if source.number else []
+    head = [safe_html.badge(source.number)] if source.number else []
     head += [_seal(source.verified)] if source.verified is not None else []
-    parts = [plain.wrap("div", head, "head")] if head else []
+    parts = [safe_html.wrap("div", head, "head")] if head else []
     parts += [
-        plain.file_name(Path(source.chunk.path).name, "one-line"),
-        plain.tag("div", place_words(source.chunk), "place"),
+        safe_html.file_name(Path(source.chunk.path).name, "one-line"),
+        safe_html.tag("div", place_words(source.chunk), "place"),
     ]
     if source.quote:
-        parts.append(plain.tag("div", f"“{shorten(as_plain_rows(source.quote), 220)}”", "quote"))
-    return plain.wrap("div", parts, "card")
+        parts.append(safe_html.tag("div", f"“{shorten(as_plain_rows(source.quote), 220)}”", "quote"))
+    return safe_html.wrap("div", parts, "card")
 
 
 def _seal(verified: bool) -> str:
     words, look = ("✓ found in the source", "yes") if verified else ("not verified", "no")
-    return plain.tag("span", words, f"seal {look}")
+    return safe_html.tag("span", words, f"seal {look}")
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
@@ -147,7 +146,7 @@ def picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
     try:
         return bench.picture(chunk)
     except expected_faults():
-        _log.warning("the kept picture %s cannot be read", chunk.image)
+        _logger.warning("the kept picture %s cannot be read", chunk.image)
         return None
 
 
@@ -191,19 +190,19 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(_seal(bool(source.verified)) + plain.tag("div", as_plain_rows(source.quote), "quotation"))
+        st.html(_seal(bool(source.verified)) + safe_html.tag("div", as_plain_rows(source.quote), "quotation"))
     if source.verified is False:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
-        st.html(plain.tag("p", doubt, "quiet small"))
+        st.html(safe_html.tag("p", doubt, "quiet small"))
     if chunk.text:
-        st.html(plain.tag("div", "The passage", "section") + plain.passage(chunk.text, "passage"))
+        st.html(safe_html.tag("div", "The passage", "section") + safe_html.passage(chunk.text, "passage"))
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))
     if Path(chunk.path).is_file():
         download_button(Path(chunk.path), key=f"download-{chunk.id}")
     else:
-        st.html(plain.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+        st.html(safe_html.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
 
 
 def _facts(source: Source) -> str:
@@ -212,23 +211,27 @@ def _facts(source: Source) -> str:
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
     rows.append(("Folder", safe_text.shown(str(Path(chunk.path).parent))))
-    return plain.wrap("dl", [plain.tag("dt", name) + plain.tag("dd", value) for name, value in rows], "facts")
+    return safe_html.wrap(
+        "dl", [safe_html.tag("dt", name) + safe_html.tag("dd", value) for name, value in rows], "facts"
+    )
 
 
 def _ranks(hit: Hit) -> str:
-    head = plain.wrap("tr", [plain.tag("th", name) for name in ("Compared by", "Rank", "Score")])
+    head = safe_html.wrap("tr", [safe_html.tag("th", name) for name in ("Compared by", "Rank", "Score")])
     rows = [
-        plain.wrap(
+        safe_html.wrap(
             "tr",
             [
-                plain.tag("td", f"{CHANNEL_WORDS[channel]} ({channel})"),
-                plain.tag("td", str(rank.rank)),
-                plain.tag("td", f"{rank.score:.3f}"),
+                safe_html.tag("td", f"{CHANNEL_WORDS[channel]} ({channel})"),
+                safe_html.tag("td", str(rank.rank)),
+                safe_html.tag("td", f"{rank.score:.3f}"),
             ],
         )
         for channel, rank in hit.channels.items()
     ]
-    return plain.wrap("table", [head, *rows], "ranks") + plain.tag("p", f"together {hit.score:.4f}", "quiet small")
+    return safe_html.wrap("table", [head, *rows], "ranks") + safe_html.tag(
+        "p", f"together {hit.score:.4f}", "quiet small"
+    )
 
 
 def from_chunk(chunk: Chunk) -> Source:

@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.page import add_files as page_upload
-from ui.page import shared
+from ui.page import add_files, shared
 
 
 def upload_page() -> None:
-    from ui.page import add_files as page_upload
+    from ui.page import add_files
 
-    page_upload.draw_page()
+    add_files.draw_page()
 
 
 @pytest.fixture
@@ -117,6 +116,6 @@ def test_a_full_disk_is_one_message(bench: Any, monkeypatch: pytest.MonkeyPatch,
     def full(*_: Any, **__: Any) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page_upload, "save", full)
+    monkeypatch.setattr(add_files, "save", full)
     assert "No space left on device" in shown(send(page, ("a.txt", b"alpha", "text/plain")))
     assert not shared.queue().view().busy

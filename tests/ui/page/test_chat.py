@@ -14,8 +14,7 @@ from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
 from ui import safe_text
-from ui.page import chat, shared
-from ui.page import safe_html as plain
+from ui.page import chat, safe_html, shared
 
 APP = Path(__file__).parents[3] / "ui" / "page" / "app.py"
 
@@ -200,7 +199,7 @@ def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
 def test_the_questions_to_begin_with_are_ones_that_the_sample_collection_answers() -> None:
     lines = (APP.parents[2] / "examples" / "sample" / "questions.jsonl").read_text().splitlines()
     answered = {question["question"]: question["sources"] for question in map(json.loads, lines)}
-    for name, question in chat.BY_FILE.items():
+    for name, question in chat.SAMPLE_QUESTIONS.items():
         assert name in {Path(source).name for source in answered[question]}
 
 
@@ -208,8 +207,8 @@ def test_a_library_of_ones_own_offers_no_questions_about_the_sample(bench: Any, 
     assert button_labels(page) == []
     bench.add("zefira-duo-manual.pdf", "Steam the milk to 62 degrees.")
     page.run()
-    press(page, chat.BY_FILE["zefira-duo-manual.pdf"])
-    assert bench.asked[0].question == chat.BY_FILE["zefira-duo-manual.pdf"]
+    press(page, chat.SAMPLE_QUESTIONS["zefira-duo-manual.pdf"])
+    assert bench.asked[0].question == chat.SAMPLE_QUESTIONS["zefira-duo-manual.pdf"]
 
 
 def test_a_generator_that_does_not_answer_is_one_message_and_the_next_question_works(bench: Any, page: AppTest) -> None:
@@ -283,7 +282,7 @@ def test_a_file_name_cannot_imitate_the_seal_of_a_citation(bench: Any, name: str
     bench.add(name, "The pump needs 4.5 litres of oil.")
     page = asked(opened(), "what oil does the pump need")
     card = next(html.value for html in page.html if html.value.startswith('<div class="card">'))
-    fenced = plain.escaped(safe_text.shown(name))
+    fenced = safe_html.escaped(safe_text.shown(name))
     assert fenced.startswith("&quot;") and fenced.endswith("&quot;")
     head, _, rest = card.partition("</div>")
     assert head.endswith('<span class="seal yes">✓ found in the source</span>')

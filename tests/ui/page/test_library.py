@@ -8,9 +8,9 @@ from indexing.errors import StoreError
 
 
 def library_page() -> None:
-    from ui.page import library as page_library
+    from ui.page import library
 
-    page_library.draw_page()
+    library.draw_page()
 
 
 @pytest.fixture
@@ -57,11 +57,10 @@ def test_the_table_can_be_narrowed_by_name_and_by_state(page: AppTest) -> None:
 def one_file() -> None:
     import streamlit as st
 
-    from ui.page import library as page_library
-    from ui.page import shared
+    from ui.page import library, shared
 
     bench = shared.workbench()
-    page_library._draw_file(bench, bench.files()[st.session_state.get("row", 0)])
+    library._draw_file(bench, bench.files()[st.session_state.get("row", 0)])
 
 
 def test_a_marked_file_shows_its_passages(bench: Any) -> None:

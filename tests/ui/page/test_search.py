@@ -9,9 +9,9 @@ from indexing.errors import StoreError
 
 
 def search_page() -> None:
-    from ui.page import search as page_search
+    from ui.page import search
 
-    page_search.draw_page()
+    search.draw_page()
 
 
 @pytest.fixture
