@@ -38,7 +38,7 @@ import numpy as np
 import psutil
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from indexing.embedding.lanes import Lanes
+from indexing.embed_and_write import Lanes
 from indexing.embedding.protocol import Embedder, Pixels
 from indexing.library import Library
 from indexing.pipeline import index
@@ -125,7 +125,8 @@ class BareProcess:
 
 
 def _serve_bare(model: str, device: str, pixels: Path, pipe: Any) -> None:
-    from indexing.embedding import open_clip, pocket
+    from indexing.embedding import pocket
+    from indexing.embedding import open_clip
 
     pocket.keep_freed_memory = open_clip.keep_freed_memory = lambda: None
     embedder, pixels_NHWC = make_embedder(model, device), np.load(pixels)

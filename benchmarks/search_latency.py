@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing.filters import Filter
+from indexing.store.filters import Filter
 from indexing.records import Chunk
 from indexing.store import MilvusStore, Row
 

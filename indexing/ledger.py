@@ -14,16 +14,121 @@ the ledger knows them all without listing them.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 from indexing.discover import Seen
-from indexing.errors import IndexingError
-from indexing.machine import ADVICE
-from indexing.states import Content, FileEntry, FileRecord, content_from, entry_from, file_record
+from indexing.errors import ADVICE, IndexingError
+from indexing.records import Chunk, Kind
+
+# ---
+# What the ledger says about a file and about its bytes, as values, and how they come out of SQLite's rows.
+# ---
+
+FileKind = Literal["picture", "document"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """What was last seen at a path, and what came of it."""
+
+    path: str
+    size_bytes: int
+    modified_ns: int
+    seen_hash: str
+    content: str | None  # hash of what is searchable; differs from seen_hash where a new version failed
+    reason: str  # why it failed, "" where it did not
+    retry: bool  # the failure may pass without a change of the file (permissions)
+    format: int
+
+    def is_same(self, seen: Seen) -> bool:
+        """By size and time of change alone: the file does not look touched."""
+        return (self.size_bytes, self.modified_ns) == (seen.size_bytes, seen.modified_ns)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What was made of some bytes."""
+
+    hash: str
+    state: Literal["writing", "indexed", "removing"]
+    shown_path: str  # the path that its rows carry
+    kind: FileKind
+    chunks: Mapping[Kind, int]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has in the store."""
+        return sum(self.chunks.values())
+
+    def ids(self) -> list[str]:
+        """The ids of its rows."""
+        return [
+            Chunk(content_hash=self.hash, path="", kind=kind, ordinal=ordinal).id
+            for kind, count in self.chunks.items()
+            for ordinal in range(count)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileEntry:
+    """One line of the library's list. A failed file that has chunks still shows its last good version."""
+
+    path: str
+    state: Literal["indexed", "failed", "pending"]  # pending: its rows were lost, the next run writes them again
+    reason: str
+    kind: str  # picture, document, or "" where nothing was read
+    chunks: int
+    size_bytes: int
+    indexed_at: str  # ISO 8601 with zone; "" where nothing was indexed
+    notes: tuple[str, ...] = ()  # what the reader left out, and why
+
+
+def file_record(row: tuple[object, ...]) -> FileRecord:
+    """A row of `files`."""
+    path, size, modified_ns, seen_hash, content, reason, retry, made = row
+    return FileRecord(
+        path=cast(str, path),
+        size_bytes=cast(int, size),
+        modified_ns=cast(int, modified_ns),
+        seen_hash=cast(str, seen_hash),
+        content=cast("str | None", content),
+        reason=cast(str, reason),
+        retry=bool(retry),
+        format=cast(int, made),
+    )
+
+
+def content_from(row: tuple[object, ...]) -> Content:
+    """The first columns of a row of `contents`."""
+    content_hash, state, shown_path, kind, chunks = row
+    return Content(
+        hash=cast(str, content_hash),
+        state=cast(Literal["writing", "indexed", "removing"], state),
+        shown_path=cast(str, shown_path),
+        kind=cast(FileKind, kind),
+        chunks=json.loads(cast(str, chunks)),
+    )
+
+
+def entry_from(row: tuple[object, ...]) -> FileEntry:
+    """A row of `files` with what it points to."""
+    path, reason, kind, chunks, size, indexed_at, notes, content = row
+    return FileEntry(
+        path=cast(str, path),
+        state="failed" if reason else "indexed" if content else "pending",
+        reason=cast(str, reason),
+        kind=cast(str, kind),
+        chunks=sum(json.loads(cast(str, chunks)).values()),
+        size_bytes=cast(int, size),
+        indexed_at=cast(str, indexed_at),
+        notes=tuple(json.loads(cast(str, notes))),
+    )
+
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """

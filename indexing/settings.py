@@ -1,10 +1,71 @@
 """How files are read, cut and embedded. Read from the library's file by the composition root, passed by keyword."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 from indexing.chunking import ChunkSettings
-from indexing.readers.limits import ReadLimits
+
+# ---
+# How much one file may cost before it is refused; every limit has a number that a person can raise.
+# ---
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadLimits:
+    """Bounds for one file and for the worker process that reads it."""
+
+    max_file_bytes: int = 1_000 * MEGABYTE
+    """The file on disk."""
+    max_pixels: int = 120_000_000
+    """Width × height of a picture, read from its header before a pixel is decoded."""
+    max_pages: int = 2_000
+    """Pages, slides or frames that are read; the rest is left out with a note."""
+    max_figures: int = 200
+    """Embedded pictures that are kept from one document."""
+    max_unpacked_bytes: int = 600 * MEGABYTE
+    """What a zipped document (DOCX, PPTX, XLSX, EPUB) may unpack to, summed over its members."""
+    max_unpacked_ratio: int = 250
+    """Unpacked over packed size, looked at once the unpacked size is over 20 MB."""
+    max_text_characters: int = 40_000_000
+    """Words of one file; more is cut with a note."""
+    max_spool_bytes: int = 2_000 * MEGABYTE
+    """Page images and figures that one file may write."""
+    max_depth: int = 4
+    """A mail in a mail in a mail: how deep attachments are followed."""
+    max_attachments: int = 100
+    """Attachments that are read from one mail, at every depth together."""
+    seconds: float = 120.0
+    """Wall time before a parser counts as hung …"""
+    seconds_per_megabyte: float = 30.0
+    """… more of it for each megabyte of the file …"""
+    seconds_per_page: float = 10.0
+    """… and for each page that the reader reports as done."""
+    max_memory_bytes: int = 1_500 * MEGABYTE
+    """Resident memory of a worker with its children; over it the worker is killed."""
+    recycle_memory_bytes: int = 700 * MEGABYTE
+    """A worker that is larger than this after a file is replaced by a fresh one."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if getattr(self, each.name) <= 0:
+                raise ValueError(f"{each.name} must be positive, is {getattr(self, each.name)}")
+
+    def to_json(self) -> dict[str, float]:
+        """Plain numbers for the worker's first line."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, float]) -> "ReadLimits":
+        """The way back; unknown names raise TypeError."""
+        return cls(**values)  # type: ignore[arg-type]  # ints stay ints through JSON
+
+    def seconds_for(self, size_bytes: int, pages_done: int) -> float:
+        """Wall time that a file of this size may have taken after that many pages."""
+        return self.seconds + self.seconds_per_megabyte * size_bytes / MEGABYTE + self.seconds_per_page * pages_done
+
 
 _MEMORY_FOR_ANOTHER_WORKER = 4 << 30
 

@@ -14,8 +14,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
-from indexing.filters import EVERYTHING, Filter
 from indexing.records import Chunk, Hit
+from indexing.store.filters import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.citations import Citation, Cited, cite, source_line, take_markers
 from rag.history import Resolved, resolve

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from indexing.embedding.protocol import Embedder
-from indexing.filters import Filter
 from indexing.records import Channel, Hit
 from indexing.store import Store
+from indexing.store.filters import Filter
 from indexing.store.protocol import Vector
 from rag.background import Level, measure
 from rag.errors import EmptyQuestionError, NoChannelError

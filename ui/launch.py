@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from indexing.embedding.memory import KEEP_FREED_MEMORY
+from indexing.embedding.protocol import KEEP_FREED_MEMORY
 from ui.settings import Settings, SettingsError
 
 SERVER = Path(__file__).with_name("page") / "server.py"

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from indexing import pipeline, recovery
-from indexing.filters import EVERYTHING, Filter
+from indexing import library as recovery
+from indexing import pipeline
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
+from indexing.store.filters import EVERYTHING, Filter
 from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest

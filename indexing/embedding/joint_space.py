@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexing.embedding.errors import WeightsError
-from indexing.embedding.protocol import Vectors
+from indexing.embedding.protocol import Vectors, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,11 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from indexing.embedding.device import pick_device
-from indexing.embedding.errors import MissingPackageError, UnknownModelError, WeightsError
-from indexing.embedding.memory import keep_freed_memory
-from indexing.embedding.network import scale_and_shift
-from indexing.embedding.protocol import ImageEmbedding, Pixels, Preprocess, Vectors
+from indexing.embedding.pocket import scale_and_shift
+from indexing.embedding.protocol import (
+    ImageEmbedding,
+    MissingPackageError,
+    Pixels,
+    Preprocess,
+    UnknownModelError,
+    Vectors,
+    WeightsError,
+    keep_freed_memory,
+    pick_device,
+)
 from indexing.embedding.text import SentenceEncoder
 
 _TEXT_BATCH = 64

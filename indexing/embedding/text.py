@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from indexing.embedding.device import pick_device
-from indexing.embedding.errors import WeightsError
-from indexing.embedding.protocol import Vectors
+from indexing.embedding.protocol import Vectors, WeightsError, pick_device
 
 _BATCH = 32
 

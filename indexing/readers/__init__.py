@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexing.content_type import ContentType
-    from indexing.readers.spool import Spool
+    from indexing.readers.content_type import ContentType
+    from indexing.readers.output import Spool
     from indexing.records import Reading
 
 _MOST_NOTES = 30
@@ -20,7 +20,7 @@ Reader = Callable[[Path, "Spool"], "Reading"]
 
 def read(path: Path, spool: "Spool") -> "Reading":
     """Read one file as what its bytes say it is; raises UnreadableFileError's children."""
-    from indexing.content_type import sniff
+    from indexing.readers.content_type import sniff
 
     found = sniff(path)
     reading = reader_for(found.content_type)(path, spool)
@@ -39,14 +39,14 @@ def _few(notes: Sequence[str]) -> tuple[str, ...]:
 
 def reader_for(content_type: "ContentType") -> Reader:
     """The registry; a reader is imported when the first file of its kind comes."""
-    from indexing.content_type import PICTURES
+    from indexing.readers.content_type import PICTURES
 
     if content_type in PICTURES:
-        from indexing.readers.picture import read_picture
+        from indexing.readers.image import read_picture
 
         return read_picture
     if content_type == "pdf":
-        from indexing.readers.pdf import read_pdf
+        from indexing.readers.pdf.reader import read_pdf
 
         return read_pdf
     if content_type == "mail":

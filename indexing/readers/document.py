@@ -1,15 +1,18 @@
 """What the readers of documents share: blocks become a `Reading`, pictures inside become figures."""
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-from indexing.errors import UnreadableFileError
-from indexing.machine import pass_on
-from indexing.readers.markup import clean
-from indexing.readers.spool import Spool
+from indexing.errors import UnreadableFileError, pass_on
+from indexing.readers.content_type import guess_encoding
+from indexing.readers.output import Spool
 from indexing.records import Block, Page, Reading
+from indexing.settings import ReadLimits
 
 _LEAST_FIGURE_SIDE = 120
 
@@ -65,7 +68,7 @@ def _figures(pictures: Iterator[tuple[int | None, bytes]], spool: Spool) -> tupl
 
 def figure_block(data: bytes, spool: Spool, *, page: int | None = None, caption: str = "") -> Block | None:
     """A picture inside a document, with the words in it; None when it is as small as a bullet or a logo."""
-    from indexing.readers.picture import decoded_bytes, words_in
+    from indexing.readers.image import decoded_bytes, words_in
 
     image = decoded_bytes(io.BytesIO(data), spool)
     if min(image.size) < _LEAST_FIGURE_SIDE:
@@ -73,3 +76,131 @@ def figure_block(data: bytes, spool: Spool, *, page: int | None = None, caption:
     image, words = words_in(image)
     text = "\n".join(line.text for line in words.lines) if words else ""
     return Block(kind="figure", text=text, page=page, caption=caption, image=spool.figure(image))
+
+
+# ---
+# Small things about text in markup: its encoding, and tables from HTML to rows of cells.
+# ---
+
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})[\"']")
+_XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_MOST_SPAN = 200
+_DOTS = "\u0095\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u2619\u2765\u2767\u29be\u29bf\u3164\uf0b7*·"
+_BULLET = re.compile(rf"[{_DOTS}]|[-\u2013](?=\s|$)")
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html", "legend", "li", "main",
+    "ol", "option", "p", "pre", "section", "summary", "table", "ul",
+}) | frozenset(HEADINGS)  # fmt: skip
+"""Elements that begin and end a paragraph."""
+_PARTING = frozenset({"br", "img", "tr", "td", "th"})
+
+
+def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
+    """The file as text, and notes: byte order mark, declared encoding, UTF-8, UTF-16, else Windows-1252."""
+    with path.open("rb") as file:
+        data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
+    text = clean(decoded(data, is_html=is_html))
+    if is_html:
+        text = _XML_DECLARATION.sub("", text)
+    if len(text) > limits.max_text_characters:
+        limit = limits.max_text_characters
+        return text[:limit], (f"longer than {limit:,} characters, of which the first were read",)
+    return text, ()
+
+
+def clean(text: str) -> str:
+    """Without control characters, which neither XML parsers nor databases take."""
+    return _UNREADABLE.sub(" ", text)
+
+
+def without_bullet(text: str) -> str:
+    """The words of a list's item; a row of bullets is a line that somebody drew, and a minus belongs to its number."""
+    found = _BULLET.match(text)
+    return text[found.end() :].strip() if found and not _BULLET.match(text, found.end()) else text
+
+
+def table_cells(html: str) -> list[list[str]]:
+    """Rows of cells of the first table."""
+    from lxml import html as lxml_html
+
+    table = lxml_html.fragment_fromstring(html, create_parent="div").find(".//table")
+    return [] if table is None else cells_of(table)
+
+
+def cells_of(table: Any) -> list[list[str]]:
+    """Rows of cells; a spanning cell has its words in its first place and empty ones in the others. A table inside a
+    cell is words of the cell."""
+    rows: list[list[str]] = []
+    covered: dict[int, int] = {}  # column → the first row that no cell from above reaches into
+    for y, row in enumerate(_rows_of(table)):
+        cells: list[str] = []
+        for cell in row.iterchildren("td", "th"):
+            cells += _reached(covered, y, len(cells))
+            x, width = len(cells), _span(cell.get("colspan"))
+            cells += [_words_of(cell), *[""] * (width - 1)]
+            covered |= dict.fromkeys(range(x, x + width), y + _span(cell.get("rowspan")))
+        rows.append(cells + _reached(covered, y, len(cells)))
+    return without_empty(rows)
+
+
+def _reached(covered: dict[int, int], y: int, x: int) -> list[str]:
+    """Empty cells for the columns from `x` on that a cell from above reaches into."""
+    return [""] * next(step for step in count() if covered.get(x + step, 0) <= y)
+
+
+def _rows_of(table: Any) -> Iterator[Any]:
+    for child in table.iterchildren("tr", "thead", "tbody", "tfoot"):
+        if child.tag == "tr":
+            yield child
+        else:
+            yield from child.iterchildren("tr")
+
+
+def _words_of(cell: Any) -> str:
+    """A block inside the cell parts words as a space does; a bold letter does not."""
+    from lxml import etree
+
+    parts: list[str] = []
+    for event, element in etree.iterwalk(cell, events=("start", "end")):
+        parts.append(" " if element.tag in BLOCKS or element.tag in _PARTING else "")
+        if event == "start":
+            parts.append(element.text or "")
+        elif element is not cell:
+            parts.append(element.tail or "")
+    return " ".join("".join(parts).split())
+
+
+def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The same width for every row; rows and columns with nothing in them left out."""
+    width = max((len(row) for row in rows), default=0)
+    full = [[*row, *[""] * (width - len(row))] for row in rows if any(cell.strip() for cell in row)]
+    kept = [x for x in range(width) if any(row[x].strip() for row in full)]
+    return [[row[x] for x in kept] for row in full]
+
+
+def _span(value: str | None) -> int:
+    return min(_MOST_SPAN, max(1, int(value))) if value and value.strip().isdigit() else 1
+
+
+def decoded(data: bytes, *, is_html: bool = False) -> str:
+    """Bytes of an unknown encoding as text; never fails."""
+    guessed = guess_encoding(data)
+    if is_html and guessed in ("utf-8", "cp1252"):
+        declared = _XML_ENCODING.search(data[:1024]) or _CHARSET.search(data[:4096])
+        if declared:
+            text = _try(data, declared.group(1).decode("ascii"))
+            if text is not None:
+                return text
+    text = _try(data, guessed)
+    return text if text is not None else data.decode("cp1252", errors="replace")
+
+
+def _try(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None

@@ -12,16 +12,14 @@ from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
-from indexing.content_type import PICTURES, sniff
-from indexing.errors import DamagedFileError, UnreadableFileError
-from indexing.machine import pass_on
-from indexing.readers.document import figure_block
-from indexing.readers.limits import ReadLimits
-from indexing.readers.markup import clean, decoded
+from indexing.errors import DamagedFileError, UnreadableFileError, pass_on
+from indexing.readers.content_type import PICTURES, sniff
+from indexing.readers.document import clean, decoded, figure_block
+from indexing.readers.output import Spool
 from indexing.readers.plain import plain_blocks
-from indexing.readers.spool import Spool
 from indexing.readers.web import read_markup
 from indexing.records import Block, Page, Reading
+from indexing.settings import ReadLimits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
 _LONGEST_METADATA = 1_000

@@ -6,17 +6,95 @@ A block element ends a paragraph, every other element is part of one. Scripts an
 controls and what browsers show only in need are words that belong to no text: they are left out and counted.
 """
 
+import posixpath
+import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from indexing.readers.document import finished
-from indexing.readers.markup import BLOCKS, HEADINGS, cells_of, read_text, without_bullet
-from indexing.readers.spool import Spool
-from indexing.readers.tables import markdown
-from indexing.readers.tree import parse_html
+from indexing.errors import DamagedFileError, EncryptedFileError, words_of
+from indexing.readers.archive import check_archive
+from indexing.readers.document import BLOCKS, HEADINGS, cells_of, clean, decoded, finished, read_text, without_bullet
+from indexing.readers.output import Spool
+from indexing.readers.pdf.tables import markdown
 from indexing.records import Block, Reading
+
+# ---
+# HTML as a tree, however deep it is nested; what the parser cut is told in a note.
+#
+# libxml2 stops at 2,048 elements inside each other and drops the rest of the file without an error. A page that
+# comes so
+# far is parsed again with its deepest tags turned into line breaks: all words stay, only that nesting is lost.
+# ---
+
+_DEEPEST = 1_000
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)[^<>]*>")
+_KEPT = frozenset({"script", "style", "title", "textarea", "noscript", "head", "body", "html"})
+"""Tags that decide whether words are words; they are never taken away."""
+_HIDING = {"<!--": "-->", **{f"<{name}": f"</{name}" for name in ("script", "style", "title", "textarea", "noscript")}}
+"""What hides everything up to its end, and so the rest of the page where it has none."""
+_WITHOUT_END = frozenset({
+    "area", "base", "basefont", "br", "col", "embed", "frame", "hr", "img", "input", "isindex", "keygen", "link",
+    "meta", "param", "source", "track", "wbr",
+})  # fmt: skip
+
+
+def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
+    """The root element (None where there is nothing) and notes on what was lost."""
+    notes = _hidden(text)
+    root, cut = _parsed(text)
+    if not cut:
+        return root, notes
+    flat, taken = _flattened(text)
+    root, cut = _parsed(flat)
+    lost = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
+    return root, (*notes, *lost, *cut)
+
+
+def _hidden(text: str) -> tuple[str, ...]:
+    lowered = text.lower()
+    last = {start: lowered.rfind(start) for start in _HIDING}
+    ends = {start: lowered.find(_HIDING[start], at) for start, at in last.items() if at >= 0}
+    return tuple(
+        f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup"
+        for start, end in ends.items()
+        if end < 0
+    )
+
+
+def _parsed(text: str) -> tuple[Any, list[str]]:
+    """As bytes: lxml refuses a string that says an encoding of its own."""
+    from lxml import etree
+
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except etree.XMLSyntaxError:  # no element at all
+        root = None
+    fatal = [error for error in parser.error_log if error.level_name == "FATAL" and "LIMIT" in error.type_name]
+    return root, [f"the parser stopped in line {error.line:,} of the markup ({error.message})" for error in fatal]
+
+
+def _flattened(text: str) -> tuple[str, int]:
+    """Without the tags deeper than `_DEEPEST`, counted as if every element had an end; and how many they were."""
+    depth = taken = 0
+
+    def shallow(tag: re.Match[str]) -> str:
+        nonlocal depth, taken
+        name = tag[2].lower()
+        if name in _WITHOUT_END or name in _KEPT:
+            return tag[0]
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        if depth + bool(tag[1]) <= _DEEPEST:
+            return tag[0]
+        taken += 1
+        return "<br>"
+
+    return _TAG.sub(shallow, text), taken
+
 
 LONGEST_HEADING = 200
 _NO_WORDS = ("del", "link", "meta", "noscript", "script", "style", "head", "ix:header", "xml")
@@ -176,3 +254,96 @@ def _is_drawn_twice(element: Any) -> bool:
     if "katex-html" not in element.get("class", "").split():
         return False
     return any("katex-mathml" in (each.get("class") or "").split() for each in element.itersiblings(preceding=True))
+
+
+# ---
+# E-books: a zip of web pages, read in the order in which the book's own list puts them.
+#
+#     META-INF/container.xml → the package file → its metadata, its manifest (id → page), its spine (ids in reading
+# order)
+#
+# Each page goes through the reader of web pages. pandoc, which unstructured asks for e-books, is a program of its own,
+# and a reader starts none.
+# ---
+
+_CONTAINER = "META-INF/container.xml"
+_ENCRYPTION = "META-INF/encryption.xml"
+_FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+"""Fonts are often scrambled in books whose words anybody may read."""
+_PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg)$", re.IGNORECASE)
+_METADATA = {"creator": "author", "subject": "subject", "date": "date"}
+
+
+def read_epub(path: Path, spool: Spool) -> Reading:
+    """Raises EncryptedFileError for a book under copy protection, DamagedFileError for one without a list of pages."""
+    check_archive(path, spool.limits)
+    with zipfile.ZipFile(path) as archive:
+        members = frozenset(archive.namelist())
+        if _ENCRYPTION in members and _is_protected(archive.read(_ENCRYPTION)):
+            raise EncryptedFileError("the book is under copy protection")
+        package_name = _package_name(archive, members)
+        package = _xml(archive.read(package_name))
+        blocks: list[Block] = []
+        notes: list[str] = []
+        missing = 0
+        names = _pages(package, package_name)
+        for name in dict.fromkeys(names):
+            if name in members:
+                page = read_markup(clean(decoded(archive.read(name), is_html=True)))
+                blocks.extend(page.blocks)
+                notes.extend(f"page '{posixpath.basename(name)}': {note}" for note in page.notes)
+            else:
+                missing += 1
+    metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _line_of(package, theirs))}
+    if len(set(names)) < len(names):
+        notes.append(f"the book's list names {len(names):,} pages, of which {len(set(names)):,} are different ones")
+    if missing:
+        notes.append(f"{missing} of the book's pages are named in its list and missing in its file")
+    pictures = sum(bool(_PICTURE.search(name)) for name in members)
+    if pictures:
+        notes.append(f"{pictures:,} pictures in the book were not looked at")
+    return finished(path, blocks, spool, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
+
+
+def _package_name(archive: zipfile.ZipFile, members: frozenset[str]) -> str:
+    if _CONTAINER in members:
+        for each in _xml(archive.read(_CONTAINER)).iter("{*}rootfile"):
+            if each.get("full-path") in members:
+                return str(each.get("full-path"))
+    for name in sorted(members):
+        if name.endswith(".opf"):
+            return name
+    raise DamagedFileError("the book has no list of its pages")
+
+
+def _pages(package: Any, package_name: str) -> list[str]:
+    """The names of the book's pages in reading order; those that the list leaves out (`linear="no"`) come last."""
+    folder = posixpath.dirname(package_name)
+    manifest = {each.get("id"): each for each in package.iter("{*}item")}
+    spine = sorted(package.iter("{*}itemref"), key=lambda each: each.get("linear") == "no")
+    items = [manifest[each.get("idref")] for each in spine if each.get("idref") in manifest]
+    pages = [each.get("href", "") for each in items if each.get("media-type") in _PAGE_TYPES]
+    return [posixpath.normpath(posixpath.join(folder, unquote(urlsplit(page).path))) for page in pages]
+
+
+def _line_of(package: Any, name: str) -> str:
+    """A line of the book's own metadata (Dublin Core)."""
+    found = package.find(f".//{{http://purl.org/dc/elements/1.1/}}{name}")
+    return " ".join(clean(found.text or "").split())[:500] if found is not None else ""
+
+
+def _is_protected(encryption: bytes) -> bool:
+    methods = [each.get("Algorithm", "") for each in _xml(encryption).iter("{*}EncryptionMethod")]
+    return any(method not in _FONT_SCRAMBLING for method in methods)
+
+
+def _xml(data: bytes) -> Any:
+    """XML without entities and without anything from elsewhere."""
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise DamagedFileError(f"the book's list of pages is damaged ({words_of(error)})") from error

@@ -3,7 +3,7 @@
 Nothing but `milvus` imports pymilvus, and only when a store is opened.
 """
 
-from indexing.filters import Filter
+from indexing.store.filters import Filter
 from indexing.store.milvus import MilvusStore
 from indexing.store.protocol import Found, Row, Store, StoreCounts
 from indexing.store.schema import RowTooLongError, fitting

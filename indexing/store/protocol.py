@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from indexing.filters import EVERYTHING, Filter
 from indexing.records import Channel, Chunk, Kind
+from indexing.store.filters import EVERYTHING, Filter
 
 Vector = npt.NDArray[np.float32]
 Found = list[tuple[Chunk, float]]  # best first, higher is better

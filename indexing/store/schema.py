@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from indexing.bm25 import document_vector
 from indexing.errors import IndexingError
 from indexing.records import Box, Channel, Chunk, Kind, Line
+from indexing.store.bm25 import document_vector
 from indexing.store.protocol import Row
 
 VARCHAR_BYTES: Mapping[str, int] = {

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from indexing.readers import picture
+from indexing.readers import image as picture
 from llava_model import images
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("indexing", "llava_model", "rag", "ui")
-PICTURE_OPENERS = {"indexing/readers/picture.py", "llava_model/images.py"}
+PICTURE_OPENERS = {"indexing/readers/image.py", "llava_model/images.py"}
 """One for each of the two packages that may not import each other."""
 PROGRAM_STARTERS = {
-    "indexing/sandbox.py": "the readers' worker processes",
+    "indexing/workers/pool.py": "the readers' worker processes",
     "llava_model/checkpoints/manifest.py": "git, for a checkpoint's own record",
     "llava_model/kits/fetch.py": "pip, for a kit's archives",
-    "ui/serve_page.py": "the page's server",
+    "ui/launch.py": "the page's server",
 }
 STARTING = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
 OS_STARTING = ("system", "popen", "exec", "spawn", "posix_spawn", "fork", "startfile")

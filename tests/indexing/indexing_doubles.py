@@ -18,10 +18,10 @@ from PIL import Image
 from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Preprocess, Vectors
 from indexing.errors import DamagedFileError, UnreadableFileError
 from indexing.library import Library
-from indexing.readers.spool import PICTURE, THUMB
+from indexing.readers.output import PICTURE, THUMB
 from indexing.records import Block, Page, Reading, SourceFile
-from indexing.sandbox import ReadResult
 from indexing.store import MilvusStore
+from indexing.workers.pool import ReadResult
 
 SIZE = 8
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pymilvus  # noqa: F401  # a second of imports that need no killing
 from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
-from indexing import run
+from indexing import pipeline as run
 from indexing.embedding.protocol import Embedder
-from indexing.feed import ReaderFactory
 from indexing.pipeline import Progress, index
+from indexing.prefetch import ReaderFactory
 from indexing.settings import IndexingSettings
 
 run._PROGRESS_SECONDS = 0.0  # tell of every step

@@ -10,9 +10,9 @@ import pytest
 
 from indexing.embedding.protocol import Preprocess
 from indexing.readers import read
-from indexing.readers.limits import ReadLimits
-from indexing.readers.spool import Spool
+from indexing.readers.output import Spool
 from indexing.records import Block, Reading, SourceFile
+from indexing.settings import ReadLimits
 
 SMALL = Preprocess(size=32, resize_to=32)
 

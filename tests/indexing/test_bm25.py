@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.bm25 import Rarity, document_vector, query_vector, term, words
+from indexing.store.bm25 import Rarity, document_vector, query_vector, term, words
 
 
 @pytest.mark.parametrize("code", ["INV-2041", "12/03/2018", "1,234.50", "A4:2020", "jan@example.org", "RM_31.00"])

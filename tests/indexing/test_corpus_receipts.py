@@ -8,7 +8,7 @@ import pytest
 from reading_doubles import SMALL, corpus, source_of
 
 from indexing.records import Box
-from indexing.sandbox import ReaderPool, ReadLimits, ReadResult
+from indexing.workers.pool import ReaderPool, ReadLimits, ReadResult
 
 
 def true_lines(path: Path) -> list[tuple[str, tuple[float, float]]]:

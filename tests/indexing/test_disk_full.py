@@ -23,13 +23,21 @@ from reading_doubles import make_pdf, read_here, text_at
 from test_pipeline_killed import assert_same, state
 
 import indexing
-from indexing import worker
 from indexing.embedding.protocol import Preprocess
-from indexing.errors import DamagedFileError, DiskError, FileTooLargeError, UnreadableFileError
-from indexing.machine import ADVICE, disk_error, disk_fault, pass_on
+from indexing.errors import (
+    ADVICE,
+    DamagedFileError,
+    DiskError,
+    FileTooLargeError,
+    UnreadableFileError,
+    disk_error,
+    disk_fault,
+    pass_on,
+)
 from indexing.pipeline import files
-from indexing.readers.limits import ReadLimits
-from indexing.readers.spool import Spool
+from indexing.readers.output import Spool
+from indexing.settings import ReadLimits
+from indexing.workers import worker
 
 SCRIPT = Path(__file__).with_name("full_disk_run.py")
 FAULTS = [errno.ENOSPC, errno.EDQUOT, errno.EIO]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from indexing_doubles import SIZE, TinyEmbedder
 
-from indexing.embedding.lanes import Lanes
+from indexing.embed_and_write import Lanes
 from indexing.embedding.protocol import ImageEmbedding, Pixels
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from indexing.embedding.memory import KEEP_FREED_MEMORY
+from indexing.embedding.protocol import KEEP_FREED_MEMORY
 
 COUNT_FAULTS = """
 import ctypes, resource
@@ -36,5 +36,5 @@ def faults(before: str = "", **environment: str) -> int:
 def test_a_large_block_is_given_out_again_without_a_new_page() -> None:
     as_it_comes = faults()
     assert as_it_comes > 1000
-    assert faults("from indexing.embedding.memory import keep_freed_memory; keep_freed_memory()") < as_it_comes / 20
+    assert faults("from indexing.embedding.protocol import keep_freed_memory; keep_freed_memory()") < as_it_comes / 20
     assert faults(**KEEP_FREED_MEMORY) < as_it_comes / 20

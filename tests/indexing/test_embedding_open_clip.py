@@ -10,8 +10,8 @@ import torch
 from embedding_doubles import save_sentence_encoder
 from PIL import Image
 
-from indexing.embedding.errors import UnknownModelError, WeightsError
 from indexing.embedding.open_clip import OpenClipEmbedder
+from indexing.embedding.protocol import UnknownModelError, WeightsError
 
 TINY = {
     "embed_dim": 16,

@@ -9,9 +9,8 @@ from embedding_doubles import save_classifier, save_sentence_encoder
 from PIL import Image
 from safetensors.torch import save_file
 
-from indexing.embedding.classes import SHIPPED, encode_classes, imagenet_classes
-from indexing.embedding.errors import WeightsError
-from indexing.embedding.pocket import MIN_PROBABILITY, PocketEmbedder
+from indexing.embedding.pocket import MIN_PROBABILITY, SHIPPED, PocketEmbedder, encode_classes, imagenet_classes
+from indexing.embedding.protocol import WeightsError
 from indexing.embedding.text import SentenceEncoder
 
 PICTURES = Path(__file__).with_name("pictures")

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from indexing.embedding.preprocess import is_drawn, plain_ground
-from indexing.embedding.protocol import Preprocess
+from indexing.embedding.protocol import Preprocess, is_drawn, plain_ground
 
 Mode = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModel, AutoTokenizer
 
-from indexing.embedding.errors import WeightsError
+from indexing.embedding.protocol import WeightsError
 from indexing.embedding.text import SentenceEncoder
 
 

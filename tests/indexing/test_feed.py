@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 from indexing.errors import UnreadableFileError
-from indexing.feed import Feed
 from indexing.ledger import Ledger
+from indexing.prefetch import Feed
 from indexing.records import SourceFile
-from indexing.sandbox import ReadResult
+from indexing.workers.pool import ReadResult
 
 
 class LateReaders:

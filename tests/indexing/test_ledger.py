@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from indexing.discover import Seen
-from indexing.ledger import Ledger, LedgerError
+from indexing.ledger import Content, Ledger, LedgerError
 from indexing.records import Chunk
-from indexing.states import Content
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from indexing_doubles import PlainReader, TinyEmbedder, make_files, open_library
 from PIL import Image
 
 from indexing.errors import DamagedFileError, DiskError, LibraryMismatchError, StoreError
-from indexing.library import CONTENT_FORMAT, Library
+from indexing.library import CONTENT_FORMAT, Library, compare, recover
 from indexing.pipeline import IndexReport, NotInLibraryError, Progress, files, index, remove
 from indexing.records import Chunk
-from indexing.recovery import compare, recover
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore, Row
 
@@ -58,7 +57,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("indexing.run._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("indexing.pipeline._PROGRESS_SECONDS", 0.0)
     embedder = TinyEmbedder()
     library, store = open_library(tmp_path / "library", embedder)
     folder = tmp_path / "files"
@@ -300,7 +299,7 @@ def test_a_refusal_by_the_system_is_tried_again_by_the_next_run(bench: Bench, mo
     bench.write("a.txt", "words")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "indexing.feed.source_of", lambda seen: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+            "indexing.prefetch.source_of", lambda seen: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
         )
         assert bench.index().failures[0].reason == "permission denied"
     assert numbers(bench.index()) == (1, 0, 0, 0, 0)

@@ -15,8 +15,7 @@ import pytest
 from indexing_doubles import make_files
 
 import indexing
-from indexing.library import Library, LibraryRecord
-from indexing.recovery import compare
+from indexing.library import Library, LibraryRecord, compare
 from indexing.store import MilvusStore
 from llava_model.kits import find
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
-from indexing.readers.limits import ReadLimits
 from indexing.records import Reading
+from indexing.settings import ReadLimits
 
 
 def letter() -> EmailMessage:

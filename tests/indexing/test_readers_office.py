@@ -22,9 +22,9 @@ from indexing.errors import (
     FileTooLargeError,
     UnsupportedFileError,
 )
-from indexing.readers.limits import ReadLimits
-from indexing.readers.markup import table_cells
+from indexing.readers.document import table_cells
 from indexing.records import Block, Reading
+from indexing.settings import ReadLimits
 
 
 def read_bytes(tmp_path: Path, name: str, data: bytes, **limits: int) -> Reading:

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
-from indexing.readers import pdf
-from indexing.readers.limits import ReadLimits
+from indexing.readers.pdf import reader as pdf
 from indexing.records import Block, Reading
+from indexing.settings import ReadLimits
 
 # one blank page of 72 × 72 points, encrypted by pypdf 5.9 (RC4, 40 bits) with the user password "secret" …
 WITH_PASSWORD = """
@@ -233,7 +233,9 @@ def test_a_page_that_stands_there_twenty_thousand_times_is_read_once(tmp_path: P
 
 def test_a_page_that_repeats_is_neither_loaded_nor_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr("indexing.readers.pdf._rendered", lambda page, side: drawn.append(1) or _RENDERED(page, side))
+    monkeypatch.setattr(
+        "indexing.readers.pdf.reader._rendered", lambda page, side: drawn.append(1) or _RENDERED(page, side)
+    )
     read_pdf(tmp_path, repeated(two_pages(), times=500))
     assert len(drawn) == 2
 

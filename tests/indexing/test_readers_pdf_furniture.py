@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
-from indexing.readers.furniture import furniture, sampled
-from indexing.readers.layout import Piece
+from indexing.readers.pdf.reading_order import Piece
+from indexing.readers.pdf.running_headers import furniture, sampled
 from indexing.records import Reading
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples/sample/collection/documents/zefira-duo-manual.pdf"

@@ -17,9 +17,9 @@ from indexing.errors import (
     UnsupportedFileError,
 )
 from indexing.readers import read
-from indexing.readers.limits import ReadLimits
-from indexing.readers.spool import Spool
+from indexing.readers.output import Spool
 from indexing.records import Reading
+from indexing.settings import ReadLimits
 
 
 def pixels_of(path: Path, folder: Path) -> np.ndarray:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from indexing.readers.picture import gate_view
-from indexing.readers.text_gate import Grey, has_text
+from indexing.readers.image import gate_view
+from indexing.readers.text_detection import Grey, has_text
 
 PICTURES = Path(__file__).parent / "pictures"
 WORDS = ["The quick brown fox jumps over", "the lazy dog while twelve other", "animals look on from the fence"]

@@ -26,7 +26,7 @@ from indexing.errors import (
     UnsupportedFileError,
 )
 from indexing.records import SourceFile
-from indexing.sandbox import ReaderPool, ReadLimits, ReadResult
+from indexing.workers.pool import ReaderPool, ReadLimits, ReadResult
 
 FOR_EVER = 100_000
 """Seconds: a parser that is not killed runs into the time limit of the test."""
@@ -182,7 +182,7 @@ def test_what_libraries_print_does_not_disturb_the_protocol(tmp_path: Path) -> N
     (source,) = files(tmp_path, "loud.txt")
     loud = "import sys, indexing.readers as r; real = r.read\n"
     loud += "def read(*a):\n    print('noise'); sys.stdout.flush(); import os; os.write(1, b'more'); return real(*a)\n"
-    loud += "r.read = read\nfrom indexing.worker import main; main()"
+    loud += "r.read = read\nfrom indexing.workers.worker import main; main()"
     pool = ReaderPool(
         limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1,
         program=[sys.executable, "-P", "-c", loud],
@@ -293,7 +293,7 @@ def test_a_cancel_that_meets_a_worker_which_is_just_starting_is_not_lost(
         cancelling[0].join(timeout=0.5)  # it ends here only if it found nothing to kill
         return process
 
-    monkeypatch.setattr("indexing.sandbox.subprocess.Popen", start)
+    monkeypatch.setattr("indexing.workers.pool.subprocess.Popen", start)
     with pool_of(tmp_path, body=f"time.sleep({FOR_EVER})", seconds=FOR_EVER) as pool:
         ((_, outcome),) = pool.read(files(tmp_path, "hang.txt"))
     cancelling[0].join()
@@ -312,7 +312,7 @@ import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from reading_doubles import SMALL, source_of
-from indexing.sandbox import ReaderPool, ReadLimits
+from indexing.workers.pool import ReaderPool, ReadLimits
 import psutil
 pool = ReaderPool(limits=ReadLimits(), preprocess=SMALL, spool=Path({str(tmp_path / "spool")!r}), workers=1)
 with pool:
@@ -347,7 +347,7 @@ def test_a_worker_cannot_reach_the_network(tmp_path: Path) -> None:
         port = server.getsockname()[1]
         attempt = f"""
 import socket, sys
-from indexing.worker import _cut_the_network
+from indexing.workers.worker import _cut_the_network
 _cut_the_network()
 try:
     socket.create_connection(("127.0.0.1", {port}), timeout=5)
@@ -370,7 +370,7 @@ except OSError as error:
 def test_a_reader_starts_no_program(call: str, tmp_path: Path) -> None:
     (source,) = files(tmp_path, "a.txt")
     trace = tmp_path / "started"
-    eager = "import indexing.readers as r; from indexing.worker import main\n"
+    eager = "import indexing.readers as r; from indexing.workers.worker import main\n"
     eager += f"def read(*a):\n    trace = {str(trace)!r}\n    {call}\nr.read = read\nmain()"
     pool = ReaderPool(
         limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1,

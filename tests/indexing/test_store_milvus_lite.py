@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexing.errors import DimensionMismatchError, LibraryInUseError, StoreError
-from indexing.filters import Filter
 from indexing.records import Chunk, Line
 from indexing.store import MilvusStore, Row, RowTooLongError, fitting
+from indexing.store.filters import Filter
 
 
 def open_store(folder: Path, *, clip: int = 4, text: int = 4) -> MilvusStore:

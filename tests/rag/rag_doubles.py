@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from indexing.embedding.protocol import ImageEmbedding, Pixels, Preprocess, Vectors
-from indexing.filters import EVERYTHING, Filter
 from indexing.records import Box, Channel, Chunk, Hit, Kind, Line
+from indexing.store.filters import EVERYTHING, Filter
 from indexing.store.protocol import Found, Row, Vector
 from llava_model.serving.engine import Turn
 

@@ -5,9 +5,9 @@ from chat_server import ChatServer, serving
 from PIL import Image
 from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
-from indexing.filters import Filter
 from indexing.records import Chunk
 from indexing.store import Row
+from indexing.store.filters import Filter
 from llava_model.serving.engine import Turn
 from rag.answer import (
     NOT_SUPPORTED,

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
-from indexing.filters import Filter
 from indexing.store import MilvusStore
+from indexing.store.filters import Filter
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.retrieve import Retriever, SearchRequest
 from rag.settings import RagSettings, RetrievalSettings

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from indexing.embedding.memory import keep_freed_memory
+from indexing.embedding.protocol import keep_freed_memory
 from ui.cli import model_checkpoints, model_generate, model_scores, model_train, model_validate, progress, terminal
 from ui.cli.serve_model import serve
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS

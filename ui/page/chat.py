@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from indexing.filters import Filter
-    from indexing.states import FileEntry
+    from indexing.ledger import FileEntry
+    from indexing.store.filters import Filter
     from rag.answer import Answer
     from ui.workbench import Workbench
 

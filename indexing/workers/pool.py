@@ -29,9 +29,9 @@ import psutil
 from indexing import errors
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import FileTooLargeError, ReaderStoppedError, UnreadableFileError
-from indexing.readers.codec import PICTURE, PIXELS_FILE, THUMB, image_name, reading_from_json
-from indexing.readers.limits import MEGABYTE, ReadLimits
 from indexing.records import Reading, SourceFile
+from indexing.settings import MEGABYTE, ReadLimits
+from indexing.workers.messages import PICTURE, PIXELS_FILE, THUMB, image_name, reading_from_json
 
 __all__ = ["ReadLimits", "ReadResult", "ReaderPool"]
 
@@ -65,7 +65,7 @@ class ReaderPool:
         preprocess: Preprocess,
         spool: Path,
         workers: int,
-        program: Sequence[str] = (sys.executable, "-P", "-m", "indexing.worker"),
+        program: Sequence[str] = (sys.executable, "-P", "-m", "indexing.workers.worker"),
     ) -> None:
         """`spool` is created; `program` is what speaks the protocol of `worker.py`."""
         if workers < 1:
@@ -460,7 +460,7 @@ def _environment(home: Path) -> dict[str, str]:
     return kept | {
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
-        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "PYTHONUTF8": "1",
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": "1",

@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, words_of
-from indexing.machine import pass_on
-from indexing.readers.spool import THUMB_SIDE, Spool, at_most
-from indexing.readers.text_gate import GATE_SIDE, Grey, has_text
+from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, pass_on, words_of
+from indexing.readers.output import THUMB_SIDE, Spool, at_most
+from indexing.readers.text_detection import GATE_SIDE, Grey, has_text
 from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:

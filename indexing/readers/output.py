@@ -17,8 +17,8 @@ from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError
-from indexing.readers.codec import PICTURE, PIXELS_FILE, THUMB
-from indexing.readers.limits import MEGABYTE, ReadLimits
+from indexing.settings import MEGABYTE, ReadLimits
+from indexing.workers.messages import PICTURE, PIXELS_FILE, THUMB
 
 __all__ = ["FIGURE_SIDE", "PAGE_SIDE", "PICTURE", "PIXELS_FILE", "THUMB", "THUMB_SIDE", "Spool", "at_most"]
 

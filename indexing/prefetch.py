@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Protocol
 
 from indexing.discover import Failure, Seen, discover, reason_of, source_of
-from indexing.errors import DiskError, UnreadableFileError, words_of
-from indexing.ledger import Ledger
-from indexing.machine import disk_error
-from indexing.readers.limits import MEGABYTE
+from indexing.errors import DiskError, UnreadableFileError, disk_error, words_of
+from indexing.ledger import FileRecord, Ledger
 from indexing.records import SourceFile
-from indexing.sandbox import ReadResult
-from indexing.states import FileRecord
+from indexing.settings import MEGABYTE
+from indexing.workers.pool import ReadResult
 
 
 class FileReader(Protocol):

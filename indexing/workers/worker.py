@@ -1,4 +1,4 @@
-"""The process that parses strangers' files: `python -m indexing.worker`, started by `sandbox.py`.
+"""The process that parses strangers' files: `python -m indexing.workers.worker`, started by `sandbox.py`.
 
 One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, and
 one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout
@@ -17,9 +17,8 @@ from typing import Any, BinaryIO
 
 from indexing import errors
 from indexing.embedding.protocol import Preprocess
-from indexing.errors import UnreadableFileError
-from indexing.machine import disk_fault, lacks_memory
-from indexing.readers.limits import MEGABYTE, ReadLimits
+from indexing.errors import UnreadableFileError, disk_fault, lacks_memory
+from indexing.settings import MEGABYTE, ReadLimits
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_PDEATHSIG = 1
@@ -54,8 +53,8 @@ def _answer(
 ) -> dict[str, Any]:
     from indexing import ocr
     from indexing.readers import read
-    from indexing.readers.codec import reading_to_json
-    from indexing.readers.spool import Spool
+    from indexing.readers.output import Spool
+    from indexing.workers.messages import reading_to_json
 
     ocr.tiny_is_zero = True
     pages = 0

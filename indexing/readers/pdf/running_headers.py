@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from indexing.readers.layout import Piece, levels
+from indexing.readers.pdf.reading_order import Piece, levels
 
 FEWEST_PAGES = 3
 _MOST_SAMPLES = 16

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from indexing.errors import DamagedFileError, EmptyFileError, EncryptedFileError, UnsupportedFileError, words_of
-from indexing.machine import pass_on
+from indexing.errors import (
+    DamagedFileError,
+    EmptyFileError,
+    EncryptedFileError,
+    UnsupportedFileError,
+    pass_on,
+    words_of,
+)
 
 ContentType = Literal[
     "png", "jpeg", "webp", "gif", "tiff", "bmp", "pdf", "docx", "pptx", "xlsx", "epub",

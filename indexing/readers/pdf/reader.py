@@ -16,19 +16,16 @@ import numpy as np
 from PIL import Image
 
 from indexing.chunking import join_lines
-from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError
-from indexing.machine import pass_on
-from indexing.readers.furniture import FEWEST_PAGES, Furniture, furniture, sampled
-from indexing.readers.layout import Piece, around, paragraphs, regions, rows
-from indexing.readers.pdf_left_out import LeftOut, embedded_files, remarks_on
-from indexing.readers.pdf_objects import objects_over, rules_and_figures
-from indexing.readers.pdf_repeats import Repeats
-from indexing.readers.pdf_text import PageText, read_text, turn
-from indexing.readers.picture import gate_view
-from indexing.readers.spool import PAGE_SIDE, Spool
-from indexing.readers.table_rules import Rules
-from indexing.readers.tables import Table, aligned_tables, markdown, ruled_tables
-from indexing.readers.text_gate import letters_in_runs
+from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError, pass_on
+from indexing.readers.image import gate_view
+from indexing.readers.output import PAGE_SIDE, Spool
+from indexing.readers.pdf.objects import LeftOut, Repeats, embedded_files, objects_over, remarks_on, rules_and_figures
+from indexing.readers.pdf.reading_order import Piece, around, paragraphs, regions, rows
+from indexing.readers.pdf.ruled_tables import Rules
+from indexing.readers.pdf.running_headers import FEWEST_PAGES, Furniture, furniture, sampled
+from indexing.readers.pdf.tables import Table, aligned_tables, markdown, ruled_tables
+from indexing.readers.pdf.text import PageText, read_text, turn
+from indexing.readers.text_detection import letters_in_runs
 from indexing.records import Block, Box, Line, Page, Reading
 
 _OCR_SIDE = 2000

@@ -1,0 +1,1 @@
+"""Parsers in processes that can be killed: pool (the parent's side), worker (the process), messages (what they say)."""
