@@ -1,6 +1,10 @@
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from indexing.store.protocol import Row
 from ui.settings import Settings
 from ui.workbench import Workbench
 
@@ -30,4 +34,32 @@ def test_a_picture_outside_the_library_is_never_opened(tmp_path: Path) -> None:
     bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True)
     chunk = Chunk(content_hash="0" * 64, path="/x", kind="image", ordinal=0, image="../secret.png")
     assert bench.picture(chunk) is None
+    bench.close()
+
+
+def test_what_the_library_holds_is_counted_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "note.txt").write_text("The ferry leaves at 17:45.")
+    bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True)
+    counted: list[int] = []
+    count = bench.store.counts
+    monkeypatch.setattr(bench.store, "counts", lambda: counted.append(1) or count())
+    assert [bench.stats().files, bench.stats().files] == [0, 0] and len(counted) == 1
+    bench.index([tmp_path / "note.txt"])
+    assert [(bench.stats().files, bench.stats().chunks) for _ in range(3)] == [(1, 1)] * 3 and len(counted) == 2
+    bench.remove(str(tmp_path / "note.txt"))
+    assert (bench.stats().files, bench.stats().chunks) == (0, 0)
+    bench.close()
+
+
+def test_rows_dropped_by_a_repair_are_not_counted_any_more(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("The ferry leaves at 17:45.")
+    bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True)
+    bench.index([tmp_path / "note.txt"])
+    (chunk,) = bench.chunks(str(tmp_path / "note.txt"))
+    stray = replace(chunk, content_hash="f" * 64)
+    bench.store.upsert([Row(chunk=stray, text=bench.embedder.embed_passages([chunk.text])[0])])
+    bench.store.ready()
+    assert bench.stats().chunks == 2
+    assert bench.verify(repair=True).orphaned == 1
+    assert bench.stats().chunks == 1
     bench.close()

@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw
 
 from indexing.discover import Failure
 from indexing.errors import UnreadableFileError
-from indexing.filters import EVERYTHING, Filter
-from indexing.progress import IndexReport, Progress
+from indexing.ledger import FileEntry
+from indexing.pipeline import IndexReport, Progress
 from indexing.records import ChannelRank, Chunk, Hit, Kind, Line
-from indexing.states import FileEntry
+from indexing.store.filters import EVERYTHING, Filter
 
 
 def a_page(words: Sequence[str], size: tuple[int, int] = (850, 1100)) -> Image.Image:
