@@ -7,12 +7,12 @@ Four ways through the same photographs, taken in turns, round after round, media
 
     bare   the network's pass alone, as torch runs it: pixels already decoded and cropped in memory, batches of 32 one
            after the other, the same threads, the C library's own habits with memory (in a process of its own)
-    lanes  the same passes as `index` runs them: side by side, and freed memory stays (`embedding.lanes`, `.memory`)
+    parallel  the same passes as `index` runs them: side by side, and freed memory stays (`embedding.batches`, `.memory`)
     index  `indexing.pipeline.index` into an empty library, from the first folder to the last row: walking, hashing,
            reading in worker processes, the look for text, thumbnails, labels, words, Milvus Lite, the ledger
     plain  what one would write first: open, crop, embed one, insert one
 
-`index / bare` is the share of the model's own speed that is left; `index / lanes` that of what Llavero makes of it.
+`index / bare` is the share of the model's own speed that is left; `index / parallel` that of what Llavero makes of it.
 Photographs are cut, turned and tinted from those
 of the sample collection (or drawn, where there are none), 640×480 to 1600×1200, the same for everyone.
 OMP_WAIT_POLICY is PASSIVE unless it is set: threads that wait by spinning take the readers' cores.
@@ -38,7 +38,7 @@ import numpy as np
 import psutil
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from indexing.embed_and_write import Lanes
+from indexing.embed_and_write import ParallelBatches
 from indexing.embedding.protocol import Embedder, Pixels
 from indexing.library import Library
 from indexing.pipeline import index
@@ -102,7 +102,7 @@ def bare(embedder: Embedder, pixels_NHWC: Pixels) -> float:
 
 
 class BareProcess:
-    """A process that embeds as torch comes: without lanes, and without what `embedding.memory` sets."""
+    """A process that embeds as torch comes: without parallel batches, and without what `keep_freed_memory` sets."""
 
     def __init__(self, model: str, device: str, pixels_NHWC: Pixels, work: Path) -> None:
         np.save(work / "pixels.npy", pixels_NHWC)
@@ -125,8 +125,7 @@ class BareProcess:
 
 
 def _serve_bare(model: str, device: str, pixels: Path, pipe: Any) -> None:
-    from indexing.embedding import pocket
-    from indexing.embedding import open_clip
+    from indexing.embedding import open_clip, pocket
 
     pocket.keep_freed_memory = open_clip.keep_freed_memory = lambda: None
     embedder, pixels_NHWC = make_embedder(model, device), np.load(pixels)
@@ -136,14 +135,14 @@ def _serve_bare(model: str, device: str, pixels: Path, pipe: Any) -> None:
         pipe.send(bare(embedder, pixels_NHWC))
 
 
-def in_lanes(embedder: Embedder, pixels_NHWC: Pixels) -> float:
+def in_parallel(embedder: Embedder, pixels_NHWC: Pixels) -> float:
     """Seconds for the model alone, as `index` asks it."""
-    lanes = Lanes(embedder)
+    batches = ParallelBatches(embedder)
     started = time.perf_counter()
-    for each in [lanes.submit(pixels_NHWC[start : start + BATCH]) for start in range(0, len(pixels_NHWC), BATCH)]:
+    for each in [batches.submit(pixels_NHWC[start : start + BATCH]) for start in range(0, len(pixels_NHWC), BATCH)]:
         each.result()
     seconds = time.perf_counter() - started
-    lanes.close()
+    batches.close()
     return seconds
 
 
@@ -239,7 +238,7 @@ def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: s
     pixels_NHWC = decoded(embedder, photographs)
     ways: dict[str, Callable[[], float]] = {
         "bare": lambda: alone.seconds(),
-        "lanes": lambda: in_lanes(embedder, pixels_NHWC),
+        "parallel": lambda: in_parallel(embedder, pixels_NHWC),
         "index": lambda: whole(embedder, photographs, work / "library", count),
         "plain": lambda: plain(embedder, photographs, work / "library"),
     }
@@ -253,14 +252,16 @@ def measure(model: str, photographs: Path, work: Path, *, rounds: int, device: s
             seconds[name].append(way())
     alone.close()
     rates = {name: count / statistics.median(each) for name, each in seconds.items()}
-    shares = {name: [b / i for b, i in zip(seconds[name], seconds["index"], strict=True)] for name in ("bare", "lanes")}
+    shares = {
+        name: [b / i for b, i in zip(seconds[name], seconds["index"], strict=True)] for name in ("bare", "parallel")
+    }
     return {
         "model": embedder.name,
         "photographs": count,
         "per_second": {name: round(rate, 1) for name, rate in rates.items()},
         "index_over_bare": round(statistics.median(shares["bare"]), 3),
         "index_over_bare_each_round": [round(share, 3) for share in shares["bare"]],
-        "index_over_lanes": round(statistics.median(shares["lanes"]), 3),
+        "index_over_parallel": round(statistics.median(shares["parallel"]), 3),
         "index_over_plain": round(rates["index"] / rates["plain"], 2),
         "peak_megabytes": memory[0],
         "load_before_each_round": loads,
@@ -290,7 +291,7 @@ def main() -> None:
             print(f"{result['model']}: {result['photographs']} photographs, median of {chosen.rounds} rounds")
             for name, rate in result["per_second"].items():
                 print(f"  {name:6} {rate:8.1f} a second")
-            over = ", ".join(f"index / {name} {result[f'index_over_{name}']}" for name in ("bare", "lanes", "plain"))
+            over = ", ".join(f"index / {name} {result[f'index_over_{name}']}" for name in ("bare", "parallel", "plain"))
             print(f"  {over}")
             print(f"  peak memory {result['peak_megabytes']} MB, load {result['load_before_each_round']}")
     print(json.dumps({"cores": os.cpu_count(), "device": chosen.device, "results": results}))

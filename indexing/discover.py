@@ -51,9 +51,10 @@ def discover(paths: Sequence[str | Path], *, skip: Iterable[str | Path] = ()) ->
         yield from walk.start(path)
 
 
-def count_files(paths: Sequence[str | Path], *, skip: Iterable[str | Path] = ()) -> int:
-    """How many files `discover` is going to yield, for the estimate of the time left."""
-    return sum(isinstance(each, Seen) for each in discover(paths, skip=skip))
+def look_again(seen: Seen) -> Seen:
+    """The file as it is now; raises OSError when it is gone or cannot be looked at."""
+    status = os.stat(seen.path)  # noqa: PTH116  # as in the walk
+    return Seen(path=seen.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 def content_hash(path: str | Path) -> str:

@@ -21,57 +21,11 @@ from indexing.settings import IndexingSettings
 from indexing.store import Row, Store, fitting
 from indexing.store.protocol import Vector
 
-# ---
-# Batches side by side on a CPU.
-#
-# One batch on two threads makes them wait for each other at the end of every layer, and for whatever else wants a core;
-# two batches with a thread each do not wait. The pocket network passes a third more pictures that way.
-# ---
-
-_MOST = 4  # each holds a batch's activations
-
-
-class Lanes:
-    """As many batches at once as torch has threads, at most four; on a GPU one. Close it."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        import torch
-
-        self._embed = embedder.embed_images
-        threads = torch.get_num_threads() if embedder.device == "cpu" else 1
-        self.count = min(_MOST, threads)
-        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="embed")
-        if self.count > 1:
-            self._share_out(threads)
-
-    def submit(self, pixels_BHWC: Pixels) -> "Future[ImageEmbedding]":
-        """Embed in the next lane that is free."""
-        return self._pool.submit(self._embed, pixels_BHWC)
-
-    def close(self) -> None:
-        """What has not begun is dropped."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def _share_out(self, threads: int) -> None:
-        """Every lane computes with its share; everybody else in this process keeps what they had."""
-        import torch
-
-        all_here = threading.Barrier(self.count)
-
-        def narrow() -> None:
-            torch.get_num_threads()  # a thread's first call takes what is set for all, and would undo this one
-            torch.set_num_threads(threads // self.count)  # for this thread and for those yet to come
-            all_here.wait()
-
-        for each in [self._pool.submit(narrow) for _ in range(self.count)]:
-            each.result()
-        torch.set_num_threads(threads)
-
-
 _PICTURED = ("image", "page", "figure")
 _PASSAGES = ("text", "table", "figure")
 _LAST_PARTS = 4
-"""Nothing comes after the last batch: whole, it would keep one lane busy and the others idle."""
+"""The last batch is cut into so many parts, so that no thread stands idle while one computes all of it."""
+_MOST_AT_ONCE = 4  # each batch holds its activations
 _LEAST_PROBABILITY, _MOST_LABELS = 0.1, 5
 """Which labels are said of a picture; a doubtful one misleads the search for words."""
 
@@ -104,7 +58,7 @@ class RowMaker:
         on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._embedder, self._store, self._settings, self._on_batch = embedder, store, settings, on_batch
-        self._lanes: Lanes | None = None
+        self._batches: ParallelBatches | None = None
         self._pictures: list[_Pictured] = []
         self._embedding: deque[tuple[list[_Pictured], Future[ImageEmbedding]]] = deque()
         self._passages: list[tuple[Job, Chunk, Vector | None]] = []
@@ -148,22 +102,22 @@ class RowMaker:
 
     def close(self) -> None:
         """Embed no more."""
-        if self._lanes is not None:
-            self._lanes.close()
+        if self._batches is not None:
+            self._batches.close()
 
     def _embed_pictures(self, *, parts: int = 1) -> None:
-        """Begin with the batch, or its `parts`, and take an earlier one's vectors once every lane has work."""
+        """Begin with the batch, or its `parts`, and take an earlier one's vectors once every thread has work."""
         waiting, self._pictures = self._pictures, []
         if not waiting:
             return
-        if self._lanes is None:
-            self._lanes = Lanes(self._embedder())
-        size = -(-len(waiting) // parts) if self._lanes.count > 1 else len(waiting)
+        if self._batches is None:
+            self._batches = ParallelBatches(self._embedder())
+        size = -(-len(waiting) // parts) if self._batches.count > 1 else len(waiting)
         for start in range(0, len(waiting), size):
             part = waiting[start : start + size]
             pixels_BHWC = np.stack([square for _, _, square in part])
-            self._embedding.append((part, self._lanes.submit(pixels_BHWC)))
-        while len(self._embedding) > self._lanes.count:
+            self._embedding.append((part, self._batches.submit(pixels_BHWC)))
+        while len(self._embedding) > self._batches.count:
             self._take_embedded()
 
     def _take_embedded(self) -> None:
@@ -215,6 +169,47 @@ class RowMaker:
             job.missing -= 1
             if job.missing == 0:
                 job.is_written()
+
+
+class ParallelBatches:
+    """Embeds as many batches at once as torch has threads, at most four; on a GPU one. Close it.
+
+    One batch on two threads makes them wait for each other at the end of every layer, and for whatever else wants a
+    core. Two batches with a thread each do not wait: the pocket network passes a third more pictures that way.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        import torch
+
+        self._embed = embedder.embed_images
+        threads = torch.get_num_threads() if embedder.device == "cpu" else 1
+        self.count = min(_MOST_AT_ONCE, threads)
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="embed")
+        if self.count > 1:
+            self._divide(threads)
+
+    def submit(self, pixels_BHWC: Pixels) -> "Future[ImageEmbedding]":
+        """Embed as soon as one of the threads is free."""
+        return self._pool.submit(self._embed, pixels_BHWC)
+
+    def close(self) -> None:
+        """What has not begun is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _divide(self, threads: int) -> None:
+        """Each batch computes with its share of torch's threads; the rest of this process keeps what it had."""
+        import torch
+
+        all_here = threading.Barrier(self.count)
+
+        def narrow() -> None:
+            torch.get_num_threads()  # a thread's first call takes what is set for all, and would undo this one
+            torch.set_num_threads(threads // self.count)  # for this thread and for those yet to come
+            all_here.wait()
+
+        for each in [self._pool.submit(narrow) for _ in range(self.count)]:
+            each.result()
+        torch.set_num_threads(threads)
 
 
 def _needs_labels(chunk: Chunk) -> bool:

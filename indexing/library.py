@@ -96,6 +96,8 @@ class Library:
         self.folder, self.record, self._lock = folder, record, lock
         self.pages, self.thumbs, self.spool = folder / "pages", folder / "thumbs", folder / "spool"
         self.milvus = folder / "milvus.db"
+        self.is_clean = False
+        """Nothing is left over from a run that did not end: `recover` found it so, and every run since has ended."""
         self.ledger = Ledger.open(folder / "ledger.sqlite", content_format=CONTENT_FORMAT)
 
     @classmethod
@@ -298,11 +300,9 @@ def _size(folder: Path) -> int:
     return total
 
 
-# ---
-# Ledger, store and pictures compared, and brought together again after a run that was killed.
+# -- ledger, store and pictures, brought together again after a run that was killed --------------------------------
 #
-# A content is searchable if and only if the ledger says `indexed`; everything else that is found is a leftover.
-# ---
+# A content can be searched if and only if the ledger says `indexed`; everything else that is found is left over.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -344,7 +344,13 @@ def repair(library: Library, store: Store, found: Comparison) -> None:
 
 
 def recover(library: Library, store: Store) -> bool:
-    """What every run begins with; cheap when the last one ended well. Returns whether rows were touched."""
+    """Take out what a run left over that did not end. Returns whether rows were touched.
+
+    Done once when a library is opened, and again only after a run in this process that failed or when the store has
+    lost rows meanwhile.
+    """
+    if library.is_clean and store.count() == library.ledger.rows():
+        return False
     shutil.rmtree(library.spool, ignore_errors=True)
     library.ledger.release()
     unfinished = library.ledger.unfinished()
@@ -356,7 +362,9 @@ def recover(library: Library, store: Store) -> bool:
     kept = {content.hash for content in library.ledger.contents()}
     for content_hash in library.pictured() - kept:
         library.drop_pictures(content_hash)
-    return show_right_paths(library, store) or bool(unfinished) or torn
+    moved = show_right_paths(library, store)
+    library.is_clean = True
+    return moved or bool(unfinished) or torn
 
 
 def tidy(library: Library, store: Store) -> int:

@@ -1,7 +1,12 @@
 """The whole way from paths to rows, and back out again.
 
-index: feed (walk, look up, read; its own thread) → chunks → rows (embed, write) → ledger, put together in `run`.
-remove: ledger → store and pictures.
+    index    prefetch (walk, look up, read; threads and processes of its own) → chunking → embed_and_write → ledger
+    remove   ledger → store and pictures
+
+The order in which a file comes in makes a run that dies anywhere one that can go on: the ledger says `writing`, rows
+are written, pictures are moved into place, and one transaction says `indexed`. What a path held before is removed at
+the end of the run, when it is known that no other path holds it now. What a dead run left half done is taken out
+before the next one begins (`library.recover`), and done again.
 
 NotInLibraryError   `remove` was given something that the library does not have
 """
@@ -16,24 +21,37 @@ from functools import cache, partial
 from pathlib import Path
 
 from indexing.chunking import chunks
-from indexing.discover import Failure, Seen, absolute, count_files, is_gone, printable
+from indexing.discover import Failure, Seen, absolute, is_gone, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
-from indexing.prefetch import Feed, Known, Read, ReaderFactory, Refused, Unchanged
+from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.readers.output import THUMB
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
 
-# ---
-# How far a run is and what it did; counted from what ledger and store acknowledged, never from the input.
-# ---
+__all__ = [
+    "Failure",
+    "FileEntry",
+    "IndexReport",
+    "NotInLibraryError",
+    "Progress",
+    "RemoveReport",
+    "files",
+    "index",
+    "remove",
+]
 
+_IDLE_SECONDS = 0.25
+"""Nothing came for so long: batches that are not full are embedded now."""
+_PROGRESS_SECONDS = 0.1
 _RATE_SECONDS = 20.0
+"""The rate of a run is that of so many seconds before now."""
+_FEWEST_HASH_DIGITS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,243 +79,6 @@ class IndexReport:
     seconds: float
     failures: tuple[Failure, ...]
     cancelled: bool = False
-
-
-@dataclass(kw_only=True, slots=True)
-class Tally:
-    """What happened so far, and how fast."""
-
-    started: float = field(default_factory=time.monotonic)
-    counts: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    found: int = 0
-    walked: bool = False
-    marks: list[tuple[float, int]] = field(default_factory=list)
-
-    def progress(self, current: str) -> Progress:
-        """The state now, with the rate of the last seconds."""
-        now, done = time.monotonic(), self.counts.total() - self.counts["removed"]
-        self.marks = [mark for mark in self.marks if now - mark[0] < _RATE_SECONDS] or [(self.started, 0)]
-        since, before = self.marks[0]
-        rate = (done - before) / (now - since) if now > since else 0.0
-        self.marks.append((now, done))
-        left = max(0, self.found - done) / rate if self.walked and rate > 0 else None
-        return Progress(
-            done=done,
-            found=max(self.found, done),
-            walked=self.walked,
-            current=current,
-            files_per_second=rate,
-            seconds_left=left,
-        )
-
-
-# ---
-# One run of `index`: events from the feed become rows, states of the ledger, and numbers.
-#
-# The order in which a file comes in makes a run that dies anywhere one that can go on: the ledger says `writing`, rows
-# are written, pictures are moved into place, and one transaction says `indexed`. What a path held before is removed at
-# the end of the run, when it is known that no other path holds it now. What another start finds half done it takes out
-# and does again (`recovery`).
-# ---
-
-_IDLE_SECONDS = 0.25
-"""Nothing came for so long: batches that are not full are embedded now."""
-_PROGRESS_SECONDS = 0.1
-
-
-class Run:
-    """One call of `index`. Everything here happens in the caller's thread; the feed has its own."""
-
-    def __init__(
-        self,
-        library: Library,
-        store: Store,
-        embedder: Callable[[], Embedder],
-        settings: IndexingSettings,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._library, self._store, self._settings = library, store, settings
-        self._ledger = library.ledger
-        self._maker = RowMaker(embedder=embedder, store=store, settings=settings, on_batch=self._tell)
-        self._tally = Tally()
-        self._on_progress = on_progress
-        self._told = 0.0
-        self._current = ""
-        self._changed = False
-
-    def all(
-        self, paths: Sequence[str], readers: ReaderFactory, retry_failed: bool, cancelled: Callable[[], bool]
-    ) -> IndexReport:
-        """The run from recovery to report."""
-        self._changed = recover(self._library, self._store)
-        skip = [self._library.folder]
-        self._feed = Feed(
-            paths,
-            skip=skip,
-            ledger=self._ledger,
-            readers=readers,
-            max_file_bytes=self._settings.limits.max_file_bytes,
-            retry_failed=retry_failed,
-            capacity=self._settings.picture_batch,
-        )
-        threading.Thread(target=self._count, args=(paths, skip), name="count", daemon=True).start()
-        try:
-            self._feed.start()
-            stopped = self._consume(cancelled)
-        finally:
-            self._feed.close()
-            self._maker.close()
-        if not stopped:
-            self._forget_gone(paths)
-        return self._report(cancelled=stopped)
-
-    def _count(self, paths: Sequence[str], skip: Sequence[Path]) -> None:
-        self._tally.found = count_files(paths, skip=skip)
-        self._tally.walked = True
-
-    def _consume(self, cancelled: Callable[[], bool]) -> bool:
-        stopped = False
-        while True:
-            if not stopped and cancelled():
-                stopped = True
-                self._feed.stop_intake()
-            try:
-                event = self._feed.next(_IDLE_SECONDS)
-            except queue.Empty:
-                self._maker.flush()
-                self._tell()
-                continue
-            match event:
-                case None:
-                    self._maker.flush()
-                    return stopped
-                case Unchanged():
-                    self._unchanged(event)
-                case Refused():
-                    self._refused(event)
-                case Known():
-                    self._indexed(event.seen, event.content_hash)
-                case Read():
-                    self._read(event)
-
-    def _unchanged(self, event: Unchanged) -> None:
-        if event.touched is not None:
-            self._ledger.touch(event.touched)
-        self._done("unchanged", event.path)
-
-    def _refused(self, event: Refused) -> None:
-        if event.seen is not None:
-            self._ledger.fail(event.seen, event.reason, seen_hash=event.seen_hash, retry=event.retry)
-        self._failed(event.path, event.reason)
-        for other in self._feed.finished(event.seen_hash):
-            self._ledger.fail(other, event.reason, seen_hash=event.seen_hash, retry=event.retry)
-            self._failed(other.path, event.reason)
-
-    def _failed(self, path: str, reason: str) -> None:
-        self._tally.failures.append(Failure(path=path, reason=reason))
-        self._done("failed", path)
-
-    def _read(self, event: Read) -> None:
-        started = time.monotonic()
-        self._current = event.seen.path.rpartition("/")[2]
-        reading, content_hash = event.result.reading, event.source.content_hash
-        found = self._chunks(event)
-        kind: FileKind = "picture" if reading.is_picture else "document"
-        content = Content(
-            hash=content_hash,
-            state="writing",
-            shown_path=event.seen.path,
-            kind=kind,
-            chunks=dict(Counter(chunk.kind for chunk in found)),
-        )
-        earlier = self._ledger.earlier(content_hash)  # of another format: it may have had more chunks
-        surplus = set(earlier.ids()) - set(content.ids()) if earlier else set()
-        self._ledger.begin(content)
-        written = partial(self._written, event, started, sorted(surplus))
-        self._maker.add(Job(content=content, missing=len(found), is_written=written), found, event.result.pixels)
-
-    def _chunks(self, event: Read) -> list[Chunk]:
-        """The file's chunks; the small picture of a photograph lies with its like."""
-        content_hash = event.source.content_hash
-        folder = self._library.image_folder(content_hash)
-        thumb = self._library.thumb(content_hash)
-        found = chunks(event.result.reading, source=event.source, image_folder=folder, settings=self._settings.chunks)
-        return [replace(chunk, image=thumb) if chunk.image == f"{folder}/{THUMB}" else chunk for chunk in found]
-
-    def _written(self, event: Read, started: float, surplus: list[str]) -> None:
-        """All rows of a file are in the store."""
-        content_hash = event.source.content_hash
-        self._store.delete(surplus)
-        self._library.keep_pictures(event.result.folder, content_hash)
-        self._changed = True
-        self._indexed(event.seen, content_hash, seconds=time.monotonic() - started, notes=event.result.reading.notes)
-        for other in self._feed.finished(content_hash):
-            self._indexed(other, content_hash)
-
-    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
-        before = self._ledger.file(seen.path)
-        self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes)
-        self._done("updated" if before is not None and before.content is not None else "added", seen.path)
-
-    def _forget_gone(self, paths: Sequence[str]) -> None:
-        """Files that the ledger has below the given paths and the disk has not. A path that is itself gone stays:
-        it may be a drive that is not plugged in."""
-        for root in paths:
-            if is_gone(root):
-                continue
-            for path in self._ledger.paths_below(printable(root)):
-                if is_gone(path):
-                    self._ledger.forget(path)
-                    self._tally.counts["removed"] += 1
-
-    def _report(self, *, cancelled: bool) -> IndexReport:
-        if tidy(self._library, self._store) or self._changed:
-            self._store.ready()
-        stored, expected = self._store.count(), self._ledger.rows()
-        if stored != expected:
-            problem = StoreError(f"the store holds {stored:,} rows where the ledger counts {expected:,}")
-            problem.add_note("Run it again: what is missing is written again, what is left over is removed.")
-            raise problem
-        self._tell(always=True)
-        counts = self._tally.counts
-        return IndexReport(
-            added=counts["added"],
-            updated=counts["updated"],
-            unchanged=counts["unchanged"],
-            removed=counts["removed"],
-            failed=counts["failed"],
-            chunks=self._maker.written,
-            seconds=time.monotonic() - self._tally.started,
-            failures=tuple(self._tally.failures),
-            cancelled=cancelled,
-        )
-
-    def _done(self, outcome: str, path: str) -> None:
-        self._tally.counts[outcome] += 1
-        self._current = Path(path).name
-        self._tell()
-
-    def _tell(self, *, always: bool = False) -> None:
-        now = time.monotonic()
-        if always or now - self._told >= _PROGRESS_SECONDS:
-            self._told = now
-            self._on_progress(self._tally.progress(self._current))
-
-
-__all__ = [
-    "Failure",
-    "FileEntry",
-    "IndexReport",
-    "NotInLibraryError",
-    "Progress",
-    "RemoveReport",
-    "files",
-    "index",
-    "remove",
-]
-
-_FEWEST_HASH_DIGITS = 8
 
 
 class NotInLibraryError(IndexingError):
@@ -350,8 +131,8 @@ def index(
             workers=chosen.workers,
         )
 
-    run = Run(library, store, load, chosen, on_progress)
-    return run.all([absolute(path) for path in paths], readers or pool, retry_failed, cancelled)
+    run = _IndexRun(library, store, load, chosen, on_progress)
+    return run.to_the_end([absolute(path) for path in paths], readers or pool, retry_failed, cancelled)
 
 
 def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedder]:
@@ -380,9 +161,12 @@ def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
     paths = _paths_meant(str(what), library, store)
     if not paths:
         raise NotInLibraryError(printable(str(what)))
+    library.is_clean = False
     for path in paths:
         library.ledger.forget(path)
-    return RemoveReport(files=len(paths), chunks=tidy(library, store))
+    report = RemoveReport(files=len(paths), chunks=tidy(library, store))
+    library.is_clean = True
+    return report
 
 
 def files(library: Library) -> tuple[FileEntry, ...]:
@@ -399,3 +183,212 @@ def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
     if not hashes and len(what) >= _FEWEST_HASH_DIGITS:
         hashes = library.ledger.hashes_beginning(what.lower())
     return [path for content_hash in hashes for path in library.ledger.paths_of(content_hash)]
+
+
+class _IndexRun:
+    """One call of `index`: what `prefetch` brings becomes rows, states of the ledger, and numbers.
+
+    Everything here happens in the caller's thread.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        store: Store,
+        embedder: Callable[[], Embedder],
+        settings: IndexingSettings,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._library, self._store, self._settings = library, store, settings
+        self._ledger = library.ledger
+        self._maker = RowMaker(embedder=embedder, store=store, settings=settings, on_batch=self._show_progress)
+        self._counts = _Counts()
+        self._on_progress = on_progress
+        self._shown_at = 0.0
+        self._current = ""
+        self._changed = False
+
+    def to_the_end(
+        self, paths: Sequence[str], readers: ReaderFactory, retry_failed: bool, cancelled: Callable[[], bool]
+    ) -> IndexReport:
+        """The run from recovery to report."""
+        self._changed = recover(self._library, self._store)
+        self._library.is_clean = False
+        self._prefetch = Prefetch(
+            paths,
+            skip=[self._library.folder],
+            ledger=self._ledger,
+            readers=readers,
+            max_file_bytes=self._settings.limits.max_file_bytes,
+            retry_failed=retry_failed,
+            capacity=self._settings.picture_batch,
+        )
+        try:
+            self._prefetch.start()
+            stopped = self._consume(cancelled)
+        finally:
+            self._prefetch.close()
+            self._maker.close()
+        if not stopped:
+            self._forget_gone(paths)
+        report = self._report(cancelled=stopped)
+        self._library.is_clean = True
+        return report
+
+    def _consume(self, cancelled: Callable[[], bool]) -> bool:
+        stopped = False
+        while True:
+            if not stopped and cancelled():
+                stopped = True
+                self._prefetch.stop_intake()
+            try:
+                event = self._prefetch.next(_IDLE_SECONDS)
+            except queue.Empty:
+                self._maker.flush()
+                self._show_progress()
+                continue
+            match event:
+                case None:
+                    self._maker.flush()
+                    return stopped
+                case Unchanged():
+                    self._unchanged(event)
+                case Refused():
+                    self._refused(event)
+                case Known():
+                    self._indexed(event.seen, event.content_hash)
+                case Read():
+                    self._read(event)
+
+    def _unchanged(self, event: Unchanged) -> None:
+        if event.touched is not None:
+            self._ledger.touch(event.touched)
+        self._done("unchanged", event.path)
+
+    def _refused(self, event: Refused) -> None:
+        if event.seen is not None:
+            self._ledger.fail(event.seen, event.reason, seen_hash=event.seen_hash, retry=event.retry)
+        self._failed(event.path, event.reason)
+        for other in self._prefetch.finished(event.seen_hash):
+            self._ledger.fail(other, event.reason, seen_hash=event.seen_hash, retry=event.retry)
+            self._failed(other.path, event.reason)
+
+    def _failed(self, path: str, reason: str) -> None:
+        self._counts.failures.append(Failure(path=path, reason=reason))
+        self._done("failed", path)
+
+    def _read(self, event: Read) -> None:
+        started = time.monotonic()
+        self._current = event.seen.path.rpartition("/")[2]
+        reading, content_hash = event.result.reading, event.source.content_hash
+        found = self._chunks(event)
+        kind: FileKind = "picture" if reading.is_picture else "document"
+        content = Content(
+            hash=content_hash,
+            state="writing",
+            shown_path=event.seen.path,
+            kind=kind,
+            chunks=dict(Counter(chunk.kind for chunk in found)),
+        )
+        earlier = self._ledger.earlier(content_hash)  # of another format: it may have had more chunks
+        surplus = set(earlier.ids()) - set(content.ids()) if earlier else set()
+        self._ledger.begin(content)
+        written = partial(self._written, event, started, sorted(surplus))
+        self._maker.add(Job(content=content, missing=len(found), is_written=written), found, event.result.pixels)
+
+    def _chunks(self, event: Read) -> list[Chunk]:
+        """The file's chunks; the small picture of a photograph lies with its like."""
+        content_hash = event.source.content_hash
+        folder = self._library.image_folder(content_hash)
+        thumb = self._library.thumb(content_hash)
+        found = chunks(event.result.reading, source=event.source, image_folder=folder, settings=self._settings.chunks)
+        return [replace(chunk, image=thumb) if chunk.image == f"{folder}/{THUMB}" else chunk for chunk in found]
+
+    def _written(self, event: Read, started: float, surplus: list[str]) -> None:
+        """All rows of a file are in the store."""
+        content_hash = event.source.content_hash
+        self._store.delete(surplus)
+        self._library.keep_pictures(event.result.folder, content_hash)
+        self._changed = True
+        self._indexed(event.seen, content_hash, seconds=time.monotonic() - started, notes=event.result.reading.notes)
+        for other in self._prefetch.finished(content_hash):
+            self._indexed(other, content_hash)
+
+    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
+        before = self._ledger.file(seen.path)
+        self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes)
+        self._done("updated" if before is not None and before.content is not None else "added", seen.path)
+
+    def _forget_gone(self, paths: Sequence[str]) -> None:
+        """Files that the ledger has below the given paths and the disk has not. A path that is itself gone stays:
+        it may be a drive that is not plugged in."""
+        for root in paths:
+            if is_gone(root):
+                continue
+            for path in self._ledger.paths_below(printable(root)):
+                if is_gone(path):
+                    self._ledger.forget(path)
+                    self._counts.counts["removed"] += 1
+
+    def _report(self, *, cancelled: bool) -> IndexReport:
+        if tidy(self._library, self._store) or self._changed:
+            self._store.ready()
+        stored, expected = self._store.count(), self._ledger.rows()
+        if stored != expected:
+            problem = StoreError(f"the store holds {stored:,} rows where the ledger counts {expected:,}")
+            problem.add_note("Run it again: what is missing is written again, what is left over is removed.")
+            raise problem
+        self._show_progress(always=True)
+        counts = self._counts.counts
+        return IndexReport(
+            added=counts["added"],
+            updated=counts["updated"],
+            unchanged=counts["unchanged"],
+            removed=counts["removed"],
+            failed=counts["failed"],
+            chunks=self._maker.written,
+            seconds=time.monotonic() - self._counts.started,
+            failures=tuple(self._counts.failures),
+            cancelled=cancelled,
+        )
+
+    def _done(self, outcome: str, path: str) -> None:
+        self._counts.counts[outcome] += 1
+        self._current = Path(path).name
+        self._show_progress()
+
+    def _show_progress(self, *, always: bool = False) -> None:
+        now = time.monotonic()
+        if always or now - self._shown_at >= _PROGRESS_SECONDS:
+            self._shown_at = now
+            self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
+            self._on_progress(self._counts.progress(self._current))
+
+
+@dataclass(kw_only=True, slots=True)
+class _Counts:
+    """What happened so far, and how fast."""
+
+    started: float = field(default_factory=time.monotonic)
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    found: int = 0
+    walked: bool = False
+    marks: list[tuple[float, int]] = field(default_factory=list)
+
+    def progress(self, current: str) -> Progress:
+        """The state now, with the rate of the last seconds."""
+        now, done = time.monotonic(), self.counts.total() - self.counts["removed"]
+        self.marks = [mark for mark in self.marks if now - mark[0] < _RATE_SECONDS] or [(self.started, 0)]
+        since, before = self.marks[0]
+        rate = (done - before) / (now - since) if now > since else 0.0
+        self.marks.append((now, done))
+        left = max(0, self.found - done) / rate if self.walked and rate > 0 else None
+        return Progress(
+            done=done,
+            found=max(self.found, done),
+            walked=self.walked,
+            current=current,
+            files_per_second=rate,
+            seconds_left=left,
+        )

@@ -1,7 +1,10 @@
-"""What comes to the pipeline, from a thread of its own: files are looked up and read while others are embedded.
+"""What comes to the pipeline: files are found, looked up and read while others are embedded.
 
-discover → what the ledger knows already → readers → a bounded queue of `Unchanged | Refused | Known | Read`.
-The thread asks the ledger and never writes to it.
+    discover (a thread) → what the ledger knows already → readers (processes) → a bounded queue of
+    `Unchanged | Refused | Known | Read`
+
+The folders are walked once, ahead of everything else, so that it is soon known how many files there are. The threads
+ask the ledger and never write to it.
 """
 
 import os
@@ -14,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from indexing.discover import Failure, Seen, discover, reason_of, source_of
+from indexing.discover import Failure, Seen, discover, look_again, reason_of, source_of
 from indexing.errors import DiskError, UnreadableFileError, disk_error, words_of
 from indexing.ledger import FileRecord, Ledger
 from indexing.records import SourceFile
@@ -23,7 +26,7 @@ from indexing.workers.pool import ReadResult
 
 
 class FileReader(Protocol):
-    """What the pipeline wants of `sandbox.ReaderPool`."""
+    """What the pipeline wants of `workers.pool.ReaderPool`."""
 
     def read(self, sources: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, ReadResult | UnreadableFileError]]:
         """Files with their outcomes, in the order in which they finish; pulls lazily."""
@@ -74,7 +77,46 @@ class Read:
 Event = Unchanged | Refused | Known | Read
 
 
-class Feed:
+class _Walk:
+    """The files below the paths, found once by a thread of its own and handed on in the order of their folders."""
+
+    def __init__(self, paths: Sequence[str | Path], skip: Sequence[Path]) -> None:
+        self.found, self.finished = 0, False
+        self._paths, self._skip = paths, skip
+        self._stopped = threading.Event()
+        self._queue: queue.SimpleQueue[Seen | Failure | BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="walk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to walk."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Walk no further, and wait for the thread."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def __iter__(self) -> Iterator[Seen | Failure]:
+        while (found := self._queue.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+
+    def _run(self) -> None:
+        try:
+            for each in discover(self._paths, skip=self._skip):
+                if self._stopped.is_set():
+                    break
+                self.found += isinstance(each, Seen)
+                self._queue.put(each)
+            self.finished = not self._stopped.is_set()
+            self._queue.put(None)
+        except BaseException as error:  # noqa: BLE001  # handed to the thread that iterates
+            self._queue.put(error)
+
+
+class Prefetch:
     """Ask for `next` until it is None; `stop_intake` ends it early and politely, `close` at once."""
 
     def __init__(
@@ -88,7 +130,8 @@ class Feed:
         retry_failed: bool,
         capacity: int,
     ) -> None:
-        self._paths, self._skip, self._ledger, self._readers = paths, skip, ledger, readers
+        self._walk = _Walk(paths, skip)
+        self._ledger, self._readers = ledger, readers
         self._max_file_bytes, self._retry_failed = max_file_bytes, retry_failed
         self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(capacity)
         self._no_more, self._closed = threading.Event(), threading.Event()
@@ -96,11 +139,22 @@ class Feed:
         self._under_way: dict[str, list[Seen]] = {}  # hash → other paths with the same bytes, met meanwhile
         self._seen: dict[str, Seen] = {}
         self._reader: FileReader | None = None
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
 
     def start(self) -> None:
         """Begin to walk and read."""
+        self._walk.start()
         self._thread.start()
+
+    @property
+    def found(self) -> int:
+        """How many files the walk has met so far."""
+        return self._walk.found
+
+    @property
+    def walked(self) -> bool:
+        """The walk has come to its end: `found` does not grow any more."""
+        return self._walk.finished
 
     def next(self, timeout_seconds: float) -> Event | None:
         """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""
@@ -121,9 +175,10 @@ class Feed:
         self._no_more.set()
 
     def close(self) -> None:
-        """Stop at once, killing what is being read, and wait for the thread."""
+        """Stop at once, killing what is being read, and wait for the threads."""
         self._no_more.set()
         self._closed.set()
+        self._walk.stop()
         if self._reader is not None and self._thread.is_alive():
             self._reader.cancel()
         if self._thread.ident is not None:
@@ -162,7 +217,7 @@ class Feed:
         raise _ClosedError
 
     def _sources(self) -> Iterator[SourceFile]:
-        for seen in discover(self._paths, skip=self._skip):
+        for seen in self._walk:
             if self._no_more.is_set():
                 return
             if isinstance(seen, Failure):
@@ -181,10 +236,11 @@ class Feed:
             settled = self._settled(record)
             if settled is not None:
                 return settled
-        if seen.size_bytes > self._max_file_bytes:
-            size, limit = seen.size_bytes // MEGABYTE, self._max_file_bytes // MEGABYTE
-            return Refused(path=seen.path, reason=f"the file is {size:,} MB, the limit is {limit:,} MB", seen=seen)
         try:
+            seen = look_again(seen)  # the walk may have met it hours ago
+            if seen.size_bytes > self._max_file_bytes:
+                size, limit = seen.size_bytes // MEGABYTE, self._max_file_bytes // MEGABYTE
+                return Refused(path=seen.path, reason=f"the file is {size:,} MB, the limit is {limit:,} MB", seen=seen)
             source = source_of(seen)
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)

@@ -596,3 +596,26 @@ def test_every_row_carries_the_vectors_of_its_kind(bench: Bench) -> None:
     text = bench.store.search_vector("text", np.eye(16, dtype=np.float32)[0], limit=99)
     assert {chunk.kind for chunk, _ in clip} == {"image", "page"}
     assert {chunk.kind for chunk, _ in text} == {"image", "text"}
+
+
+def test_what_a_dead_run_left_is_looked_for_once_and_again_after_a_run_that_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    real = bench.library.ledger.unfinished
+    monkeypatch.setattr(bench.library.ledger, "unfinished", lambda: looked.append("") or real())
+    bench.write("a.txt", "first words")
+    bench.index()
+    bench.index()
+    assert len(looked) == 1
+    monkeypatch.setattr(bench.store, "upsert", _refused)
+    bench.write("b.txt", "other words")
+    with pytest.raises(StoreError):
+        bench.index()
+    monkeypatch.undo()
+    assert bench.index().added == 1
+    assert bench.agrees()
+
+
+def _refused(rows: object) -> int:
+    raise StoreError("the store is out of order")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from indexing_doubles import SIZE, TinyEmbedder
 
-from indexing.embed_and_write import Lanes
+from indexing.embed_and_write import ParallelBatches
 from indexing.embedding.protocol import ImageEmbedding, Pixels
 
 
@@ -38,40 +38,40 @@ def squares(value: int) -> Pixels:
 
 def test_batches_are_embedded_side_by_side_each_with_its_share_of_the_threads(three_threads: None) -> None:
     embedder = Watched()
-    lanes = Lanes(embedder)
-    futures = [lanes.submit(squares(value)) for value in (1, 2, 3)]
+    batches = ParallelBatches(embedder)
+    futures = [batches.submit(squares(value)) for value in (1, 2, 3)]
     for value, future in zip((1, 2, 3), futures, strict=True):
         np.testing.assert_array_equal(
             future.result(5).vectors_BD, TinyEmbedder().embed_images(squares(value)).vectors_BD
         )
-    lanes.close()
-    assert lanes.count == 3 and embedder.threads == [1, 1, 1]
+    batches.close()
+    assert batches.count == 3 and embedder.threads == [1, 1, 1]
 
 
 def test_the_rest_of_the_process_keeps_its_threads(three_threads: None) -> None:
-    lanes = Lanes(TinyEmbedder())
+    batches = ParallelBatches(TinyEmbedder())
     found = [torch.get_num_threads()]
     another = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     another.start()
     another.join()
-    lanes.close()
+    batches.close()
     assert found == [3, 3]
 
 
-def test_a_graphics_card_has_one_lane(three_threads: None) -> None:
+def test_a_graphics_card_has_one_batch_at_a_time(three_threads: None) -> None:
     embedder = TinyEmbedder()
     embedder.device = "cuda"
-    lanes = Lanes(embedder)
-    lanes.close()
-    assert lanes.count == 1
+    batches = ParallelBatches(embedder)
+    batches.close()
+    assert batches.count == 1
 
 
-def test_what_goes_wrong_in_a_lane_is_raised_where_its_result_is_taken() -> None:
+def test_what_goes_wrong_in_a_batch_is_raised_where_its_result_is_taken() -> None:
     class Broken(TinyEmbedder):
         def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
             raise MemoryError("no room")
 
-    lanes = Lanes(Broken())
+    batches = ParallelBatches(Broken())
     with pytest.raises(MemoryError, match="no room"):
-        lanes.submit(squares(1)).result(5)
-    lanes.close()
+        batches.submit(squares(1)).result(5)
+    batches.close()
