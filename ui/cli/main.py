@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from indexing.embedding.protocol import keep_freed_memory
 from ui.cli import model_checkpoints, model_generate, model_scores, model_train, model_validate, progress, terminal
 from ui.cli.serve_model import serve
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
@@ -111,9 +110,10 @@ def main() -> None:
 @contextmanager
 def _workbench(settings: "Settings", *, create: bool = False) -> "Iterator[Workbench]":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `kit install` may reach a hub
-    keep_freed_memory()
+    from indexing.embedding.protocol import keep_freed_memory
     from ui.workbench import Workbench
 
+    keep_freed_memory()
     bench = Workbench.open(settings, create=create)
     try:
         yield bench
