@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LIBRARY ?= demo-library
 PORT ?= 8501
+# Processes that share the tests; more than four would wait for each other's memory and disk.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
 
 # Two threads that spin while they wait for each other make small models several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -39,13 +41,14 @@ demo: kit ## Index the sample collection and open the page on http://127.0.0.1:8
 	@$(BIN)/llavero ui --library $(LIBRARY) --port $(PORT)
 
 test: kit ## Run the tests (add ARGS="-m slow" for the long ones)
-	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 10 $(ARGS)
 
-check: setup ## Format, lint, types, the direction of imports, and that the documented --help is current
+check: setup ## Format, lint, types, who imports what, names and sizes, and that the documented --help is current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q tests/house
 	@$(BIN)/python docs/make_cli_reference.py --check
 
 hostile: kit ## Attack it with hostile files, requests, a full disk and kills (ARGS="--only mail --keep FOLDER")

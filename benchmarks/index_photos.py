@@ -7,7 +7,7 @@ Four ways through the same photographs, taken in turns, round after round, media
 
     bare   the network's pass alone, as torch runs it: pixels already decoded and cropped in memory, batches of 32 one
            after the other, the same threads, the C library's own habits with memory (in a process of its own)
-    parallel  the same passes as `index` runs them: side by side, and freed memory stays (`embedding.batches`, `.memory`)
+    parallel  the same passes as `index` runs them: side by side, and freed memory stays with the process
     index  `indexing.pipeline.index` into an empty library, from the first folder to the last row: walking, hashing,
            reading in worker processes, the look for text, thumbnails, labels, words, Milvus Lite, the ledger
     plain  what one would write first: open, crop, embed one, insert one

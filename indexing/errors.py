@@ -107,15 +107,13 @@ class StoreError(IndexingError):
     """Milvus refused a call."""
 
 
-# ---
-# What is the machine's fault and no file's: a disk that is full, over its quota, or failing.
+# -- what is the machine's fault and no file's: a disk that is full, over its quota, or failing ----------------------
 #
 # A reader lets such an error pass through, however the library that it came through has wrapped it; its worker answers
 # with DiskError; the run stops with a StoreError, and nothing is recorded of the file. A file that writes more than it
 # may (EFBIG) has only itself to blame.
-# ---
 
-_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _NO_MEMORY = {"cv2": "insufficient memory", "onnxruntime": "bad alloc"}
 """What these libraries say instead of raising MemoryError."""
 ADVICE = "Free some space, or look at the disk, and run it again: what was indexed so far is kept."
@@ -137,7 +135,7 @@ def _is_lack_of_memory(error: BaseException) -> bool:
 
 
 def _is_disk_fault(error: BaseException) -> TypeGuard[OSError]:
-    return isinstance(error, OSError) and error.errno in _NUMBERS
+    return isinstance(error, OSError) and error.errno in _DISK_TROUBLE
 
 
 def pass_on(error: BaseException) -> None:
@@ -149,7 +147,7 @@ def pass_on(error: BaseException) -> None:
 
 def is_told_by(words: str) -> bool:
     """For programs that hand on the system's words alone, such as Milvus."""
-    return any(os.strerror(number).lower() in words.lower() for number in _NUMBERS)
+    return any(os.strerror(number).lower() in words.lower() for number in _DISK_TROUBLE)
 
 
 def disk_error(words: str) -> StoreError:

@@ -25,9 +25,7 @@ from indexing.discover import Seen
 from indexing.errors import ADVICE, IndexingError
 from indexing.records import Chunk, Kind
 
-# ---
-# What the ledger says about a file and about its bytes, as values, and how they come out of SQLite's rows.
-# ---
+# -- what the ledger says of a file and of its bytes, and how it comes out of SQLite's rows ------------------------
 
 FileKind = Literal["picture", "document"]
 

@@ -1,14 +1,13 @@
-"""How files are read, cut and embedded. Read from the library's file by the composition root, passed by keyword."""
+"""How files are read, cut and embedded, and how much one file may cost before it is refused.
+
+Read from the library's file by the composition root, passed by keyword. Every limit is a number that a person can raise.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from indexing.chunking import ChunkSettings
-
-# ---
-# How much one file may cost before it is refused; every limit has a number that a person can raise.
-# ---
 
 MEGABYTE = 1_000_000
 
