@@ -52,6 +52,11 @@ def said(*parts: Any, role: Any = "user") -> dict[str, Any]:
     return {"messages": [{"role": role, "content": list(parts) if len(parts) > 1 else parts[0]}]}
 
 
+def conversation(number: int) -> list[dict[str, str]]:
+    """So many short messages, the user's and the assistant's in turn."""
+    return [{"role": ("user", "assistant")[place % 2], "content": "Hi"} for place in range(number)]
+
+
 def _bodies() -> Iterator[Attack]:
     whole = json.dumps(GOOD).encode()
     for name, body in {
@@ -88,8 +93,8 @@ def _fields() -> Iterator[Attack]:
 
 def _too_much() -> Iterator[Attack]:
     for name, change in {
-        "10,001 messages": {"messages": _HI * 10_001},
-        "2,001 messages": {"messages": _HI * 2_001},
+        "10,001 messages": {"messages": conversation(10_001)},
+        "2,001 messages": {"messages": conversation(2_001)},
         "15 MB of words": said("chair " * 2_500_000),
         "1 MB of special tokens": said("<|im_start|><image>" * 50_000),
         "10,000 parts": said(*[{"type": "text", "text": "x"}] * 10_000),

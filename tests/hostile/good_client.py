@@ -8,7 +8,9 @@ from asking import GOOD, Attack
 from servers import Server
 from wire import PATIENCE_SECONDS, exchange, post
 
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 10.0
+_START_SECONDS = 0.1
+"""So much the attack is ahead: what it sent is being read when the good client comes."""
 
 
 @dataclass
@@ -34,10 +36,12 @@ class GoodClient:
 
     def faults_beside(self, attack: Attack) -> list[str]:
         """It asks while the attack is under way; the attack's own faults are told too."""
-        statuses: list[int] = []
-        data = attack.with_headers(self.headers)
-        attacker = threading.Thread(target=lambda: statuses.append(status_of(self.server.port, data)), daemon=True)
+        statuses, sent = list[int](), threading.Event()
+        data, port = attack.with_headers(self.headers), self.server.port
+        attacker = threading.Thread(target=lambda: statuses.append(status_of(port, data, sent)), daemon=True)
         attacker.start()
+        sent.wait(PATIENCE_SECONDS)
+        time.sleep(_START_SECONDS)
         faults = self.faults()
         attacker.join(PATIENCE_SECONDS)
         if not statuses:
@@ -45,9 +49,12 @@ class GoodClient:
         return faults if statuses[0] in attack.right else [*faults, f"the answer was {statuses[0] or 'no answer'}"]
 
 
-def status_of(port: int, data: bytes) -> int:
-    """0 where there was no answer."""
+def status_of(port: int, data: bytes, sent: threading.Event | None = None) -> int:
+    """0 where there was no answer; `sent` is set when the server has been given everything."""
+    sent = sent or threading.Event()
     try:
-        return exchange(port, data)[0]
+        return exchange(port, data, on_sent=sent.set)[0]
     except OSError:
         return 0
+    finally:
+        sent.set()

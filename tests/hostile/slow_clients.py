@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from asking import GOOD
+from asking import GOOD, conversation
 from findings import Findings
 from good_client import GoodClient, status_of
 from wire import PATIENCE_SECONDS, answer_of, connection, exchange, get, head, post
@@ -67,7 +67,7 @@ def _leaving(client: GoodClient, findings: Findings) -> None:
     for name, body in {
         "after half a body": GOOD,
         "before its answer": {**GOOD, "max_tokens": 400, "stream": True},
-        "while 4,000 messages are read": {**GOOD, "messages": GOOD["messages"] * 4_000},
+        "while 4,001 messages are read": {**GOOD, "messages": conversation(4_001)},
     }.items():
         data = post(body, **client.headers)
         for _ in range(_LEAVING):

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -42,11 +42,12 @@ def connection(port: int) -> Iterator[socket.socket]:
         yield opened
 
 
-def exchange(port: int, data: bytes) -> tuple[int, bytes]:
+def exchange(port: int, data: bytes, *, on_sent: Callable[[], object] = lambda: None) -> tuple[int, bytes]:
     """Status and whole answer; status 0 where the connection was closed without one."""
     with connection(port) as opened:
         with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
             opened.sendall(data)
+        on_sent()
         return answer_of(opened)
 
 
