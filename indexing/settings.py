@@ -1,6 +1,6 @@
 """How files are read, cut and embedded, and how much one file may cost before it is refused.
 
-Read from the library's file by the composition root, passed by keyword. Every limit is a number that a person can raise.
+Read from the library's file by the composition root, passed by keyword. Every limit is a number that people can raise.
 """
 
 import os
