@@ -279,12 +279,12 @@ def kits_home() -> Path:
 
 
 def available() -> tuple[Kit, ...]:
-    """Every kit of this version, smallest first."""
+    """Every kit, smallest first. Raises KitDefinitionError."""
     return tuple(sorted(map(load, _kit_files().values()), key=lambda kit: kit.size_bytes))
 
 
 def find(name: str) -> Kit:
-    """The kit of that name. Raises KitNotFoundError."""
+    """The kit of that name. Raises KitNotFoundError, KitDefinitionError."""
     files = _kit_files()
     if name not in files:
         raise KitNotFoundError(name, tuple(files))
@@ -292,7 +292,17 @@ def find(name: str) -> Kit:
 
 
 def _kit_files() -> dict[str, Path]:
-    return {file.stem: file for file in sorted(Path(__file__).parent.glob("*.toml"))}
+    """Kit files by name: those of this package, and those in the folder that `$LLAVERO_KITS` names."""
+    files = {file.stem: file for file in sorted(Path(__file__).parent.glob("*.toml"))}
+    if folder := os.environ.get("LLAVERO_KITS"):
+        own = Path(folder).expanduser()
+        if not own.is_dir():
+            raise KitDefinitionError(str(own), "LLAVERO_KITS names it, and it is no folder")
+        for file in sorted(own.glob("*.toml")):
+            if file.stem in files:
+                raise KitDefinitionError(str(file), f"there is a kit '{file.stem}' already")
+            files[file.stem] = file
+    return files
 
 
 def load(file: Path) -> Kit:

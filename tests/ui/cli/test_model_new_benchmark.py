@@ -1,6 +1,7 @@
-"""A benchmark is one file: added to the package, every command that scores or asks knows it."""
+"""A benchmark is one file: docs/howto/add-a-benchmark.md, followed to the letter; every command then knows it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,44 +9,8 @@ from pathlib import Path
 
 import pytest
 
-TOY = '''
-"""Colours: one word per question."""
-
-import json
-
-from llava_model.data.samples import parse_sample
-from llava_model.benchmarks.asking import Ask, Task
-from llava_model.benchmarks import Benchmark
-from llava_model.benchmarks.records import read_answers
-from llava_model.benchmarks.figures import Score, percent
-
-
-def score(predictions, references):
-    wanted = json.loads(references.read_text())
-    return scored(wanted, read_answers(predictions)[0])
-
-
-def task(data, limit=None):
-    wanted = dict(list(json.loads(data.read_text()).items())[:limit])
-    asks = [Ask(name=name, prompt=f"Which colour has {name}?", images=(), max_new_tokens=4) for name in wanted]
-    return Task(benchmark="toy-colours", asks=asks, score=lambda answers: scored(wanted, answers))
-
-
-def scored(wanted, answers):
-    right = percent(sum(answers.get(name) == colour for name, colour in wanted.items()), len(wanted))
-    return Score(benchmark="toy-colours", values={"right": right}, headline=right, n=len(wanted))
-
-
-def samples(data, split):
-    for place, (name, colour) in enumerate(json.loads(data.read_text()).items()):
-        turns = [{"role": "user", "content": f"Which colour has {name}?"}, {"role": "assistant", "content": colour}]
-        yield parse_sample({"id": name, "messages": turns}, root=data.parent, position=place)
-
-
-BENCHMARK = Benchmark(
-    name="toy-colours", title="Toy colours", score=score, task=task, columns=("right",), samples=samples
-)
-'''
+PAGE = (Path(__file__).parents[3] / "docs" / "howto" / "add-a-benchmark.md").read_text("utf-8")
+(TOY,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 PROGRAM = """
 import sys

@@ -211,7 +211,7 @@ def save_tiny_clip(folder: Path) -> Path:
 def hub_half(name: str, folder: Path) -> Kit:
     """The kit as it is defined, reduced to what comes from a hub, with the files' hashes left open."""
     kit = find(name)
-    text = (Path(__file__).parents[2] / "llava_model" / "kits" / f"{name}.toml").read_text()
+    text = (Path(__file__).parents[3] / "llava_model" / "kits" / f"{name}.toml").read_text()
     for component in kit.components:
         if isinstance(component.source, HubSource):
             for sha256 in filter(None, component.source.files.values()):

@@ -200,7 +200,7 @@ FILLING = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_feature_cache import FeatureCache, PatchTower
+from test_features import FeatureCache, PatchTower
 import torch
 torch.set_num_threads(1)
 syncs = 0

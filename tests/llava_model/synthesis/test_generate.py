@@ -286,7 +286,7 @@ def killed_runs(folder: Path, kills: int, seed: int) -> None:
     with serving() as calm:
         run(folder, calm.url, folder / "undisturbed")
     with serving(slowly) as server:
-        command = [sys.executable, __file__.replace(Path(__file__).name, "generating_world.py")]
+        command = [sys.executable, str(Path(__file__).parents[1] / "generating_world.py")]
         for _ in range(kills):
             process = subprocess.Popen([*command, str(folder), server.url, str(folder / "out")])
             asked = len(server.bodies)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-WORKER = Path(__file__).parent / "training_worker.py"
+WORKER = Path(__file__).parents[1] / "training_worker.py"
 
 
 def start(mode: str, processes: int, folder: Path, out: Path, **environment: str) -> None:

@@ -243,7 +243,7 @@ print(*steps, flush=True)
 
 def start(kit_file: Path, wheels: Path, seconds: float) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", SLOWLY, str(kit_file), str(wheels), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_killed_installation_is_finished_by_the_next_one(kit: Kit, wheels: Path, tmp_path: Path, home: Path) -> None:
