@@ -35,7 +35,7 @@ class ChatRole:
     error: type[JudgeError] | type[WriterError]
 
     def unnamed(self, missing: str) -> JudgeError | WriterError:
-        """The option `missing` was not given, so nobody can be asked; says what to set."""
+        """The error for an option that was not given; it says what to set."""
         error = self.error(f"no {self.called} is named: {missing} is missing")
         error.add_note(
             "Name an OpenAI-compatible server, such as --endpoint http://127.0.0.1:8000/v1 --model NAME; "
@@ -72,7 +72,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """Both."""
+        """Prompt and reply together."""
         return self.tokens_in + self.tokens_out
 
 
@@ -132,18 +132,18 @@ class ChatServer:
         raise self.silent(reason)
 
     def silent(self, reason: str) -> JudgeError | WriterError:
-        """It does not answer, and why."""
+        """The error for a server that does not answer, with the reason."""
         return self.role.error(f"'{self.model}' at {self.url} does not answer: {reason}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoReply:
-    """A try that brought nothing. `usage` is what it may have cost all the same."""
+    """A try without a reply. `usage` is what it may have cost nevertheless."""
 
     reason: str
     again: bool
     hopeless: bool = False
-    """No other request will fare better: a wrong key, model or address."""
+    """Every other request would fail too: the key, the model or the address is wrong."""
     wait_seconds: float | None = None
     """What the server asks for (Retry-After)."""
     usage: Usage = _FREE

@@ -1,6 +1,6 @@
 """Pictures → the numbers a vision tower sees.
 
-`open_picture` is for bytes nobody vouches for: the size is checked before a pixel is decoded, the camera's
+`open_picture` is for bytes that nobody has checked: the size is checked before a pixel is decoded, the camera's
 rotation is obeyed, transparency lies on white. `ImagePreprocess` does what transformers' CLIP, LLaVA and
 SigLIP image processors and timm's evaluation transform do, with Pillow alone.
 
@@ -37,7 +37,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError
 
 
 def open_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture upright and in RGB; of several frames the first. One of `FORMATS`, whatever it is called.
+    """The picture upright and in RGB; of several frames the first. The file's name does not decide its format.
 
     Raises PictureTooLargeError before decoding, UnreadablePictureError for what is no (whole) picture.
     """

@@ -1,4 +1,4 @@
-"""A file of JSON objects, one a line, that a stopped run goes on with.
+"""A file of JSON objects, one a line, that a stopped run continues.
 
 The file grows by whole lines and has one writer at a time. A killed process leaves at most half a line at its end; the
 next opening cuts it off. Beside the file lies a small JSON file, the note: the settings that the log was begun with,
@@ -59,7 +59,7 @@ class JsonlLog:
         self._file = file
 
     def close(self) -> None:
-        """Let the next writer in."""
+        """Close the file, so that another process may write it."""
         if self._file is not None:
             self._file.close()
             self._file = None

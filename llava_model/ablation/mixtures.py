@@ -93,8 +93,10 @@ def cut_shares(train: Sorted, folder: Path, *, seed: int) -> dict[str, list[Path
 
 
 def questions_of(held_out: Sorted, *, images: Path, most: int) -> list[HeldOutQuestion]:
-    """Of each type `most` questions (0: all), spread evenly. Of a conversation its first question, as LLaVA-Bench
-    asks; of one with independent turns every question by itself."""
+    """`most` questions of each type (0: all), spread evenly over the file.
+
+    From a conversation its first question is taken, as in LLaVA-Bench; from independent turns every question.
+    """
     chosen: list[HeldOutQuestion] = []
     for kind in TYPES:
         found = list(_questions(SampleFile.open(held_out.files[kind], image_root=images), kind))
@@ -107,7 +109,7 @@ def questions_of(held_out: Sorted, *, images: Path, most: int) -> list[HeldOutQu
 
 
 def check_apart(train: Sorted, held_out: Sorted, *, images: Path) -> None:
-    """No held-out picture is trained on. Raises TrainingDataError."""
+    """Make sure that no held-out picture is trained on. Raises TrainingDataError."""
     seen = {
         image for kind in TYPES for one in SampleFile.open(train.files[kind], image_root=images) for image in one.images
     }
@@ -126,7 +128,7 @@ def check_apart(train: Sorted, held_out: Sorted, *, images: Path) -> None:
 
 
 def type_of(record: Any) -> ResponseType | None:
-    """What a sample says it is; None for other kinds."""
+    """The response type that a sample names; None for other kinds."""
     if not isinstance(record, Mapping):
         return None
     said = next((record[name] for name in ("kind", "type", "category") if isinstance(record.get(name), str)), None)

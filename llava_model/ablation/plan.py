@@ -55,7 +55,7 @@ VARIANTS = (
 )
 
 Files = Mapping[ResponseType, tuple[Path, ...]] | tuple[Path, ...]
-"""Of every type its own files, or files whose samples say what they are."""
+"""Files by response type, or files whose samples name their type."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +82,7 @@ class StageNumbers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Align:
-    """The stage before, where no checkpoint is named."""
+    """The ALIGN stage, which runs first where no checkpoint is named."""
 
     data: tuple[Path, ...]
     numbers: StageNumbers = field(default_factory=StageNumbers)
@@ -91,7 +91,7 @@ class Align:
     warm_start: bool = False
 
     def config(self) -> LlavaConfig:
-        """Of the model that it begins with. Raises ValueError for a projector of no known kind."""
+        """The configuration of the model that ALIGN begins with. Raises ValueError for an unknown kind of projector."""
         return LlavaConfig.from_json({"projector": self.projector, "pooled_grid": self.pooled_grid})
 
 
@@ -117,7 +117,7 @@ class JudgePlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything, checked."""
+    """A whole plan, checked."""
 
     data: Data
     start: Path | None
@@ -135,13 +135,13 @@ class Plan:
     judge: JudgePlan | None = None
 
     def training_settings(self) -> dict[str, Any]:
-        """What makes results those of this plan, as plain values: all but judge and cache."""
+        """Everything that changes the results, as plain values: all but judge and cache."""
         values: dict[str, Any] = _plain(asdict(self))
         return {name: value for name, value in values.items() if name not in ("judge", "features")}
 
 
 def read_plan(path: Path) -> Plan:
-    """Raises AblationPlanError with the key that is wrong, OSError."""
+    """Read and check a plan. Raises AblationPlanError with the key that is wrong, OSError."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""An ablation from its plan to its figures. Everything lies in one folder, and the same command goes on in it.
+"""An ablation from its plan to its figures. Everything lies in one folder, and the same command continues in it.
 
 <out>/plan.json               what it was begun with; another plan needs another folder
 <out>/data/                   the mixtures, the held-out samples by type, questions and reference answers
@@ -69,7 +69,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """Who is told of the progress, and who may stop it. `on_step` and `on_answer` also get the title of the part."""
+    """Callbacks for progress, and for stopping. `on_step` and `on_answer` also get the title of the part."""
 
     announce: Callable[[str], None] = lambda words: None
     on_step: Callable[[str, StepMetrics], None] = lambda title, metrics: None
@@ -81,7 +81,7 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AblationReport:
-    """What there is so far; `finished` when every variant has its figures."""
+    """The results so far; `finished` when every variant has its figures."""
 
     results: tuple[Result, ...]
     finished: bool
@@ -89,7 +89,7 @@ class AblationReport:
 
 
 class _StopRequestedError(Exception):
-    """The user wants to go on later; not a fault. Never leaves this module."""
+    """The user wants to continue later. This is no fault, and it never leaves this module."""
 
 
 def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> AblationReport:
@@ -109,7 +109,7 @@ def ablate(plan: Plan, out: Path, bases: Bases, watch: Watch = Watch()) -> Ablat
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Two runs in one folder would train over each other. Raises AnswersInUseError."""
+    """Lock the folder: two runs in it would overwrite each other's training. Raises AnswersInUseError."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("w") as lock:
         try:
@@ -183,7 +183,7 @@ class _Ablation:
         self._trained("align", run, self.out / "align.json")
 
     def _write_questions(self, folder: Path) -> None:
-        """As LLaVA-Bench's own files, for the judge and for a person."""
+        """Write questions and references as LLaVA-Bench does, for the judge and for a person."""
         asked = [
             {"question_id": q.name, "text": q.prompt, "category": q.type, "context": q.context,
              "image": q.images[0].name if q.images else ""}
@@ -319,7 +319,7 @@ class _Ablation:
         return likeness({q.name: q.reference for q in self.questions if kind in (None, q.type)}, answers)
 
     def _forced(self, checkpoint: Path) -> dict[ResponseType, Any]:
-        """Over all held-out samples, not only over those that were asked."""
+        """`asking.forced` over all held-out samples, not only over those that were asked."""
         import torch
 
         from llava_model.data.features import FeatureCache
@@ -378,7 +378,7 @@ def _in(folder: Path) -> Path:
 
 
 def _digest(checkpoint: Path) -> str:
-    """Of the parts that answer."""
+    """A digest of the checkpoint's parts, without the state for resuming."""
     files = read_manifest(checkpoint, verify=False).files
     parts = sorted((name, str(one["sha256"])) for name, one in files.items() if not name.startswith("state/"))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -391,7 +391,7 @@ def _likeness_of(values: Mapping[str, Any]) -> Likeness:
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
+    """Write JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

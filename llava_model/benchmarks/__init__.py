@@ -52,13 +52,13 @@ class Benchmark:
     task: "Callable[[Path, int | None], Task]"
     """The questions of the benchmark's own files, at most so many. Raises UnscorableError, OSError."""
     columns: tuple[str, ...]
-    """Of the table that sets models side by side."""
+    """The columns of the table that compares models."""
     cells: Callable[[Mapping[str, Any]], Mapping[str, float | None]] | None = None
     """A score's values → the table's cells; by default the values of the columns' names."""
     spreads: Callable[[Mapping[str, Any]], Mapping[str, float]] = _nothing
     """A score's values → how far repeated runs lie apart, by column."""
     digits: int = 1
-    """Behind the point, in the table."""
+    """Decimals in the table."""
     coco_table: str = ""
     """The name of a second table of published rows, over questions about pictures of COCO."""
     takes_reviews: bool = False
@@ -68,7 +68,7 @@ class Benchmark:
     samples: "Callable[[Path, str], Iterator[Sample]] | None" = None
     """The training questions of a split as samples for the TASK stage."""
     installed_data: Callable[[], Path | None] | None = None
-    """Where a package of the benchmark's own brings the data, if it is installed."""
+    """Where the benchmark's own package, if it is installed, keeps the data."""
     install: str = ""
     """How to install that package."""
 
@@ -78,12 +78,12 @@ class Benchmark:
 
 
 def names() -> tuple[str, ...]:
-    """Of all benchmarks, in order; nothing is imported for it."""
+    """The names of all benchmarks, in order; nothing is imported for it."""
     return tuple(sorted(_modules()))
 
 
 def find(name: str) -> Benchmark:
-    """Raises KeyError for a name that no file declares."""
+    """The benchmark of that name. Raises KeyError for a name that no file declares."""
     found: Benchmark = import_module(f"{_PACKAGE}.{_modules()[name]}").BENCHMARK
     return found
 

@@ -37,14 +37,14 @@ ONE_WORD = "\nAnswer the question using a single word or phrase."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
-    """One question as the model gets it; its pictures stand before the words."""
+    """One question as the model gets it; its pictures come before the words."""
 
     name: str
     prompt: str
     images: tuple[Path, ...]
     max_new_tokens: int
     before: tuple[Said, ...] = ()
-    """Turns before the question; pictures then stand in the first turn of the user's."""
+    """Turns before the question; pictures then belong to the user's first turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,14 +144,14 @@ def picture_in(folder: Path, name: str) -> Path:
 
 
 def evenly(things: Sequence[_Thing], limit: int | None) -> list[_Thing]:
-    """`limit` of them, spread over the whole, the same ones every time."""
+    """`limit` things, spread evenly over all of them; the same ones every time."""
     if limit is None or limit >= len(things):
         return list(things)
     return [things[number * len(things) // limit] for number in range(limit)]
 
 
 def _check_prompts(ledger: AnswerLog, asked: Mapping[str, Ask]) -> None:
-    """Answers to other prompts under the same ids would be scored as answers to these."""
+    """Refuse answers to other prompts under the same ids: they would be scored as answers to these."""
     for name, record in ledger.records.items():
         if name in asked and record.get("prompt") != asked[name].prompt:
             prompts = {"found": repr(record.get("prompt")), "wanted": repr(asked[name].prompt)}
@@ -208,7 +208,7 @@ def forced(
     features: "Callable[[Sequence[Path]], torch.Tensor]",
     pad_id: int,
 ) -> Forced:
-    """Over all samples; independent turns are questions of their own. `features` gives features_NPV of pictures."""
+    """Measure all samples; independent turns count as single questions. `features` gives features_NPV of pictures."""
     import torch
 
     from llava_model.data.batches import collate, plan
@@ -273,7 +273,7 @@ class Weights:
         template: str,
         sees: bool,
     ) -> "Weights":
-        """The kit's parts where nothing else is named. Raises KitError, MissingFileError.
+        """The named parts, and the kit's for those that are not named. Raises KitError, MissingFileError.
 
         `sees`: the questions have pictures, so a projector is used (and the kit's vision tower with it) if the kit has
         one. A language model that is named without a vision tower may be a whole LLaVA checkpoint.
@@ -317,7 +317,7 @@ class Weights:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What makes answers those of this model: changes when a file of weights is written again."""
+        """Everything that changes this model's answers. It changes when a file of weights is written again."""
         parts = {"language": self.language, "vision": self.vision, "projector": self.projector, "adapter": self.adapter}
         return {name: _state(path) for name, path in parts.items()} | {"template": self.template}
 
@@ -345,7 +345,7 @@ def _check(path: Path | None, what: str) -> None:
 
 
 def _state(folder: Path | None) -> str | None:
-    """Folder or file, and a digest of its files' names, sizes and times."""
+    """The path of a folder or file, with a digest of its files' names, sizes and times."""
     if folder is None:
         return None
     files = [folder] if folder.is_file() else sorted(file for file in folder.rglob("*") if file.is_file())

@@ -37,7 +37,7 @@ class TableRow:
 
 @cache
 def published(table: str) -> tuple[TableRow, ...]:
-    """The rows of the papers in this table, which is called as its benchmark; none where nobody published one."""
+    """The published rows of the table of that name; none where there are none."""
     rows = tomllib.loads(_FILE.read_text("utf-8"))["row"]
     return tuple(
         TableRow(model=row["model"], source=row["source"], values=row["values"], spreads=row.get("spreads", {}))
@@ -124,7 +124,7 @@ def read_shown(questions: Path, images: Path | None) -> list[ShownQuestion]:
 
 
 def table(name: str, rows: Sequence[TableRow]) -> list[list[str]]:
-    """Cells of the table of that name, the header first; a figure that nobody gave is an empty cell."""
+    """Cells of the table of that name, the header first; a figure that is not known is an empty cell."""
     benchmark = of_table(name)
     lines = ([row.model, *(_cell(row, column, benchmark) for column in benchmark.columns)] for row in rows)
     return [["model", *benchmark.columns], *lines]
@@ -171,7 +171,7 @@ def _answer(entry: Entry, name: str) -> str:
 
 
 def _picture(path: Path | None) -> str:
-    """A small copy inside the page; a picture that cannot be read is said so."""
+    """A small copy inside the page; or a sentence where the picture cannot be read."""
     from llava_model.images import open_picture
 
     if path is None:

@@ -110,7 +110,7 @@ def scored(
 
 
 def contains(text: str, answer: str) -> bool:
-    """Whether the answer's word is said, and no other of the thirteen."""
+    """Whether the text has the answer's word, and none of the other twelve."""
     words = set(re.findall(r"[a-z]+", text.lower()))
     return normal(answer) in words and len(words & set(ANSWERS)) == 1
 

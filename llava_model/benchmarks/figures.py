@@ -71,7 +71,7 @@ _RESAMPLES = 2000
 
 
 def wilson(correct: int, n: int) -> tuple[float, float] | None:
-    """Of a share of right answers (Wilson 1927): stays inside 0–100 and works at the ends."""
+    """The interval of a share of right answers (Wilson 1927); it stays inside 0–100 and works at the ends."""
     if not n:
         return None
     share, weight = correct / n, _Z * _Z / n
@@ -81,7 +81,7 @@ def wilson(correct: int, n: int) -> tuple[float, float] | None:
 
 
 def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tuple[float, float] | None:
-    """Of the mean F1 over sets of (tp, fp, tn, fn), by drawing every set's answers again (bootstrap, seeded)."""
+    """The interval of a mean F1 over sets of (tp, fp, tn, fn): every set is drawn again (seeded bootstrap)."""
     import numpy as np
 
     random = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tu
 
 
 def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tuple[float, float] | None:
-    """Of 100 · mean(second) / mean(first), by drawing whole pairs again (bootstrap, 2,000 times, seeded)."""
+    """The interval of 100 · mean(second) / mean(first): pairs are drawn again (seeded bootstrap, 2,000 times)."""
     import numpy as np
 
     if len(pairs) < 2:
@@ -109,7 +109,7 @@ def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tu
 
 
 def mean_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
-    """Of a mean, by drawing the values again (bootstrap, seeded); on the values' own scale."""
+    """The interval of a mean, on the values' own scale: the values are drawn again (bootstrap, seeded)."""
     import numpy as np
 
     if len(values) < 2:
@@ -143,7 +143,7 @@ class Likeness:
 
 
 def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Likeness:
-    """Of all references; an answer that is missing counts as empty. Raises ValueError without any reference."""
+    """Compare with all references; a missing answer counts as empty. Raises ValueError without any reference."""
     if not references:
         raise ValueError("there is no reference answer to compare with")
     shares = [100 * token_f1(answers.get(name, ""), reference) for name, reference in references.items()]
@@ -154,7 +154,7 @@ def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Liken
 
 
 def token_f1(answer: str, reference: str) -> float:
-    """0 to 1; where one of both has no words: 1 if neither has.
+    """The share of words in common, 0 to 1. If either text has no words, 1 if both have none, else 0.
 
     >>> round(token_f1("A large red circle.", "the red circle"), 2)
     0.8
@@ -167,12 +167,12 @@ def token_f1(answer: str, reference: str) -> float:
 
 
 def words(text: str) -> Sequence[str]:
-    """As SQuAD's script splits an answer."""
+    """The words of an answer, as SQuAD's script splits it."""
     return re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split()
 
 
 def normal(text: str) -> str:
-    """Small letters, one blank between words, no article in front and no full stop behind."""
+    """The text in small letters, with single blanks, without a leading article and a final full stop."""
     words = " ".join(text.lower().split()).rstrip(".! ")
     return re.sub(r"^(?:an?|the) ", "", words)
 

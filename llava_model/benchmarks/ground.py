@@ -51,7 +51,7 @@ def score(predictions: Path, references: Path | None) -> Score:
 
 
 def task(data: Path, limit: int | None = None) -> Task:
-    """The samples of a file asked of a model, with the very turns that serving would send."""
+    """The samples of a file asked of a model, with the same turns that serving would send."""
     questions, problems = read_questions(data)
     chosen = evenly(questions, limit)
     asks = [

@@ -82,7 +82,7 @@ class JudgeTally:
 
 
 def read_rubric(path: Path = RUBRIC) -> str:
-    """The judge's task. Raises UnscorableError where a place is missing that the answers would go to."""
+    """The judge's task. Raises UnscorableError where the place for an answer is missing."""
     text = read_text(path)
     missing = [name for name in _PLACES if f"{{{name}}}" not in text]
     if missing:
@@ -175,7 +175,7 @@ def judge(
 
 
 def judge_one(case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally) -> dict[str, Any]:
-    """One review, in LLaVA's fields and, behind them, how it came about."""
+    """One review: LLaVA's fields, then how it was made."""
     orders = [
         _ask(case, endpoint, settings, tally, swapped=swapped) for swapped in ((False, True)[: 1 + settings.swap])
     ]
@@ -245,7 +245,7 @@ def _on_first_line(text: str) -> Pair | None:
 
 
 def _original(name: str) -> int | str:
-    """Ids of digits were numbers in the question file, and LLaVA's code wants them so."""
+    """The id as the question file has it: digits were a number there, and LLaVA's code expects one."""
     return int(name) if name.isdecimal() and str(int(name)) == name else name
 
 
@@ -279,7 +279,7 @@ def _context_of(question: Mapping[str, Any], known: Mapping[str, str]) -> str:
 
 
 def _check_answers(ledger: AnswerLog, cases: Sequence[Case]) -> None:
-    """A review of other answers under the same ids must not be kept."""
+    """Refuse a file with reviews of other answers under the same ids."""
     for case in cases:
         stored = ledger.records.get(case.name)
         wanted = case.second.get("answer_id", case.name)
@@ -364,7 +364,7 @@ def result_file(options: Mapping[str, int], references: Path, *, split: str = "t
 def _options(
     questions: Mapping[str, ScienceQuestion], found: Predictions, reader: Callable[[str, int], int]
 ) -> dict[str, int]:
-    """What was said where it was kept (a stored option may be a guess), else the stored option."""
+    """Options read from the kept texts, else the stored ones, which may be guesses."""
     options = {name: found.stored[name] for name in questions if name in found.stored}
     return options | {n: reader(found.texts[n], q.choices) for n, q in questions.items() if n in found.texts}
 

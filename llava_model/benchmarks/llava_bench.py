@@ -39,7 +39,7 @@ _RUN_NUMBER = re.compile(r"[-_.](?:eval|run|review|repeat|seed)[-_.]?\d+$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review:
-    """One judgement. `stored` is what the original would average, `reread` what the words say (None: nothing)."""
+    """One judgement. `stored` is what the original would average, `reread` what its words say, if anything."""
 
     name: str
     question: str
@@ -113,7 +113,7 @@ def first_line_pair(content: str) -> Pair:
 
 
 def find_pair(content: str) -> Pair | None:
-    """Both scores (0–10) wherever the judge put them: alone on a line, behind "Assistant 1:", or ending a sentence."""
+    """Both scores (0–10) wherever they are: alone on a line, after "Assistant 1:", or at the end of a sentence."""
     lines = [_BOTH_NAMED.sub(" ", _OF_TEN.sub("", line)) for line in content.split("\n")]
     for line in lines[:5]:
         bare = first_line_pair(" ".join(line.replace(",", " ").split()))

@@ -238,7 +238,7 @@ def _asked(question: str) -> str:
 
 
 def _pairs(lines: Sequence[MmeLine]) -> tuple[list[tuple[MmeLine, MmeLine]], list[MmeLine]]:
-    """Neighbours of one picture; what is left alone is given back too, so that one lost line shifts nothing."""
+    """Neighbours of one picture; lines without a neighbour are returned too, so that one lost line shifts nothing."""
     pairs, single, position = [], [], 0
     while position < len(lines):
         if position + 1 < len(lines) and lines[position].image == lines[position + 1].image:

@@ -77,7 +77,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairing:
-    """Answers beside their labels, and what found no partner."""
+    """Answers beside their labels, and those that could not be paired."""
 
     pairs: Sequence[tuple[PopeAnswer, PopeLabel]]
     missing: Sequence[str]
@@ -94,7 +94,7 @@ class Pairing:
 def pair(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
     """By id where ids fit, else in order, else by the questions' texts: what leaves the least over.
 
-    The original code pairs by order alone, so that one lost line shifts every answer behind it. Here the way is taken
+    The original code pairs by order alone, so that one lost line shifts every answer after it. Here the way is taken
     that leaves the least over and agrees best with the questions' texts; on whole files all ways are the same.
     Answers without ids and questions, and not as many as there are labels, fit nowhere: all are left over.
     """
@@ -263,7 +263,7 @@ def _pairing_problems(setting: str, pairing: Pairing, wanted: int) -> list[Probl
 
 
 def read_settings(references: Path) -> tuple[list[Setting], dict[str, str], list[Problem]]:
-    """Label files by setting, and the setting of each id from a question file, if one lies there."""
+    """Label files by setting, and the setting of each id from a question file, if there is one."""
     settings: dict[str, Setting] = {}
     categories: dict[str, str] = {}
     problems: list[Problem] = []

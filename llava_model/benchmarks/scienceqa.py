@@ -50,7 +50,7 @@ AskOf = Callable[[str, Mapping[str, Any], Path, str], Ask]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScienceQuestion:
-    """What a column needs to know about a problem."""
+    """The facts about a problem that decide its columns."""
 
     answer: int
     choices: int
@@ -108,7 +108,7 @@ def task(data: Path, limit: int | None = None, *, split: str = "test", ask: AskO
 
 
 def prompt_of(record: Mapping[str, Any]) -> str:
-    """`Context: …` (where there is a hint), the question, and the choices behind their letters."""
+    """`Context: …` (where there is a hint), the question, and the choices after their letters."""
     context = [f"Context: {record['hint']}"] if record.get("hint") else []
     choices = [f"{letter}. {choice}" for letter, choice in zip(OPTIONS, record["choices"], strict=False)]
     return "\n".join([*context, str(record["question"]), *choices])

@@ -1,7 +1,7 @@
 """Any set of questions about pictures: one training sample a line, its last answer the reference.
 
 Both formats of `data.samples` are read, so the held-out half of a training set is a benchmark as it is. Of a
-conversation the last question is asked, behind the turns before it as they are written (independent turns: by itself).
+conversation the last question is asked, after the turns before it (an independent turn alone).
 A reference may also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without
 article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
 """

@@ -258,7 +258,7 @@ class SampleEncoder:
         return encoded
 
     def _branched(self, sample: Sample) -> EncodedSample:
-        """Encode each question as a conversation of its own, then join them behind their common beginning.
+        """Encode each question as a conversation of its own, then join them after their common beginning.
 
         Questions that no longer fit are left out.
         """

@@ -139,7 +139,7 @@ class DiskFullError(KitInstallError):
 
 
 class NotWritableError(KitInstallError):
-    """The folder for kits belongs to somebody else, or lies on a read-only disk."""
+    """The folder for kits belongs to another user, or is on a read-only disk."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"cannot write to {folder}: {reason}")

@@ -42,15 +42,15 @@ class Reply(Generator[str, None, None]):
         return self._text.send(value)
 
     def throw(self, *fault: Any) -> str:
-        """Into the code that writes, as with any generator."""
+        """Raise an error in the code that writes, as with any generator."""
         return self._text.throw(*fault)
 
     def close(self) -> None:
-        """Let the next reply have the model."""
+        """Free the model for the next reply."""
         self._text.close()
 
     def counted(self, ids: "Generator[int, None, Finish]") -> Generator[int, None, None]:
-        """The same ids, counted. A reply that nobody reads to its end (behind a stop string) has come to a stop."""
+        """The same ids, counted. A reply that is not read to its end (after a stop string) has `finish` "stop"."""
         while True:
             try:
                 token = next(ids)
@@ -66,7 +66,7 @@ _WAIT_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """What one side says. Pictures stand before the text."""
+    """One turn of a conversation. Pictures come before the text."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -136,7 +136,7 @@ class Engine:
 
     @classmethod
     def of(cls, model: "LlavaModel", tokenizer: Any, *, template: str = "auto", name: str) -> "Engine":
-        """Around a composition that is loaded already, on the device where it lies."""
+        """An engine around a model that is loaded already, on the model's device."""
         from llava_model.serving.generate import use_fast_decoding
         from llava_model.text.tokenize import PromptEncoder
 
@@ -152,7 +152,7 @@ class Engine:
 
     @property
     def most_characters(self) -> int:
-        """A longer text has more tokens than the context, however long each of them is.
+        """The most characters that can fit: a longer text has more tokens than the context, however long each token is.
 
         White space and invisible characters that a tokenizer throws away are counted too.
         """
@@ -160,11 +160,11 @@ class Engine:
 
     @property
     def most_images(self) -> int:
-        """More pictures have more positions than the context."""
+        """The most pictures that can fit: more have more positions than the context."""
         return self.context_tokens // self._model.tokens_per_image if self.sees_images else 0
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:
-        """Exactly the prompt's length in tokens, pictures and the template's own marks included."""
+        """The prompt's exact length in tokens, pictures and the template's own marks included."""
         return len(self._encode(turns).ids)
 
     def stream(
@@ -265,7 +265,7 @@ class Engine:
 
 
 def _keys(ids: Sequence[int], image_token_id: int, tokens_per_image: int, pixels_NCHW: "torch.Tensor") -> "list[Key]":
-    """Ids, with each picture's positions named by what it shows."""
+    """The ids, with each picture's positions named by the picture's content."""
     digests = [hashlib.sha256(pixels.numpy().tobytes()).hexdigest() for pixels in pixels_NCHW]
     keys: list[Key] = []
     position = 0
@@ -279,7 +279,7 @@ def _keys(ids: Sequence[int], image_token_id: int, tokens_per_image: int, pixels
 
 
 def _end_ids(language: Any) -> frozenset[int]:
-    """What the model's own generation settings call the end; one id, several, or none."""
+    """The end tokens of the model's own generation settings: one id, several, or none."""
     ends = language.generation_config.eos_token_id
     return frozenset() if ends is None else frozenset([ends] if isinstance(ends, int) else ends)
 

@@ -78,7 +78,7 @@ Key = int | tuple[str, int]  # a token id, or (picture's digest, position in it)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedPrompt:
-    """What the model is to continue. `keys` tell prompts apart: ids, and pictures by their content."""
+    """A tokenised prompt. `keys` tell prompts apart: ids, and pictures by their content."""
 
     ids: Sequence[int]
     keys: Sequence[Key]
@@ -103,7 +103,7 @@ class Sampling:
     """The same seed draws the same tokens; None draws anew every time."""
 
     def dice(self, device: torch.device) -> torch.Generator | None:
-        """Made once a reply; None stands for torch's own."""
+        """The random generator of one reply; None stands for torch's own."""
         return None if self.seed is None else torch.Generator(device).manual_seed(self.seed)
 
     def choose(self, logits_L: torch.Tensor, reply: Sequence[int], dice: torch.Generator | None = None) -> int:
@@ -121,7 +121,7 @@ class Sampling:
         return int(torch.multinomial(self._likeliest(chances_L), 1, generator=dice))
 
     def _likeliest(self, chances_L: torch.Tensor) -> torch.Tensor:
-        """Zero where a token lies behind the first `top_p` of all probability; the likeliest one always stays."""
+        """Probabilities, 0 for tokens after the first `top_p` of all probability; the likeliest one always stays."""
         if self.top_p >= 1:
             return chances_L
         sorted_L, order_L = chances_L.sort(descending=True)
@@ -137,7 +137,7 @@ class Memory:
     keys: list[Key] = field(default_factory=list)
 
     def keep_common(self, keys: Sequence[Key]) -> None:
-        """Forget all behind the common beginning with `keys`, and at least their last position."""
+        """Forget everything after the common beginning with `keys`, and at least their last position."""
         from transformers.cache_utils import DynamicLayer
 
         common = 0
@@ -187,7 +187,7 @@ def reply_ids(
 def _read(
     model: LlavaModel, prompt: EncodedPrompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]
 ) -> torch.Tensor | None:
-    """Logits behind the prompt; None if cancelled on the way."""
+    """Read the prompt → the logits after it; None if cancelled on the way."""
     from transformers import DynamicCache
 
     if memory.cache is None:
@@ -214,7 +214,7 @@ def _missing_features(model: LlavaModel, prompt: EncodedPrompt, keys: Sequence[K
 
 
 def _advance(model: LlavaModel, embedded_BTE: torch.Tensor, keys: Sequence[Key], memory: Memory) -> torch.Tensor:
-    """Read some positions and note them; → logits_L behind the last, the image token ruled out.
+    """Read some positions and remember them → logits_L after the last one, the image token ruled out.
 
     Should the pass fail half-way, the memory is left empty, never wrong.
     """

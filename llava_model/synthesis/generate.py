@@ -71,7 +71,7 @@ class GenerationReport:
 
     @property
     def samples(self) -> int:
-        """All that were made."""
+        """How many samples were made."""
         return self.totals.made.total()
 
     @property
@@ -106,7 +106,7 @@ class GenerationReport:
         }
 
     def line(self) -> str:
-        """The same on one line."""
+        """The report on one line."""
         about = "about " if self.usage.estimated else ""
         parts = [
             f"{self.samples:,} samples made",
@@ -132,7 +132,7 @@ _ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"
 
 
 class SampleCollector:
-    """What every task came to: collected while the run goes on, put in order and written at its end.
+    """Collects the outcome of every task during a run, and writes the samples in order at its end.
 
     `kept` gives the outcome of a task that this run did not come to, if earlier runs have all its replies.
     """
@@ -149,11 +149,11 @@ class SampleCollector:
         self._made[task.name] = self._maker.make(task, outcome)
 
     def fail(self, task: SampleTask, reason: str) -> None:
-        """The server brought nothing for it."""
+        """The server gave no reply for this task."""
         self._failed[task.name] = reason
 
     def write(self, tasks: Sequence[SampleTask], out: Path) -> tuple[Path, ...]:
-        """Each file whole; a held-out file of an earlier run does not stay where nothing is held out now."""
+        """Write each file whole; remove an earlier run's held-out file if nothing is held out now."""
         records: dict[str, list[str]] = {TRAIN: []}
         for task in tasks:
             record = self._record(task)
@@ -167,7 +167,7 @@ class SampleCollector:
         return tuple(out / name for name in records)
 
     def _record(self, task: SampleTask) -> str | None:
-        """One line of JSON, or nothing and the reason counted."""
+        """One line of JSON; None if there is no sample, with its reason counted."""
         totals, made = self.totals, self._made.get(task.name)
         if made is None and task.name not in self._failed:
             outcome = self._kept(task)
@@ -192,7 +192,7 @@ class SampleCollector:
         return None
 
     def _objection(self, task: SampleTask, made: Made) -> Reason | None:
-        """Of samples with the same words the first is kept, in the order of the tasks."""
+        """Why the sample is dropped; of samples with the same words the first task's is kept."""
         if made.dropped is None and task.kind in _ALL_DIFFERENT:
             if made.words in self._seen:
                 return "duplicate"
@@ -201,7 +201,7 @@ class SampleCollector:
 
 
 def write_whole(path: Path, pieces: Iterable[str]) -> None:
-    """All of it on the disk under its name, or the old file as it was."""
+    """Write the whole file to the disk; on a failure the old file stays as it was."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
@@ -357,7 +357,7 @@ def _fits(item: Item, kind: Kind) -> bool:
 
 
 def _maker(prompts: Prompts, settings: GenerationSettings) -> SampleMaker:
-    """Of a prompt, what stands in its system message must not come back."""
+    """A maker whose filter refuses replies that repeat a prompt's system message."""
     forbidden = {kind: frozenset(runs(prompts.systems[kind])) for kind in WRITTEN}
     judge = Judge(language=settings.language, instructions=forbidden)
     return SampleMaker(prompts=prompts, judge=judge, seed=settings.seed, refusal=settings.refusal)

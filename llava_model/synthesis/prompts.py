@@ -68,7 +68,7 @@ class Prompts:
 
 
 def load_prompts(folder: Path | None = None, *, language: str = "en") -> Prompts:
-    """Ours, each replaced by the file of that name in `folder`. Raises SourceError for one that cannot be used."""
+    """Our prompts; a file of the same name in `folder` replaces one. Raises SourceError for an unusable one."""
     if folder is not None and not folder.is_dir():
         raise SourceError(folder, "is no folder of prompts")
     kinds = {kind: _read_kind(_file(folder, f"{kind}.toml"), NAMES[language]) for kind in WRITTEN}
@@ -126,7 +126,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parsed:
-    """`repaired`: it was not quite in the form asked for."""
+    """A reply that could be read. `repaired`: it was not quite in the form asked for."""
 
     exchanges: tuple[Exchange, ...]
     repaired: bool
@@ -134,14 +134,14 @@ class Parsed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declined:
-    """The model declines."""
+    """A reply in which the model declines."""
 
     words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Malformed:
-    """Nothing usable in it, and why."""
+    """A reply without anything usable, and why."""
 
     reason: str
 
@@ -170,7 +170,7 @@ _DESCRIBED: frozenset[Kind] = frozenset({"detail"})
 
 
 def parse_reply(kind: Kind, text: str, *, cut: bool = False) -> Parsed | Declined | Malformed:
-    """`cut`: the server says that the reply ended at the limit of tokens."""
+    """Read a reply. `cut`: the server says that it ended at the limit of tokens."""
     if len(text) > _MOST_CHARACTERS:
         return Malformed(reason=f"the reply has {len(text):,} characters")
     bare, repaired = _unwrapped(text)
@@ -329,7 +329,7 @@ def _telling_words(text: str) -> str | None:
 
 
 def _shares(text: str, *, exact: bool) -> dict[str, float]:
-    """Of each of LANGUAGES; together they are 1."""
+    """The probability of each of LANGUAGES; together they are 1."""
     found = _detector(exact=exact).compute_language_confidence_values(text)
     return {one.language.iso_code_639_1.name.lower(): one.value for one in found}
 

@@ -51,7 +51,7 @@ class Limits:
             raise GenerationError("prices and limits cannot be below 0")
 
     def cost(self, usage: Usage) -> float:
-        """In the money of the prices."""
+        """What this usage costs, in the money of the prices."""
         return (usage.tokens_in * self.price_in + usage.tokens_out * self.price_out) / 1_000_000
 
     def allow(self, usage: Usage) -> bool:
@@ -62,7 +62,7 @@ class Limits:
 
 
 class Budget:
-    """Shared by all requests of a run; `spent` begins with what earlier runs in the folder spent.
+    """What may be spent, shared by all requests of a run; `spent` begins with what earlier runs in the folder spent.
 
     A request is begun only if its worst case (the prompt's estimate and the longest reply) still fits beside what was
     spent and what is under way. So the limit can be passed only by as much as the estimates of prompts were too low.
@@ -98,12 +98,15 @@ class Budget:
 
 
 def key_of(request: Mapping[str, Any]) -> str:
-    """40 hex digits of everything that is sent."""
+    """A digest of everything that is sent, 40 hex digits."""
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:40]
 
 
 class ReplyLedger:
-    """Open with `with`; safe to use from several threads. Raises GenerationInUseError, SourceError, OSError."""
+    """Every reply that was paid for. Open with `with`; safe to use from several threads.
+
+    Raises GenerationInUseError, SourceError, OSError.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "replies.jsonl"
@@ -145,12 +148,12 @@ class ReplyLedger:
         self._log.append({"sent": key, "in": worst.tokens_in, "out": worst.tokens_out})
 
     def replied(self, key: str, reply: ChatReply) -> None:
-        """It brought this."""
+        """The request brought this reply."""
         record = {"key": key, "text": reply.text, "finish": reply.finish, **_counts(reply.usage)}
         self._places[key] = self._log.append(record)
 
     def failed(self, key: str, reason: str, usage: Usage) -> None:
-        """It brought nothing, and cost perhaps something."""
+        """The request brought no reply, and may have cost something."""
         self._log.append({"key": key, "error": reason, **_counts(usage)})
 
     def _read(self, record: Mapping[str, Any], place: int) -> None:
@@ -188,7 +191,7 @@ class _FailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long a server in trouble is waited for."""
+    """How often and how long a failing server is tried again."""
 
     tries: int = 6
     """How often a request is sent that times out or meets a fault of the server."""
@@ -210,7 +213,7 @@ class Done:
 
 
 class Runner:
-    """One run over tasks. Iterate `run()`; what it raised for stopping stands in `stopped` afterwards."""
+    """One run over tasks. Iterate `run()`; afterwards `stopped` has the error that ended it early, if any."""
 
     def __init__(
         self,
@@ -235,7 +238,7 @@ class Runner:
         self.stopped: BudgetSpentError | WriterError | None = None
 
     def run(self, tasks: Sequence[SampleTask]) -> Iterator[Done]:
-        """Each task that comes to an end, in the order in which they do. Raises OSError (a full disk)."""
+        """The tasks as they end. Raises OSError (a full disk)."""
         waiting, running = deque(tasks), dict[Future[Outcome], SampleTask]()
         failure: BaseException | None = None
         with ThreadPoolExecutor(max_workers=self._concurrency, thread_name_prefix="generate") as pool:
@@ -329,7 +332,7 @@ class Runner:
             self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def _pause(self) -> None:
-        """Until the server wants to be asked again, and not all at the same moment."""
+        """Wait until the server may be asked again; the threads do not all end their wait at the same moment."""
         late = random.random()
         while (left := self._not_before - time.monotonic()) > 0:
             self._sleep(left + late * min(0.5, left / 4))

@@ -49,7 +49,7 @@ class SampleTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a task came to. Without `exchanges`, `refused` or `reason` says why."""
+    """The result of a task. Without `exchanges`, `refused` or `reason` says why."""
 
     exchanges: tuple[Exchange, ...] = ()
     repaired: bool = False
@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asking:
-    """How the model is asked, all of it part of every request."""
+    """The settings that are part of every request."""
 
     prompts: Prompts
     temperature: float = 0.7
@@ -69,7 +69,7 @@ class Asking:
 
 
 def outcome_of(task: SampleTask, asking: Asking, ask: Callable[[Mapping[str, Any]], ChatReply]) -> Outcome:
-    """`ask` gives the reply to a request, kept or new."""
+    """Ask for one task until a reply can be read. `ask` gives the reply to a request, kept or new."""
     if task.kind == "brief":
         return _brief(task)
     first = asking.prompts.messages(task.kind, render(task.item))
@@ -146,7 +146,7 @@ class SampleMaker:
     """What is taught as the answer to a question that the picture does not answer."""
 
     def make(self, task: SampleTask, outcome: Outcome) -> Made:
-        """Judged and written down."""
+        """Filter the exchanges and write the record."""
         if not outcome.exchanges:
             return Made(refused=outcome.refused, failure=outcome.reason)
         judged = self.judge.judge(task.kind, task.item, self._asked(task, outcome.exchanges))
@@ -199,7 +199,7 @@ class SampleMaker:
 
 
 def _evidence(item: Item, exchange: Exchange, turn: int) -> dict[str, Any]:
-    """`turn` counts the conversation's turns from 0; it is the answer's."""
+    """The lines and boxes that answer. `turn` is the number of the answer's turn, from 0."""
     if exchange.is_unanswerable:
         return {"turn": turn, "boxes": [], "lines": []}
     lines = [item.lines[number - 1] for number in exchange.lines]
@@ -216,6 +216,6 @@ def _around(boxes: Sequence[Box]) -> Box:
 
 
 def _digest(answers: Sequence[str]) -> int:
-    """Without case and white space."""
+    """A digest of the answers; case and white space do not count."""
     words = "\0".join(" ".join(answer.casefold().split()) for answer in answers)
     return int.from_bytes(hashlib.blake2b(words.encode("utf-8", "backslashreplace"), digest_size=16).digest())

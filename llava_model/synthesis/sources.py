@@ -95,7 +95,7 @@ class SourceProblem:
 
 
 def digest(item: Item) -> str:
-    """Of the content alone: the same picture under another id has the same one."""
+    """A digest of the content alone: the same picture under another id has the same one."""
     regions = [(region.label, region.box, region.crowd) for region in item.regions]
     lines = [(line.text, line.box) for line in item.lines]
     known = (item.image, item.captions, regions, lines, item.tables)
@@ -121,7 +121,7 @@ def written_box(box: Box) -> str:
 
 
 def render(item: Item) -> str:
-    """The symbolic context. Lines are numbered from 1, so that a reply can name them."""
+    """The item in words. Lines are numbered from 1, so that a reply can name them."""
     lines = [f"{number}. {_placed(line.text, line.box)}" for number, line in enumerate(item.lines, 1)]
     objects = [_placed(f"group of {one.label}" if one.crowd else one.label, one.box) for one in item.regions]
     parts = (("Sentences", item.captions), ("Objects", objects), ("Text", lines), ("Tables", item.tables))
@@ -188,7 +188,7 @@ class _Picture:
 
 
 def read_coco(captions: Path, instances: Path | None, images: Path, *, language: str = "en") -> PictureSource:
-    """Raises SourceError for a file that is no COCO file, OSError."""
+    """Items from COCO's JSON. Raises SourceError for a file that is no COCO file, OSError."""
     problems: list[SourceProblem] = []
     document = _loaded(captions)
     pictures = _coco_pictures(_rows(document, "images", captions), problems)
@@ -202,7 +202,7 @@ def read_coco(captions: Path, instances: Path | None, images: Path, *, language:
 
 
 def read_csv(path: Path, images: Path, *, language: str = "en") -> PictureSource:
-    """Raises SourceError for a file without the columns, OSError."""
+    """Items from a CSV. Raises SourceError for a file without the columns, OSError."""
     problems: list[SourceProblem] = []
     pictures: dict[str, _Picture] = {}
     csv.field_size_limit(_MOST_FIELD_BYTES)

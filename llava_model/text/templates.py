@@ -1,8 +1,8 @@
-"""Turns → the exact text a language model was trained on, in pieces that know where they came from.
+"""Turns → the exact text a language model was trained on, in pieces that name their source.
 
-A template never touches the content of a turn except to trim it where the published format does. Every
-piece says whether the template, the content or a picture put it there, and whether a training loss looks
-at it (the assistant's replies with their end marks). Training, serving and export share this module.
+A template never touches the content of a turn except to trim it where the published format does. Every piece says
+whether it comes from the template, the content or a picture, and whether the training loss counts it (the assistant's
+replies with their end marks). Training, serving and export share this module.
 
 Sources: haotian-liu/LLaVA `conversation.py` (plain, vicuna_v1), the chat templates published with Llama-2,
 Llama-3, Mistral-Instruct, Phi-3 and Qwen2.5, OpenAI's ChatML.
@@ -28,7 +28,7 @@ class Slot(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Words of the template that stand inside a turn, such as Llama-2's marks around the system's text."""
+    """Words of the template inside a turn, such as Llama-2's marks around the system's text."""
 
     text: str
 
@@ -50,7 +50,7 @@ class Message:
 
     @property
     def images(self) -> int:
-        """How many pictures stand in this turn."""
+        """How many pictures this turn has."""
         return sum(part is Slot.IMAGE for part in self.parts)
 
 
@@ -64,7 +64,7 @@ class PromptPiece:
 
 
 class Template(Protocol):
-    """Anything that can write a conversation."""
+    """A format that conversations are written in."""
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Template(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnMarkup:
-    """A published format: what stands around the text of each role.
+    """A published format: what is written around the text of each role.
 
     A reply is `opener + gap + text + end + after`; `text + end` is supervised, and generation starts after
     the opener, because sentencepiece models write the gap themselves (" Paris" is one token).

@@ -60,7 +60,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def prepare_tokenizer(tokenizer: Any) -> Any:
-    """Give the tokenizer an image token if it has none; its id may lie behind the model's embedding table."""
+    """Give the tokenizer an image token if it has none; its id may be larger than the model's embedding table."""
     from tokenizers import AddedToken
 
     if not tokenizer.is_fast:
@@ -106,7 +106,7 @@ class PromptEncoder:
         self._spelled = re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))))
 
     def _frame(self) -> str:
-        """All that the template itself says in a short conversation."""
+        """Everything that the template itself writes in a short conversation."""
         turns = [Message.of("system", ""), Message.of("user", ""), Message.of("assistant", ""), Message.of("user", "")]
         pieces = self.template.render(turns, open_reply=True)
         return "\n".join(piece.text for piece in pieces if piece.source == "template")
@@ -190,7 +190,7 @@ class PromptEncoder:
         return found
 
     def _letters(self, text: str, token: int, span: Span) -> Span:
-        """What a special token stands for, without the white space that it may swallow on both sides.
+        """The letters that a special token stands for, without white space at both ends, which it may swallow.
 
         Empty for the sign of an unknown character, unless the text spells that sign.
         """
@@ -224,7 +224,7 @@ def _borders(pieces: Sequence[PromptPiece]) -> Iterator[Span]:
 
 
 def _broken_open(text: str, intruders: Sequence[Span]) -> str:
-    """The text with a breaker behind the first letter of each intruder; of those that overlap only in the first.
+    """The text with a breaker after the first letter of each intruder; of overlapping ones only in the first.
 
     An intruder that begins in front of the text is broken at its border. One that holds every breaker stays as it is.
     """
@@ -241,7 +241,7 @@ def _broken_open(text: str, intruders: Sequence[Span]) -> str:
 
 
 def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Touching spans as one."""
+    """Join spans that touch."""
     joined: list[Span] = []
     for start, end in spans:
         if joined and joined[-1][1] == start:
@@ -305,7 +305,7 @@ def _overlap(text: str, stop: str) -> int:
 
 
 def without_leading_space(pieces: Iterable[str]) -> Iterator[str]:
-    """Sentencepiece models write the space between the prompt's last word and the reply."""
+    """The pieces without white space at the reply's start, which sentencepiece models write there."""
     begun = False
     for piece in pieces:
         text = piece if begun else piece.lstrip()

@@ -109,7 +109,7 @@ def train(
 
 
 class _Training:
-    """One run: the wrapped model, its optimiser, and where they stand."""
+    """One run: the wrapped model, its optimiser, and the next step."""
 
     def __init__(
         self,

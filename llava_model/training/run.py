@@ -161,7 +161,7 @@ def _device(accelerator: Any) -> torch.device:
 
 
 def _compose(run: StageRun, image_token: int, device: torch.device) -> tuple[LlavaModel, Path | None]:
-    """→ the model with what the stage before learned, and the adapter to continue with, if the stage has LoRA.
+    """→ the model with what the earlier stage learned, and the adapter to continue with, if the stage has LoRA.
 
     An adapter of another shape than the stage's is merged into the language model.
     """

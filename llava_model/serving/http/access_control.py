@@ -1,4 +1,4 @@
-"""Who may come in: the address that is listened on, the key, and whose requests are answered without one.
+"""Access control: the address that is listened on, the key, and whose requests are answered without one.
 
 Without a key the server listens on this machine alone and answers only requests that name this machine as their host.
 A page from elsewhere, open in a browser on this machine, can send such a request under its own name at most (DNS
@@ -15,7 +15,7 @@ from llava_model.errors import RequestRefusedError, ServerError
 
 
 def listen(host: str, port: int, *, api_key: str) -> socket.socket:
-    """The port, taken (0: any free one). Raises ServerError, also for an address that others reach without a key."""
+    """Take the port (0: any free one). Raises ServerError, also for an address that others reach without a key."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -49,7 +49,7 @@ def admit(headers: Mapping[str, str], *, api_key: str) -> None:
 
 
 def _names_this_machine(host: str) -> bool:
-    """Of a Host header, with or without a port."""
+    """Whether a Host header, with or without a port, names this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -65,7 +65,7 @@ class Bodies:
         self._coming: list[_Body] = []
 
     async def receive(self, request: Request) -> bytearray:
-        """Raises RequestRefusedError (408, 413, 415), and starlette's ClientDisconnect."""
+        """A request's whole body. Raises RequestRefusedError (408, 413, 415), and starlette's ClientDisconnect."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestRefusedError("the body must be application/json", status=415, code="unsupported_media_type")
         self._check_size(int(request.headers.get("content-length", "0")))
@@ -120,7 +120,7 @@ class Bodies:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionLimits:
-    """How long a connection may stay open for nothing, and how many of them."""
+    """How long a connection may stay open without a request, and how many such connections may."""
 
     request_seconds: float = 10.0
     """From the connection, or from the last answer, until all headers of a request are there."""
@@ -133,7 +133,7 @@ class ConnectionLimits:
 
 
 class Connection(H11Protocol):
-    """uvicorn's, with clocks. `limits` is set by `connection_class`."""
+    """uvicorn's connection, with time limits. `limits` is set by `connection_class`."""
 
     limits: ConnectionLimits
     _request_clock: asyncio.TimerHandle | None = None
@@ -156,7 +156,7 @@ class Connection(H11Protocol):
         self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Stop both clocks."""
         super().connection_lost(exc)
         for clock in (self._request_clock, self._unread_clock):
             if clock:
@@ -164,7 +164,7 @@ class Connection(H11Protocol):
         self._request_clock = self._unread_clock = None
 
     def data_received(self, data: bytes) -> None:
-        """What comes behind a whole request, before its answer, is dropped and the connection ends with the answer.
+        """Data after a whole request, before its answer, is dropped, and the connection ends with the answer.
 
         uvicorn would stop reading then, and not notice any more that the client leaves.
         """
@@ -175,17 +175,17 @@ class Connection(H11Protocol):
         self._set_request_clock()
 
     def on_response_complete(self) -> None:
-        """The next request may come, but not at leisure."""
+        """Start the clock for the next request."""
         super().on_response_complete()
         self._set_request_clock()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """The client has stopped reading: start the clock for unread data."""
         super().pause_writing()
         self._unread_clock = self.loop.call_later(self.limits.unread_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It takes it again."""
+        """The client reads again: stop that clock."""
         super().resume_writing()
         if self._unread_clock:
             self._unread_clock.cancel()
@@ -211,5 +211,5 @@ def _waits_until(connection: object) -> float | None:
 
 
 def connection_class(limits: ConnectionLimits) -> type[Connection]:
-    """uvicorn makes the connections itself and passes nothing of ours on."""
+    """A class with these limits: uvicorn makes the connections itself and passes no arguments of ours."""
     return type("LimitedConnection", (Connection,), {"limits": limits})

@@ -50,7 +50,7 @@ _NOT_DONE_HERE: Mapping[str, tuple[object, ...]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """One message; its pictures are encoded still (PNG, JPEG …)."""
+    """One message; its pictures are not decoded yet (PNG, JPEG …)."""
 
     role: Role
     text: str
@@ -161,7 +161,7 @@ def _said(given: object, where: str) -> Said:
 
 
 def _text(text: str, where: str) -> str:
-    """Half a surrogate pair is no character, and no tokenizer takes it."""
+    """The text, checked: half a surrogate pair is no character, and no tokenizer takes it."""
     if _HALF_A_CHARACTER.search(text):
         raise RequestRefusedError("the text holds half a character (a lone surrogate)", param=where)
     return text

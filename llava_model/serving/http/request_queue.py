@@ -83,7 +83,7 @@ _LONGEST_RETRY_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """What is left of a request when the model can begin."""
+    """A request that the model can begin to answer."""
 
     reply: Reply
     stream: bool
@@ -91,7 +91,7 @@ class Prepared:
 
 
 class RequestQueue:
-    """Between the event loop and the engine's thread. Used from one event loop; close it at the end."""
+    """The requests that wait for one engine. Used from one event loop; close it at the end, for it has threads."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class RequestQueue:
         self._closing = threading.Event()
 
     def check_room(self) -> None:
-        """Whether a place is free at this moment. Raises RequestRefusedError (429)."""
+        """Check that a place is free at this moment. Raises RequestRefusedError (429)."""
         if self.places_taken >= self._most_places:
             raise RequestRefusedError(
                 f"{self.places_taken} requests are being answered or waiting, there is room for no more",
@@ -123,7 +123,7 @@ class RequestQueue:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Held from the moment a request's body is in to its answer's last byte. Raises as `check_room` does."""
+        """A place, held from the whole body to the answer's last byte. Raises as `check_room` does."""
         self.check_room()
         self.places_taken += 1
         try:
@@ -139,7 +139,7 @@ class RequestQueue:
         return await asyncio.get_running_loop().run_in_executor(self._preparing, self._prepare, body, cancelled)
 
     async def pieces(self, reply: Reply) -> AsyncGenerator[str, None]:
-        """Its text, as it is written; raises what the engine raises."""
+        """The reply's text, as it is written; raises what the engine raises."""
         loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
         written = loop.run_in_executor(
             self._writing, self._write, reply, lambda text: loop.call_soon_threadsafe(texts.put_nowait, text)

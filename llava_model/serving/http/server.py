@@ -44,7 +44,7 @@ _BROKEN = RequestRefusedError("the model failed while it wrote this reply", stat
 
 
 class ChatCompletions:
-    """The ASGI application behind /v1/chat/completions."""
+    """The ASGI application of /v1/chat/completions."""
 
     def __init__(self, queue: RequestQueue, bodies: Bodies, *, api_key: str) -> None:
         self._queue, self._bodies, self._api_key = queue, bodies, api_key
@@ -82,7 +82,7 @@ class _Answering:
                     await self._whole(JSONResponse(response.whole(text, asked.reply)))
 
     async def break_off(self, why: RequestRefusedError) -> None:
-        """The last word of an answer that cannot go on."""
+        """End an answer that cannot go on with an error."""
         if self._begun:
             await self._send({"type": "http.response.body", "body": event(fault(why))})
         else:
@@ -118,7 +118,7 @@ async def _nothing_more() -> Message:
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work; should the client leave meanwhile, break it off."""
+    """Do the work; stop it if the client leaves meanwhile."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(_until_gone(receive))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -136,7 +136,7 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def refusal(refused: RequestRefusedError) -> JSONResponse:
-    """An error's answer."""
+    """The response for a refused request."""
     seconds = refused.retry_after_seconds
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if refused.status == 401:
@@ -151,7 +151,7 @@ process may open 1,024 files only."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSettings:
-    """For whom the model is served, and how much of it at once."""
+    """Who is answered, and how much is done at once."""
 
     api_key: str = field(default="", repr=False)
     """What clients send as `Authorization: Bearer …`; "" lets anybody on this machine ask."""
@@ -179,7 +179,7 @@ class ServerSettings:
 
 
 class ModelServer:
-    """An engine behind a port from `access_control.listen`. `run` blocks until a signal or `stop`."""
+    """Serves an engine on a port from `access_control.listen`. `run` blocks until a signal or `stop`."""
 
     def __init__(self, engine: Engine, listening: socket.socket, settings: ServerSettings) -> None:
         self._listening = listening
@@ -199,12 +199,12 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """What clients are given as their base address."""
+        """The base address for clients."""
         host, port = self._listening.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def run(self, on_ready: Callable[[], object] = lambda: None) -> None:
-        """ChatResponse; SIGTERM and Ctrl-C end it, with some seconds for what is being written."""
+        """Answer requests until SIGTERM or Ctrl-C, with some seconds left for what is being written."""
         self._server.on_ready = on_ready
         with self._listening, _signals_do_nothing_more():
             self._server.run(sockets=[self._listening])
@@ -276,15 +276,15 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """What went wrong stands in the server's own output, not in the answer. The connection ends and says so:
-    a client that used it again would find it closed."""
+    """The server's own output has the error, the answer does not. The connection ends and says so: a client that used
+    it again would find it closed."""
     answer = refusal(RequestRefusedError("something broke in the server", status=500, code="internal_error"))
     answer.headers["Connection"] = "close"
     return answer
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, and it says when it listens."""
+    """uvicorn's server, with a callback when it listens."""
 
     on_ready: Callable[[], object]
 
@@ -295,8 +295,8 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _signals_do_nothing_more() -> Iterator[None]:
-    """uvicorn ends on SIGTERM and Ctrl-C and then raises the signal again: to end the process as if nothing had been
-    tidied up. Here it meets a handler that does nothing, and the caller goes on."""
+    """uvicorn ends on SIGTERM and Ctrl-C and then raises the signal again, which would end the process at once. Here a
+    handler that does nothing takes it, and the caller goes on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
