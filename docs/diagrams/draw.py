@@ -131,11 +131,11 @@ def indexing() -> str:
             x=37,
             y=370,
             title="hand out and watch",
-            lines=("time, memory, answers", "indexing/workers/pool.py"),
+            lines=("time, memory, answers", "indexing/workers/process.py"),
             width=190,
             height=76,
         ),
-        "sniff": Box(x=285, y=56, title="what is it?", lines=("readers/content_type.py",), height=66),
+        "sniff": Box(x=285, y=56, title="what is it?", lines=("readers/registry.py",), height=66),
         "reader": Box(
             x=500,
             y=50,
@@ -270,8 +270,8 @@ def training() -> str:
     boxes = {
         "files": Box(x=40, y=55, title="sample files", lines=("LLaVA's JSON, or one a line",), width=190, kind="store"),
         "read": Box(x=285, y=55, title="read by position", lines=("llava_model/data/sample_file.py",), width=225),
-        "encode": Box(x=555, y=55, title="tokenise once", lines=("data/encoding.py",), width=165),
-        "pack": Box(x=770, y=55, title="pad or pack into rows", lines=("data/packing.py",), width=195),
+        "encode": Box(x=555, y=55, title="tokenise once", lines=("data/samples.py",), width=165),
+        "pack": Box(x=770, y=55, title="pad or pack into rows", lines=("data/batches.py",), width=195),
         "pictures": Box(x=40, y=145, title="pictures", lines=("found by their bytes' hash",), width=190, kind="store"),
         "cache": Box(
             x=285, y=145, title="feature cache", lines=("llava_model/data/features.py",), width=225, kind="store"

@@ -1,7 +1,10 @@
-"""Zipped documents: refused when they unpack to too much, and the pictures that lie inside them.
+"""Zipped documents: refused when they unpack to too much; the pictures inside them; and what of them was not read.
 
-A zip bomb is found twice: from the sizes that the directory declares, and by unpacking every member
-while counting, because a directory can lie and not every parser stops where it says.
+A zip bomb is found twice: from the sizes that the directory declares, and by unpacking every member while counting,
+because a directory can lie and not every parser stops where it says.
+
+The libraries that read office files follow the paragraphs of the body and pass over text boxes, footnotes, comments and
+charts without a word. So all words in the archive's XML are compared with the words that came out, and counted.
 """
 
 import contextlib
@@ -25,6 +28,17 @@ _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 READ_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 _RELATION = re.compile(rb'Target="\.\./media/([^"/]+)"')
 _SLIDE_RELATIONS = re.compile(r"ppt/slides/_rels/slide(\d+)\.xml\.rels$")
+
+_PARTS = {
+    "docx": re.compile(r"word/(?:document|footnotes|endnotes|comments|charts/chart\d+|diagrams/data\d+)\.xml$"),
+    "pptx": re.compile(r"ppt/(?:slides/slide\d+|charts/chart\d+|diagrams/data\d+|comments/.*)\.xml$"),
+    "xlsx": re.compile(r"xl/(?:comments\d*|comments/.*|drawings/drawing\d+|charts/chart\d+)\.xml$"),
+}
+_PICTURE = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(\w+)$", re.IGNORECASE)
+_EMBEDDED = re.compile(r"(?:word|ppt|xl)/embeddings/[^/]+$")
+_WORD = re.compile(r"\w+")
+_APART = frozenset({"p", "tab", "br", "cr", "v", "tc"})
+"""Elements at whose end a word ends, though no space may stand there."""
 
 
 def check_archive(path: Path, limits: ReadLimits) -> None:
@@ -122,25 +136,6 @@ def _unpacked_sizes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[int]:
             data = unpacker.unconsumed_tail
 
 
-# ---
-# What lies in an office file and was not read, counted: text boxes, footnotes, comments, charts, odd pictures.
-#
-# The libraries that read these files follow the paragraphs of the body and pass over the rest without a word. Here all
-# words in the archive's XML are held against the words that came out.
-# ---
-
-_PARTS = {
-    "docx": re.compile(r"word/(?:document|footnotes|endnotes|comments|charts/chart\d+|diagrams/data\d+)\.xml$"),
-    "pptx": re.compile(r"ppt/(?:slides/slide\d+|charts/chart\d+|diagrams/data\d+|comments/.*)\.xml$"),
-    "xlsx": re.compile(r"xl/(?:comments\d*|comments/.*|drawings/drawing\d+|charts/chart\d+)\.xml$"),
-}
-_PICTURE = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(\w+)$", re.IGNORECASE)
-_EMBEDDED = re.compile(r"(?:word|ppt|xl)/embeddings/[^/]+$")
-_WORD = re.compile(r"\w+")
-_APART = frozenset({"p", "tab", "br", "cr", "v", "tc"})
-"""Elements at whose end a word ends, though no space may stand there."""
-
-
 def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[str, ...]:
     """One note for words, one for pictures, one for embedded files, where there are any that were not read."""
     read: Counter[str] = Counter()
@@ -164,13 +159,13 @@ def _text_of(part: bytes) -> str:
     target = _Texts()
     parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, recover=True)
     parser.feed(part)
-    with contextlib.suppress(etree.XMLSyntaxError):  # the reader itself has said what it thinks of the file
+    with contextlib.suppress(etree.XMLSyntaxError):  # the reader itself has reported the damage
         parser.close()
     return "".join(target.found)
 
 
 class _Texts:
-    """Takes the parser's events; no tree is built."""
+    """Collects the words from the parser's events; no tree is built."""
 
     def __init__(self) -> None:
         self.found: list[str] = []

@@ -1,4 +1,8 @@
-"""What the readers of documents share: blocks become a `Reading`, pictures inside become figures."""
+"""What the readers of documents share.
+
+read_text (a file of any encoding) and table_cells (an HTML table) → blocks → finished (the `Reading`, with the
+pictures that lie inside the document as figures)
+"""
 
 import io
 import re
@@ -9,81 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from indexing.errors import UnreadableFileError, pass_on
-from indexing.readers.content_type import guess_encoding
-from indexing.readers.output import Spool
+from indexing.readers.encoding import decoded
+from indexing.readers.output import ReaderOutput
 from indexing.records import Block, Page, Reading
 from indexing.settings import ReadLimits
 
 _LEAST_FIGURE_SIDE = 120
-
-
-def finished(
-    path: Path,
-    blocks: Sequence[Block],
-    spool: Spool,
-    *,
-    title: str | None = None,
-    metadata: dict[str, str] | None = None,
-    pictures: Iterator[tuple[int | None, bytes]] | None = None,
-    notes: tuple[str, ...] = (),
-) -> Reading:
-    """The blocks as a document; `pictures` are looked at for figures, and it is called after its first heading when it
-    has no title of its own."""
-    if pictures is not None:
-        figures, left_out = _figures(pictures, spool)
-        blocks, notes = [*blocks, *figures], (*notes, *left_out)
-    numbers = sorted({block.page for block in blocks if block.page is not None})
-    first = next((block.text for block in blocks if block.kind == "heading"), "")
-    return Reading(
-        is_picture=False,
-        title=" ".join(clean(title or first or path.stem).split())[:300] or path.stem,
-        pages=tuple(Page(number=number, image=None, width=0, height=0) for number in numbers),
-        blocks=tuple(blocks),
-        metadata=metadata or {},
-        notes=notes,
-    )
-
-
-def _figures(pictures: Iterator[tuple[int | None, bytes]], spool: Spool) -> tuple[list[Block], list[str]]:
-    """Figures in order, and notes on those that were left out."""
-    figures: list[Block] = []
-    too_many = 0
-    broken: Counter[str] = Counter()
-    for slide, data in pictures:
-        if spool.figures >= spool.limits.max_figures:
-            too_many += 1
-            continue
-        try:
-            block = figure_block(data, spool, page=slide)
-        except UnreadableFileError as error:
-            pass_on(error)
-            broken[error.reason] += 1
-            continue
-        figures += [block] if block is not None else []
-    notes = [f"{count:,} embedded pictures could not be read: {reason}" for reason, count in broken.items()]
-    if too_many:
-        notes.append(f"{too_many:,} embedded pictures over the limit of {spool.limits.max_figures:,} were left out")
-    return figures, notes
-
-
-def figure_block(data: bytes, spool: Spool, *, page: int | None = None, caption: str = "") -> Block | None:
-    """A picture inside a document, with the words in it; None when it is as small as a bullet or a logo."""
-    from indexing.readers.image import decoded_bytes, words_in
-
-    image = decoded_bytes(io.BytesIO(data), spool)
-    if min(image.size) < _LEAST_FIGURE_SIDE:
-        return None
-    image, words = words_in(image)
-    text = "\n".join(line.text for line in words.lines) if words else ""
-    return Block(kind="figure", text=text, page=page, caption=caption, image=spool.figure(image))
-
-
-# ---
-# Small things about text in markup: its encoding, and tables from HTML to rows of cells.
-# ---
-
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
-_XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})[\"']")
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _MOST_SPAN = 200
@@ -99,8 +34,69 @@ BLOCKS = frozenset({
 _PARTING = frozenset({"br", "img", "tr", "td", "th"})
 
 
+def finished(
+    path: Path,
+    blocks: Sequence[Block],
+    output: ReaderOutput,
+    *,
+    title: str | None = None,
+    metadata: dict[str, str] | None = None,
+    pictures: Iterator[tuple[int | None, bytes]] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Reading:
+    """The blocks as a document. Figures are made of `pictures`, each given with its slide. A document without a title
+    of its own takes its first heading for one."""
+    if pictures is not None:
+        figures, left_out = _figures(pictures, output)
+        blocks, notes = [*blocks, *figures], (*notes, *left_out)
+    numbers = sorted({block.page for block in blocks if block.page is not None})
+    first = next((block.text for block in blocks if block.kind == "heading"), "")
+    return Reading(
+        is_picture=False,
+        title=" ".join(clean(title or first or path.stem).split())[:300] or path.stem,
+        pages=tuple(Page(number=number, image=None, width=0, height=0) for number in numbers),
+        blocks=tuple(blocks),
+        metadata=metadata or {},
+        notes=notes,
+    )
+
+
+def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[str]]:
+    """Figures in order, and notes on those that were left out."""
+    figures: list[Block] = []
+    too_many = 0
+    broken: Counter[str] = Counter()
+    for slide, data in pictures:
+        if output.figures >= output.limits.max_figures:
+            too_many += 1
+            continue
+        try:
+            block = figure_block(data, output, page=slide)
+        except UnreadableFileError as error:
+            pass_on(error)
+            broken[error.reason] += 1
+            continue
+        figures += [block] if block is not None else []
+    notes = [f"{count:,} embedded pictures could not be read: {reason}" for reason, count in broken.items()]
+    if too_many:
+        notes.append(f"{too_many:,} embedded pictures over the limit of {output.limits.max_figures:,} were left out")
+    return figures, notes
+
+
+def figure_block(data: bytes, output: ReaderOutput, *, page: int | None = None, caption: str = "") -> Block | None:
+    """A picture inside a document, with the words in it; None when it is as small as a bullet or a logo."""
+    from indexing.readers.image import decoded_bytes, words_in
+
+    image = decoded_bytes(io.BytesIO(data), output)
+    if min(image.size) < _LEAST_FIGURE_SIDE:
+        return None
+    image, words = words_in(image)
+    text = "\n".join(line.text for line in words.lines) if words else ""
+    return Block(kind="figure", text=text, page=page, caption=caption, image=output.figure(image))
+
+
 def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
-    """The file as text, and notes: byte order mark, declared encoding, UTF-8, UTF-16, else Windows-1252."""
+    """The file as text, whatever its encoding, and a note where it was cut."""
     with path.open("rb") as file:
         data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
     text = clean(decoded(data, is_html=is_html))
@@ -121,6 +117,14 @@ def without_bullet(text: str) -> str:
     """The words of a list's item; a row of bullets is a line that somebody drew, and a minus belongs to its number."""
     found = _BULLET.match(text)
     return text[found.end() :].strip() if found and not _BULLET.match(text, found.end()) else text
+
+
+def markdown_table(cells: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is the header. Bars and line breaks inside cells are escaped."""
+    width = max(len(row) for row in cells)
+    escaped = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in cells]
+    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in escaped]
+    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
 
 def table_cells(html: str) -> list[list[str]]:
@@ -184,23 +188,3 @@ def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 def _span(value: str | None) -> int:
     return min(_MOST_SPAN, max(1, int(value))) if value and value.strip().isdigit() else 1
-
-
-def decoded(data: bytes, *, is_html: bool = False) -> str:
-    """Bytes of an unknown encoding as text; never fails."""
-    guessed = guess_encoding(data)
-    if is_html and guessed in ("utf-8", "cp1252"):
-        declared = _XML_ENCODING.search(data[:1024]) or _CHARSET.search(data[:4096])
-        if declared:
-            text = _try(data, declared.group(1).decode("ascii"))
-            if text is not None:
-                return text
-    text = _try(data, guessed)
-    return text if text is not None else data.decode("cp1252", errors="replace")
-
-
-def _try(data: bytes, encoding: str) -> str | None:
-    try:
-        return data.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        return None

@@ -2,11 +2,12 @@
 
 The header is looked at before a pixel is decoded. JPEGs larger than anybody needs are decoded at a
 half, a quarter or an eighth inside the JPEG decoder (libjpeg's scaled DCT), never below 1.75 times what the
-embedder takes, and never below the thumbnail or the text gate.
+embedder takes, and never below the thumbnail or what text
+detection looks at.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,18 +17,28 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, pass_on, words_of
-from indexing.readers.output import THUMB_SIDE, Spool, at_most
-from indexing.readers.text_detection import GATE_SIDE, Grey, has_text
+from indexing.readers.content_type import FileStart
+from indexing.readers.output import THUMB_SIDE, ReaderOutput, at_most
+from indexing.readers.registry import Reader
+from indexing.readers.text_detection import SIDE, Grey, has_text
 from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:
     from indexing.embedding.protocol import Pixels
-    from indexing.ocr import Words
+    from indexing.readers.ocr import Words
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 """What is read. Left to itself, Pillow tries all formats that it knows, and starts Ghostscript for one of them."""
 OCR_SIDE = 2000
 """Words are looked for in a picture at most this long; it is also the most that a scan is decoded to."""
+
+_MAGIC: dict[str, tuple[bytes, ...]] = {
+    "png": (b"\x89PNG\r\n\x1a\n",),
+    "jpeg": (b"\xff\xd8\xff",),
+    "gif": (b"GIF87a", b"GIF89a"),
+    "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+_BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 
 # registered by their import: else Pillow would load every plugin it has to find these two
 _ = (TiffImagePlugin, WebPImagePlugin)
@@ -35,16 +46,16 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit is checked first, with a message 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def read_picture(path: Path, spool: Spool) -> Reading:
+def read_picture(path: Path, output: ReaderOutput) -> Reading:
     """One picture, or the frames of a TIFF as pages; an animation is its first frame."""
-    with _opened(path, spool) as image:
+    with _opened(path, output) as image:
         frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         if frames > 1:
-            return _read_frames(image, frames, path, spool)
-        upright = decode(image, least_side=_least_side(spool))
+            return _read_frames(image, frames, path, output)
+        upright = decode(image, least_side=_least_side(output))
         reread = None if _is_whole(upright, image) else path
         notes = _others_in(image)
-    return _read_one(upright, reread, spool, title=path.stem, notes=notes)
+    return _read_one(upright, reread, output, title=path.stem, notes=notes)
 
 
 def _others_in(image: Image.Image) -> tuple[str, ...]:
@@ -71,8 +82,8 @@ def decode(image: Image.Image, *, least_side: int) -> Image.Image:
         return _on_white(ImageOps.exif_transpose(image) if turned else image)
 
 
-def _least_side(spool: Spool) -> int:
-    return max(round(1.75 * spool.preprocess.resize_to), THUMB_SIDE)
+def _least_side(output: ReaderOutput) -> int:
+    return max(round(1.75 * output.preprocess.resize_to), THUMB_SIDE)
 
 
 def _draft(image: Image.Image, least_side: int) -> None:
@@ -80,7 +91,7 @@ def _draft(image: Image.Image, least_side: int) -> None:
         return
     width, height = image.size
     for scale in (8, 4, 2):
-        if min(width, height) // scale >= least_side and max(width, height) // scale >= GATE_SIDE:
+        if min(width, height) // scale >= least_side and max(width, height) // scale >= SIDE:
             image.draft(None, (width // scale, height // scale))
             return
 
@@ -120,16 +131,16 @@ def words_in(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
 
 
 def _is_written(image: "Image.Image | Pixels") -> bool:
-    """Ask the gate, then the text detector on a small copy: both are cheap beside OCR."""
-    if not has_text(gate_view(image)):
+    """Ask text detection, then the OCR's own detector on a small copy: both are cheap beside OCR."""
+    if not has_text(small_grey(image)):
         return False
-    from indexing.ocr import looks_written
+    from indexing.readers.ocr import looks_written
 
     return looks_written(np.asarray(image))
 
 
 def _read_words(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
-    from indexing.ocr import read_words
+    from indexing.readers.ocr import read_words
 
     words = read_words(np.asarray(image))
     if words.turned:
@@ -137,25 +148,27 @@ def _read_words(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
     return image, words if words.lines else None
 
 
-def decoded_bytes(data: BinaryIO, spool: Spool) -> Image.Image:
+def decoded_bytes(data: BinaryIO, output: ReaderOutput) -> Image.Image:
     """A picture inside a document; raises like `read_picture`."""
-    with _opened(data, spool) as image:
+    with _opened(data, output) as image:
         return decode(image, least_side=OCR_SIDE // 2)
 
 
-def _read_one(image: Image.Image, reread: Path | None, spool: Spool, *, title: str, notes: tuple[str, ...]) -> Reading:
+def _read_one(
+    image: Image.Image, reread: Path | None, output: ReaderOutput, *, title: str, notes: tuple[str, ...]
+) -> Reading:
     pixels_HWC = np.asarray(image)
     if not _is_written(pixels_HWC):
-        return _wordless(image, spool, title, notes, pixels_HWC)
+        return _wordless(image, output, title, notes, pixels_HWC)
     if reread is not None:
-        with _opened(reread, spool) as again:
+        with _opened(reread, output) as again:
             image = decode(again, least_side=OCR_SIDE // 2)
     image, words = _read_words(image)
     if words is None:
-        return _wordless(image, spool, title, notes)
-    spool.picture(image)
-    kept = spool.page(image, 1, prepared=False)
-    width, height = spool.sizes[kept.name]
+        return _wordless(image, output, title, notes)
+    output.picture(image)
+    kept = output.page(image, 1, prepared=False)
+    width, height = output.sizes[kept.name]
     page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
     notes = (*notes, *_unread_lines(words.left_out))
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None), notes=notes)
@@ -166,24 +179,24 @@ def _unread_lines(count: int) -> tuple[str, ...]:
 
 
 def _wordless(
-    image: Image.Image, spool: Spool, title: str, notes: tuple[str, ...], pixels_HWC: "Pixels | None" = None
+    image: Image.Image, output: ReaderOutput, title: str, notes: tuple[str, ...], pixels_HWC: "Pixels | None" = None
 ) -> Reading:
-    thumb = spool.picture(image, pixels_HWC)
-    width, height = spool.sizes[thumb.name]
+    thumb = output.picture(image, pixels_HWC)
+    width, height = output.sizes[thumb.name]
     page = Page(number=None, image=thumb, width=width, height=height)
     return Reading(is_picture=True, title=title, pages=(page,), notes=notes)
 
 
-def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> Reading:
+def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutput) -> Reading:
     """A TIFF of several pages, such as a fax or a scanner's stack."""
     pages: list[Page] = []
     blocks: list[Block] = []
     notes: list[str] = []
-    for index in range(min(frames, spool.limits.max_pages)):
+    for index in range(min(frames, output.limits.max_pages)):
         try:
             with _damage_named():
                 image.seek(index)
-                _check_pixels(image, spool)
+                _check_pixels(image, output)
             frame = decode(image, least_side=OCR_SIDE)
         except UnreadableFileError as error:
             pass_on(error)
@@ -192,36 +205,36 @@ def _read_frames(image: Image.Image, frames: int, path: Path, spool: Spool) -> R
             notes.append(f"frames from {index + 1} on could not be read: {error.reason}")
             break
         frame, words = words_in(frame)
-        kept = spool.page(frame, index + 1)
+        kept = output.page(frame, index + 1)
         if index == 0:
-            spool.thumb(frame)
-        width, height = spool.sizes[kept.name]
+            output.thumb(frame)
+        width, height = output.sizes[kept.name]
         pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
         blocks.extend(words.blocks(page=index + 1) if words else ())
         notes.extend(f"frame {index + 1}: {note}" for note in _unread_lines(words.left_out if words else 0))
-        spool.page_done()
-    if frames > spool.limits.max_pages:
-        notes.append(f"{frames:,} frames, of which the first {spool.limits.max_pages:,} were read")
+        output.page_done()
+    if frames > output.limits.max_pages:
+        notes.append(f"{frames:,} frames, of which the first {output.limits.max_pages:,} were read")
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 
-def gate_view(image: "Image.Image | Pixels") -> Grey:
-    """Grey and at most `GATE_SIDE` long: what the text gate looks at."""
+def small_grey(image: "Image.Image | Pixels") -> Grey:
+    """Grey and at most `SIDE` long: what text detection looks at."""
     grey_HW = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    return at_most(grey_HW, GATE_SIDE)
+    return at_most(grey_HW, SIDE)
 
 
 @contextmanager
-def _opened(source: "Path | BinaryIO", spool: Spool) -> Iterator[Image.Image]:
+def _opened(source: "Path | BinaryIO", output: ReaderOutput) -> Iterator[Image.Image]:
     with _damage_named():
         image = Image.open(source, formats=FORMATS)
     with image:
-        _check_pixels(image, spool)
+        _check_pixels(image, output)
         yield image
 
 
-def _check_pixels(image: Image.Image, spool: Spool) -> None:
-    pixels, limit = image.width * image.height, spool.limits.max_pixels
+def _check_pixels(image: Image.Image, output: ReaderOutput) -> None:
+    pixels, limit = image.width * image.height, output.limits.max_pixels
     if pixels > limit:
         raise FileTooLargeError(
             f"the picture has {pixels / 1e6:.0f} megapixels ({image.width} × {image.height}), "
@@ -245,3 +258,29 @@ def _damage_named() -> Iterator[None]:
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error …
         pass_on(error)
         raise DamagedFileError(f"the picture is damaged or ends early ({words_of(error)})") from error
+
+
+def _begins_as(name: str) -> Callable[[FileStart], bool]:
+    return lambda start: start.head.startswith(_MAGIC[name])
+
+
+def _is_webp(start: FileStart) -> bool:
+    return start.head[:4] == b"RIFF" and start.head[8:12] == b"WEBP"
+
+
+def _is_bmp(start: FileStart) -> bool:
+    head = start.head
+    return head[:2] == b"BM" and head[6:10] == b"\0\0\0\0" and head[14:18] in _BMP_HEADERS
+
+
+READERS = tuple(
+    Reader(type=name, extensions=extensions, recognise=recognise, order=10, read=read_picture, is_picture=True)
+    for name, extensions, recognise in (
+        ("png", (".png",), _begins_as("png")),
+        ("jpeg", (".jpg", ".jpeg"), _begins_as("jpeg")),
+        ("webp", (".webp",), _is_webp),
+        ("gif", (".gif",), _begins_as("gif")),
+        ("tiff", (".tif", ".tiff"), _begins_as("tiff")),
+        ("bmp", (".bmp",), _is_bmp),
+    )
+)

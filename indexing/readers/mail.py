@@ -1,11 +1,12 @@
 """Mails: the header as metadata and as words, the body, and what is attached to it.
 
-Attachments are read by the same readers, under a heading with their name. They lie in the spool under
-names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
+Attachments are read by the same readers, under a heading with their name. While they are read they lie in the output's
+folder under names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
 """
 
 import email.errors
 import email.policy
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email import message_from_bytes
@@ -13,33 +14,41 @@ from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
 from indexing.errors import DamagedFileError, UnreadableFileError, pass_on
-from indexing.readers.content_type import PICTURES, sniff
-from indexing.readers.document import clean, decoded, figure_block
-from indexing.readers.output import Spool
+from indexing.readers.content_type import FileStart
+from indexing.readers.document import clean, figure_block
+from indexing.readers.encoding import decoded
+from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
+from indexing.readers.registry import Reader, read, recognise
 from indexing.readers.web import read_markup
 from indexing.records import Block, Page, Reading
 from indexing.settings import ReadLimits
 
+_EXTENSIONS = (".eml",)
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
 _LONGEST_METADATA = 1_000
+_MAIL_HEADER = re.compile(
+    rb"^(from|to|cc|subject|date|received|return-path|mime-version|message-id|delivered-to|reply-to"
+    rb"|content-type|content-transfer-encoding|x-[a-z0-9-]+|dkim-signature|thread-index)[ \t]*:",
+    re.IGNORECASE,
+)
 
 
-def read_mail(path: Path, spool: Spool) -> Reading:
+def read_mail(path: Path, output: ReaderOutput) -> Reading:
     """One mail with its attachments, and theirs."""
     data = path.read_bytes()
     message = _parsed(data)
     if not message.keys() and not message.get_payload():
         raise DamagedFileError("the mail has neither a header nor a body")
-    return _Mail(spool).read(message, fallback_title=path.stem)
+    return _Mail(output).read(message, fallback_title=path.stem)
 
 
 class _Mail:
-    """What one mail and everything inside it share: the spool, the page count, the budget."""
+    """What one mail and everything inside it share: the output, the pages so far, the number of attachments."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._limits: ReadLimits = spool.limits
+    def __init__(self, output: ReaderOutput) -> None:
+        self._output = output
+        self._limits: ReadLimits = output.limits
         self._attachments = 0
         self._pages: list[Page] = []
         self._notes: list[str] = []
@@ -112,14 +121,14 @@ class _Mail:
             yield from self._blocks(inner, depth=depth + 1)
             return
         data = _payload(part)
-        path = self._spool.folder / f"attachment-{self._attachments:04d}.part"
+        path = self._output.folder / f"attachment-{self._attachments:04d}.part"
         path.write_bytes(data)
         try:
-            found = sniff(path)
-            if found.content_type == "mail":
+            reader = recognise(path).reader
+            if reader.type == "mail":
                 yield from self._blocks(_parsed(data), depth=depth + 1)
-            elif found.content_type in PICTURES:
-                figure = figure_block(data, self._spool, caption=name)
+            elif reader.is_picture:
+                figure = figure_block(data, self._output, caption=name)
                 yield from [figure] if figure else []
             else:
                 yield from self._document(path, name)
@@ -128,14 +137,12 @@ class _Mail:
 
     def _document(self, path: Path, name: str) -> Iterator[Block]:
         """Pages of attached documents are counted on through the whole mail."""
-        from indexing.readers import read
-
         before = len(self._pages)
-        self._spool.page_offset = before
+        self._output.page_offset = before
         try:
-            reading = read(path, self._spool)
+            reading = read(path, self._output)
         finally:
-            self._spool.page_offset = 0
+            self._output.page_offset = 0
         numbers = {page.number: before + index for index, page in enumerate(reading.pages, start=1)}
         self._pages += [replace(page, number=numbers[page.number]) for page in reading.pages]
         self._notes += [f"attachment '{name}': {note}" for note in reading.notes]
@@ -201,3 +208,24 @@ def _text(part: MIMEPart) -> str:
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
+
+
+def _is_mail(start: FileStart) -> bool:
+    return start.text is not None and (start.suffix in _EXTENSIONS or _begins_with_headers(start.head))
+
+
+def _begins_with_headers(head: bytes) -> bool:
+    """Two known header lines, and nothing but headers and their continuations, before the first gap."""
+    lines = head.lstrip(b"\xef\xbb\xbf").splitlines()[:12]
+    known = 0
+    for line in lines:
+        if not line.strip():
+            break
+        if _MAIL_HEADER.match(line):
+            known += 1
+        elif not (known and line[:1] in b" \t") and not re.match(rb"^[A-Za-z0-9-]+:", line):
+            return False
+    return known >= 3 or (known >= 2 and head[:5].lower() in (b"from:", b"retur", b"recei", b"mime-"))
+
+
+READERS = (Reader(type="mail", extensions=_EXTENSIONS, recognise=_is_mail, order=60, read=read_mail, is_text=True),)

@@ -1,4 +1,4 @@
-"""Where a reader puts pixels: JPEGs that the library keeps, and prepared squares for the embedder.
+"""The folder that a reader writes pixels to: JPEGs that the library keeps, and prepared squares for the embedder.
 
 `page-0001.jpg`, `figure-0001.jpg` and `thumb.jpg` are named by us, never by the file that is read.
 Prepared pixels go one after the other into `pixels.bin` (uint8, size × size × 3 each); `names` says
@@ -18,19 +18,19 @@ from PIL import Image
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError
 from indexing.settings import MEGABYTE, ReadLimits
-from indexing.workers.messages import PICTURE, PIXELS_FILE, THUMB
-
-__all__ = ["FIGURE_SIDE", "PAGE_SIDE", "PICTURE", "PIXELS_FILE", "THUMB", "THUMB_SIDE", "Spool", "at_most"]
 
 cv2.setNumThreads(1)  # there is a worker for every core
 
+PICTURE = "picture"
+PIXELS_FILE = "pixels.bin"
+THUMB = "thumb.jpg"
 PAGE_SIDE = 1400
 """Longer side of a kept page image: small print stays legible, a page takes 150–300 kB."""
 THUMB_SIDE = 448
 FIGURE_SIDE = 1000
 
 
-class Spool:
+class ReaderOutput:
     """One file's output folder; counts what is written and stops at the limit."""
 
     def __init__(

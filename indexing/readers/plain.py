@@ -1,27 +1,63 @@
-"""Plain text and Markdown."""
+"""Plain text, and Markdown by way of HTML.
+
+Markdown whose nesting would cost its parser the square of its length, or all of its stack, is made flat first: a quote
+or list inside more than `DEEPEST` others becomes a paragraph of its own; square brackets that can be no link, since
+they have no partner or stand too deep in others, are escaped. Ordinary text comes back as it is.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from indexing.readers.content_type import FileStart
 from indexing.readers.document import finished, read_text, without_bullet
-from indexing.readers.output import Spool
+from indexing.readers.output import ReaderOutput
+from indexing.readers.registry import Reader
 from indexing.readers.web import read_markup
 from indexing.records import Block, Reading
 
-# ---
-# Markdown whose nesting would cost its parser the square of its length, or all of its stack, made flat first.
-#
-# Ordinary text comes back as it is. A quote or list inside more than `deepest` others becomes a paragraph of its own;
-# square brackets that can be no link, since they have no partner or stand too deep in others, are escaped.
-# ---
-
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+"""Values above the text, between two lines of dashes; the second would make a heading of the line above it."""
+DEEPEST = 80
+"""Quotes and lists inside each other: markdown-it drops, without a word, what is deeper than it may go."""
 _MARKERS = re.compile(r"(?:[ \t]*(?:>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t])))*[ \t]*")
 _MARKER = re.compile(r">|[-+*]|\d+[.)]")
 _BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
 _DEEPEST_BRACKET = 10
 _MOST_LONELY = 50
 """So many brackets without a partner in one paragraph cost nothing."""
+_MARKDOWN = (".md", ".markdown")
+
+
+def read_plain(path: Path, output: ReaderOutput) -> Reading:
+    """Plain text in any encoding that it is likely to have."""
+    text, notes = read_text(path, output.limits)
+    return finished(path, plain_blocks(text), output, title=path.stem, notes=notes)
+
+
+def plain_blocks(text: str) -> list[Block]:
+    """One block a line; nothing in it is taken for a heading."""
+    return [Block(kind="text", text=line) for line in _lines(text)]
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        words = without_bullet(line.strip())
+        if words:
+            yield words
+
+
+def read_markdown(path: Path, output: ReaderOutput) -> Reading:
+    """Markdown (CommonMark, with tables) by way of HTML."""
+    from markdown_it import MarkdownIt
+
+    text, notes = read_text(path, output.limits)
+    text = _FRONT_MATTER.sub(r"\1\n\n", text)
+    text, flattened = flat_markdown(text, deepest=DEEPEST)
+    # a quote inside an item of a list counts twice: the list, the item
+    parser = MarkdownIt("commonmark", {"maxNesting": 6 * DEEPEST}).enable("table")
+    page = read_markup(parser.render(text))
+    return finished(path, page.blocks, output, notes=(*notes, *flattened, *page.notes))
 
 
 def flat_markdown(text: str, *, deepest: int) -> tuple[str, tuple[str, ...]]:
@@ -76,38 +112,15 @@ def _escaped(paragraph: str, places: Sequence[int]) -> str:
     return "\\".join(parts)
 
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-"""Values above the text, between two lines of dashes; the second would make a heading of the line above it."""
-DEEPEST = 80
-"""Quotes and lists inside each other: markdown-it drops, without a word, what is deeper than it may go."""
+def _is_markdown(start: FileStart) -> bool:
+    return start.text is not None and start.suffix in _MARKDOWN
 
 
-def read_plain(path: Path, spool: Spool) -> Reading:
-    """Plain text in any encoding that it is likely to have."""
-    text, notes = read_text(path, spool.limits)
-    return finished(path, plain_blocks(text), spool, title=path.stem, notes=notes)
+def _is_plain(start: FileStart) -> bool:
+    return start.text is not None
 
 
-def plain_blocks(text: str) -> list[Block]:
-    """One block a line; nothing in it is taken for a heading."""
-    return [Block(kind="text", text=line) for line in _lines(text)]
-
-
-def _lines(text: str) -> Iterator[str]:
-    for line in text.split("\n"):
-        words = without_bullet(line.strip())
-        if words:
-            yield words
-
-
-def read_markdown(path: Path, spool: Spool) -> Reading:
-    """Markdown (CommonMark, with tables) by way of HTML."""
-    from markdown_it import MarkdownIt
-
-    text, notes = read_text(path, spool.limits)
-    text = _FRONT_MATTER.sub(r"\1\n\n", text)
-    text, flattened = flat_markdown(text, deepest=DEEPEST)
-    # a quote inside an item of a list counts twice: the list, the item
-    parser = MarkdownIt("commonmark", {"maxNesting": 6 * DEEPEST}).enable("table")
-    page = read_markup(parser.render(text))
-    return finished(path, page.blocks, spool, notes=(*notes, *flattened, *page.notes))
+READERS = (
+    Reader(type="markdown", extensions=_MARKDOWN, recognise=_is_markdown, order=70, read=read_markdown, is_text=True),
+    Reader(type="text", extensions=(), recognise=_is_plain, order=90, read=read_plain, is_text=True),
+)

@@ -1,9 +1,9 @@
 """Is there text to read in this picture? An answer in a few milliseconds, before OCR costs half a second.
 
 Letters are small dark (or light) strokes that stand side by side, alike in height and on one baseline.
-The gate takes the strokes out with a black-hat (top-hat) filter, keeps connected pieces of a letter's
-shape, links each to its right-hand neighbour and counts letters in runs of five or more; the same along
-the other axis finds pages that lie on their side. Grass, gravel and leaves make many pieces and hardly
+A black-hat (top-hat) filter takes the strokes out. Connected pieces of a letter's shape are kept, each is linked
+to its right-hand neighbour, and letters in runs of five or more are counted; the same along the other axis finds
+pages that lie on their side. Grass, gravel and leaves make many pieces and hardly
 any runs. Measured rates and times: docs/LOG.md.
 
 Legend: N pieces; a piece is its left x, top y, width w, height h.
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-GATE_SIDE = 640
+SIDE = 640
 """Longer side that the grey picture should have: letters of a full page are 4–6 pixels high then."""
 LETTERS_FOR_TEXT = 20
 """So many letters in runs, and OCR is asked."""
@@ -34,7 +34,7 @@ Numbers = npt.NDArray[np.float32]
 
 
 def has_text(grey: Grey) -> bool:
-    """True when OCR is worth its time; `grey` is (H, W), about `GATE_SIDE` long."""
+    """True when OCR is worth its time; `grey` is (H, W), about `SIDE` long."""
     return letters_in_runs(grey, enough=LETTERS_FOR_TEXT) >= LETTERS_FOR_TEXT
 
 

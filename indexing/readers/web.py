@@ -1,9 +1,17 @@
-"""Web pages, and the HTML parts of mails and books: one walk over the tree, markup → blocks.
+"""Web pages, the HTML parts of mails, and e-books: one walk over the tree, markup → blocks.
 
     <h2>Duck</h2><p>A <b>bird</b>.<p>It swims.   →   heading "Duck" (level 2) · text "A bird." · text "It swims."
 
 A block element ends a paragraph, every other element is part of one. Scripts and styles are no words; menus, form
 controls and what browsers show only in need are words that belong to no text: they are left out and counted.
+
+libxml2 stops at 2,048 elements inside each other and drops the rest of the file without an error. A page that comes so
+far is parsed again with its deepest tags turned into line breaks: all words stay, only that nesting is lost.
+
+An e-book is a zip of web pages, read in the order of the book's own list. (pandoc, which unstructured asks for e-books,
+is a program of its own, and a reader starts none.)
+
+    META-INF/container.xml → the package file → its metadata, its manifest (id → page), its spine (ids in their order)
 """
 
 import posixpath
@@ -17,18 +25,31 @@ from urllib.parse import unquote, urlsplit
 
 from indexing.errors import DamagedFileError, EncryptedFileError, words_of
 from indexing.readers.archive import check_archive
-from indexing.readers.document import BLOCKS, HEADINGS, cells_of, clean, decoded, finished, read_text, without_bullet
-from indexing.readers.output import Spool
-from indexing.readers.pdf.tables import markdown
+from indexing.readers.content_type import FileStart
+from indexing.readers.document import (
+    BLOCKS,
+    HEADINGS,
+    cells_of,
+    clean,
+    finished,
+    markdown_table,
+    read_text,
+    without_bullet,
+)
+from indexing.readers.encoding import decoded
+from indexing.readers.output import ReaderOutput
+from indexing.readers.registry import Reader
 from indexing.records import Block, Reading
 
-# ---
-# HTML as a tree, however deep it is nested; what the parser cut is told in a note.
-#
-# libxml2 stops at 2,048 elements inside each other and drops the rest of the file without an error. A page that
-# comes so
-# far is parsed again with its deepest tags turned into line breaks: all words stay, only that nesting is lost.
-# ---
+LONGEST_HEADING = 200
+_NO_WORDS = ("del", "link", "meta", "noscript", "script", "style", "head", "ix:header", "xml")
+_LEFT_OUT = frozenset({
+    "audio", "button", "canvas", "datalist", "dialog", "iframe", "nav", "noembed", "noframes", "object", "select",
+    "svg", "template", "textarea", "title", "video",
+})  # fmt: skip
+_TEX = ("application/x-tex", "tex", "latex", "application/x-latex")
+_HTML_EXTENSIONS = (".htm", ".html", ".xhtml")
+_BEGINS_AS_HTML = re.compile(r"(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 
 _DEEPEST = 1_000
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)[^<>]*>")
@@ -41,68 +62,13 @@ _WITHOUT_END = frozenset({
     "meta", "param", "source", "track", "wbr",
 })  # fmt: skip
 
-
-def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
-    """The root element (None where there is nothing) and notes on what was lost."""
-    notes = _hidden(text)
-    root, cut = _parsed(text)
-    if not cut:
-        return root, notes
-    flat, taken = _flattened(text)
-    root, cut = _parsed(flat)
-    lost = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
-    return root, (*notes, *lost, *cut)
-
-
-def _hidden(text: str) -> tuple[str, ...]:
-    lowered = text.lower()
-    last = {start: lowered.rfind(start) for start in _HIDING}
-    ends = {start: lowered.find(_HIDING[start], at) for start, at in last.items() if at >= 0}
-    return tuple(
-        f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup"
-        for start, end in ends.items()
-        if end < 0
-    )
-
-
-def _parsed(text: str) -> tuple[Any, list[str]]:
-    """As bytes: lxml refuses a string that says an encoding of its own."""
-    from lxml import etree
-
-    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True)
-    try:
-        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
-    except etree.XMLSyntaxError:  # no element at all
-        root = None
-    fatal = [error for error in parser.error_log if error.level_name == "FATAL" and "LIMIT" in error.type_name]
-    return root, [f"the parser stopped in line {error.line:,} of the markup ({error.message})" for error in fatal]
-
-
-def _flattened(text: str) -> tuple[str, int]:
-    """Without the tags deeper than `_DEEPEST`, counted as if every element had an end; and how many they were."""
-    depth = taken = 0
-
-    def shallow(tag: re.Match[str]) -> str:
-        nonlocal depth, taken
-        name = tag[2].lower()
-        if name in _WITHOUT_END or name in _KEPT:
-            return tag[0]
-        depth = max(0, depth - 1) if tag[1] else depth + 1
-        if depth + bool(tag[1]) <= _DEEPEST:
-            return tag[0]
-        taken += 1
-        return "<br>"
-
-    return _TAG.sub(shallow, text), taken
-
-
-LONGEST_HEADING = 200
-_NO_WORDS = ("del", "link", "meta", "noscript", "script", "style", "head", "ix:header", "xml")
-_LEFT_OUT = frozenset({
-    "audio", "button", "canvas", "datalist", "dialog", "iframe", "nav", "noembed", "noframes", "object", "select",
-    "svg", "template", "textarea", "title", "video",
-})  # fmt: skip
-_TEX = ("application/x-tex", "tex", "latex", "application/x-latex")
+_CONTAINER = "META-INF/container.xml"
+_ENCRYPTION = "META-INF/encryption.xml"
+_FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+"""Fonts are often scrambled in books whose words anybody may read."""
+_PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg)$", re.IGNORECASE)
+_METADATA = {"creator": "author", "subject": "subject", "date": "date"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,11 +80,11 @@ class Markup:
     notes: tuple[str, ...]
 
 
-def read_html(path: Path, spool: Spool) -> Reading:
+def read_html(path: Path, output: ReaderOutput) -> Reading:
     """Web pages; scripts, styles and everything that lies elsewhere are left out."""
-    text, notes = read_text(path, spool.limits, is_html=True)
+    text, notes = read_text(path, output.limits, is_html=True)
     page = read_markup(text)
-    return finished(path, page.blocks, spool, title=page.title, notes=(*notes, *page.notes))
+    return finished(path, page.blocks, output, title=page.title, notes=(*notes, *page.notes))
 
 
 def read_markup(text: str) -> Markup:
@@ -135,7 +101,7 @@ def read_markup(text: str) -> Markup:
     body = root.find(".//body")
     body = root if body is None else body
     main = body.find(".//main")
-    walk = _Walk()
+    walk = _BlockWalk()
     if main is not None and _words(main.itertext()):
         walk.left_out += _words(body.itertext()) - _words(main.itertext())
         body = main
@@ -152,7 +118,7 @@ def _words(texts: Iterable[str]) -> int:
     return sum(len(text.split()) for text in texts)
 
 
-class _Walk:
+class _BlockWalk:
     """Goes through the elements in the order of the page; nothing here calls itself, so depth costs nothing."""
 
     def __init__(self) -> None:
@@ -226,7 +192,7 @@ def table_blocks(table: Any) -> Iterator[Block]:
     cells = cells_of(table)
     caption = " ".join(" ".join(each.itertext()) for each in table.iterchildren("caption")).split()
     if len(cells) > 1 and len(cells[0]) > 1:
-        yield Block(kind="table", text=markdown(cells), caption=" ".join(caption))
+        yield Block(kind="table", text=markdown_table(cells), caption=" ".join(caption))
         return
     texts = [" ".join(caption), *(cell for row in cells for cell in row)]
     if any(texts):
@@ -256,28 +222,63 @@ def _is_drawn_twice(element: Any) -> bool:
     return any("katex-mathml" in (each.get("class") or "").split() for each in element.itersiblings(preceding=True))
 
 
-# ---
-# E-books: a zip of web pages, read in the order in which the book's own list puts them.
-#
-#     META-INF/container.xml → the package file → its metadata, its manifest (id → page), its spine (ids in reading
-# order)
-#
-# Each page goes through the reader of web pages. pandoc, which unstructured asks for e-books, is a program of its own,
-# and a reader starts none.
-# ---
-
-_CONTAINER = "META-INF/container.xml"
-_ENCRYPTION = "META-INF/encryption.xml"
-_FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Fonts are often scrambled in books whose words anybody may read."""
-_PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
-_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg)$", re.IGNORECASE)
-_METADATA = {"creator": "author", "subject": "subject", "date": "date"}
+def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
+    """The root element (None where there is nothing) and notes on what was lost."""
+    notes = _hidden(text)
+    root, cut = _parsed(text)
+    if not cut:
+        return root, notes
+    flat, taken = _flattened(text)
+    root, cut = _parsed(flat)
+    lost = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
+    return root, (*notes, *lost, *cut)
 
 
-def read_epub(path: Path, spool: Spool) -> Reading:
+def _hidden(text: str) -> tuple[str, ...]:
+    lowered = text.lower()
+    last = {start: lowered.rfind(start) for start in _HIDING}
+    ends = {start: lowered.find(_HIDING[start], at) for start, at in last.items() if at >= 0}
+    return tuple(
+        f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup"
+        for start, end in ends.items()
+        if end < 0
+    )
+
+
+def _parsed(text: str) -> tuple[Any, list[str]]:
+    """As bytes: lxml refuses a string that says an encoding of its own."""
+    from lxml import etree
+
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except etree.XMLSyntaxError:  # no element at all
+        root = None
+    fatal = [error for error in parser.error_log if error.level_name == "FATAL" and "LIMIT" in error.type_name]
+    return root, [f"the parser stopped in line {error.line:,} of the markup ({error.message})" for error in fatal]
+
+
+def _flattened(text: str) -> tuple[str, int]:
+    """Without the tags deeper than `_DEEPEST`, counted as if every element had an end; and how many they were."""
+    depth = taken = 0
+
+    def shallow(tag: re.Match[str]) -> str:
+        nonlocal depth, taken
+        name = tag[2].lower()
+        if name in _WITHOUT_END or name in _KEPT:
+            return tag[0]
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        if depth + bool(tag[1]) <= _DEEPEST:
+            return tag[0]
+        taken += 1
+        return "<br>"
+
+    return _TAG.sub(shallow, text), taken
+
+
+def read_epub(path: Path, output: ReaderOutput) -> Reading:
     """Raises EncryptedFileError for a book under copy protection, DamagedFileError for one without a list of pages."""
-    check_archive(path, spool.limits)
+    check_archive(path, output.limits)
     with zipfile.ZipFile(path) as archive:
         members = frozenset(archive.namelist())
         if _ENCRYPTION in members and _is_protected(archive.read(_ENCRYPTION)):
@@ -303,7 +304,7 @@ def read_epub(path: Path, spool: Spool) -> Reading:
     pictures = sum(bool(_PICTURE.search(name)) for name in members)
     if pictures:
         notes.append(f"{pictures:,} pictures in the book were not looked at")
-    return finished(path, blocks, spool, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
+    return finished(path, blocks, output, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
 
 
 def _package_name(archive: zipfile.ZipFile, members: frozenset[str]) -> str:
@@ -347,3 +348,29 @@ def _xml(data: bytes) -> Any:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise DamagedFileError(f"the book's list of pages is damaged ({words_of(error)})") from error
+
+
+def _is_html(start: FileStart) -> bool:
+    if start.text is None:
+        return False
+    return start.suffix in _HTML_EXTENSIONS or bool(_BEGINS_AS_HTML.match(_after_prolog(start.text)))
+
+
+def _after_prolog(text: str) -> str:
+    """The text after an XML declaration and comments; a loop, because a pattern for it can take forever."""
+    text = text.lstrip("\ufeff \t\r\n")
+    while text.startswith(("<?xml", "<!--")):
+        _, end, text = text.partition("?>" if text.startswith("<?") else "-->")
+        text = text.lstrip() if end else ""
+    return text
+
+
+def _is_epub(start: FileStart) -> bool:
+    zipped = start.members
+    return zipped is not None and (zipped.media_type == b"application/epub+zip" or _CONTAINER in zipped.names)
+
+
+READERS = (
+    Reader(type="epub", extensions=(".epub",), recognise=_is_epub, order=30, read=read_epub),
+    Reader(type="html", extensions=_HTML_EXTENSIONS, recognise=_is_html, order=61, read=read_html, is_text=True),
+)

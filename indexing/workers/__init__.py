@@ -1,1 +1,5 @@
-"""Parsers in processes that can be killed: pool (the parent's side), worker (the process), messages (what they say)."""
+"""Parsers in processes that can be killed.
+
+pool (several at once, in the parent) → process (one of them: its pipes, its time and memory) ⇄ messages (lines of
+JSON, checked) ⇄ worker (the process itself: no network, no programs; it calls the readers)
+"""

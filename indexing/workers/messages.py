@@ -1,18 +1,49 @@
-"""A `Reading` as plain JSON and back. The far side runs parsers on strangers' files, so nothing it says
-is believed: file names come from a closed set of shapes, numbers are numbers, boxes lie in 0..1."""
+"""What a worker says about a file: a `Reading` as plain JSON, and back as a `ReadResult`.
+
+The far side runs parsers on strangers' files, so nothing that it says is believed: file names come from a closed set
+of shapes, numbers are numbers, boxes lie in 0..1.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
+
+from indexing import errors
+from indexing.embedding.protocol import Pixels
+from indexing.errors import UnreadableFileError
+from indexing.readers.output import PICTURE, PIXELS_FILE, THUMB
 from indexing.records import Block, Box, Line, Page, Reading
 
-PIXELS_FILE = "pixels.bin"
-PICTURE = "picture"
-THUMB = "thumb.jpg"
 _IMAGE_NAME = re.compile(r"(?:page|figure)-\d{4,6}\.jpg|thumb\.jpg")
 _BLOCK_KINDS = ("heading", "text", "table", "figure")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadResult:
+    """One file as read. `folder` belongs to the caller from now on: move what is kept, delete the rest."""
+
+    reading: Reading
+    folder: Path
+    pixels: Mapping[str, Pixels]
+    """File name of a page or figure, or `picture` → uint8 (size, size, 3), as `embed_images` wants it."""
+
+
+Outcome = ReadResult | UnreadableFileError
+
+
+def outcome_of(message: Mapping[str, Any], folder: Path, *, size: int) -> Outcome:
+    """A worker's answer; `size` is the side of the prepared squares in `folder`.
+
+    Raises ValueError, TypeError, KeyError, AttributeError or OSError when the answer makes no sense.
+    """
+    if "error" in message:
+        return _error(message)
+    reading = reading_from_json(message["reading"], folder)
+    return ReadResult(reading=reading, folder=folder, pixels=_load_pixels(folder, message["pixels"], size))
 
 
 def reading_to_json(reading: Reading) -> dict[str, Any]:
@@ -43,7 +74,7 @@ def reading_from_json(value: Mapping[str, Any], folder: Path) -> Reading:
 
 
 def image_name(value: object) -> str:
-    """A name that a spool writes, or ValueError."""
+    """A name that `ReaderOutput` gives to a file, or ValueError."""
     if isinstance(value, str) and _IMAGE_NAME.fullmatch(value):
         return value
     raise ValueError(f"{value!r} is no name of a page, figure or thumbnail")
@@ -111,3 +142,28 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _error(message: Mapping[str, Any]) -> UnreadableFileError:
+    kind = getattr(errors, str(message["error"]), UnreadableFileError)
+    if not (isinstance(kind, type) and issubclass(kind, UnreadableFileError)):
+        kind = UnreadableFileError
+    return kind(" ".join(str(message["reason"]).split())[:400])
+
+
+def _load_pixels(folder: Path, names: object, size: int) -> dict[str, Pixels]:
+    """The squares that the worker wrote, mapped into memory; the file itself is deleted."""
+    if not isinstance(names, list):
+        raise TypeError("no list of prepared pictures")
+    if not names:
+        return {}
+    keys = [PICTURE if name == PICTURE else image_name(name) for name in names]
+    path = folder / PIXELS_FILE
+    if path.stat().st_size != len(keys) * size * size * 3:
+        raise ValueError("prepared pixels of another size than asked for")
+    squares_NHWC = np.memmap(path, np.uint8, "r", shape=(len(keys), size, size, 3))
+    path.unlink()
+    pixels: dict[str, Pixels] = dict(zip(keys, np.asarray(squares_NHWC), strict=True))
+    if PICTURE in pixels:
+        pixels[THUMB] = pixels[PICTURE]
+    return pixels

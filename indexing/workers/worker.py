@@ -1,4 +1,4 @@
-"""The process that parses strangers' files: `python -m indexing.workers.worker`, started by `sandbox.py`.
+"""The process that parses strangers' files: `python -m indexing.workers.worker`, started by `process.py`.
 
 One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, and
 one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import indexing.readers
 from indexing import errors
 from indexing.embedding.protocol import Preprocess
 from indexing.errors import UnreadableFileError, disk_fault, lacks_memory
@@ -42,6 +43,7 @@ def main() -> None:
     limits = ReadLimits.from_json(setup["limits"])
     _limit_resources(limits)
     preprocess = Preprocess(**setup["preprocess"])
+    indexing.readers.__path__[:] = setup["readers"]
     _send(answers, {"ready": True})
     for line in iter(requests.readline, b""):
         request = json.loads(line)
@@ -51,9 +53,8 @@ def main() -> None:
 def _answer(
     request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
 ) -> dict[str, Any]:
-    from indexing import ocr
-    from indexing.readers import read
-    from indexing.readers.output import Spool
+    from indexing.readers import ocr, registry
+    from indexing.readers.output import ReaderOutput
     from indexing.workers.messages import reading_to_json
 
     ocr.tiny_is_zero = True
@@ -64,10 +65,10 @@ def _answer(
         pages += 1
         _send(answers, {"page": pages})
 
-    spool = Spool(Path(request["folder"]), preprocess=preprocess, limits=limits, on_page=on_page)
+    output = ReaderOutput(Path(request["folder"]), preprocess=preprocess, limits=limits, on_page=on_page)
     try:
-        reading = read(Path(request["path"]), spool)
-        return {"reading": reading_to_json(reading), "pixels": spool.names}
+        reading = registry.read(Path(request["path"]), output)
+        return {"reading": reading_to_json(reading), "pixels": output.names}
     except Exception as error:  # noqa: BLE001  # whatever a parser throws is this file's failure, or the disk's
         failure = _failure(error, limits)
         return {"error": type(failure).__name__, "reason": failure.reason}

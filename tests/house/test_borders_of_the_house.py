@@ -14,7 +14,7 @@ PACKAGES = ("indexing", "llava_model", "rag", "ui")
 PICTURE_OPENERS = {"indexing/readers/image.py", "llava_model/images.py"}
 """One for each of the two packages that may not import each other."""
 PROGRAM_STARTERS = {
-    "indexing/workers/pool.py": "the readers' worker processes",
+    "indexing/workers/process.py": "the readers' worker processes",
     "llava_model/checkpoints/manifest.py": "git, for a checkpoint's own record",
     "llava_model/kits/fetch.py": "pip, for a kit's archives",
     "ui/launch.py": "the page's server",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from indexing.embedding.protocol import Preprocess
-from indexing.readers import read
-from indexing.readers.output import Spool
+from indexing.readers.output import ReaderOutput
+from indexing.readers.registry import read
 from indexing.records import Block, Reading, SourceFile
 from indexing.settings import ReadLimits
 
@@ -34,7 +34,7 @@ def read_here(path: Path, folder: Path, limits: ReadLimits | None = None) -> Rea
     before = Path.cwd()
     os.chdir(folder)
     try:
-        return read(path, Spool(folder, preprocess=SMALL, limits=limits or ReadLimits()))
+        return read(path, ReaderOutput(folder, preprocess=SMALL, limits=limits or ReadLimits()))
     finally:
         os.chdir(before)
         for name in [name for name, module in sys.modules.items() if module is None]:

@@ -11,7 +11,8 @@ from reading_doubles import SMALL, corpus, source_of
 from indexing.chunking import ChunkSettings, chunks
 from indexing.errors import EncryptedFileError, ReaderStoppedError, UnreadableFileError, UnsupportedFileError
 from indexing.records import Reading
-from indexing.workers.pool import ReaderPool, ReadLimits, ReadResult
+from indexing.settings import ReadLimits
+from indexing.workers.pool import ReaderPool, ReadResult
 
 EXPECTED_FAILURES: Mapping[str, type[UnreadableFileError]] = {
     "docling-Strict.docx": UnsupportedFileError,

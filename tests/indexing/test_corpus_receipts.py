@@ -8,7 +8,8 @@ import pytest
 from reading_doubles import SMALL, corpus, source_of
 
 from indexing.records import Box
-from indexing.workers.pool import ReaderPool, ReadLimits, ReadResult
+from indexing.settings import ReadLimits
+from indexing.workers.pool import ReaderPool, ReadResult
 
 
 def true_lines(path: Path) -> list[tuple[str, tuple[float, float]]]:

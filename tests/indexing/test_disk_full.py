@@ -35,7 +35,7 @@ from indexing.errors import (
     pass_on,
 )
 from indexing.pipeline import files
-from indexing.readers.output import Spool
+from indexing.readers.output import ReaderOutput
 from indexing.settings import ReadLimits
 from indexing.workers import worker
 
@@ -86,10 +86,10 @@ def _line(page: int, line: int) -> str:
 
 
 def failing_at(page: int, error: Exception) -> Callable[..., Path]:
-    """A spool's `page` that keeps some pages and then fails."""
-    kept = Spool.page
+    """The output's `page` that keeps some pages and then fails."""
+    kept = ReaderOutput.page
 
-    def keep(self: Spool, image: Image.Image, number: int, **more: bool) -> Path:
+    def keep(self: ReaderOutput, image: Image.Image, number: int, **more: bool) -> Path:
         if number >= page:
             raise error
         return kept(self, image, number, **more)
@@ -103,7 +103,7 @@ def test_no_page_counts_as_damaged_because_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int, number: int
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(pages(4))
-    monkeypatch.setattr(Spool, "page", failing_at(page, system_error(number)))
+    monkeypatch.setattr(ReaderOutput, "page", failing_at(page, system_error(number)))
     with pytest.raises(OSError, match=os.strerror(number)):
         read_here(tmp_path / "a.pdf", tmp_path / "out")
 
@@ -113,7 +113,7 @@ def test_no_page_counts_as_damaged_because_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(pages(4))
-    monkeypatch.setattr(Spool, "page", failing_at(3, error))
+    monkeypatch.setattr(ReaderOutput, "page", failing_at(3, error))
     with pytest.raises(MemoryError):
         read_here(tmp_path / "a.pdf", tmp_path / "out")
 
@@ -135,7 +135,7 @@ def _refusing(real: Callable[..., Any], number: int) -> Callable[..., Any]:
 
 
 def test_what_a_disk_kept_only_in_part_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path, preprocess=Preprocess(size=8, resize_to=8), limits=ReadLimits())
+    output = ReaderOutput(tmp_path, preprocess=Preprocess(size=8, resize_to=8), limits=ReadLimits())
     real = Path.open
 
     def forgetful(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
@@ -146,7 +146,7 @@ def test_what_a_disk_kept_only_in_part_is_noticed(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("pathlib.Path.open", forgetful)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        spool.page(Image.new("RGB", (9, 9)), 1)
+        output.page(Image.new("RGB", (9, 9)), 1)
 
 
 @pytest.mark.parametrize("number", FAULTS)
@@ -154,10 +154,10 @@ def test_what_a_disk_kept_only_in_part_is_noticed(tmp_path: Path, monkeypatch: p
 def test_a_worker_answers_with_an_error_of_its_own_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, how: Callable[[Exception], Exception]
 ) -> None:
-    def fail(path: Path, spool: Spool) -> None:
+    def fail(path: Path, output: ReaderOutput) -> None:
         raise how(system_error(number))
 
-    monkeypatch.setattr("indexing.readers.read", fail)
+    monkeypatch.setattr("indexing.readers.registry.read", fail)
     request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path)}
     answer = worker._answer(
         request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()
@@ -177,10 +177,10 @@ def caused(error: Exception) -> UnreadableFileError:
 def test_a_worker_that_runs_out_of_memory_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(path: Path, spool: Spool) -> None:
+    def fail(path: Path, output: ReaderOutput) -> None:
         raise error
 
-    monkeypatch.setattr("indexing.readers.read", fail)
+    monkeypatch.setattr("indexing.readers.registry.read", fail)
     request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path)}
     answer = worker._answer(
         request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexing.ocr import Words, read_words
+from indexing.readers.ocr import Words, read_words
 
 RECEIPT = [("MILK", "1.20"), ("BREAD", "2.35"), ("COFFEE BEANS", "8.90"), ("TOTAL", "12.45")]
 
@@ -68,7 +68,7 @@ def test_rows_become_one_block_with_line_breaks() -> None:
 
 PROBE = """
 import sys, numpy as np
-from indexing import ocr
+from indexing.readers import ocr
 ocr.tiny_is_zero = sys.argv[1] == "reader"
 ocr.read_words(np.full((64, 200, 3), 255, np.uint8))
 print(float(np.float32(1e-40) * np.float32(1.0)) == 0.0)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
-from indexing.readers.pdf.reading_order import Piece
-from indexing.readers.pdf.running_headers import furniture, sampled
+from indexing.readers.pdf.running_headers import running_headers, sampled
+from indexing.readers.reading_order import Piece
 from indexing.records import Reading
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples/sample/collection/documents/zefira-duo-manual.pdf"
@@ -116,7 +116,7 @@ def test_words_that_no_two_pages_share_are_never_taken(pages: list[list[int]]) -
         ])
         for number, page in enumerate(pages, start=1)
     ]  # fmt: skip
-    found = furniture(made)
+    found = running_headers(made)
     assert all(list(found.without(pieces, number)) == pieces for number, pieces in made)
 
 

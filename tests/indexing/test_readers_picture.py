@@ -16,8 +16,8 @@ from indexing.errors import (
     UnreadableFileError,
     UnsupportedFileError,
 )
-from indexing.readers import read
-from indexing.readers.output import Spool
+from indexing.readers.output import ReaderOutput
+from indexing.readers.registry import read
 from indexing.records import Reading
 from indexing.settings import ReadLimits
 
@@ -25,9 +25,9 @@ from indexing.settings import ReadLimits
 def pixels_of(path: Path, folder: Path) -> np.ndarray:
     """What the embedder would see: (32, 32, 3)."""
     folder.mkdir(exist_ok=True)
-    spool = Spool(folder, preprocess=SMALL, limits=ReadLimits())
-    read(path, spool)
-    assert spool.names == ["picture"]
+    output = ReaderOutput(folder, preprocess=SMALL, limits=ReadLimits())
+    read(path, output)
+    assert output.names == ["picture"]
     return np.frombuffer((folder / "pixels.bin").read_bytes(), np.uint8).reshape(32, 32, 3)
 
 
@@ -176,12 +176,12 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same_to_the_embedder(tmp_pa
     y, x = np.mgrid[0:2400, 0:3200]
     waves = np.stack([128 + 90 * np.sin(x / 70) * np.cos(y / 50), 128 + 90 * np.sin((x + y) / 90), 255 * y / 2400], -1)
     Image.fromarray(waves.astype(np.uint8)).save(tmp_path / "large.jpg", quality=92)
-    spool = Spool(tmp_path, preprocess=Preprocess(size=224, resize_to=256), limits=ReadLimits())
-    reading = read(tmp_path / "large.jpg", spool)
+    output = ReaderOutput(tmp_path, preprocess=Preprocess(size=224, resize_to=256), limits=ReadLimits())
+    reading = read(tmp_path / "large.jpg", output)
     assert isinstance(reading, Reading)
     drafted = np.frombuffer((tmp_path / "pixels.bin").read_bytes(), np.uint8).reshape(224, 224, 3).astype(int)
     with Image.open(tmp_path / "large.jpg") as image:
-        whole = spool.preprocess.crop(image.convert("RGB")).astype(int)
+        whole = output.preprocess.crop(image.convert("RGB")).astype(int)
     assert np.abs(drafted - whole).mean() < 1.0
 
 

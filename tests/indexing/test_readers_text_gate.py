@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from indexing.readers.image import gate_view
+from indexing.readers.image import small_grey
 from indexing.readers.text_detection import Grey, has_text
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -19,7 +19,7 @@ def written(*, ink: str = "black", paper: str = "white", size: int = 22, turn: i
     draw = ImageDraw.Draw(image)
     for row, words in enumerate(WORDS):
         draw.text((60, 60 + 2 * size * row), words, fill=ink, font_size=size)
-    return gate_view(image.rotate(turn, expand=True))
+    return small_grey(image.rotate(turn, expand=True))
 
 
 @pytest.mark.parametrize("size", [10, 16, 24, 36])
@@ -39,7 +39,7 @@ def test_a_page_that_lies_on_its_side_is_text(turn: int) -> None:
 @pytest.mark.parametrize("path", sorted(PICTURES.glob("*.webp")), ids=lambda path: path.stem)
 def test_photographs_are_not_text(path: Path) -> None:
     with Image.open(path) as image:
-        assert not has_text(gate_view(image.convert("RGB")))
+        assert not has_text(small_grey(image.convert("RGB")))
 
 
 def test_noise_grass_and_gravel_are_not_text() -> None:

@@ -26,7 +26,8 @@ from indexing.errors import (
     UnsupportedFileError,
 )
 from indexing.records import SourceFile
-from indexing.workers.pool import ReaderPool, ReadLimits, ReadResult
+from indexing.settings import ReadLimits
+from indexing.workers.pool import ReaderPool, ReadResult
 
 FOR_EVER = 100_000
 """Seconds: a parser that is not killed runs into the time limit of the test."""
@@ -180,7 +181,7 @@ def test_a_reader_that_was_killed_in_a_document_reads_the_next_one(tmp_path: Pat
 
 def test_what_libraries_print_does_not_disturb_the_protocol(tmp_path: Path) -> None:
     (source,) = files(tmp_path, "loud.txt")
-    loud = "import sys, indexing.readers as r; real = r.read\n"
+    loud = "import sys, indexing.readers.registry as r; real = r.read\n"
     loud += "def read(*a):\n    print('noise'); sys.stdout.flush(); import os; os.write(1, b'more'); return real(*a)\n"
     loud += "r.read = read\nfrom indexing.workers.worker import main; main()"
     pool = ReaderPool(
@@ -293,7 +294,7 @@ def test_a_cancel_that_meets_a_worker_which_is_just_starting_is_not_lost(
         cancelling[0].join(timeout=0.5)  # it ends here only if it found nothing to kill
         return process
 
-    monkeypatch.setattr("indexing.workers.pool.subprocess.Popen", start)
+    monkeypatch.setattr("indexing.workers.process.subprocess.Popen", start)
     with pool_of(tmp_path, body=f"time.sleep({FOR_EVER})", seconds=FOR_EVER) as pool:
         ((_, outcome),) = pool.read(files(tmp_path, "hang.txt"))
     cancelling[0].join()
@@ -370,7 +371,7 @@ except OSError as error:
 def test_a_reader_starts_no_program(call: str, tmp_path: Path) -> None:
     (source,) = files(tmp_path, "a.txt")
     trace = tmp_path / "started"
-    eager = "import indexing.readers as r; from indexing.workers.worker import main\n"
+    eager = "import indexing.readers.registry as r; from indexing.workers.worker import main\n"
     eager += f"def read(*a):\n    trace = {str(trace)!r}\n    {call}\nr.read = read\nmain()"
     pool = ReaderPool(
         limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1,

@@ -1,4 +1,4 @@
-"""Rules and pictures on a PDF page: what PDFium knows besides the text."""
+"""What a PDF holds besides its text: rules and pictures on a page, remarks, embedded files, pages that repeat."""
 
 import hashlib
 import secrets
@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from indexing.readers.pdf.reading_order import Piece
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.text import ToFractions
+from indexing.readers.reading_order import Piece
 from indexing.records import Box
 from indexing.settings import ReadLimits
 
@@ -22,6 +22,20 @@ _MOST_FILLS = 600
 _LEAST_SIDE = 0.08
 _LEAST_AREA = 0.015
 _MOST_AREA = 0.8
+_MOST_NAMED = 10
+_NOTHING = 2
+"""Bytes of an empty UTF-16 string with its end."""
+
+Kind = Literal["characters", "figures", "objects", "repeating", "remarks", "files", "lines"]
+_SENTENCES: dict[Kind, str] = {
+    "characters": "{count:,} characters over the limit of {limits.max_text_characters:,} were left out",
+    "figures": "{count:,} figures over the limit of {limits.max_figures:,} were kept without their pictures",
+    "objects": "{count:,} drawn objects over the limit for a page were not looked at for tables and figures",
+    "repeating": "{count:,} lines that repeat at the top or the bottom of pages were left out",
+    "remarks": "{count:,} filled form fields, comments or other remarks laid over pages were not read",
+    "files": "{count:,} embedded files were not read",
+    "lines": "{count:,} lines over the limit for text in a picture were left out",
+}
 
 _Fill = tuple[Box, tuple[int, ...]]
 """A filled rectangle and its colour."""
@@ -137,38 +151,6 @@ def _shared(box: Box, other: Box) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-# ---
-# What a PDF holds and its reader leaves out, counted and said in one sentence for each kind.
-# ---
-
-Kind = Literal["characters", "figures", "objects", "repeating", "remarks", "files", "lines"]
-_SENTENCES: dict[Kind, str] = {
-    "characters": "{count:,} characters over the limit of {limits.max_text_characters:,} were left out",
-    "figures": "{count:,} figures over the limit of {limits.max_figures:,} were kept without their pictures",
-    "objects": "{count:,} drawn objects over the limit for a page were not looked at for tables and figures",
-    "repeating": "{count:,} lines that repeat at the top or the bottom of pages were left out",
-    "remarks": "{count:,} filled form fields, comments or other remarks laid over pages were not read",
-    "files": "{count:,} embedded files were not read",
-    "lines": "{count:,} lines over the limit for text in a picture were left out",
-}
-
-
-class LeftOut:
-    """Add up with `count[kind] += n`."""
-
-    def __init__(self, limits: ReadLimits) -> None:
-        self.count: Counter[Kind] = Counter()
-        self._limits = limits
-
-    def notes(self) -> list[str]:
-        """In the order above, without the kinds of which there is nothing."""
-        return [
-            sentence.format(count=self.count[kind], limits=self._limits)
-            for kind, sentence in _SENTENCES.items()
-            if self.count[kind]
-        ]
-
-
 def remarks_on(page: Any) -> int:
     """Fields with a value, notes and text boxes; they lie over the page and are no part of its text."""
     import pypdfium2.raw as pdfium
@@ -186,10 +168,6 @@ def remarks_on(page: Any) -> int:
     return told
 
 
-_NOTHING = 2
-"""Bytes of an empty UTF-16 string with its end."""
-
-
 def embedded_files(document: Any) -> int:
     """Files inside the file."""
     import pypdfium2.raw as pdfium
@@ -197,19 +175,29 @@ def embedded_files(document: Any) -> int:
     return max(0, int(pdfium.FPDFDoc_GetAttachmentCount(document)))
 
 
-# ---
-# Pages that stand in a PDF more than once are read once; how often they stand there is told.
-#
-# A page tree can name one page object any number of times. PDFium does not say which object a page is, but it changes
-# the object when asked to: a page that was read gets a size of its own, and where that size turns up again, so does the
-# page. Two objects that look alike are known by their pixels and their text.
-# ---
+class LeftOut:
+    """What a PDF holds and its reader leaves out, one sentence for each kind. Add up with `count[kind] += n`."""
 
-_MOST_NAMED = 10
+    def __init__(self, limits: ReadLimits) -> None:
+        self.count: Counter[Kind] = Counter()
+        self._limits = limits
+
+    def notes(self) -> list[str]:
+        """In the order above, without the kinds of which there is nothing."""
+        return [
+            sentence.format(count=self.count[kind], limits=self._limits)
+            for kind, sentence in _SENTENCES.items()
+            if self.count[kind]
+        ]
 
 
 class Repeats:
-    """What was read so far, by page number."""
+    """Pages that stand in a PDF more than once are read once; how often they stand there becomes a note.
+
+    A page tree can name one page object any number of times. PDFium does not say which object a page is, but it changes
+    the object when asked to: a page that was read gets a size of its own, and where that size turns up again, so does
+    the page. Two objects that look alike are known by their pixels and their text.
+    """
 
     def __init__(self, document: Any) -> None:
         self._document = document
@@ -236,7 +224,7 @@ class Repeats:
         return None if first == number else first
 
     def count(self, first: int) -> None:
-        """Here it stands again."""
+        """The page stands there once more."""
         self._times[first] += 1
 
     def notes(self) -> list[str]:

@@ -1,32 +1,33 @@
 """PDF files: text layer with line boxes, page images, tables, figures; pages without text by OCR.
 
-Each page is read by itself: pieces of text → tables taken out whole → regions in reading order →
-paragraphs. Headings are found at the end, when the size of the body text is known.
+Each page is read by itself: text (pieces) → running_headers (taken out) → objects (rules, figures) → tables →
+paragraphs. A page without a usable text layer goes through OCR instead.
 """
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from indexing.chunking import join_lines
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError, pass_on
-from indexing.readers.image import gate_view
-from indexing.readers.output import PAGE_SIDE, Spool
+from indexing.readers.content_type import FileStart
+from indexing.readers.image import small_grey
+from indexing.readers.output import PAGE_SIDE, ReaderOutput
 from indexing.readers.pdf.objects import LeftOut, Repeats, embedded_files, objects_over, remarks_on, rules_and_figures
-from indexing.readers.pdf.reading_order import Piece, around, paragraphs, regions, rows
+from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs, with_headings
 from indexing.readers.pdf.ruled_tables import Rules
-from indexing.readers.pdf.running_headers import FEWEST_PAGES, Furniture, furniture, sampled
-from indexing.readers.pdf.tables import Table, aligned_tables, markdown, ruled_tables
+from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, running_headers, sampled
+from indexing.readers.pdf.tables import ruled_tables
 from indexing.readers.pdf.text import PageText, read_text, turn
+from indexing.readers.reading_order import Piece
+from indexing.readers.registry import Reader
 from indexing.readers.text_detection import letters_in_runs
-from indexing.records import Block, Box, Line, Page, Reading
+from indexing.records import Block, Page, Reading
 
 _OCR_SIDE = 2000
 _FEW_CHARACTERS = 12
@@ -34,28 +35,13 @@ _SAMPLE_CHARACTERS = 20_000
 _ODD_SHARE = 0.3
 _STRANGE_SHARE = 0.045
 _STRANGE = re.compile(r"\w[^\w\s.,:/@&'’\-–()]+\w|[a-z][A-Z][a-z]|[a-z]\d[a-z]|[*^~|\\»«]{1}\w|[A-Za-z]{2}[»«^*]")
-_CAPTION = re.compile(
-    r"^(fig(ure|\.)?|abb(ildung|\.)?|table(au)?|tab\.|tabelle|tabla|tabela|图|表|그림|표)\s*\.?\s*[\dIVX]+",
-    re.IGNORECASE,
-)
-_TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
-_NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Paragraph:
-    """A block on its way, with the size and weight of its letters; a table or figure has neither."""
-
-    block: Block
-    size: float = 0.0
-    bold: bool = False
-
-
-def read_pdf(path: Path, spool: Spool) -> Reading:
+def read_pdf(path: Path, output: ReaderOutput) -> Reading:
     """Raises EncryptedFileError, DamagedFileError or FileTooLargeError for the file as a whole."""
     document = _opened(path)
     try:
-        return _Document(document, path, spool).read()
+        return _Document(document, path, output).read()
     finally:
         document.close()
 
@@ -89,8 +75,8 @@ def _refusal(code: int) -> UnreadableFileError:
     return DamagedFileError(f"the PDF is damaged ({words.get(code, 'PDFium gives no reason')})")
 
 
-class _AgainError(Exception):
-    """The page is the same as an earlier one."""
+class _SamePageError(Exception):
+    """The page is the same as an earlier one, `first`."""
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -99,62 +85,67 @@ class _AgainError(Exception):
 class _Document:
     """One open document; what the pages share."""
 
-    def __init__(self, document: Any, path: Path, spool: Spool) -> None:
+    def __init__(self, document: Any, path: Path, output: ReaderOutput) -> None:
         self._document = document
         self._path = path
-        self._spool = spool
-        self._notes: list[str] = []
+        self._output = output
         self._characters = 0
-        self._furniture = Furniture()
+        self._running_headers = RunningHeaders()
         self._repeats = Repeats(document)
         self._unreadable: set[int] = set()
-        self._left_out = LeftOut(spool.limits)
+        self._left_out = LeftOut(output.limits)
 
     def read(self) -> Reading:
+        """Every page up to the limit, then the headings. Raises DamagedFileError when no page can be read."""
+        count, limit = len(self._document), self._output.limits.max_pages
+        self._running_headers = self._repeated(min(count, limit))
         pages: list[Page] = []
-        found: list[_Paragraph] = []
-        count, limit = len(self._document), self._spool.limits.max_pages
-        unreadable = self._unreadable
-        self._furniture = self._repeated(min(count, limit))
+        found: list[Paragraph] = []
         number = 0
-        while number < count and len(pages) + len(unreadable) < limit:
+        while number < count and len(pages) + len(self._unreadable) < limit:
             number += 1
-            try:
-                read = self._page_unless_read(number)
-            except FileTooLargeError:
-                raise
-            except _page_errors() as error:
-                pass_on(error)
-                unreadable.add(number)
-                continue
+            read = self._page_if_readable(number)
             if read is not None:
                 pages.append(read[0])
                 found.extend(read[1])
-                self._spool.page_done()
+                self._output.page_done()
         if not pages:
             raise DamagedFileError(f"none of the PDF's {count} pages can be read")
-        if number < count:
-            self._notes.append(f"{count:,} pages, of which the first {number:,} were read")
-        if unreadable:
-            numbers = ", ".join(str(each) for each in sorted(unreadable)[:10])
-            self._notes.append(f"{len(unreadable)} of {count} pages could not be read: {numbers}")
-        self._left_out.count["files"] = embedded_files(self._document)
-        self._notes += [*self._repeats.notes(), *self._left_out.notes()]
-        blocks = tuple(_with_headings(found))
-        metadata = self._metadata()
+        blocks, metadata = tuple(with_headings(found)), self._metadata()
         return Reading(
             is_picture=False,
             title=_title(metadata, blocks, self._path),
             pages=tuple(pages),
             blocks=blocks,
             metadata=metadata,
-            notes=tuple(self._notes),
+            notes=tuple(self._notes(count, number)),
         )
 
-    def _repeated(self, count: int) -> Furniture:
+    def _page_if_readable(self, number: int) -> tuple[Page, list[Paragraph]] | None:
+        try:
+            return self._page_unless_read(number)
+        except FileTooLargeError:
+            raise
+        except _page_errors() as error:
+            pass_on(error)
+            self._unreadable.add(number)
+            return None
+
+    def _notes(self, count: int, last: int) -> Iterator[str]:
+        """On pages after the `last` one that was read, on pages that could not be read, and on what was left out."""
+        if last < count:
+            yield f"{count:,} pages, of which the first {last:,} were read"
+        if self._unreadable:
+            numbers = ", ".join(str(each) for each in sorted(self._unreadable)[:10])
+            yield f"{len(self._unreadable)} of {count} pages could not be read: {numbers}"
+        self._left_out.count["files"] = embedded_files(self._document)
+        yield from self._repeats.notes()
+        yield from self._left_out.notes()
+
+    def _repeated(self, count: int) -> RunningHeaders:
         """Headers, footers and page numbers, by a look at some pages before all are read."""
         if count < FEWEST_PAGES:
-            return Furniture()
+            return RunningHeaders()
         pages: list[tuple[int, Sequence[Piece]]] = []
         for number in sampled(count):
             try:
@@ -168,16 +159,16 @@ class _Document:
             except _page_errors() as error:
                 pass_on(error)
                 continue
-        return furniture([(number, pieces) for number, pieces in pages if pieces])
+        return running_headers([(number, pieces) for number, pieces in pages if pieces])
 
-    def _page_unless_read(self, number: int) -> tuple[Page, list[_Paragraph]] | None:
+    def _page_unless_read(self, number: int) -> tuple[Page, list[Paragraph]] | None:
         """None where the same page was read before."""
         first = self._repeats.is_read(number)
         if first is None:
             page = self._document[number - 1]
             try:
                 return self._page(page, number)
-            except _AgainError as again:
+            except _SamePageError as again:
                 first = again.first
             finally:
                 self._repeats.mark(page, number)
@@ -188,10 +179,10 @@ class _Document:
             self._repeats.count(first)
         return None
 
-    def _page(self, page: Any, number: int) -> tuple[Page, list[_Paragraph]]:
+    def _page(self, page: Any, number: int) -> tuple[Page, list[Paragraph]]:
         textpage = page.get_textpage()
         try:
-            left = max(0, self._spool.limits.max_text_characters - self._characters)
+            left = max(0, self._output.limits.max_text_characters - self._characters)
             over = max(0, textpage.count_chars() - left)
             text = read_text(page, textpage, most_characters=left)
             self._characters += text.characters
@@ -203,9 +194,9 @@ class _Document:
         finally:
             textpage.close()
 
-    def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
+    def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[Paragraph]]:
         image = self._seen(page, PAGE_SIDE, text, number)
-        kept_pieces = self._furniture.without(text.pieces, number)
+        kept_pieces = self._running_headers.without(text.pieces, number)
         self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
         text = replace(text, pieces=kept_pieces)
         rules, figure_boxes = rules_and_figures(page)
@@ -214,35 +205,37 @@ class _Document:
             image = image.rotate(text.turned, expand=True)
             figure_boxes, rules = [turn(box, text.turned) for box in figure_boxes], Rules()
         kept = self._keep(image, number, read_by_ocr=False)
-        found = list(_page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
+        found = list(page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
         return kept, [self._with_picture(each, image) for each in found]
 
     def _seen(self, page: Any, side: int, text: PageText, number: int) -> Image.Image:
-        """As one sees it; raises _AgainError where another page was the same."""
+        """As one sees it; raises _SamePageError where another page was the same."""
         image = _rendered(page, side)
         first = self._repeats.looks_like(image, text.pieces, number)
         if first is not None:
-            raise _AgainError(first)
+            raise _SamePageError(first)
         return image
 
-    def _with_picture(self, paragraph: _Paragraph, image: Image.Image) -> _Paragraph:
+    def _with_picture(self, paragraph: Paragraph, image: Image.Image) -> Paragraph:
         block = paragraph.block
         if block.kind != "figure" or block.box is None:
             return paragraph
-        if self._spool.figures >= self._spool.limits.max_figures:
+        if self._output.figures >= self._output.limits.max_figures:
             self._left_out.count["figures"] += 1
             return paragraph
-        x0, y0, x1, y1 = block.box
-        edges = (x0 * image.width, y0 * image.height, x1 * image.width, y1 * image.height)
-        crop = image.crop(tuple(round(edge) for edge in edges))  # type: ignore[arg-type]  # four of them
-        return replace(paragraph, block=replace(block, image=self._spool.figure(crop)))
+        (x0, x1), (y0, y1) = (
+            [round(edge * side) for edge in edges]
+            for edges, side in ((block.box[0::2], image.width), (block.box[1::2], image.height))
+        )
+        crop = image.crop((x0, y0, x1, y1))
+        return replace(paragraph, block=replace(block, image=self._output.figure(crop)))
 
-    def _from_scan(self, page: Any, text: PageText, number: int) -> tuple[Page, list[_Paragraph]]:
+    def _from_scan(self, page: Any, text: PageText, number: int) -> tuple[Page, list[Paragraph]]:
         """OCR, and the text layer after all where OCR finds nothing."""
-        from indexing.ocr import read_words
+        from indexing.readers.ocr import read_words
 
         image = self._seen(page, _OCR_SIDE, text, number)
-        if letters_in_runs(gate_view(image), enough=1) == 0 and _is_blank(image):
+        if letters_in_runs(small_grey(image), enough=1) == 0 and _is_blank(image):
             return self._keep(image, number, read_by_ocr=False), []
         words = read_words(np.asarray(image))
         self._left_out.count["lines"] += words.left_out
@@ -250,14 +243,14 @@ class _Document:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
         if not words.lines and text.pieces and not words.turned:
-            return kept, list(_page_paragraphs(text, number, [], []))
-        return kept, [_Paragraph(block=block) for block in words.blocks(page=number)]
+            return kept, list(page_paragraphs(text, number, [], []))
+        return kept, [Paragraph(block=block) for block in words.blocks(page=number)]
 
     def _keep(self, image: Image.Image, number: int, *, read_by_ocr: bool) -> Page:
-        path = self._spool.page(image, number)
+        path = self._output.page(image, number)
         if number == 1:
-            self._spool.thumb(image)
-        width, height = self._spool.sizes[path.name]
+            self._output.thumb(image)
+        width, height = self._output.sizes[path.name]
         return Page(number=number, image=path, width=width, height=height, read_by_ocr=read_by_ocr)
 
     def _metadata(self) -> dict[str, str]:
@@ -306,159 +299,6 @@ def _rendered(page: Any, side: int) -> Image.Image:
     return image.convert("RGB")
 
 
-def _page_paragraphs(
-    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box]
-) -> Iterator[_Paragraph]:
-    taken = {id(piece) for table in tables for piece in table.pieces}
-    left = [piece for piece in text.pieces if id(piece) not in taken]
-    things: list[Block] = []
-    markers: list[Piece] = []
-    for table in tables:
-        markers.append(_marker(table.box, things, _table_block(table, number)))
-    for box in figures:
-        inside = [piece for piece in left if _inside(piece.box, box)]
-        if any(len(piece.text) > 32 for piece in inside) or len(inside) > 60:
-            continue  # a background or a frame around text
-        left = [piece for piece in left if not _inside(piece.box, box)]
-        words = "\n".join(row.text for row in rows(inside))
-        markers.append(_marker(box, things, Block(kind="figure", text=words, page=number, box=box)))
-    ordered: list[_Paragraph] = []
-    for region in regions([*left, *markers]):
-        ordered.extend(_region(region, number, things))
-    yield from _with_captions(ordered)
-    if text.margin:
-        yield _Paragraph(block=Block(kind="text", text=text.margin, page=number))
-
-
-def _marker(box: Box, things: list[Block], block: Block) -> Piece:
-    """A piece that stands for a table or figure while the reading order is found."""
-    things.append(block)
-    return Piece(text="", box=box, thing=len(things) - 1)
-
-
-def _table_block(table: Table, number: int) -> Block:
-    return Block(kind="table", text=markdown(table.cells), page=number, box=table.box, lines=table.lines)
-
-
-def _region(region: Sequence[Piece], number: int, things: list[Block]) -> Iterator[_Paragraph]:
-    tables = aligned_tables(region)
-    taken = {id(piece) for table in tables for piece in table.pieces}
-    rest = [piece for piece in region if id(piece) not in taken]
-    markers = [_marker(table.box, things, _table_block(table, number)) for table in tables]
-    run: list[Piece] = []
-    for row in [*rows([*rest, *markers]), None]:
-        if row is not None and row.thing is None:
-            run.append(row)
-            continue
-        for group in paragraphs(run):
-            yield _paragraph(group, number)
-        run = []
-        if row is not None and row.thing is not None:
-            yield _Paragraph(block=things[row.thing])
-
-
-def _paragraph(group: Sequence[Piece], number: int) -> _Paragraph:
-    lines = tuple(Line(text=row.text, box=row.box) for row in group)
-    block = Block(
-        kind="text",
-        text=join_lines([line.text for line in lines]),
-        page=number,
-        lines=lines,
-        box=around([row.box for row in group]),
-    )
-    return _Paragraph(block=block, size=max(row.size for row in group), bold=all(row.bold for row in group))
-
-
-def _with_captions(found: Sequence[_Paragraph]) -> Iterator[_Paragraph]:
-    """`Figure 3: …` and `Table 1. …` go to the nearest figure or table without one."""
-    captions: dict[int, int] = {}  # index of the table or figure → index of the caption
-    for index, each in enumerate(found):
-        if each.block.kind != "text" or not _CAPTION.match(each.block.text) or len(each.block.text) > 1_000:
-            continue
-        kind = "table" if _TABLE_CAPTION.match(each.block.text) else "figure"
-        near = [
-            (distance, other)
-            for other, thing in enumerate(found)
-            if thing.block.kind == kind and other not in captions
-            and (distance := _distance(each.block.box, thing.block.box)) < 0.08
-        ]  # fmt: skip
-        if near:
-            captions[min(near)[1]] = index
-    used = set(captions.values())
-    for index, each in enumerate(found):
-        if index in captions:
-            yield replace(each, block=replace(each.block, caption=found[captions[index]].block.text))
-        elif index not in used:
-            yield each
-
-
-def _distance(box: Box | None, other: Box | None) -> float:
-    """Between the two in height; infinite when they do not stand above each other."""
-    if box is None or other is None or min(box[2], other[2]) <= max(box[0], other[0]):
-        return float("inf")
-    return max(0.0, box[1] - other[3], other[1] - box[3])
-
-
-def _inside(inner: Box, outer: Box) -> bool:
-    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
-    return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
-
-
-def _with_headings(found: Sequence[_Paragraph]) -> Iterator[Block]:
-    sizes: Counter[float] = Counter()
-    for each in found:
-        sizes[round(each.size)] += len(each.block.text) if each.size else 0
-    body = max(sizes, key=lambda size: sizes[size], default=0.0)
-    larger = sorted({round(each.size) for each in found if _is_heading(each, body)}, reverse=True)
-    open_heading: Block | None = None
-    for each in found:
-        heading = None
-        if _is_heading(each, body):
-            heading = replace(each.block, kind="heading", level=1 + min(larger.index(round(each.size)), 4))
-            if open_heading is not None and _continues(open_heading, heading):
-                open_heading = _one_heading(open_heading, heading)
-                continue
-        if open_heading is not None:
-            yield open_heading
-        open_heading = heading
-        if heading is None:
-            yield each.block
-    if open_heading is not None:
-        yield open_heading
-
-
-def _continues(above: Block, below: Block) -> bool:
-    """The second line of a title: the same size, right below, and not a numbered heading of its own."""
-    if (above.level, above.page) != (below.level, below.page) or _NUMBERED.match(below.text):
-        return False
-    if above.box is None or below.box is None or len(above.text) + len(below.text) > 200:
-        return False
-    height = above.lines[-1].box[3] - above.lines[-1].box[1] if above.lines[-1].box else 0.0
-    return -0.5 * height < below.box[1] - above.box[3] < height and _distance(above.box, below.box) < 1
-
-
-def _one_heading(above: Block, below: Block) -> Block:
-    lines = (*above.lines, *below.lines)
-    box = around([line.box for line in lines if line.box])
-    return replace(above, text=join_lines([line.text for line in lines]), lines=lines, box=box)
-
-
-def _is_heading(each: _Paragraph, body: float) -> bool:
-    text = each.block.text
-    if each.block.kind != "text" or not each.size or len(text) > 160 or len(each.block.lines) > 3:
-        return False
-    if sum(1 for char in text if char.isalpha()) < 3 or text.endswith((",", ";")):
-        return False
-    if each.size > 1.15 * body:
-        return True
-    return (
-        each.bold
-        and each.size >= 0.95 * body
-        and len(text) <= 90
-        and (not text.endswith(".") or bool(_NUMBERED.match(text)))
-    )
-
-
 def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str:
     """The document's own title where it is one, else its first large heading, else the file's name."""
     own = metadata.get("title", "")
@@ -470,3 +310,10 @@ def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str
     if opening[0] is blocks[0] and opening[0].level <= 2:
         return opening[0].text
     return min(opening, key=lambda block: block.level).text
+
+
+def _is_pdf(start: FileStart) -> bool:
+    return b"%PDF-" in start.head[:1024]
+
+
+READERS = (Reader(type="pdf", extensions=(".pdf",), recognise=_is_pdf, order=20, read=read_pdf),)

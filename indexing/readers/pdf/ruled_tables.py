@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexing.readers.pdf.reading_order import Piece, levels
+from indexing.readers.reading_order import Piece, levels
 from indexing.records import Box
 
 NEAR = 0.006

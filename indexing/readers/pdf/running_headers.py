@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from indexing.readers.pdf.reading_order import Piece, levels
+from indexing.readers.reading_order import Piece, levels
 
 FEWEST_PAGES = 3
 _MOST_SAMPLES = 16
@@ -26,8 +26,8 @@ _Line = Sequence[Piece]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Furniture:
-    """Texts and heights that most pages share."""
+class RunningHeaders:
+    """Running headers and footers: the texts that most pages share, and their heights."""
 
     places: frozenset[tuple[str, int]] = frozenset()
 
@@ -68,17 +68,17 @@ def sampled(count: int) -> list[int]:
     return sorted({number for first in firsts for number in (first, first + 1)})
 
 
-def furniture(pages: Sequence[tuple[int, Sequence[Piece]]]) -> Furniture:
+def running_headers(pages: Sequence[tuple[int, Sequence[Piece]]]) -> RunningHeaders:
     """What repeats on the sampled pages, given by number and pieces; nothing when there are too few."""
     if len(pages) < FEWEST_PAGES:
-        return Furniture()
+        return RunningHeaders()
     seen: Counter[tuple[str, int]] = Counter()
     for number, pieces in pages:
         seen.update({place for piece in pieces for place in _places(piece, number)})
     enough = max(FEWEST_PAGES, _SHARE * len(pages))
-    found = Furniture(places=frozenset(place for place, count in seen.items() if count >= enough))
+    found = RunningHeaders(places=frozenset(place for place, count in seen.items() if count >= enough))
     emptied = sum(1 for number, pieces in pages if not found.without(pieces, number))
-    return Furniture() if 2 * emptied > len(pages) else found
+    return RunningHeaders() if 2 * emptied > len(pages) else found
 
 
 def _places(piece: Piece, number: int) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,10 @@
 """Tables from geometry: ruled grids, tables between horizontal rules, and aligned columns of short cells.
 
-The aim is to keep a table whole and to leave prose alone: a candidate with few rows, mostly empty cells
-or long cells is no table. Pieces and rules are fractions of the page.
+candidates (ruled_tables.py), or levels of short pieces → words put into columns and rows → lines of one row joined
+
+The aim is to keep a table whole and to leave prose alone: a candidate with few rows, mostly empty cells or long cells
+is no table. A cell whose text was too long for its column goes on below, so some lines of a table belong to one row.
+Pieces and rules are fractions of the page.
 """
 
 import re
@@ -10,13 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexing.readers.pdf.reading_order import Piece, Word, around, levels, rows, runs_right_to_left
 from indexing.readers.pdf.ruled_tables import NEAR, Rules, candidates, middle_in
+from indexing.readers.reading_order import Piece, Word, around, levels, rows, runs_right_to_left
 from indexing.records import Box, Line
-
-# ---
-# Which lines of a table belong to one row: a cell whose text was too long for its column goes on below.
-# ---
 
 _VALUE = re.compile(r"[\d$€£¥%.,+\-–()/: ]")
 _LINE_PITCH = 1.5
@@ -30,116 +29,6 @@ _Line = Mapping[int, Sequence[Word]]
 """The words of one line of text, by column."""
 
 
-def is_value(text: str) -> bool:
-    """Mostly digits and what stands around them."""
-    return any(char.isdigit() for char in text) and 2 * len(_VALUE.findall(text)) >= len(text)
-
-
-def band(box: Box, axis: int, edges: Sequence[float]) -> int:
-    """The number of the column (axis 0) or row (axis 1) between `edges` in which the box stands."""
-    return sum(1 for edge in edges if edge < middle(box, axis))
-
-
-def middle(box: Box, axis: int) -> float:
-    """x (axis 0) or y (axis 1) of the middle."""
-    return (box[axis] + box[axis + 2]) / 2
-
-
-def words_of(piece: Piece) -> Sequence[Word]:
-    """Its words; the piece as one word where nobody has parted them."""
-    return piece.words or (Word(text=piece.text, box=piece.box),)
-
-
-def without_wraps(
-    breaks: Sequence[float],
-    stacked: Sequence[Sequence[Piece]],
-    edges: Sequence[float],
-    *,
-    ys: Sequence[float],
-    right: float | None,
-) -> list[float]:
-    """The breaks between rows, less those between a line and its continuation.
-
-    `ys` are the rules, `right` is where the last column ends, if a rule says so. A line continues the row
-    above when it is close, in letters of the same weight, when each of its cells stands below a cell of
-    that row, and when none of its first words had room in the line above. Where rules part the rows, an
-    empty first cell says as much; where none do, the line must be closer than rows are, or leave a cell
-    empty. Numbers below numbers are two rows, and so are lines with dots up to the next column.
-    """
-    lines = [_by_column(level, edges) for level in stacked]
-    heights = [statistics.median(middle(piece.box, 1) for piece in level) for level in stacked]
-    widths = _widths(lines, len(edges) + 1, right)
-    em = statistics.median(piece.height / piece.aspect for level in stacked for piece in level)
-    pitch = _LINE_PITCH * statistics.median(piece.height for level in stacked for piece in level)
-    widest = max((below - above for above, below in pairwise(heights[1:])), default=0.0)
-    is_ruled = len(ys) >= _RULES_BETWEEN_ROWS
-    kept: list[float] = []
-    row: dict[int, Sequence[Word]] = {}
-    at = 0
-    for index, y in enumerate(heights):
-        between = [edge for edge in breaks[at:] if edge < y] if index else []
-        at += len(between)
-        line, step = lines[index], y - heights[index - 1]
-        closer = is_ruled or step <= _CLOSER * widest
-        padding = (_PADDING if closer else _LEAST_PADDING) * em
-        wraps = (
-            index > 0
-            and step <= pitch
-            and not set(between) & set(ys)
-            and _is_bold(stacked[index]) == _is_bold(stacked[index - 1])
-            and _goes_with(row, line)
-            and (
-                (is_ruled and 0 not in line)
-                or ((closer or len(line) < len(row)) and _had_no_room(row, line, widths, padding))
-            )
-        )
-        if between and not wraps:
-            kept += between
-            row = {}
-        row = {**row, **line}
-    return [*kept, *breaks[at:]]
-
-
-def _goes_with(row: _Line, line: _Line) -> bool:
-    return all(
-        column in row
-        and _LEADERS not in _text([*row[column], *words])
-        and not (is_value(_text(row[column])) and is_value(_text(words)))
-        for column, words in line.items()
-    )
-
-
-def _is_bold(level: Sequence[Piece]) -> bool:
-    return all(piece.bold for piece in level)
-
-
-def _had_no_room(row: _Line, line: _Line, widths: Sequence[float], padding: float) -> bool:
-    return all(_width(row[column]) + _width(words[:1]) > widths[column] - padding for column, words in line.items())
-
-
-def _by_column(level: Sequence[Piece], edges: Sequence[float]) -> dict[int, list[Word]]:
-    columns: dict[int, list[Word]] = {}
-    for piece in level:
-        for word in words_of(piece):
-            columns.setdefault(band(word.box, 0, edges), []).append(word)
-    return columns
-
-
-def _widths(lines: Sequence[_Line], count: int, right: float | None) -> list[float]:
-    """From the first letter of a column to the first letter of the next: what its text may fill."""
-    starts = [min((w.box[0] for line in lines for w in line.get(n, ())), default=0.0) for n in range(count)]
-    end = max((word.box[2] for line in lines for words in line.values() for word in words), default=1.0)
-    return [after - before for before, after in pairwise([*starts, end if right is None else right])]
-
-
-def _width(words: Sequence[Word]) -> float:
-    return max(word.box[2] for word in words) - min(word.box[0] for word in words)
-
-
-def _text(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """Cells row by row, and the pieces they were made of."""
@@ -148,14 +37,6 @@ class Table:
     box: Box
     lines: tuple[Line, ...]
     pieces: tuple[Piece, ...]
-
-
-def markdown(cells: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is the header. Bars and line breaks inside cells are escaped."""
-    width = max(len(row) for row in cells)
-    escaped = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in cells]
-    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in escaped]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
 
 def ruled_tables(pieces: Sequence[Piece], rules: Rules) -> list[Table]:
@@ -384,3 +265,113 @@ def _without_empty_columns(texts: list[tuple[str, ...]]) -> list[tuple[str, ...]
 
 def _in_order(cell: Sequence[Word]) -> str:
     return " ".join(row.text for row in rows([Piece(text=word.text, box=word.box) for word in cell]))
+
+
+def without_wraps(
+    breaks: Sequence[float],
+    stacked: Sequence[Sequence[Piece]],
+    edges: Sequence[float],
+    *,
+    ys: Sequence[float],
+    right: float | None,
+) -> list[float]:
+    """The breaks between rows, less those between a line and its continuation.
+
+    `ys` are the rules, `right` is where the last column ends, if a rule says so. A line continues the row
+    above when it is close, in letters of the same weight, when each of its cells stands below a cell of
+    that row, and when none of its first words had room in the line above. Where rules part the rows, an
+    empty first cell says as much; where none do, the line must be closer than rows are, or leave a cell
+    empty. Numbers below numbers are two rows, and so are lines with dots up to the next column.
+    """
+    lines = [_by_column(level, edges) for level in stacked]
+    heights = [statistics.median(middle(piece.box, 1) for piece in level) for level in stacked]
+    widths = _widths(lines, len(edges) + 1, right)
+    em = statistics.median(piece.height / piece.aspect for level in stacked for piece in level)
+    pitch = _LINE_PITCH * statistics.median(piece.height for level in stacked for piece in level)
+    widest = max((below - above for above, below in pairwise(heights[1:])), default=0.0)
+    is_ruled = len(ys) >= _RULES_BETWEEN_ROWS
+    kept: list[float] = []
+    row: dict[int, Sequence[Word]] = {}
+    at = 0
+    for index, y in enumerate(heights):
+        between = [edge for edge in breaks[at:] if edge < y] if index else []
+        at += len(between)
+        line, step = lines[index], y - heights[index - 1]
+        closer = is_ruled or step <= _CLOSER * widest
+        padding = (_PADDING if closer else _LEAST_PADDING) * em
+        wraps = (
+            index > 0
+            and step <= pitch
+            and not set(between) & set(ys)
+            and _is_bold(stacked[index]) == _is_bold(stacked[index - 1])
+            and _goes_with(row, line)
+            and (
+                (is_ruled and 0 not in line)
+                or ((closer or len(line) < len(row)) and _had_no_room(row, line, widths, padding))
+            )
+        )
+        if between and not wraps:
+            kept += between
+            row = {}
+        row = {**row, **line}
+    return [*kept, *breaks[at:]]
+
+
+def _goes_with(row: _Line, line: _Line) -> bool:
+    return all(
+        column in row
+        and _LEADERS not in _text([*row[column], *words])
+        and not (is_value(_text(row[column])) and is_value(_text(words)))
+        for column, words in line.items()
+    )
+
+
+def _is_bold(level: Sequence[Piece]) -> bool:
+    return all(piece.bold for piece in level)
+
+
+def _had_no_room(row: _Line, line: _Line, widths: Sequence[float], padding: float) -> bool:
+    return all(_width(row[column]) + _width(words[:1]) > widths[column] - padding for column, words in line.items())
+
+
+def _by_column(level: Sequence[Piece], edges: Sequence[float]) -> dict[int, list[Word]]:
+    columns: dict[int, list[Word]] = {}
+    for piece in level:
+        for word in words_of(piece):
+            columns.setdefault(band(word.box, 0, edges), []).append(word)
+    return columns
+
+
+def _widths(lines: Sequence[_Line], count: int, right: float | None) -> list[float]:
+    """From the first letter of a column to the first letter of the next: what its text may fill."""
+    starts = [min((w.box[0] for line in lines for w in line.get(n, ())), default=0.0) for n in range(count)]
+    end = max((word.box[2] for line in lines for words in line.values() for word in words), default=1.0)
+    return [after - before for before, after in pairwise([*starts, end if right is None else right])]
+
+
+def _width(words: Sequence[Word]) -> float:
+    return max(word.box[2] for word in words) - min(word.box[0] for word in words)
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def is_value(text: str) -> bool:
+    """Mostly digits and what stands around them."""
+    return any(char.isdigit() for char in text) and 2 * len(_VALUE.findall(text)) >= len(text)
+
+
+def band(box: Box, axis: int, edges: Sequence[float]) -> int:
+    """The number of the column (axis 0) or row (axis 1) between `edges` in which the box stands."""
+    return sum(1 for edge in edges if edge < middle(box, axis))
+
+
+def middle(box: Box, axis: int) -> float:
+    """x (axis 0) or y (axis 1) of the middle."""
+    return (box[axis] + box[axis + 2]) / 2
+
+
+def words_of(piece: Piece) -> Sequence[Word]:
+    """Its words; the piece as one word where nobody has parted them."""
+    return piece.words or (Word(text=piece.text, box=piece.box),)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from indexing.readers.pdf.reading_order import Piece, Word, around
+from indexing.readers.reading_order import Piece, Word, around
 from indexing.records import Box
 
 _GAP_IN_EMS = 1.0

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexing.readers.output import at_most
-from indexing.readers.pdf.reading_order import Piece, paragraphs, reading_order
+from indexing.readers.reading_order import Piece, paragraphs, reading_order
 from indexing.records import Block, Line
 
 Pixels = npt.NDArray[np.uint8]
