@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from indexing import library as recovery
 from indexing import pipeline
+from indexing.embedding.registry import KitParts, load_embedder, name_before_loading
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
@@ -20,7 +21,6 @@ from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import PromptSettings
-from ui.cli.progress import without_loading_bars
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -163,8 +163,9 @@ class Workbench:
     ) -> pipeline.IndexReport:
         """Bring the library up to date with files and folders; one run at a time."""
         with self._writing:
-            if self.kit.component("vision").format != "open_clip":  # whose name is the kit's, checked when it opened
-                self._library.expect(_pocket_name(self.kit))
+            name = _embedder_name(self.kit)
+            if name is not None:  # else the kit's name decides, which was checked when the library was opened
+                self._library.expect(name)
             return pipeline.index(
                 paths,
                 library=self._library,
@@ -274,23 +275,30 @@ def _check_device(device: str) -> None:
         raise fault
 
 
-def _pocket_name(kit: Kit) -> str:
-    from indexing.embedding.pocket import pocket_name
+def without_loading_bars() -> None:
+    """Loading a model takes a second or two; transformers' own bars would stand between our lines."""
+    from transformers.utils import logging
 
-    return pocket_name(shipped_weights(kit.name).joint_space)
+    logging.disable_progress_bar()
+
+
+def _embedder_name(kit: Kit) -> str | None:
+    """None where only the loaded embedder knows its name."""
+    return name_before_loading(kit.component("vision").format, _embedder_parts(kit))
 
 
 def _load_embedder(kit: Kit, device: str) -> "Embedder":
     without_loading_bars()
-    vision = kit.component("vision")
-    if vision.format == "open_clip":
-        from indexing.embedding.open_clip import OpenClipEmbedder
+    return load_embedder(kit.component("vision").format, _embedder_parts(kit), device=device)
 
-        return OpenClipEmbedder(str(vision.options["model"]), kit.path("vision"), text=kit.path("text"), device=device)
-    from indexing.embedding.pocket import PocketEmbedder
 
-    joint_space = shipped_weights(kit.name).joint_space
-    return PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=joint_space, device=device)
+def _embedder_parts(kit: Kit) -> KitParts:
+    return KitParts(
+        vision=kit.path("vision"),
+        text=kit.path("text"),
+        options=kit.component("vision").options,
+        joint_space=shipped_weights(kit.name).joint_space,
+    )
 
 
 def _build_answerer(bench: Workbench) -> "Answerer":

@@ -24,7 +24,8 @@ from llava_model.model.config import LlavaConfig
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from llava_model.ablation.run import Result
+    from llava_model.benchmarks.asking import Forced
+    from llava_model.benchmarks.figures import Likeness, Score
 
 
 ResponseType = Literal["conversation", "detail", "complex"]
@@ -138,6 +139,32 @@ class Plan:
         """Everything that changes the results, as plain values: all but judge and cache."""
         values: dict[str, Any] = _plain(asdict(self))
         return {name: value for name, value in values.items() if name not in ("judge", "features")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One variant's figures. `review` only where a judge was named."""
+
+    variant: Variant
+    samples: int
+    steps: int
+    likeness: Mapping[ResponseType, Likeness]
+    overall: Likeness
+    forced: Mapping[ResponseType, Forced]
+    review: Score | None = None
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "variant": self.variant.name,
+            "title": self.variant.title,
+            "samples": self.samples,
+            "steps": self.steps,
+            "likeness": {kind: one.to_json() for kind, one in self.likeness.items()},
+            "overall": self.overall.to_json(),
+            "forced": {kind: one.to_json() for kind, one in self.forced.items()},
+            "review": self.review.document() if self.review else None,
+        }
 
 
 def read_plan(path: Path) -> Plan:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_model.ablation.mixtures import HeldOutQuestion, Sorted, check_apart, cut_shares, questions_of, sort_samples
-from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, StageNumbers, Variant
+from llava_model.ablation.plan import TYPES, VARIANTS, Align, Plan, ResponseType, Result, StageNumbers, Variant
 from llava_model.benchmarks.asking import AnsweringModel, AnsweringProgress, Ask, Forced, Task, answer_all, forced
 from llava_model.benchmarks.figures import Likeness, Score, likeness
 from llava_model.checkpoints.manifest import latest, read_manifest
@@ -27,8 +27,8 @@ from llava_model.data.batches import steps_per_epoch
 from llava_model.data.features import FillProgress
 from llava_model.data.sample_file import SampleFile
 from llava_model.errors import AnswersInUseError, CheckpointMismatchError, TrainingDataError
-from llava_model.training.loop import RunSettings, TrainReport
-from llava_model.training.report import StepMetrics
+from llava_model.training.loop import RunSettings
+from llava_model.training.report import StepMetrics, TrainReport
 from llava_model.training.run import DataFile, StageRun, run_stage
 from llava_model.training.stages import Stage, StageName, stage_of, with_overrides
 
@@ -39,32 +39,6 @@ class Bases:
 
     language: Path
     vision: Path
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """One variant's figures. `review` only where a judge was named."""
-
-    variant: Variant
-    samples: int
-    steps: int
-    likeness: Mapping[ResponseType, Likeness]
-    overall: Likeness
-    forced: Mapping[ResponseType, Forced]
-    review: Score | None = None
-
-    def document(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "variant": self.variant.name,
-            "title": self.variant.title,
-            "samples": self.samples,
-            "steps": self.steps,
-            "likeness": {kind: one.to_json() for kind, one in self.likeness.items()},
-            "overall": self.overall.to_json(),
-            "forced": {kind: one.to_json() for kind, one in self.forced.items()},
-            "review": self.review.document() if self.review else None,
-        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ from llava_model.data.batches import Batch, BatchLoader, StepBatches
 from llava_model.errors import IncompleteCheckpointError, TrainingStoppedError
 from llava_model.model.composition import LlavaModel, Projector, input_embeddings, output_layer
 from llava_model.training.loss import FrozenPrefix, loss_sum
-from llava_model.training.report import Meter, MetricsLog, OnStep
+from llava_model.training.report import Meter, MetricsLog, OnStep, TrainReport
 from llava_model.training.stages import Stage, rate_share, total_steps
 from llava_model.training.trainable import optimiser, trainable_parameters
 
@@ -59,20 +59,6 @@ class RunSettings:
     """torch.compile on the language model's layers: 1.3 to 1.4 times the steps a second, after half a minute."""
     tensorboard: bool = False
     """Also write TensorBoard's files; needs the extra."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainReport:
-    """The result of a run."""
-
-    checkpoint: Path
-    steps: int
-    finished: bool
-    """False if the run was stopped before the stage's end."""
-    loss: float
-    """Of the last step; not a number if no step was taken."""
-    left_out: tuple[str, ...]
-    """Samples that could not be used, with reasons."""
 
 
 class _LossOfPass(nn.Module):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -28,10 +28,6 @@ from llava_model.images import open_picture
 from llava_model.model.composition import LlavaModel
 from llava_model.text.tokenize import PromptEncoder
 
-if TYPE_CHECKING:
-    from llava_model.training.loop import TrainReport
-
-
 METRICS_FILE = "metrics.jsonl"
 _WINDOW = 20  # steps over which speeds are averaged
 _PEAKS = {  # dense bfloat16 floating-point operations a second, from NVIDIA's data sheets
@@ -42,6 +38,20 @@ _PEAKS = {  # dense bfloat16 floating-point operations a second, from NVIDIA's d
     "L40S": 362e12,
     "4090": 165e12,
 }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainReport:
+    """The result of a run."""
+
+    checkpoint: Path
+    steps: int
+    finished: bool
+    """False if the run was stopped before the stage's end."""
+    loss: float
+    """Of the last step; not a number if no step was taken."""
+    left_out: tuple[str, ...]
+    """Samples that could not be used, with reasons."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,8 +33,8 @@ from llava_model.model.composition import LlavaModel, Pictures, Pixels, Projecto
 from llava_model.model.config import LlavaConfig
 from llava_model.model.towers import VisionTower, load_tower
 from llava_model.text.tokenize import PromptEncoder, image_token_id, load_tokenizer
-from llava_model.training.loop import RunSettings, TrainReport, train
-from llava_model.training.report import HeldOutAnswer, OnStep, answer_samples, write_report
+from llava_model.training.loop import RunSettings, train
+from llava_model.training.report import HeldOutAnswer, OnStep, TrainReport, answer_samples, write_report
 from llava_model.training.stages import Stage
 from llava_model.training.trainable import describe, fit_projector, set_trainable
 

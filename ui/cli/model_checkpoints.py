@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.cli import terminal
-from ui.cli.progress import ProgressLine, without_loading_bars
+from ui.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from llava_model.checkpoints.parts import TrainedModel
@@ -119,6 +119,7 @@ def base_folders(kit: str, language: Path | None, vision: Path | None) -> tuple[
 def open_model(source: Path, language: Path | None, vision: Path | None) -> "TrainedModel":
     """Read a checkpoint, saying how long it takes."""
     from llava_model.checkpoints.parts import open_trained
+    from ui.workbench import without_loading_bars
 
     without_loading_bars()
     with working(f"reading {source}"):

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from llava_model.data.batches import Layout
     from llava_model.data.features import FillProgress
     from llava_model.model.config import LlavaConfig
-    from llava_model.training.loop import TrainReport
-    from llava_model.training.report import StepMetrics
+    from llava_model.training.report import StepMetrics, TrainReport
     from llava_model.training.run import DataFile, StageRun
     from llava_model.training.stages import Stage
 

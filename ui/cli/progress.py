@@ -23,13 +23,6 @@ _BAR_WIDTH = 20
 _NARROW = 100  # columns; a terminal that has fewer shows the words alone
 
 
-def without_loading_bars() -> None:
-    """Loading a model takes a second or two; transformers' own bars would stand between our lines."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-
 class ProgressLine:
     """One line of progress. As a context manager it ends the line on the way out, whatever happened.
 

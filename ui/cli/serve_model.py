@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ui.cli import terminal
-from ui.cli.progress import without_loading_bars
 
 
 def serve(
@@ -50,6 +49,8 @@ def serve(
         from llava_model.serving.http.server import ModelServer, ServerSettings
 
         terminal.tell(f"loading {checkpoint or kit}")
+        from ui.workbench import without_loading_bars
+
         without_loading_bars()
         engine = open_engine(kit=kit, checkpoint=checkpoint, trained=not untrained, device=device)
         server = ModelServer(engine, listening, ServerSettings(api_key=key, most_waiting=waiting))

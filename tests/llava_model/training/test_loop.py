@@ -15,8 +15,8 @@ from training_world import World, a_manifest
 from llava_model.data.batches import BatchLoader
 from llava_model.errors import BadSampleError, CheckpointWriteError, TrainingStoppedError
 from llava_model.model.composition import LlavaModel, input_embeddings
-from llava_model.training.loop import RunSettings, TrainReport, train
-from llava_model.training.report import read_lines
+from llava_model.training.loop import RunSettings, train
+from llava_model.training.report import TrainReport, read_lines
 from llava_model.training.stages import ALIGN, INSTRUCT, PRESETS, Lora, Stage, rate_share, stage_of, total_steps
 from llava_model.training.trainable import fit_projector, set_trainable
 

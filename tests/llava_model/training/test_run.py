@@ -18,7 +18,8 @@ from llava_model.checkpoints.parts import ADAPTER, PROJECTOR_FILE, load_trained
 from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
 from llava_model.kits import weights_folder
 from llava_model.kits.definition import KitError
-from llava_model.training.loop import RunSettings, TrainReport
+from llava_model.training.loop import RunSettings
+from llava_model.training.report import TrainReport
 from llava_model.training.run import DataFile, StageRun, run_stage
 from llava_model.training.stages import INSTRUCT, Lora
 

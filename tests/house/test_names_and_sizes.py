@@ -1,0 +1,51 @@
+"""The house as a reader meets it: one class name, one meaning; files that can be read in one go; few ignored rules."""
+
+import ast
+import io
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("indexing", "llava_model", "rag", "ui")
+LONGEST_FILE = 450
+MOST_IGNORES = 40
+
+DEFINED_TWICE: dict[str, str] = {}
+"""Class names that stand for the same kind of thing in two packages, each with the reason why that is no confusion."""
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+
+
+def places_of_classes() -> dict[str, list[str]]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for file in files(*PACKAGES):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(file.relative_to(ROOT).as_posix())
+    return places
+
+
+def test_one_class_name_means_one_thing() -> None:
+    twice = {name: found for name, found in places_of_classes().items() if len(found) > 1}
+    assert {name: found for name, found in twice.items() if name not in DEFINED_TWICE} == {}
+    assert set(DEFINED_TWICE) <= set(twice), "a reason is given for a name that stands once"
+
+
+def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
+    long = {file.relative_to(ROOT).as_posix(): count for file in files(*PACKAGES, "recipes")
+            if (count := len(file.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE}  # fmt: skip
+    assert long == {}
+
+
+def test_few_rules_are_ignored_and_each_time_with_a_reason() -> None:
+    found: list[str] = []
+    for file in files(*PACKAGES, "recipes", "benchmarks", "examples", "docs", "tests"):
+        for token in tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline):
+            if token.type == tokenize.COMMENT and ("# noqa" in token.string or "# type: ignore" in token.string):
+                place = f"{file.relative_to(ROOT).as_posix()}:{token.start[0]}"
+                found.append(place)
+                assert token.string.count("#") > 1, f"{place} says no reason"
+    assert len(found) <= MOST_IGNORES, found
