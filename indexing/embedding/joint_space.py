@@ -36,7 +36,7 @@ _BYTES = ("projection", "stored", "answers", "captions", "pictured")  # int8, ro
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class NetworkOutputs:
     """All that the network says about a batch of pictures."""
 
     pixels_BCHW: "Tensor"  # uint8, as they came
@@ -46,13 +46,13 @@ class Seen:
     logits_BK: "Tensor"
 
 
-def look(network: Any, pixels_BHWC: "Tensor", scale_C: "Tensor", shift_C: "Tensor") -> Seen:
+def look(network: Any, pixels_BHWC: "Tensor", scale_C: "Tensor", shift_C: "Tensor") -> NetworkOutputs:
     """Run the network once over uint8 pixels."""
     normalised_BHWC = pixels_BHWC.float().mul_(scale_C).add_(shift_C)
     final_BCHW, stages = network.forward_intermediates(normalised_BHWC.permute(0, 3, 1, 2), indices=STAGES)
     features_BF = network.forward_head(final_BCHW, pre_logits=True)
     logits_BK = network.get_classifier()(features_BF)
-    return Seen(
+    return NetworkOutputs(
         pixels_BCHW=pixels_BHWC.permute(0, 3, 1, 2),
         stages_BCHW=tuple(stages),
         strongest_BF=final_BCHW.amax((2, 3)),
@@ -61,7 +61,7 @@ def look(network: Any, pixels_BHWC: "Tensor", scale_C: "Tensor", shift_C: "Tenso
     )
 
 
-def inputs(seen: Seen) -> "Tensor":
+def inputs(seen: NetworkOutputs) -> "Tensor":
     """(B, P): features, class probabilities, each stage's mean, deviation and maximum, the colours by place, and the
     features where they are strongest.
 
@@ -91,7 +91,7 @@ class JointSpace:
         self._look_of_captions_MQ = self._look_of(self._captions_ME)
         self.dimensions = len(self._map_DD) + self._looks_RQ.shape[1] + 1
 
-    def images(self, seen: Seen, classes_BD: "Tensor") -> "Tensor":
+    def images(self, seen: NetworkOutputs, classes_BD: "Tensor") -> "Tensor":
         """(B, dimensions). `classes_BD` is the pictures' mixture of class vectors."""
         return self.place(inputs(seen), classes_BD)
 

@@ -14,7 +14,7 @@ import numpy as np
 from indexing.embedding.pocket import scale_and_shift
 from indexing.embedding.protocol import (
     ImageEmbedding,
-    MissingPackageError,
+    MissingEmbedderPackageError,
     Pixels,
     Preprocess,
     UnknownModelError,
@@ -23,6 +23,7 @@ from indexing.embedding.protocol import (
     keep_freed_memory,
     pick_device,
 )
+from indexing.embedding.registry import EmbedderFormat, KitParts
 from indexing.embedding.text import SentenceEncoder
 
 _TEXT_BATCH = 64
@@ -107,7 +108,7 @@ def _load(model: str, checkpoint: Path | str | None, device: str) -> tuple[Any, 
         import open_clip
         import torch
     except ImportError as error:
-        raise MissingPackageError("open_clip_torch") from error
+        raise MissingEmbedderPackageError("open_clip_torch") from error
     source, pretrained = _where(model, checkpoint, open_clip)
     place = checkpoint if isinstance(checkpoint, Path) else Path(pretrained or source)
     with _no_hub(), torch.random.fork_rng(devices=[]):
@@ -155,7 +156,7 @@ def _where(model: str, checkpoint: Path | str | None, open_clip: Any) -> tuple[s
 
 @contextmanager
 def _no_hub() -> Iterator[None]:
-    """open_clip and transformers ask the hub for whatever a folder lacks; here they find it closed."""
+    """open_clip and transformers ask the hub for whatever a folder lacks; inside this they find it closed."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -195,3 +196,10 @@ def _special_tokens(tokenize: Any) -> re.Pattern[str]:
 def _split_apart(match: re.Match[str]) -> str:
     """ "<end_of_text>" → "< end_of_text>": the same words, no command."""
     return f"{match[0][0]} {match[0][1:]}"
+
+
+def _from_kit(parts: KitParts, device: str) -> OpenClipEmbedder:
+    return OpenClipEmbedder(str(parts.options["model"]), parts.vision, text=parts.text, device=device)
+
+
+EMBEDDER = EmbedderFormat(format="open_clip", load=_from_kit)

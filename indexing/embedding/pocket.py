@@ -8,6 +8,12 @@ From "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (Norouzi 
 mean of all class vectors is subtracted on both sides; without it everything resembles everything.
 It knows ImageNet's thousand things and is weaker than CLIP.
 
+A class is its short name and a little of its dictionary entry. Encoding all of them takes ten seconds, so the vectors
+for the pocket kit's encoder ship with the package; for another encoder they are made anew at every start. To write them
+again after a change of the recipe:
+
+    python -m indexing.embedding.pocket TEXT_FOLDER
+
 Legend: B batch, K classes, D width of a vector, H W pixels, C colours.
 """
 
@@ -23,7 +29,7 @@ from indexing.embedding.joint_space import TEMPERATURE, JointSpace, load_joint_s
 from indexing.embedding.protocol import (
     ImageEmbedding,
     Label,
-    MissingPackageError,
+    MissingEmbedderPackageError,
     Pixels,
     Preprocess,
     Vectors,
@@ -31,147 +37,25 @@ from indexing.embedding.protocol import (
     keep_freed_memory,
     pick_device,
 )
+from indexing.embedding.registry import EmbedderFormat, KitParts
 from indexing.embedding.text import SentenceEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-# ---
-# ImageNet's thousand classes as words and as sentence vectors.
-#
-# A class is its short name and a little of its dictionary entry. Encoding all of them takes ten
-# seconds, so the vectors for the pocket kit's encoder ship with the package; for another encoder
-# they are made anew at every start. To write them again after a change of the recipe:
-#
-#     python -m indexing.embedding.pocket TEXT_FOLDER
-#
-# Legend: K classes, D width of a vector.
-# ---
-
-SHIPPED = Path(__file__).with_name("imagenet_minilm.safetensors")
-_DEFINITION_WEIGHT = 0.25  # chosen together with the temperature; see pocket.py
-_PROBES = 8  # classes encoded at every start, to see that the shipped vectors are this encoder's
-_TOLERANCE = 1e-3
-
-
-def imagenet_classes() -> tuple[list[str], list[str]]:
-    """The classes in the order of every ImageNet classifier: short names, and dictionary entries.
-
-    "tiger cat", and "tiger cat: a cat having a striped coat".
-    """
-    from timm.data.imagenet_info import ImageNetInfo
-
-    info: Any = ImageNetInfo()
-    synsets = info.label_names()
-    names = [info.label_name_to_description(synset).split(",")[0] for synset in synsets]
-    return names, [info.label_name_to_description(synset, detailed=True) for synset in synsets]
-
-
-def class_vectors(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
-    """(K, D), of unit length; from the shipped file where it was made with this very encoder."""
-    from safetensors.numpy import load_file
-
-    shipped_KD: Vectors = load_file(SHIPPED)["class_vectors"]
-    probes = np.linspace(0, len(names) - 1, _PROBES).astype(int)
-    fresh = encode_classes(sentences, [names[k] for k in probes], [entries[k] for k in probes])
-    if shipped_KD.shape == (len(names), sentences.dimensions) and np.allclose(
-        shipped_KD[probes], fresh, atol=_TOLERANCE
-    ):
-        return shipped_KD
-    return encode_classes(sentences, names, entries)
-
-
-def encode_classes(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
-    """Mostly the name, whose vector lies where questions lie; the entry tells homonyms apart."""
-    mixed_KD = sentences.encode(names) + _DEFINITION_WEIGHT * sentences.encode(entries)
-    vectors_KD: Vectors = mixed_KD / np.linalg.norm(mixed_KD, axis=-1, keepdims=True)
-    return vectors_KD
-
-
-def write_shipped(text: Path) -> None:
-    """Make the shipped file with the sentence encoder in the folder `text`."""
-    from safetensors.numpy import save_file
-
-    vectors_KD = encode_classes(SentenceEncoder(text, device="cpu"), *imagenet_classes())
-    save_file({"class_vectors": vectors_KD}, SHIPPED, metadata={"encoder": "all-MiniLM-L6-v2"})
-
-
-if __name__ == "__main__":
-    write_shipped(Path(sys.argv[1]))
-
-
-# ---
-# The pocket kit's picture network, prepared for speed.
-# ---
-
-
-def load_classifier(folder: Path, device: str) -> Any:
-    """A timm network from a folder of its own format, in inference form.
-
-    Each batch normalisation is folded into the convolution before it and the weights lie
-    channels-last: twice as fast on a CPU, logits within 1e-5.
-    """
-    try:
-        import timm
-        import torch
-    except ImportError as error:
-        raise MissingPackageError(error.name or "timm") from error
-    if not (folder / "config.json").is_file():
-        raise WeightsError(folder, "config.json is missing")
-    try:
-        network: Any = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    except (RuntimeError, OSError, json.JSONDecodeError) as error:
-        raise WeightsError(folder, str(error).splitlines()[0]) from error
-    if (classes := int(network.num_classes)) != 1000:
-        raise WeightsError(folder, f"it tells {classes} classes apart, not ImageNet's 1000")
-    _fold_normalisations(network.eval())
-    return network.requires_grad_(False).to(device, memory_format=torch.channels_last)
-
-
-def _fold_normalisations(network: Any) -> None:
-    """In place. timm keeps the activation inside its BatchNormAct2d: that part stays where it is."""
-    import torch
-    from torch.nn.utils.fusion import fuse_conv_bn_weights
-
-    modules: list[tuple[str, Any]] = list(network.named_modules())
-    convolution: Any = None
-    for name, module in modules:
-        if isinstance(module, torch.nn.Conv2d):
-            convolution = module
-        elif isinstance(module, torch.nn.BatchNorm2d):
-            if convolution is None or convolution.out_channels != module.num_features:
-                continue
-            assert module.running_mean is not None and module.running_var is not None
-            convolution.weight, convolution.bias = fuse_conv_bn_weights(
-                convolution.weight,
-                convolution.bias,
-                module.running_mean,
-                module.running_var,
-                module.eps,
-                module.weight,
-                module.bias,
-            )
-            network.set_submodule(name, getattr(module, "act", torch.nn.Identity()))
-            convolution = None
-
-
-def scale_and_shift(mean: Sequence[float], std: Sequence[float], device: str) -> tuple["Tensor", "Tensor"]:
-    """Per colour, such that `pixels * scale + shift` is `(pixels / 255 - mean) / std` in one pass."""
-    import torch
-
-    mean_C, std_C = torch.tensor(mean, device=device), torch.tensor(std, device=device)
-    return 1 / (255 * std_C), -mean_C / std_C
-
 
 PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True, crop_first=True)
 MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches
 
+SHIPPED = Path(__file__).with_name("imagenet_minilm.safetensors")
+_DEFINITION_WEIGHT = 0.25  # chosen together with joint_space.TEMPERATURE
+_PROBES = 8  # classes encoded at every start, to see that the shipped vectors are this encoder's
+_TOLERANCE = 1e-3
+
 
 def pocket_name(joint_space: Path | None) -> str:
-    """The embedder's name, without loading a network."""
+    """The embedder's name, without loading a network; another joint space makes other vectors."""
     return "pocket-1" if joint_space is None else f"pocket-1+{name_of(joint_space)}"
 
 
@@ -262,3 +146,118 @@ class PocketEmbedder:
         import torch
 
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.device)
+
+
+def load_classifier(folder: Path, device: str) -> Any:
+    """A timm network from a folder of its own format, in inference form.
+
+    Each batch normalisation is folded into the convolution before it and the weights lie
+    channels-last: twice as fast on a CPU, logits within 1e-5.
+    """
+    try:
+        import timm
+        import torch
+    except ImportError as error:
+        raise MissingEmbedderPackageError(error.name or "timm") from error
+    if not (folder / "config.json").is_file():
+        raise WeightsError(folder, "config.json is missing")
+    try:
+        network: Any = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    except (RuntimeError, OSError, json.JSONDecodeError) as error:
+        raise WeightsError(folder, str(error).splitlines()[0]) from error
+    if (classes := int(network.num_classes)) != 1000:
+        raise WeightsError(folder, f"it tells {classes} classes apart, not ImageNet's 1000")
+    _fold_normalisations(network.eval())
+    return network.requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def _fold_normalisations(network: Any) -> None:
+    """In place. timm keeps the activation inside its BatchNormAct2d: that part stays where it is."""
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    modules: list[tuple[str, Any]] = list(network.named_modules())
+    convolution: Any = None
+    for name, module in modules:
+        if isinstance(module, torch.nn.Conv2d):
+            convolution = module
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            if convolution is None or convolution.out_channels != module.num_features:
+                continue
+            assert module.running_mean is not None and module.running_var is not None
+            convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                convolution.weight,
+                convolution.bias,
+                module.running_mean,
+                module.running_var,
+                module.eps,
+                module.weight,
+                module.bias,
+            )
+            network.set_submodule(name, getattr(module, "act", torch.nn.Identity()))
+            convolution = None
+
+
+def scale_and_shift(mean: Sequence[float], std: Sequence[float], device: str) -> tuple["Tensor", "Tensor"]:
+    """Per colour, such that `pixels * scale + shift` is `(pixels / 255 - mean) / std` in one pass."""
+    import torch
+
+    mean_C, std_C = torch.tensor(mean, device=device), torch.tensor(std, device=device)
+    return 1 / (255 * std_C), -mean_C / std_C
+
+
+def imagenet_classes() -> tuple[list[str], list[str]]:
+    """The classes in the order of every ImageNet classifier: short names, and dictionary entries.
+
+    "tiger cat", and "tiger cat: a cat having a striped coat".
+    """
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo()
+    synsets = info.label_names()
+    names = [info.label_name_to_description(synset).split(",")[0] for synset in synsets]
+    return names, [info.label_name_to_description(synset, detailed=True) for synset in synsets]
+
+
+def class_vectors(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
+    """(K, D), of unit length; from the shipped file where it was made with this very encoder."""
+    from safetensors.numpy import load_file
+
+    shipped_KD: Vectors = load_file(SHIPPED)["class_vectors"]
+    probes = np.linspace(0, len(names) - 1, _PROBES).astype(int)
+    fresh = encode_classes(sentences, [names[k] for k in probes], [entries[k] for k in probes])
+    if shipped_KD.shape == (len(names), sentences.dimensions) and np.allclose(
+        shipped_KD[probes], fresh, atol=_TOLERANCE
+    ):
+        return shipped_KD
+    return encode_classes(sentences, names, entries)
+
+
+def encode_classes(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
+    """Mostly the name, whose vector lies where questions lie; the entry tells homonyms apart."""
+    mixed_KD = sentences.encode(names) + _DEFINITION_WEIGHT * sentences.encode(entries)
+    vectors_KD: Vectors = mixed_KD / np.linalg.norm(mixed_KD, axis=-1, keepdims=True)
+    return vectors_KD
+
+
+def write_shipped(text: Path) -> None:
+    """Make the shipped file with the sentence encoder in the folder `text`."""
+    from safetensors.numpy import save_file
+
+    vectors_KD = encode_classes(SentenceEncoder(text, device="cpu"), *imagenet_classes())
+    save_file({"class_vectors": vectors_KD}, SHIPPED, metadata={"encoder": "all-MiniLM-L6-v2"})
+
+
+def _name(parts: KitParts) -> str:
+    return pocket_name(parts.joint_space)
+
+
+def _load(parts: KitParts, device: str) -> PocketEmbedder:
+    return PocketEmbedder(parts.vision, parts.text, joint_space=parts.joint_space, device=device)
+
+
+EMBEDDER = EmbedderFormat(format="timm", load=_load, name=_name)
+
+
+if __name__ == "__main__":
+    write_shipped(Path(sys.argv[1]))

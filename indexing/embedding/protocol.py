@@ -1,4 +1,17 @@
-"""What every embedder offers, whatever model stands behind it.
+"""What every embedder offers, whatever model stands behind it; and how a picture becomes the square that it sees.
+
+    a photograph, RGB 4000 x 3000  ── shortest, 224 ──►  299 x 224  ── centre crop ──►  uint8 (224, 224, 3)
+
+The square is bitwise what open_clip's evaluation transform hands to its `ToTensor`: torchvision's Resize and CenterCrop
+in mode "shortest", open_clip's ResizeKeepRatio and CenterCropOrPad in mode "longest". It takes Pillow and numpy alone,
+so that the readers' workers can make it.
+
+IndexingError
+└── EmbedderError                         what loading an embedder raises on purpose
+    ├── UnknownModelError                 open_clip has no model of that name
+    ├── UnknownFormatError                no embedder loads weights of that format
+    ├── WeightsError                      a file is missing, or its tensors do not fit the network
+    └── MissingEmbedderPackageError       the package that runs the model is not installed
 
 Legend: B batch, D width of a vector, H W pixels, C colour channels (3, RGB).
 """
@@ -17,69 +30,21 @@ from PIL import Image
 
 from indexing.errors import IndexingError
 
-# ---
-# What can go wrong when an embedder is loaded.
-#
-# IndexingError
-# └── EmbedderError
-#     ├── UnknownModelError    open_clip has no model of that name
-#     ├── WeightsError         a file is missing, or its tensors do not fit the network
-#     └── MissingPackageError  the package that runs the model is not installed
-# ---
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_ROWS = 16
+_MOSTLY_FLAT = 0.65
+"""Share of equal neighbours along a few rows. Photographs have 0.02–0.61 (median 0.12), nineteen in twenty of Open
+Clipart's drawings more than 0.62, scanned and rendered pages mostly more than 0.7."""
+_SAME_COLOUR = 6
+"""Levels of 255 by which a cut-out's corners may differ: true of 2 in 500 photographs and of nine in ten cut-outs."""
+_WHITE = (255, 255, 255)
+_MAX_ASPECT = 32  # beyond it, "shortest" would blow a thin strip up to gigabytes before cropping it
 
-class EmbedderError(IndexingError):
-    """Base of what loading an embedder raises on purpose."""
-
-
-class UnknownModelError(EmbedderError):
-    """open_clip has no model of that name."""
-
-    def __init__(self, model: str, known: Sequence[str]) -> None:
-        super().__init__(f"open_clip has no model named '{model}'")
-        close = difflib.get_close_matches(model, known, n=3, cutoff=0.4) or list(known[:3])
-        self.add_note(f"Similar names: {', '.join(close)}")
-        self.model = model
-
-
-class WeightsError(EmbedderError):
-    """A model's files are missing, or hold something else than the network expects."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"cannot load a model from {path}: {reason}")
-        self.path, self.reason = path, reason
-
-
-class MissingPackageError(EmbedderError):
-    """The package that runs this model is not installed."""
-
-    def __init__(self, package: str) -> None:
-        super().__init__(f"this embedder needs the package '{package}'")
-        self.add_note("Install it with: pip install 'llavero[index]'")
-        self.package = package
-
-
-# ---
-# Which processor an embedder runs on.
-# ---
-
-
-def pick_device(wanted: str) -> str:
-    """ "auto" is the GPU where torch sees one, else the CPU; anything else is torch's own name for a device."""
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-# ---
-# Memory that a network's layers use again and again stays with the process.
-#
 # glibc hands every large block back to the system when it is freed, and the system clears its pages when they are asked
 # for again: a third of the time of a small network's pass. What stays is at most what the largest pass needed.
-# ---
-
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = 1 << 30, (1 << 31) - 1, 64 << 20
 _ARENAS = 1  # of several, each thread's own would give its blocks back
 
@@ -89,23 +54,7 @@ KEEP_FREED_MEMORY = {
     "MALLOC_TOP_PAD_": str(_TOP_PAD),
     "MALLOC_ARENA_MAX": str(_ARENAS),
 }
-"""The same as environment of a process that is to be started; other C libraries do not read it."""
-
-
-def keep_freed_memory() -> None:
-    """For this process, from here on. Call it before there are threads; does nothing where the C library is another."""
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # musl
-        return
-    for option, value in ((-1, _TRIM_THRESHOLD), (-2, _TOP_PAD), (-3, _MMAP_THRESHOLD), (-8, _ARENAS)):  # malloc.h
-        mallopt(option, value)
-
-
-Vectors = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
+"""`keep_freed_memory` for a process that is to be started, as its environment; other C libraries do not read it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +76,6 @@ class Preprocess:
 
     def crop(self, image: Image.Image) -> Pixels:
         """Resize and centre-crop exactly as the model's own preprocessing does."""
-
         return crop(self, image)
 
 
@@ -170,24 +118,68 @@ class Embedder(Protocol):
         """Questions → unit vectors in the text space, (B, text_dimensions)."""
 
 
-# ---
-# A picture of any size → the square of pixels a tower sees. Pillow and numpy alone, for reader workers.
-#
-#     a photograph, RGB 4000 x 3000  ── shortest, 224 ──►  299 x 224  ── centre crop ──►  uint8 (224, 224, 3)
-#
-# Bitwise what open_clip's evaluation transform hands to its `ToTensor`: torchvision's Resize and
-# CenterCrop in mode "shortest", open_clip's ResizeKeepRatio and CenterCropOrPad in mode "longest".
-# ---
+class EmbedderError(IndexingError):
+    """Base of what loading an embedder raises on purpose."""
 
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_ROWS = 16
-_MOSTLY_FLAT = 0.65
-"""Share of equal neighbours along a few rows. Photographs have 0.02–0.61 (median 0.12), nineteen in twenty of Open
-Clipart's drawings more than 0.62, scanned and rendered pages mostly more than 0.7."""
-_SAME_COLOUR = 6
-"""Levels of 255 by which a cut-out's corners may differ: true of 2 in 500 photographs and of nine in ten cut-outs."""
-_WHITE = (255, 255, 255)
-_MAX_ASPECT = 32  # beyond it, "shortest" would blow a thin strip up to gigabytes before cropping it
+
+class UnknownModelError(EmbedderError):
+    """open_clip has no model of that name."""
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        super().__init__(f"open_clip has no model named '{model}'")
+        close = difflib.get_close_matches(model, known, n=3, cutoff=0.4) or list(known[:3])
+        self.add_note(f"Similar names: {', '.join(close)}")
+        self.model = model
+
+
+class UnknownFormatError(EmbedderError):
+    """No embedder loads weights of that format."""
+
+    def __init__(self, format: str, known: Sequence[str]) -> None:
+        super().__init__(f"no embedder loads weights of the format '{format}'")
+        self.add_note(f"Formats: {', '.join(known)}")
+        self.format, self.known = format, tuple(known)
+
+
+class WeightsError(EmbedderError):
+    """A model's files are missing, or hold something else than the network expects."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot load a model from {path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class MissingEmbedderPackageError(EmbedderError):
+    """The package that runs this model is not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"this embedder needs the package '{package}'")
+        self.add_note("Install it with: pip install 'llavero[index]'")
+        self.package = package
+
+
+def pick_device(wanted: str) -> str:
+    """ "auto" is the GPU where torch sees one, else the CPU; anything else is torch's own name for a device."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def keep_freed_memory() -> None:
+    """Memory that a network's layers use again and again stays with this process from here on.
+
+    Call it before there are threads. It does nothing where the C library is another than glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # musl
+        return
+    for option, value in ((-1, _TRIM_THRESHOLD), (-2, _TOP_PAD), (-3, _MMAP_THRESHOLD), (-8, _ARENAS)):  # malloc.h
+        mallopt(option, value)
 
 
 def crop(preprocess: Preprocess, image: Image.Image) -> Pixels:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.embedding.joint_space import Seen, inputs
+from indexing.embedding.joint_space import NetworkOutputs, inputs
 from recipes.pocket.joint_space import (
     Pictures,
     Settings,
@@ -25,10 +25,10 @@ WIDTH = 1280 + 1000 + 3 * 320 + 3 * 112 + 192 + 1280  # what the network's outpu
 DIMENSIONS = 16
 
 
-def seen(count: int, seed: int) -> Seen:
+def seen(count: int, seed: int) -> NetworkOutputs:
     """Random outputs of the shapes of EfficientNet-Lite0's."""
     generator = torch.Generator().manual_seed(seed)
-    return Seen(
+    return NetworkOutputs(
         pixels_BCHW=torch.randint(0, 256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8),
         stages_BCHW=(
             torch.randn(count, 112, 4, 4, generator=generator),
@@ -41,12 +41,12 @@ def seen(count: int, seed: int) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def outputs() -> Seen:
+def outputs() -> NetworkOutputs:
     return seen(24, 0)
 
 
 @pytest.fixture(scope="module")
-def pictures(outputs: Seen) -> Pictures:
+def pictures(outputs: NetworkOutputs) -> Pictures:
     random = np.random.default_rng(0)
     words = unit(random.normal(size=(24, DIMENSIONS)).astype(np.float32))
     return Pictures(
@@ -69,7 +69,7 @@ def fitted(pictures: Pictures) -> dict[str, np.ndarray]:
 
 
 def test_both_sides_have_one_width_and_unit_length(
-    outputs: Seen, pictures: Pictures, fitted: dict[str, np.ndarray]
+    outputs: NetworkOutputs, pictures: Pictures, fitted: dict[str, np.ndarray]
 ) -> None:
     space = joint_space(fitted)
     made = space.images(outputs, torch.from_numpy(pictures.classes_ND)).numpy()
