@@ -1,4 +1,4 @@
-"""From a reading to chunks; pure functions.
+"""A reading → chunks, the rows that can be found and cited; pure functions.
 
 A text chunk has about 200 words, stays under one heading and on one page, and ends at the end of a
 sentence where one is near. A table is one chunk (in pieces with its header repeated when it is very
@@ -158,7 +158,7 @@ class _Chunker:
 
 
 class _Headings:
-    """The path of headings above the current block: entering one leaves its peers and their children."""
+    """The headings above the current block. A new one replaces those of its level and below."""
 
     def __init__(self) -> None:
         self._open: list[tuple[int, str]] = []

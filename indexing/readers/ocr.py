@@ -30,7 +30,7 @@ _SIDE = 1280
 """Longer side for the detector. On 10 of the receipts: 960 finds 87.6 % of the words in 0.17 s of CPU,
 1280 88.7 % in 0.26 s, 1600 88.6 % in 0.41 s; the wheel's own setting 89.0 % in 0.59 s."""
 _LOOK_SIDE = 480
-"""For a first look, 36 ms of CPU. In pictures that pass the text gate it finds 0–1 lines (once 3) in photographs of
+"""For a first look, 36 ms of CPU. In pictures that pass text detection it finds 0–1 lines (once 3) in photographs of
 foliage, gravel or fur, and at least 4 in each scan, receipt and screenshot of the test collections."""
 _LEAST_LINES = 3
 _LEAST_SCORE = 0.5

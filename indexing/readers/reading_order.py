@@ -1,4 +1,4 @@
-"""Where words stand, turned into the order in which a person reads them; pure geometry.
+"""Words with their places on a page → the order in which a person reads them. Geometry alone, for PDF and OCR.
 
 Boxes are fractions of a page; `aspect` (width / height of the page) makes horizontal and vertical
 distances comparable. A region is a stretch of rows that are read one after the other: a column, or a

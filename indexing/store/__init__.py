@@ -1,6 +1,7 @@
-"""Rows in, ranked rows out: what a store offers (`protocol`), how a chunk lies in it (`schema`), Milvus (`milvus`).
+"""Rows in, ranked rows out.
 
-Nothing but `milvus` imports pymilvus, and only when a store is opened.
+protocol (what a store offers) → schema (a chunk as a row, with its bm25 words) → milvus (Milvus Lite or a server),
+where filters say which rows a search may return. Nothing but `milvus` imports pymilvus, only when a store is opened.
 """
 
 from indexing.store.filters import Filter
