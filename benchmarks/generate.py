@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests/llava_model")]
 
 from generating_world import coco, run  # noqa: E402  # they lie among the tests
-from writing_server import Trouble, good, serving  # noqa: E402
+from writing_server import Trouble, good, serving  # noqa: E402  # they lie among the tests
 
 
 @contextmanager
