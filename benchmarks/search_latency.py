@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing.store.filters import Filter
 from indexing.records import Chunk
 from indexing.store import MilvusStore, Row
+from indexing.store.filters import Filter
 
 WORDS = [f"word{number}" for number in range(20_000)]
 LIMIT = 50

@@ -20,8 +20,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from indexing.embedding.protocol import keep_freed_memory
-from indexing.embedding.protocol import Embedder
+from indexing.embedding.protocol import Embedder, keep_freed_memory
 from rag.retrieve import SearchRequest
 from ui.settings import Settings
 from ui.workbench import Workbench

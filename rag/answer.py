@@ -18,11 +18,10 @@ from indexing.records import Chunk, Hit
 from indexing.store.filters import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.citations import Citation, Cited, cite, source_line, take_markers
-from rag.history import Resolved, resolve
 from rag.langchain import LlaveroChatModel, messages_of
-from rag.markdown_tables import as_plain_rows
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
-from rag.question import answer_pattern
+from rag.question import Resolved, answer_pattern, resolve
+from rag.quoting import as_plain_rows
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from rag.stopping import Stopper, refuses

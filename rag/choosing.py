@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from indexing.records import Chunk
+from rag.fuse import likeness
 from rag.passages import Passage, passages
 from rag.question import AnswerPattern, answer_pattern
-from rag.rerank import likeness
 from rag.terms import content_terms
 
 # A word that an earlier choice holds still counts for this much in a later one: a second line with "total" may be

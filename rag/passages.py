@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from indexing.records import Box, Chunk, Line
-from rag.markdown_tables import cells, is_rule
+from rag.quoting import cells, is_rule
 from rag.terms import content_terms, fold, sentences
 
 

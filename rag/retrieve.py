@@ -18,12 +18,10 @@ from indexing.records import Channel, Hit
 from indexing.store import Store
 from indexing.store.filters import Filter
 from indexing.store.protocol import Vector
-from rag.background import Level, measure
 from rag.errors import EmptyQuestionError, NoChannelError
-from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
+from rag.fuse import Ranking, fuse, merge_pages, pictures_first, rerank, spread_files
 from rag.question import Intent, read_intent
-from rag.relevance import Verdict, judge
-from rag.rerank import rerank
+from rag.relevance import Level, Verdict, judge, measure
 from rag.settings import RagSettings
 from rag.terms import with_date_writings
 

@@ -19,8 +19,8 @@ from typing import Any
 from indexing.records import Chunk
 from llava_model.data.samples import Sample, to_record
 from rag.generation_source import held_out_documents
-from rag.markdown_tables import cells, is_rule
 from rag.prompt import CountTokens
+from rag.quoting import cells, is_rule
 from rag.settings import PromptSettings
 from rag.terms import content_terms
 from rag.training_data import QuestionAnswer, SampleTally, samples_from

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from ui.faults import expected_faults, sentences
 from ui.settings import DEFAULT_KIT, Settings
+from ui.wording import expected_faults, sentences
 
 FREE_BYTES_WANTED = 2_000_000_000
 _PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "pymilvus", "milvus-lite", "streamlit")

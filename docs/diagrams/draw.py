@@ -211,7 +211,7 @@ def answering() -> str:
             kind="store",
         ),
         "fuse": Box(x=425, y=55, title="fuse by rank", lines=("rag/fuse.py",), width=135),
-        "rerank": Box(x=425, y=150, title="rerank", lines=("rag/rerank.py",), width=135),
+        "rerank": Box(x=425, y=150, title="rerank", lines=("rag/fuse.py",), width=135),
         "relevance": Box(x=590, y=150, title="is it here at all?", lines=("rag/relevance.py",), width=155),
         "refused": Box(x=800, y=150, title="refusal", lines=("says why; no model asked",), width=180, kind="store"),
         "passages": Box(x=590, y=290, title="passages", lines=("rag/passages.py",), width=155),

@@ -17,15 +17,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from llava_model.benchmarks.asking import Forced
 from llava_model.benchmarks.compare import TableRow, published
+from llava_model.benchmarks.figures import Likeness, Score
 from llava_model.errors import AblationPlanError
 from llava_model.model.config import LlavaConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-    from llava_model.benchmarks.asking import Forced
-    from llava_model.benchmarks.figures import Likeness, Score
 
 
 ResponseType = Literal["conversation", "detail", "complex"]

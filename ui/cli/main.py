@@ -87,7 +87,7 @@ DEFAULT_LIBRARY = Path("library")
 
 def main() -> None:
     """Entry point: errors made for people become one line and exit code 1, never a traceback."""
-    from ui.faults import expected_faults
+    from ui.wording import expected_faults
 
     # Before torch is loaded: threads that spin while they wait make small models several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ui import safe_text
+from ui import wording
 from ui.cli.terminal import duration, printable, size
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def show_index(line: ProgressLine, progress: "Progress") -> None:
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.current:
-        parts.append(safe_text.shown(progress.current))
+        parts.append(wording.shown(progress.current))
     line.show(" · ".join(parts), share=progress.done / progress.found if progress.walked and progress.found else None)
 
 

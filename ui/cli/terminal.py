@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag.markdown_tables import as_plain_rows
-from ui import safe_text
-from ui.faults import sentences
+from rag.quoting import as_plain_rows
+from ui import wording
+from ui.wording import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ _TEXT_WIDTH = 160
 
 def printable(text: str) -> str:
     """Without hidden characters other than newline and tab (terminal escape sequences start with one)."""
-    return safe_text.visible(text)
+    return wording.visible(text)
 
 
 def say(text: str = "") -> None:
@@ -55,7 +55,7 @@ def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
 def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
     r"""With letters of all scripts as they are, and hidden characters as `\u202e`."""
     lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # no text in it holds a bare line feed
-    return "\n".join(map(safe_text.escaped, lines))
+    return "\n".join(map(wording.escaped, lines))
 
 
 def tell_fault(fault: BaseException) -> None:
@@ -98,7 +98,7 @@ def size(size_bytes: float) -> str:
 
 def one_line(path: object) -> str:
     """A path that cannot pass for two lines or for words of ours."""
-    return safe_text.shown(str(path))
+    return wording.shown(str(path))
 
 
 def location(path: str, page: int | None) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import safe_text
+from ui import wording
 from ui.cli import terminal
 from ui.launch import MAX_UPLOAD_MEGABYTES
 from ui.page import safe_html, shared
@@ -121,7 +121,7 @@ def _draw_finished(job: JobView) -> None:
         headline = "Stopped. " if job.state == "stopped" else ""
         headline += f"{new} {'file' if new == 1 else 'files'} added" if new else "Nothing new"
         details = [f"{report.unchanged} were there already"] if report.unchanged else []
-        details += [f"{safe_text.shown(Path(failure.path).name)}: {failure.reason}" for failure in report.failures]
+        details += [f"{wording.shown(Path(failure.path).name)}: {failure.reason}" for failure in report.failures]
         made = "1 passage or picture" if report.chunks == 1 else f"{report.chunks:,} passages and pictures"
         took = f"{made} in {terminal.duration(report.seconds)}"
         shared.notice(headline, *details, took if new else "", tone="warn" if report.failures else "")
@@ -129,7 +129,7 @@ def _draw_finished(job: JobView) -> None:
 
 def _names(job: JobView) -> str:
     more = len(job.names) - 3
-    return ", ".join(map(safe_text.shown, job.names[:3])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(wording.shown, job.names[:3])) + (f" and {more} more" if more > 0 else "")
 
 
 TAB = Tab(title="Add files", icon=":material/upload_file:", url_path="add", order=40, draw=draw_page)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ui.faults import attempt, explained
+from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
     from rag.answer import Answer, Event

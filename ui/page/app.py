@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.faults import attempt
 from ui.page import safe_html, shared
 from ui.page.tabs import find_tabs
+from ui.wording import attempt
 
 HERE = Path(__file__).parent
 REDRAW_BUSY_SECONDS, REDRAW_IDLE_SECONDS = 1.0, 15.0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from rag.markdown_tables import as_plain_rows
-from ui import safe_text
+from rag.quoting import as_plain_rows
+from ui import wording
 from ui.cli import terminal
 from ui.page import draw, safe_html, search, shared, source_cards
 from ui.page.answering import AnswerView, RunningAnswer
@@ -202,7 +202,7 @@ def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
         doing = "Looking in the library"
     elif not view.text:
-        read = list(dict.fromkeys(safe_text.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
+        read = list(dict.fromkeys(wording.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
         doing = f"Reading {', '.join(read[:3])}{' …' if len(read) > 3 else ''}"
     else:
         doing = "Writing"

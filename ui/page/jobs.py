@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ui.faults import attempt, explained
+from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
     from indexing.pipeline import IndexReport, Progress

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import safe_text
+from ui import wording
 from ui.cli import terminal
-from ui.faults import attempt
 from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.page.uploads import is_upload
+from ui.wording import attempt
 
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry
@@ -88,13 +88,13 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
         return None
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
-        "File": [safe_text.shown(path.name) for path in paths],
+        "File": [wording.shown(path.name) for path in paths],
         "State": [STATES.get(entry.state, entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
         "Chunks": [entry.chunks for entry in files],
         "Size": [terminal.size(entry.size_bytes) for entry in files],
         "Indexed": [_moment(entry.indexed_at) for entry in files],
-        "Folder": [safe_text.shown(str(path.parent)) for path in paths],
+        "Folder": [wording.shown(str(path.parent)) for path in paths],
     }
     text = st.column_config.TextColumn
     event: Any = st.dataframe(
@@ -164,7 +164,7 @@ def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
         bench.remove(str(path))
         if uploaded:
             path.unlink(missing_ok=True)
-        return f"{safe_text.shown(path.name)} is no longer in the library."
+        return f"{wording.shown(path.name)} is no longer in the library."
 
     outcome = attempt(remove)
     st.session_state["library-fault" if isinstance(outcome, Exception) else "library-done"] = outcome

@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-from rag.markdown_tables import cells, is_row, is_rule
-from ui import safe_text
+from rag.quoting import cells, is_row, is_rule
+from ui import wording
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
@@ -23,7 +23,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 
 def escaped(text: str) -> str:
     """`<b> & "x"` → `&lt;b&gt; &amp; &quot;x&quot;`; safe between tags and inside a quoted attribute."""
-    return html.escape(safe_text.visible(text), quote=True)
+    return html.escape(wording.visible(text), quote=True)
 
 
 def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
@@ -35,7 +35,7 @@ def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
 
 def file_name(name: str, css_class: str = "") -> str:
     """A file's name in an element of its own, whose reading direction ends with it."""
-    shown = safe_text.shown(name)
+    shown = wording.shown(name)
     return tag("bdi", shown, f"name {css_class}".strip(), title=shown)
 
 
@@ -66,7 +66,7 @@ def paragraphs(text: str, css_class: str = "") -> str:
 def passage(text: str, css_class: str) -> str:
     """Untrusted text with its line breaks; rows between bars, as tables are kept, become a table."""
     parts: list[str] = []
-    for tabular, lines in groupby(safe_text.visible(text).strip().split("\n"), key=is_row):
+    for tabular, lines in groupby(wording.visible(text).strip().split("\n"), key=is_row):
         if tabular:
             rows = [cells(line) for line in lines if not is_rule(line)]
             parts.append(wrap("table", [wrap("tr", [tag("td", cell) for cell in row]) for row in rows]))
@@ -93,7 +93,7 @@ def _blocks(text: str, markers: Collection[int]) -> list[str]:
             out.append(f"<p>{'<br>'.join(paragraph)}</p>")
             paragraph.clear()
 
-    for line in safe_text.visible(text).strip().split("\n"):
+    for line in wording.visible(text).strip().split("\n"):
         item = _BULLET.match(line) or _NUMBERED.match(line)
         wanted = "" if item is None else "ul" if item.re is _BULLET else "ol"
         if wanted or not line.strip():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from indexing.records import KINDS, Kind
-from ui import safe_text
-from ui.faults import attempt
+from ui import wording
 from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.wording import attempt
 
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry
@@ -125,7 +125,7 @@ def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
             key=f"{key}-kinds",
         )
         st.selectbox(
-            "Only in this folder or file", [EVERYWHERE, *offered], format_func=safe_text.shown, key=f"{key}-place"
+            "Only in this folder or file", [EVERYWHERE, *offered], format_func=wording.shown, key=f"{key}-place"
         )
     return Filter(kinds=tuple(kinds), where=_where(place, offered))
 
@@ -140,7 +140,7 @@ def places(files: "Sequence[FileEntry]") -> list[str]:
 def scope_words(chosen: "Filter") -> str:
     """`tables in manual.pdf`; empty when nothing is limited."""
     kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
-    place = ", ".join(safe_text.shown(Path(value).name or value) for _, value in chosen.where)
+    place = ", ".join(wording.shown(Path(value).name or value) for _, value in chosen.where)
     return f"{kinds} in {place}" if kinds and place else kinds or place
 
 

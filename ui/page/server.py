@@ -1,17 +1,176 @@
 """The process that serves the page: Streamlit behind the guard, with the settings of `ui.launch` and no others."""
 
 import argparse
+import re
+import secrets
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
 
 import streamlit as st
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from ui import launch
-from ui.page.guard import Guard
+from ui.launch import HOSTS_VARIABLE
+
+# Who may talk to the page's server: the page itself, loaded under one of the server's own names.
+#
+# It stands before Streamlit and looks at every request:
+#
+# * **Host** is one of the names the server goes by, so no other site can point its own name at this machine.
+# * **Origin**, which browsers send and pages cannot forge, is the very host and port that the request went to. A
+#   WebSocket, an upload and everything else that changes something must bring it; requests without one are refused.
+#   Streamlit never sees it: for one it does not know, it would ask another machine for this machine's address.
+# * **Sec-Fetch-Site**: another site may link to the page, and cannot embed or fetch anything of it.
+# * **/media**, the original files of the library, needs the cookie that came with the page in this run of the server.
+#
+# Every answer forbids the browser to ask any other machine, whatever text or setting may have got into the page.
+
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "media-src 'self' data: blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+ANSWER_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+WRONG_HOST = f"Llavero's page does not go by this name. If it should, name it in {HOSTS_VARIABLE} and start it again.\n"
+WRONG_ORIGIN = "Only Llavero's own page may ask this.\n"
+NO_COOKIE = "Open Llavero's page first.\n"
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE)
+_ORIGIN = re.compile(r"(https?)://(.+)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_READING = ("GET", "HEAD")
+_MEDIA = "/media"
+Address = tuple[str, int | None]
+
+
+class Guard:
+    """The middleware; `hosts` are the names and addresses, without ports, under which the server is reached."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._token = secrets.token_urlsafe(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the request or pass it on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request = HTTPConnection(scope)
+        refusal = self._refusal(request)
+        if scope["type"] == "websocket":
+            await (self._app(_without_origin(scope), receive, send) if not refusal else _close(send))
+        elif refusal:
+            await PlainTextResponse(refusal, 403)(scope, receive, self._marking(send, request, new=False))
+        else:
+            new = not self._has_cookie(request) and not _is_media(request)
+            await self._app(scope, receive, self._marking(send, request, new=new))
+
+    def _refusal(self, request: HTTPConnection) -> str:
+        """Why not, in a sentence for a person; empty when the request is welcome."""
+        own = _address(_only(request, "host"))
+        if own is None or own[0] not in self._hosts:
+            return WRONG_HOST
+        opens = request.scope["type"] == "websocket"
+        origin = _only(request, "origin")
+        if (origin is not None or opens or request.scope["method"] not in _READING) and not _is_from(origin, own):
+            return WRONG_ORIGIN
+        if not opens and _is_foreign(request):
+            return WRONG_ORIGIN
+        return NO_COOKIE if _is_media(request) and not self._has_cookie(request) else ""
+
+    def _has_cookie(self, request: HTTPConnection) -> bool:
+        brought = request.cookies.get(_cookie_name(request), "")
+        return secrets.compare_digest(brought.encode(), self._token.encode())
+
+    def _marking(self, send: Send, request: HTTPConnection, *, new: bool) -> Send:
+        """`send` with the headers of every answer, and the cookie for a browser that has none yet."""
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(ANSWER_HEADERS)
+                if new:
+                    cookie = f"{_cookie_name(request)}={self._token}; Path=/; HttpOnly; SameSite=Lax"
+                    headers.append("Set-Cookie", cookie)
+            await send(message)
+
+        return marked
+
+
+def _only(request: HTTPConnection, name: str) -> str | None:
+    """The header's one value; "" where it stands twice, which nothing honest does."""
+    values = request.headers.getlist(name)
+    return None if not values else values[0] if len(values) == 1 else ""
+
+
+def _address(host: str | None) -> Address | None:
+    """`LOCALHOST:8501` → `("localhost", 8501)`; the port is None where none is named."""
+    found = _HOST.fullmatch(host or "")
+    if found is None:
+        return None
+    return found[1].lower().strip("[]").rstrip("."), int(found[2]) if found[2] else None
+
+
+def _is_from(origin: str | None, own: Address) -> bool:
+    """Whether the page that asks was loaded from the address that it asks."""
+    found = _ORIGIN.fullmatch(origin or "")
+    asking = _address(found[2]) if found else None
+    if found is None or asking is None:
+        return False
+    default = _DEFAULT_PORTS[found[1].lower()]
+    return (asking[0], asking[1] or default) == (own[0], own[1] or default)
+
+
+def _is_foreign(request: HTTPConnection) -> bool:
+    """Whether another site asks; a person who follows its link to the page is no such thing."""
+    headers = request.headers
+    if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
+        return False
+    follows_link = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    return not follows_link or _is_media(request)
+
+
+def _is_media(request: HTTPConnection) -> bool:
+    return str(request.scope["path"]).lstrip("/").startswith(_MEDIA.lstrip("/"))
+
+
+def _cookie_name(request: HTTPConnection) -> str:
+    """Another for each port, because all servers of one machine share their cookies."""
+    own = _address(request.headers.get("host"))
+    return f"llavero-{own[1] if own else ''}"
+
+
+def _without_origin(scope: Scope) -> Scope:
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name.lower() != b"origin"]}
+
+
+async def _close(send: Send) -> None:
+    """Before the handshake is answered; the client gets a 403."""
+    await send({"type": "websocket.close", "code": 1008})
+
 
 HERE = Path(__file__).parent
 

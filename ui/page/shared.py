@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import streamlit as st
 
-from ui import safe_text
+from ui import wording
 from ui.cli import terminal
-from ui.faults import attempt, explained
 from ui.page import safe_html
 from ui.page.jobs import IndexingQueue, QueueView
+from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
     from indexing.pipeline import IndexReport, Progress
@@ -113,7 +113,7 @@ def pace(progress: "Progress") -> str:
     """`2.0 files/s · 8 s left · scan.pdf`."""
     parts = [f"{progress.files_per_second:.1f} files/s"] if progress.files_per_second else []
     parts += [f"{terminal.duration(progress.seconds_left)} left"] if progress.seconds_left is not None else []
-    return " · ".join([*parts, *([safe_text.shown(progress.current)] if progress.current else [])])
+    return " · ".join([*parts, *([wording.shown(progress.current)] if progress.current else [])])
 
 
 def progress_share(view: QueueView) -> float:

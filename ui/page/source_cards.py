@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
-from rag.markdown_tables import as_plain_rows
-from ui import safe_text
+from rag.quoting import as_plain_rows
+from ui import wording
 from ui.cli.terminal import shorten
-from ui.faults import expected_faults
 from ui.page import draw, safe_html
 from ui.page.uploads import safe_name
+from ui.wording import expected_faults
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,7 +104,7 @@ def place_words(chunk: Chunk) -> str:
 
 
 def _picture(bench: "Workbench", source: Source) -> None:
-    alt = f"{safe_text.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
+    alt = f"{wording.shown(Path(source.chunk.path).name)}, {place_words(source.chunk)}"
     content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
     if content is not None:
         st.image(draw.data_url(content), width="stretch", alt=alt)
@@ -207,10 +207,10 @@ def _draw_details(source: Source) -> None:
 
 def _facts(source: Source) -> str:
     chunk = source.chunk
-    rows = [("File", safe_text.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
+    rows = [("File", wording.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
-    rows.append(("Folder", safe_text.shown(str(Path(chunk.path).parent))))
+    rows.append(("Folder", wording.shown(str(Path(chunk.path).parent))))
     return safe_html.wrap(
         "dl", [safe_html.tag("dt", name) + safe_html.tag("dd", value) for name, value in rows], "facts"
     )
