@@ -6,7 +6,23 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "cat", "dog", "a", "big", "##s"]
+_NAMES = ["cat", "dog", "red", "green", "blue"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "big", "##s", *_NAMES]
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"abcdefghijklmnopqrstuvwxyz",
+    "cat",
+    "dog",
+    "a",
+    "big",
+    "##s",
+    "red",
+    "green",
+    "blue",
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,7 +37,7 @@ def one_thread() -> Iterator[None]:
 
 
 def save_sentence_encoder(folder: Path) -> Path:
-    """24-d, 64 positions, 36 words; whatever it does not know is "[UNK]"."""
+    """24-d, 64 positions, 38 words; whatever it does not know is "[UNK]"."""
     import torch
     from transformers import BertConfig, BertModel
 

@@ -5,9 +5,9 @@ Says a line when it begins, one for each step that it tells its caller of, and o
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
-import pymilvus  # noqa: F401  # a second of imports that need no killing
 from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
 from indexing import pipeline as run
@@ -16,6 +16,7 @@ from indexing.pipeline import Progress, index
 from indexing.prefetch import ReaderFactory
 from indexing.settings import IndexingSettings
 
+import_module("pymilvus")  # a second of imports that need no killing
 run._PROGRESS_SECONDS = 0.0  # tell of every step
 DELAY_SECONDS = 0.01
 

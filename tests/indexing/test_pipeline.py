@@ -619,3 +619,30 @@ def test_what_a_dead_run_left_is_looked_for_once_and_again_after_a_run_that_fail
 
 def _refused(rows: object) -> int:
     raise StoreError("the store is out of order")
+
+
+def test_links_that_lead_nowhere_are_listed_in_every_run_until_they_are_gone(bench: Bench) -> None:
+    bench.write("a.txt", "words")
+    (bench.folder / "dangling").symlink_to(bench.folder / "nobody")
+    (bench.folder / "itself").symlink_to(bench.folder / "itself")
+    for _ in range(2):
+        report = bench.index()
+        assert {Path(failure.path).name for failure in report.failures} == {"dangling", "itself"}
+        states = {Path(entry.path).name: entry.state for entry in files(bench.library)}
+        assert states == {"a.txt": "indexed", "dangling": "failed", "itself": "failed"}
+        assert report.removed == 0
+    (bench.folder / "dangling").unlink()
+    (bench.folder / "itself").unlink()
+    assert bench.index().removed == 2
+
+
+def test_what_was_read_through_a_link_goes_with_its_file(bench: Bench, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text("words from elsewhere")
+    (bench.folder / "link.txt").symlink_to(elsewhere)
+    assert bench.index().added == 1
+    elsewhere.unlink()
+    bench.index()
+    assert bench.texts() == []
+    bench.index()
+    assert [entry.state for entry in files(bench.library)] == ["failed"]

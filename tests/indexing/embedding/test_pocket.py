@@ -13,7 +13,7 @@ from indexing.embedding.pocket import MIN_PROBABILITY, SHIPPED, PocketEmbedder, 
 from indexing.embedding.protocol import WeightsError
 from indexing.embedding.text import SentenceEncoder
 
-PICTURES = Path(__file__).with_name("pictures")
+PICTURES = Path(__file__).parents[1] / "pictures"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from indexing.readers.pdf.running_headers import running_headers, sampled
 from indexing.readers.reading_order import Piece
 from indexing.records import Reading
 
-SAMPLE = Path(__file__).resolve().parents[2] / "examples/sample/collection/documents/zefira-duo-manual.pdf"
+SAMPLE = Path(__file__).resolve().parents[4] / "examples/sample/collection/documents/zefira-duo-manual.pdf"
 
 
 def read_pages(tmp_path: Path, pages: list[str]) -> Reading:

@@ -6,7 +6,7 @@ from reading_doubles import make_pdf, read_here, source_of, text_at, words_of
 from indexing.chunking import ChunkSettings, chunks
 from indexing.records import Block, Reading
 
-SAMPLE = Path(__file__).resolve().parents[2] / "examples/sample/collection/documents"
+SAMPLE = Path(__file__).resolve().parents[4] / "examples/sample/collection/documents"
 COLUMNS = (90, 170, 300)
 HEIGHT = 12
 

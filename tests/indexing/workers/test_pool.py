@@ -310,7 +310,7 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     path = files(tmp_path, "a.txt")[0].path
     script = f"""
 import sys, time
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
 from reading_doubles import SMALL, source_of
 from indexing.workers.pool import ReaderPool, ReadLimits

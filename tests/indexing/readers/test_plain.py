@@ -99,7 +99,7 @@ def test_no_reader_asks_for_a_grammar(tmp_path: Path) -> None:
         "print([name for name in ('spacy', 'markdown') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(Path(__file__).parent), *paths],
+        [sys.executable, "-W", "ignore", "-c", script, str(Path(__file__).parents[1]), *paths],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[]"

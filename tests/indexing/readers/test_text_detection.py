@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from indexing.readers.image import small_grey
 from indexing.readers.text_detection import Grey, has_text
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parents[1] / "pictures"
 WORDS = ["The quick brown fox jumps over", "the lazy dog while twelve other", "animals look on from the fence"]
 
 

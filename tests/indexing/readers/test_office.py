@@ -309,7 +309,7 @@ def test_readers_of_documents_do_not_load_torch(tmp_path: Path) -> None:
         "print(sys.modules.get('torch'), [m for m in ('onnxruntime', 'rapidocr') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(Path(__file__).parent)],
+        [sys.executable, "-W", "ignore", "-c", script, str(Path(__file__).parents[1])],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "None []"
