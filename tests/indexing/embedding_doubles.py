@@ -6,23 +6,8 @@ from pathlib import Path
 
 import pytest
 
-_NAMES = ["cat", "dog", "red", "green", "blue"]
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "big", "##s", *_NAMES]
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    *"abcdefghijklmnopqrstuvwxyz",
-    "cat",
-    "dog",
-    "a",
-    "big",
-    "##s",
-    "red",
-    "green",
-    "blue",
-]
+NAMES = ["cat", "dog", "red", "green", "blue"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "big", "##s", *NAMES]
 
 
 @pytest.fixture(autouse=True, scope="module")
