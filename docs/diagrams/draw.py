@@ -149,7 +149,7 @@ def indexing() -> str:
         ),
         "chunk": Box(x=285, y=265, title="cut into chunks", lines=("indexing/chunking.py",), width=195),
         "batch": Box(x=285, y=373, title="batches across files", lines=("indexing/embed_and_write.py",), width=195),
-        "embed": Box(x=512, y=373, title="embed", lines=("embedding/parallel.py",), width=200),
+        "embed": Box(x=512, y=373, title="embed", lines=("embed_and_write.py",), width=200),
         "write": Box(x=512, y=265, title="write", lines=("rows, pictures, then the ledger",), width=200),
         "milvus": Box(
             x=785,
