@@ -37,11 +37,11 @@ _FILES_PER_WORKER = 2_000
 """A worker is replaced after so many files: what a parser leaks goes with it."""
 
 
-class _StoppedError(Exception):
+class _WorkerStoppedError(Exception):
     """The process was killed or died; the message is the reason for a person. Never leaves this module."""
 
 
-class _DiedError(_StoppedError):
+class _WorkerDiedError(_WorkerStoppedError):
     """It was not us who ended it."""
 
 
@@ -74,25 +74,25 @@ class WorkerProcess:
             return FileTooLargeError(f"the file is {size:,} MB, the limit is {limit:,} MB")
         try:
             outcome = self._ask(source, folder)
-        except _DiedError as died:
+        except _WorkerDiedError as died:
             outcome = self._ask_another(source, folder, died) if self._files else self._stopped(died)
-        except _StoppedError as stopped:
+        except _WorkerStoppedError as stopped:
             outcome = self._stopped(stopped)
         if isinstance(outcome, UnreadableFileError):
             shutil.rmtree(folder, ignore_errors=True)
         return outcome
 
-    def _ask_another(self, source: SourceFile, folder: Path, died: _DiedError) -> Outcome:
+    def _ask_another(self, source: SourceFile, folder: Path, died: _WorkerDiedError) -> Outcome:
         """A process that has read other files may have died of them, or been killed while it was idle."""
         failure = self._stopped(died)
         if self._cancelled:
             return failure
         try:
             return self._ask(source, folder)
-        except _StoppedError as stopped:
+        except _WorkerStoppedError as stopped:
             return self._stopped(stopped)
 
-    def _stopped(self, reason: _StoppedError) -> ReaderStoppedError:
+    def _stopped(self, reason: _WorkerStoppedError) -> ReaderStoppedError:
         self.stop()
         return ReaderStoppedError(str(reason))
 
@@ -111,7 +111,7 @@ class WorkerProcess:
         try:
             outcome = outcome_of(message, folder, size=self._preprocess.size)
         except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-            raise _StoppedError(f"{_NO_SENSE} ({error})") from error
+            raise _WorkerStoppedError(f"{_NO_SENSE} ({error})") from error
         if self._files >= _FILES_PER_WORKER or pipes.memory() > self._limits.recycle_memory_bytes:
             self.stop()
         return outcome
@@ -138,10 +138,10 @@ class WorkerProcess:
         return self._pipes
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        """A process that leads its own session. Raises _StoppedError when a cancel came first."""
+        """A process that leads its own session. Raises _WorkerStoppedError when a cancel came first."""
         with self._turn:
             if self._cancelled:
-                raise _StoppedError(_CANCELLED)
+                raise _WorkerStoppedError(_CANCELLED)
             self._process = subprocess.Popen(
                 self._program,
                 stdin=subprocess.PIPE,
@@ -193,25 +193,25 @@ class _Pipes:
             self._selector.register(pipe.fileno(), selectors.EVENT_READ, data=is_answer)
 
     def send(self, message: dict[str, Any]) -> None:
-        """One line; a worker that is gone raises _DiedError."""
+        """One line; a worker that is gone raises _WorkerDiedError."""
         stdin = self._process.stdin
         assert stdin is not None
         try:
             stdin.write(json.dumps(message).encode() + b"\n")
             stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise _DiedError(self._how_it_ended()) from error
+            raise _WorkerDiedError(self._how_it_ended()) from error
 
     def receive(self, seconds: float, *, since: float) -> dict[str, Any]:
-        """The next line. Raises _StoppedError when so many seconds have passed since `since` or another limit is
-        passed, _DiedError when the process has ended."""
+        """The next line. Raises _WorkerStoppedError when so many seconds have passed since `since` or another limit is
+        passed, _WorkerDiedError when the process has ended."""
         deadline = since + seconds
         next_look = time.monotonic() + _POLL_SECONDS
         looks = 0
         while b"\n" not in self._answer:
             now = time.monotonic()
             if now >= deadline:
-                raise _StoppedError(f"its parser did not finish in the {seconds:.0f} s it has and was stopped")
+                raise _WorkerStoppedError(f"its parser did not finish in the {seconds:.0f} s it has and was stopped")
             if now >= next_look:
                 looks += 1
                 self._check_memory(with_children=looks % 5 == 0)
@@ -223,9 +223,9 @@ class _Pipes:
         try:
             message = json.loads(line)
         except ValueError as error:
-            raise _StoppedError(_NO_SENSE) from error
+            raise _WorkerStoppedError(_NO_SENSE) from error
         if not isinstance(message, dict):
-            raise _StoppedError(_NO_SENSE)
+            raise _WorkerStoppedError(_NO_SENSE)
         return message
 
     def memory(self) -> int:
@@ -243,11 +243,11 @@ class _Pipes:
                 self._selector.unregister(descriptor)
             return
         if not data:
-            raise _DiedError(self._how_it_ended())
+            raise _WorkerDiedError(self._how_it_ended())
         self._answer += data
         limit = 12 * self._limits.max_text_characters
         if len(self._answer) > limit:
-            raise _StoppedError(f"its parser answered with more than {limit // MEGABYTE} MB and was stopped")
+            raise _WorkerStoppedError(f"its parser answered with more than {limit // MEGABYTE} MB and was stopped")
 
     def _check_memory(self, *, with_children: bool) -> None:
         used = self.memory()
@@ -258,7 +258,7 @@ class _Pipes:
                         used += child.memory_info().rss
         if used > self._limits.max_memory_bytes:
             limit = self._limits.max_memory_bytes // MEGABYTE
-            raise _StoppedError(f"its parser took {used // MEGABYTE} MB of memory, the limit is {limit} MB")
+            raise _WorkerStoppedError(f"its parser took {used // MEGABYTE} MB of memory, the limit is {limit} MB")
 
     def _how_it_ended(self) -> str:
         """The signal or exit status of a process that is gone, and the last line that it wrote to stderr."""
