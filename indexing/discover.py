@@ -146,9 +146,7 @@ class _Walk:
                 try:
                     found = entry.stat()
                 except OSError as error:
-                    dangling = isinstance(error, FileNotFoundError) and entry.is_symlink()
-                    reason = "a link that leads nowhere" if dangling else reason_of(error)
-                    yield Failure(path=printable(entry.path), reason=reason)
+                    yield _unseen(entry, error)
                     continue
                 if stat.S_ISDIR(found.st_mode):
                     below.append((entry.path, found))
@@ -167,6 +165,24 @@ class _Walk:
         is_alone = not os.path.lexists(seen.path)  # or another file bears the name that stands for this one's
         reason = "its name, or a folder's above it, is not valid UTF-8: rename it"
         yield Failure(path=seen.path, reason=reason, seen=seen if is_alone else None)
+
+
+def _unseen(entry: "os.DirEntry[str]", error: OSError) -> Failure:
+    """Something in a folder that leads to no file. It is listed by what the folder itself says of it."""
+    dangling = isinstance(error, FileNotFoundError) and entry.is_symlink()
+    reason = "a link that leads nowhere" if dangling else reason_of(error)
+    path = printable(entry.path)
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return Failure(path=path, reason=reason)
+    seen = Seen(path=path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns) if path == entry.path else None
+    return Failure(path=path, reason=reason, seen=seen)
+
+
+def leads_nowhere(path: str) -> bool:
+    """A link that is there and whose file is not."""
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114  # strings, as in the walk
 
 
 def printable(path: str) -> str:

@@ -31,6 +31,17 @@ def words_of(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+def in_words(error: Exception) -> str:
+    """Why a file could not be read, for what no reader has put into words itself."""
+    if isinstance(error, FileNotFoundError):
+        return "the file vanished before it was read"
+    if isinstance(error, PermissionError):
+        return "no permission to read the file"
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"the system could not read it: {error.strerror}"
+    return f"the parser gave up: {words_of(error)}"
+
+
 class UnreadableFileError(IndexingError):
     """One file could not be read. `reason` is one sentence for a person, without the path."""
 

@@ -21,7 +21,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from indexing.chunking import chunks
-from indexing.discover import Failure, Seen, absolute, is_gone, printable
+from indexing.discover import Failure, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
@@ -326,9 +326,14 @@ class _IndexRun:
             if is_gone(root):
                 continue
             for path in self._ledger.paths_below(printable(root)):
-                if is_gone(path):
+                if is_gone(path) and not self._is_listed_link(path):
                     self._ledger.forget(path)
                     self._counts.counts["removed"] += 1
+
+    def _is_listed_link(self, path: str) -> bool:
+        """A link that leads nowhere is there, and is listed as such; what was read through it is gone."""
+        record = self._ledger.file(path)
+        return record is not None and record.content is None and leads_nowhere(path)
 
     def _report(self, *, cancelled: bool) -> IndexReport:
         if tidy(self._library, self._store) or self._changed:

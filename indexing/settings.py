@@ -20,6 +20,8 @@ class ReadLimits:
     """The file on disk."""
     max_pixels: int = 120_000_000
     """Width × height of a picture, read from its header before a pixel is decoded."""
+    max_side: int = 100_000
+    """Width or height of a picture; a strip of one pixel's width takes more memory than a square of as many pixels."""
     max_pages: int = 2_000
     """Pages, slides or frames that are read; the rest is left out with a note."""
     max_figures: int = 200

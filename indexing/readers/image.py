@@ -40,6 +40,10 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
 }
 _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 
+_LARGE_PIXELS = 30_000_000
+"""Pictures with more pixels are made smaller while they are decoded."""
+_BAND_PIXELS = 4_000_000
+
 # registered by their import: else Pillow would load every plugin it has to find these two
 _ = (TiffImagePlugin, WebPImagePlugin)
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked first, with a message for a person
@@ -78,8 +82,12 @@ def decode(image: Image.Image, *, least_side: int) -> Image.Image:
     with _damage_named():
         _draft(image, least_side)
         image.load()
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # asked first: it copies what is upright, too
-        return _on_white(ImageOps.exif_transpose(image) if turned else image)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        image = _reduced(image, least_side)
+        if orientation == 1:  # asked first: transposing copies what is upright, too
+            return _on_white(image)
+        image.getexif()[ExifTags.Base.Orientation] = orientation
+        return _on_white(ImageOps.exif_transpose(image))
 
 
 def _least_side(output: ReaderOutput) -> int:
@@ -94,6 +102,28 @@ def _draft(image: Image.Image, least_side: int) -> None:
         if min(width, height) // scale >= least_side and max(width, height) // scale >= SIDE:
             image.draft(None, (width // scale, height // scale))
             return
+
+
+def _reduced(image: Image.Image, least_side: int) -> Image.Image:
+    """A very large picture at a half, a quarter or an eighth, which is still more than anybody looks at.
+
+    It is made band by band: a copy of the whole in RGB would take several times the memory of the file's own pixels.
+    """
+    width, height = image.size
+    factors = (
+        each for each in (8, 4, 2) if min(image.size) // each >= least_side and max(image.size) // each >= OCR_SIDE
+    )
+    factor = next(factors, 1) if width * height > _LARGE_PIXELS else 1
+    if factor == 1:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(np.asarray(image)[::factor, ::factor].copy())
+    rows = max(1, _BAND_PIXELS // width // factor) * factor
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        band = _on_white(image.crop((0, top, width, min(top + rows, height))))
+        small.paste(band.reduce(factor), (0, top // factor))
+    return small
 
 
 def _is_whole(decoded: Image.Image, image: Image.Image) -> bool:
@@ -234,6 +264,11 @@ def _opened(source: "Path | BinaryIO", output: ReaderOutput) -> Iterator[Image.I
 
 
 def _check_pixels(image: Image.Image, output: ReaderOutput) -> None:
+    if max(image.size) > output.limits.max_side:
+        raise FileTooLargeError(
+            f"the picture measures {image.width:,} × {image.height:,} pixels; "
+            f"a side may have {output.limits.max_side:,}"
+        )
     pixels, limit = image.width * image.height, output.limits.max_pixels
     if pixels > limit:
         raise FileTooLargeError(

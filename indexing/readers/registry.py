@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import indexing.readers
-from indexing.errors import UnsupportedFileError
+from indexing.errors import DamagedFileError, UnreadableFileError, UnsupportedFileError, in_words, pass_on
 from indexing.readers.content_type import FileStart
 
 if TYPE_CHECKING:
@@ -60,11 +60,24 @@ class Recognised:
 def read(path: Path, output: "ReaderOutput") -> "Reading":
     """Read one file as what its bytes say it is; raises UnreadableFileError's children."""
     found = recognise(path)
-    reading = found.reader.read(path, output)
+    reading = _read(found.reader, path, output)
     notes = [*([found.note] if found.note else []), *reading.notes]
     if not reading.blocks and not any(page.image for page in reading.pages):
         notes.append("no words and no pictures were found in it")
     return replace(reading, notes=_few(notes))
+
+
+def _read(reader: Reader, path: Path, output: "ReaderOutput") -> "Reading":
+    """Whatever a parser throws is this file's failure, so that a mail is read whose attachment cannot be."""
+    try:
+        return reader.read(path, output)
+    except UnreadableFileError:
+        raise
+    except RecursionError as error:
+        raise DamagedFileError("its content is nested too deeply") from error
+    except Exception as error:
+        pass_on(error)
+        raise DamagedFileError(in_words(error)) from error
 
 
 def recognise(path: Path) -> Recognised:

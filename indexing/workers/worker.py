@@ -83,19 +83,7 @@ def _failure(error: Exception, limits: ReadLimits) -> UnreadableFileError:
         return errors.ReaderStoppedError(f"reading it takes more than {memory} MB of memory")
     if isinstance(error, UnreadableFileError):
         return error
-    if isinstance(error, RecursionError):
-        return errors.DamagedFileError("its content is nested too deeply")
-    return errors.DamagedFileError(_in_words(error))
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "the file vanished before it was read"
-    if isinstance(error, PermissionError):
-        return "no permission to read the file"
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return f"the system could not read it: {error.strerror}"
-    return f"the parser gave up: {errors.words_of(error)}"
+    return errors.DamagedFileError(errors.in_words(error))
 
 
 def _take_the_pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -54,8 +54,7 @@ def _extract(vision: Path, files: Sequence[Path]) -> tuple[Array, Array]:
     import torch
 
     from indexing.embedding.joint_space import inputs, look
-    from indexing.embedding.network import load_classifier, scale_and_shift
-    from indexing.embedding.pocket import PREPROCESS
+    from indexing.embedding.pocket import PREPROCESS, load_classifier, scale_and_shift
 
     network: Any = load_classifier(vision, "cpu")
     colours = network.pretrained_cfg

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from indexing.embedding.classes import class_vectors, imagenet_classes
 from indexing.embedding.joint_space import NUMBERS, TEMPERATURE, JointSpace
+from indexing.embedding.pocket import class_vectors, imagenet_classes
 from indexing.embedding.text import SentenceEncoder
 from recipes.pocket.features import Array, picture_features
 from recipes.pocket.leakage import too_close

@@ -1,5 +1,5 @@
 from llava_model.serving.engine import Turn
-from rag.history import resolve
+from rag.question import resolve
 
 
 def asked(*questions: str) -> list[Turn]:

@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
 from indexing.records import ChannelRank, Hit
-from rag.background import Level, measure
+from rag.fuse import coverage, rarity, rerank
 from rag.question import named
-from rag.relevance import HitEvidence, judge, probability, weigh
-from rag.rerank import coverage, rarity, rerank
+from rag.relevance import HitEvidence, Level, judge, measure, probability, weigh
 from rag.settings import RelevanceSettings
 
 SETTINGS = RelevanceSettings()

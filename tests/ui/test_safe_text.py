@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from page_tags import Tags
 
 from rag.citations import Citation
-from ui import safe_text
+from ui import wording
 from ui.cli import terminal
 from ui.page import source_cards
 
@@ -37,21 +37,21 @@ ORDINARY = ["manual.pdf", "/home/ada/Größe (2).txt", "日本語ノート.md", 
 
 @pytest.mark.parametrize("name", ORDINARY)
 def test_an_ordinary_name_is_shown_as_it_is(name: str) -> None:
-    assert safe_text.shown(name) == name
+    assert wording.shown(name) == name
 
 
 @pytest.mark.parametrize("name", IMITATIONS)
 def test_a_name_that_looks_like_something_else_stands_between_marks_that_it_cannot_close(name: str) -> None:
-    shown = safe_text.shown(name)
+    shown = wording.shown(name)
     assert json.loads(shown) == name
-    assert not any(safe_text.is_hidden(c) for c in shown)
+    assert not any(wording.is_hidden(c) for c in shown)
 
 
 @given(st.text())
 def test_what_is_shown_tells_every_name_from_every_other_and_hides_nothing(name: str) -> None:
-    shown = safe_text.shown(name)
+    shown = wording.shown(name)
     assert (json.loads(shown) if shown.startswith('"') else shown) == name
-    assert not any(safe_text.is_hidden(c) for c in shown)
+    assert not any(wording.is_hidden(c) for c in shown)
     assert shown.startswith('"') or not set(shown) & set("✓✔☑✅√“”\"'‘’«»·?,:;[]{}<>|\\")
 
 
@@ -63,7 +63,7 @@ def cited(name: str, *, verified: bool) -> Citation:
 def test_in_a_terminal_the_verdict_stands_before_the_name_and_the_name_in_its_marks(name: str) -> None:
     for verified, begins in ((True, "  [1] ✓ "), (False, "  [1] ? not verified: ")):
         line = terminal.printable(terminal.citation_line(cited(name, verified=verified)))
-        assert line.startswith(begins + safe_text.shown(f"/{name}") + ", page 3: “")
+        assert line.startswith(begins + wording.shown(f"/{name}") + ", page 3: “")
         assert len(line.splitlines()) == 1
 
 
@@ -80,7 +80,7 @@ def test_on_the_page_the_seal_is_an_element_before_the_name_and_the_name_has_its
 
     source: Any = source_cards.Source(hit=a_hit(name), number=1, quote="It is so.", verified=False)
     said = Elements(source_cards._words(source)).said
-    assert said[:3] == [("span", "1"), ("span", "not verified"), ("bdi", safe_text.shown(name))]
+    assert said[:3] == [("span", "1"), ("span", "not verified"), ("bdi", wording.shown(name))]
     assert sum(element == "bdi" for element, _ in said) == 1
     assert "".join(text for element, text in said if element == "span") == "1not verified"
 
@@ -103,22 +103,22 @@ def test_no_control_no_direction_and_no_tag_gets_through_to_terminal_page_or_jso
     unseen += [*range(0x2060, 0x2070), *range(0xD800, 0xE000), *range(0xE0000, 0xE0200), 0x3164, 0x115F, 0x180E]
     for code in {*unseen} - {0x0A, 0x09}:
         c = chr(code)
-        assert safe_text.is_hidden(c), hex(code)
-        assert c not in safe_text.shown(f"a{c}b")
-        if c not in safe_text.JOINERS:
-            assert c not in safe_text.visible(f"a{c}b") and c not in terminal.printable(f"a{c}b")
+        assert wording.is_hidden(c), hex(code)
+        assert c not in wording.shown(f"a{c}b")
+        if c not in wording.JOINERS:
+            assert c not in wording.visible(f"a{c}b") and c not in terminal.printable(f"a{c}b")
 
 
 def test_letters_of_every_script_are_left_alone() -> None:
-    letters = [c for c in EVERY if unicodedata.category(c)[0] in "LNP" and c not in safe_text.BLANKS]
+    letters = [c for c in EVERY if unicodedata.category(c)[0] in "LNP" and c not in wording.BLANKS]
     text = "".join(letters)
-    assert safe_text.visible(text) == terminal.printable(text) == text
+    assert wording.visible(text) == terminal.printable(text) == text
 
 
 @given(st.recursive(st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)))
 def test_a_json_document_says_the_same_and_holds_no_hidden_character(document: Any) -> None:
     written = terminal.json_text([document])
-    assert not any(safe_text.is_hidden(c) for c in written if c != "\n")
+    assert not any(wording.is_hidden(c) for c in written if c != "\n")
     assert json.loads(written) == [document]
     written.encode("utf-8")
 

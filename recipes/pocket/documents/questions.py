@@ -10,7 +10,7 @@ from typing import Literal
 
 from indexing.records import Chunk
 from llava_model.serving.engine import Turn
-from rag.history import resolve
+from rag.question import resolve
 from rag.terms import content_terms, fold
 from rag.training_data import KnownAnswers
 from recipes.pocket.documents import KINDS, make

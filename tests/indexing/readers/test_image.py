@@ -16,6 +16,7 @@ from indexing.errors import (
     UnreadableFileError,
     UnsupportedFileError,
 )
+from indexing.readers.image import decode
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import read
 from indexing.records import Reading
@@ -213,3 +214,34 @@ def test_of_an_animation_the_first_picture_is_read_and_a_note_says_so(tmp_path: 
     first.save(tmp_path / "b.bin", kind)
     assert len(read_here(tmp_path / "a.bin", tmp_path / "out").notes) == 1
     assert read_here(tmp_path / "b.bin", tmp_path / "out").notes == ()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1", "I;16"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_very_large_picture_is_made_smaller_band_by_band(
+    mode: str, orientation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as the whole in RGB and then made smaller, up to rounding."""
+    ramp_HW = np.linspace(0, 255, 4_100)[None, :] * np.linspace(0.2, 1, 2_050)[:, None]
+    grey = Image.fromarray((ramp_HW * 256).astype(np.uint16) if mode == "I;16" else ramp_HW.astype(np.uint8))
+    picture = grey if mode == "I;16" else grey.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "large.png"
+    picture.save(path, exif=exif)
+    with Image.open(path) as opened:
+        whole = decode(opened, least_side=100)
+    monkeypatch.setattr("indexing.readers.image._LARGE_PIXELS", 1_000_000)
+    monkeypatch.setattr("indexing.readers.image._BAND_PIXELS", 100_000)
+    with Image.open(path) as opened:
+        small = decode(opened, least_side=100)
+    assert small.mode == "RGB" and small.size == ((2_050, 1_025) if orientation == 1 else (1_025, 2_050))
+    difference = np.abs(np.asarray(small, np.float32) - np.asarray(whole.reduce(2), np.float32))
+    assert difference.mean() < 2 and np.percentile(difference, 99) < 8
+
+
+def test_a_strip_of_a_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "strip.png"
+    Image.new("1", (1, 200_000)).save(path)
+    with pytest.raises(FileTooLargeError, match="1 × 200,000 pixels; a side may have 100,000"):
+        read_here(path, tmp_path / "out")

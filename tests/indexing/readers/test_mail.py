@@ -148,3 +148,18 @@ def test_a_header_of_any_length_is_words(tmp_path: Path) -> None:
     message = letter()
     message["Cc"] = ", ".join(f"person{number}@example.org" for number in range(300))
     assert "person299@example.org" in words_of(read_mail(tmp_path, message.as_bytes()).blocks)
+
+
+def test_a_letter_is_read_whose_attachment_breaks_its_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsers raise whatever they like: lxml did for a document of 200 MB, and the letter was lost with it."""
+
+    def broken(*_: object) -> Reading:
+        raise SyntaxError("Resource limit exceeded")
+
+    message = letter()
+    message.add_attachment(b"%PDF-1.4 something", maintype="application", subtype="pdf", filename="plan.pdf")
+    monkeypatch.setattr("indexing.readers.pdf.reader._Document.read", broken)
+    monkeypatch.setattr("indexing.readers.pdf.reader._opened", lambda path: io.BytesIO())
+    reading = read_mail(tmp_path, message.as_bytes())
+    assert len(reading.blocks) > 1
+    assert any("plan.pdf" in note and "Resource limit exceeded" in note for note in reading.notes)

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
-from ui import safe_text
+from ui import wording
 from ui.page import chat, safe_html, shared
 
 APP = Path(__file__).parents[3] / "ui" / "page" / "app.py"
@@ -282,11 +282,11 @@ def test_a_file_name_cannot_imitate_the_seal_of_a_citation(bench: Any, name: str
     bench.add(name, "The pump needs 4.5 litres of oil.")
     page = asked(opened(), "what oil does the pump need")
     card = next(html.value for html in page.html if html.value.startswith('<div class="card">'))
-    fenced = safe_html.escaped(safe_text.shown(name))
+    fenced = safe_html.escaped(wording.shown(name))
     assert fenced.startswith("&quot;") and fenced.endswith("&quot;")
     head, _, rest = card.partition("</div>")
     assert head.endswith('<span class="seal yes">✓ found in the source</span>')
     assert rest.startswith(f'<bdi class="name one-line" title="{fenced}">{fenced}</bdi>')
     for markdown in page.markdown:
         assert "oil" not in markdown.value
-    assert pictures(page) and all(picture.alt.startswith(safe_text.shown(name)) for picture in pictures(page))
+    assert pictures(page) and all(picture.alt.startswith(wording.shown(name)) for picture in pictures(page))

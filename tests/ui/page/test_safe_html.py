@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_tags import Tags
 
-from ui import safe_text
+from ui import wording
 from ui.page import safe_html
 
 OURS = {"div", "p", "ul", "ol", "li", "br", "strong", "code", "span"}
@@ -22,7 +22,7 @@ def test_an_answer_never_brings_a_tag_or_an_attribute_of_its_own(text: str) -> N
 def test_text_keeps_every_visible_character(text: str) -> None:
     seen = Tags(safe_html.paragraphs(text))
     assert seen.tags == ["div"]
-    assert seen.words == safe_text.visible(text.strip()).replace("\r", " ")
+    assert seen.words == wording.visible(text.strip()).replace("\r", " ")
 
 
 @given(UGLY)
@@ -30,7 +30,7 @@ def test_a_passage_brings_no_tag_of_its_own_and_loses_nothing_but_bars(text: str
     seen = Tags(safe_html.passage(text, "passage"))
     assert set(seen.tags) <= {"div", "table", "tr", "td"} and seen.open == []
     assert seen.attributes == {"class=passage"}
-    kept = set(safe_text.visible(text)) - set("|-: \n\t")
+    kept = set(wording.visible(text)) - set("|-: \n\t")
     assert {c for c in kept if not c.isspace()} <= set(seen.words)
 
 
@@ -81,4 +81,4 @@ def test_lists_and_bold_look_like_lists_and_bold() -> None:
 
 
 def test_marks_that_turn_the_reading_direction_are_dropped_from_names() -> None:
-    assert safe_text.visible("invoice\u202efdp.exe") == "invoicefdp.exe"
+    assert wording.visible("invoice\u202efdp.exe") == "invoicefdp.exe"
