@@ -167,7 +167,7 @@ def _take_dates(text: str) -> tuple[str, list[str]]:
         (_DATE_MONTH_FIRST, "mdy"),
         (_DATE_NUMERIC, "dmy"),
     ):
-        text = pattern.sub(lambda match, order=order: take(match, order), text)  # type: ignore[misc]
+        text = pattern.sub(lambda match, order=order: take(match, order), text)  # type: ignore[misc]  # of the default
     return text, found
 
 

@@ -277,7 +277,7 @@ def training() -> str:
             x=285, y=145, title="feature cache", lines=("llava_model/data/features.py",), width=225, kind="store"
         ),
         "tower": Box(x=35, y=290, title="vision tower: frozen", lines=("llava_model/model/towers.py",), width=200),
-        "projector": Box(x=322, y=290, title="projector", lines=("model/projector.py",), width=150),
+        "projector": Box(x=322, y=290, title="projector", lines=("model/composition.py",), width=150),
         "language": Box(
             x=520,
             y=283,

@@ -141,7 +141,7 @@ def _pipe(*points: tuple[float, float], colour: colors.Color) -> Group:
     for (x0, y0), (x1, y1) in pairwise(points):
         group.add(Line(x0, y0, x1, y1, strokeColor=colour, strokeWidth=2, strokeLineCap=1))
     (x0, y0), (x1, y1) = points[-2:]
-    tip: Callable[[float, float], list[float]] = lambda dx, dy: [  # noqa: E731 — two lines, used twice
+    tip: Callable[[float, float], list[float]] = lambda dx, dy: [  # noqa: E731  # two lines, used twice
         x1, y1, x1 - 6 * dx + 3.2 * dy, y1 - 6 * dy + 3.2 * dx, x1 - 6 * dx - 3.2 * dy, y1 - 6 * dy - 3.2 * dx,
     ]  # fmt: skip
     across = abs(x1 - x0) > abs(y1 - y0)

@@ -148,7 +148,7 @@ def edited(archive: bytes, **changes: bytes) -> bytes:
 
 def _saved(document: object) -> bytes:
     buffer = io.BytesIO()
-    document.save(buffer)  # type: ignore[attr-defined]  # all three libraries have it
+    document.save(buffer)
     return buffer.getvalue()
 
 

@@ -51,7 +51,7 @@ def _things(world: World) -> Iterator[HostileFile]:
         ("sparse.tif", lambda path: _sparse(path, 5_000_000_000, b"II*\0\x08\0\0\0"), "5 GB behind a header", "listed"),
         ("locked.txt", _locked, "nobody may read it", "listed"),
     ):  # fmt: skip
-        yield HostileFile(kind=kind, name=f"things/{name}", why=why, content=make, fate=fate)  # type: ignore[arg-type]
+        yield HostileFile(kind=kind, name=f"things/{name}", why=why, content=make, fate=fate)
 
 
 def _socket(path: Path) -> None:
