@@ -21,7 +21,7 @@ import numpy as np
 
 from indexing.records import Chunk
 from indexing.store import MilvusStore, Row
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 
 WORDS = [f"word{number}" for number in range(20_000)]
 LIMIT = 50

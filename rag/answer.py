@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
 from indexing.records import Chunk, Hit
-from indexing.store.filters import EVERYTHING, Filter
+from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.citations import Citation, Cited, cite, source_line, take_markers
 from rag.langchain import LlaveroChatModel, messages_of

@@ -34,7 +34,7 @@ from langchain_core.runnables.config import run_in_executor
 from PIL import Image
 from pydantic import Field
 
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 from llava_model.errors import PictureTooLargeError, UnreadablePictureError
 from llava_model.images import open_picture
 from llava_model.serving.engine import Turn

@@ -16,8 +16,7 @@ from PIL import Image
 from indexing.embedding.protocol import Embedder
 from indexing.records import Channel, Hit
 from indexing.store import Store
-from indexing.store.filters import Filter
-from indexing.store.protocol import Vector
+from indexing.store.protocol import Filter, Vector
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.fuse import Ranking, fuse, merge_pages, pictures_first, rerank, spread_files
 from rag.question import Intent, read_intent

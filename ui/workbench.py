@@ -16,7 +16,7 @@ from indexing.embedding.registry import KitParts, load_embedder, name_before_loa
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
-from indexing.store.filters import EVERYTHING, Filter
+from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest

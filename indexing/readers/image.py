@@ -17,10 +17,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, pass_on, words_of
-from indexing.readers.content_type import FileStart
+from indexing.readers.ocr import SIDE, Grey, has_text
 from indexing.readers.output import THUMB_SIDE, ReaderOutput, at_most
-from indexing.readers.registry import Reader
-from indexing.readers.text_detection import SIDE, Grey, has_text
+from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:

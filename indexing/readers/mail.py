@@ -14,12 +14,11 @@ from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
 from indexing.errors import DamagedFileError, UnreadableFileError, pass_on
-from indexing.readers.content_type import FileStart
 from indexing.readers.document import clean, figure_block
 from indexing.readers.encoding import decoded
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
-from indexing.readers.registry import Reader, read, recognise
+from indexing.readers.registry import FileStart, Reader, read, recognise
 from indexing.readers.web import read_markup
 from indexing.records import Block, Page, Reading
 from indexing.settings import ReadLimits

@@ -17,10 +17,9 @@ from typing import Any
 
 from indexing.errors import UnsupportedFileError
 from indexing.readers.archive import check_archive, has_member, is_strict, media, notes_on_unread
-from indexing.readers.content_type import FileStart
 from indexing.readers.document import clean, finished, markdown_table, table_cells, without_empty
 from indexing.readers.output import ReaderOutput
-from indexing.readers.registry import Reader
+from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Reading
 
 _LONGEST_HEADING = 200

@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from indexing.readers.content_type import FileStart
 from indexing.readers.document import finished, read_text, without_bullet
 from indexing.readers.output import ReaderOutput
-from indexing.readers.registry import Reader
+from indexing.readers.registry import FileStart, Reader
 from indexing.readers.web import read_markup
 from indexing.records import Block, Reading
 

@@ -9,20 +9,176 @@ that needs it: all of them are imported with a worker's first file, a parser wit
 """
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import indexing.readers
-from indexing.errors import DamagedFileError, UnreadableFileError, UnsupportedFileError, in_words, pass_on
-from indexing.readers.content_type import FileStart
+from indexing.errors import (
+    DamagedFileError,
+    EmptyFileError,
+    EncryptedFileError,
+    UnreadableFileError,
+    UnsupportedFileError,
+    in_words,
+    pass_on,
+    words_of,
+)
+from indexing.readers.encoding import WESTERN, guess_encoding
 
 if TYPE_CHECKING:
     from indexing.readers.output import ReaderOutput
     from indexing.records import Reading
+
+
+# -- what the beginning of a file says about it: its text, the members of a zip, or why nobody here reads it --
+#
+# Readers recognise their files by it. The name is a hint, and only between kinds of plain text: bytes
+# that are no text are refused even when the name says `.txt`.
+
+_HEAD_BYTES = 65_536
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_UNREAD: tuple[tuple[bytes, str], ...] = (
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"(\xb5/\xfd", "a zstd archive"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a Windows program"),
+    (b"SQLite format 3\0", "an SQLite database"),
+    (b"{\\rtf", "an RTF document (save it as DOCX or PDF)"),
+    (b"%!PS", "a PostScript file (save it as PDF)"),
+    (b"ID3", "an audio file"),
+    (b"OggS", "an audio or video file"),
+    (b"fLaC", "an audio file"),
+    (b"\x1aE\xdf\xa3", "a video file"),
+    (b"\xff\x0a", "a JPEG XL picture (save it as JPEG or PNG)"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture (save it as JPEG or PNG)"),
+    (b"\0\0\0\x0cjP", "a JPEG 2000 picture (save it as JPEG or PNG)"),
+    (b"8BPS", "a Photoshop file (save it as JPEG or PNG)"),
+)
+_OLD_OFFICE = (
+    ("worddocument", "an old Word document (.doc) is not read here (save it as DOCX)"),
+    ("workbook", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
+    ("book", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
+    ("powerpoint document", "an old PowerPoint file (.ppt) is not read here (save it as PPTX)"),
+    ("__properties_version1.0", "an Outlook message (.msg) is not read here (save it as EML)"),
+)
+"""A stream in an OLE container, and what the container is then."""
+
+
+class FileStart:
+    """The first bytes of a file, and what follows from them; each answer is worked out when it is first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises EmptyFileError, OSError."""
+        with path.open("rb") as file:
+            self.head = file.read(_HEAD_BYTES)
+        if not self.head:
+            raise EmptyFileError("the file is empty (0 bytes)")
+        self.path = path
+        self.suffix = path.suffix.lower()
+
+    @cached_property
+    def text(self) -> str | None:
+        """The first bytes as text; None for binary files and for those that are known and not read."""
+        return None if self.refusal else _as_text(self.head)
+
+    @cached_property
+    def members(self) -> "ZipMembers | None":
+        """What lies in a zip; None for other files. Raises DamagedFileError."""
+        return _zip_members(self.path) if self.head.startswith(_ZIP) else None
+
+    @cached_property
+    def refusal(self) -> UnreadableFileError | None:
+        """Why no reader takes a file of a known kind; to be asked after the readers."""
+        if self.members is not None:
+            return _refused_zip(self.members)
+        if self.head.startswith(_OLE):
+            return _refused_ole(self.path)
+        if self.head[4:8] == b"ftyp":
+            return UnsupportedFileError(f"{_iso_media(self.head[8:12])} is not read here")
+        for magic, words in _UNREAD:
+            if self.head.startswith(magic):
+                return UnsupportedFileError(f"{words} is not read here")
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ZipMembers:
+    """The names in a zip, and the media type that e-books and OpenDocument files begin with."""
+
+    names: frozenset[str]
+    media_type: bytes
+
+    def has_folder(self, folder: str) -> bool:
+        """Whether anything lies in the folder, which ends in "/"."""
+        return any(name.startswith(folder) for name in self.names)
+
+
+def _zip_members(path: Path) -> ZipMembers:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = frozenset(archive.namelist())
+            media_type = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as member:
+                    media_type = member.read(100).strip()
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        pass_on(error)
+        raise DamagedFileError(f"a zipped document that is damaged or ends early ({words_of(error)})") from error
+    return ZipMembers(names=names, media_type=media_type)
+
+
+def _refused_zip(members: ZipMembers) -> UnreadableFileError:
+    if members.media_type.startswith(b"application/vnd.oasis.opendocument"):
+        return UnsupportedFileError("an OpenDocument file is not read here (save it as DOCX, XLSX or PDF)")
+    return UnsupportedFileError("a zip archive is not read here (unpack it first)")
+
+
+def _refused_ole(path: Path) -> UnreadableFileError:
+    """Office documents with a password are OLE containers, and so are Word's and Excel's old formats."""
+    import olefile  # type: ignore[import-untyped]  # it has no stubs
+
+    try:
+        with olefile.OleFileIO(path) as container:
+            streams = {"/".join(parts).lower() for parts in container.listdir()}
+    except (OSError, ValueError, IndexError, TypeError) as error:
+        pass_on(error)
+        return DamagedFileError(f"an old Office container that is damaged ({words_of(error)})")
+    if "encryptedpackage" in streams:
+        return EncryptedFileError("the document asks for a password")
+    for stream, words in _OLD_OFFICE:
+        if stream in streams:
+            return UnsupportedFileError(words)
+    return UnsupportedFileError("an OLE container of an unknown kind is not read here")
+
+
+def _iso_media(brand: bytes) -> str:
+    if brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "a HEIC picture (save it as JPEG)"
+    return "an AVIF picture (save it as JPEG)" if brand in (b"avif", b"avis") else "a video file"
+
+
+def _as_text(head: bytes) -> str | None:
+    """The head as text, or None when it is binary: control characters are what text does not have."""
+    encoding = guess_encoding(head, whole=len(head) < _HEAD_BYTES)
+    encodings = (encoding,) if encoding.startswith("utf") else (encoding, WESTERN)
+    texts = (head.decode(each, errors="replace") for each in encodings)
+    return next(filter(_is_readable, texts), None)
+
+
+def _is_readable(text: str) -> bool:
+    odd = sum(1 for char in text if (char < " " and char not in "\t\n\r\f\x1b\b") or char in "\x7f\ufffd")
+    return odd <= max(1, len(text) // 50)
+
 
 _DECLARES_READERS = re.compile(r"^READERS = ", re.MULTILINE)
 _MOST_NOTES = 30

@@ -25,7 +25,6 @@ from urllib.parse import unquote, urlsplit
 
 from indexing.errors import DamagedFileError, EncryptedFileError, words_of
 from indexing.readers.archive import check_archive
-from indexing.readers.content_type import FileStart
 from indexing.readers.document import (
     BLOCKS,
     HEADINGS,
@@ -38,7 +37,7 @@ from indexing.readers.document import (
 )
 from indexing.readers.encoding import decoded
 from indexing.readers.output import ReaderOutput
-from indexing.readers.registry import Reader
+from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Reading
 
 LONGEST_HEADING = 200

@@ -1,12 +1,11 @@
 """Rows in, ranked rows out.
 
 protocol (what a store offers) → schema (a chunk as a row, with its bm25 words) → milvus (Milvus Lite or a server),
-where filters say which rows a search may return. Nothing but `milvus` imports pymilvus, only when a store is opened.
+where a filter says which rows a search may return. Nothing but `milvus` imports pymilvus, only when a store is opened.
 """
 
-from indexing.store.filters import Filter
 from indexing.store.milvus import MilvusStore
-from indexing.store.protocol import Found, Row, Store, StoreCounts
+from indexing.store.protocol import Filter, Found, Row, Store, StoreCounts
 from indexing.store.schema import RowTooLongError, fitting
 
 __all__ = ["Filter", "Found", "MilvusStore", "Row", "RowTooLongError", "Store", "StoreCounts", "fitting"]

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from indexing.errors import ADVICE, DimensionMismatchError, LibraryInUseError, StoreError, disk_fault, is_told_by
 from indexing.records import CHANNELS, Channel, Chunk, Kind
 from indexing.store.bm25 import Rarity, query_vector
-from indexing.store.filters import EVERYTHING, Filter, expression, literal
-from indexing.store.protocol import Found, Row, StoreCounts, Vector, batches
+from indexing.store.protocol import EVERYTHING, Filter, Found, Row, StoreCounts, Vector, batches, expression, literal
 from indexing.store.schema import CHUNK_FIELDS, VARCHAR_BYTES, columns_of_path, to_chunk, to_entity
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import numpy as np
 
 from indexing.embedding.protocol import ImageEmbedding, Pixels, Preprocess, Vectors
 from indexing.records import Box, Channel, Chunk, Hit, Kind, Line
-from indexing.store.filters import EVERYTHING, Filter
-from indexing.store.protocol import Found, Row, Vector
+from indexing.store.protocol import EVERYTHING, Filter, Found, Row, Vector
 from llava_model.serving.engine import Turn
 
 WIDTH = 64

@@ -7,7 +7,7 @@ from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
 from indexing.records import Chunk
 from indexing.store import Row
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
 from rag.answer import (
     NOT_SUPPORTED,

@@ -6,7 +6,7 @@ from PIL import Image
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
 from indexing.store import MilvusStore
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.retrieve import Retriever, SearchRequest
 from rag.settings import RagSettings, RetrievalSettings

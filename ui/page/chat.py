@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.ledger import FileEntry
-    from indexing.store.filters import Filter
+    from indexing.store.protocol import Filter
     from rag.answer import Answer
     from ui.workbench import Workbench
 

@@ -19,7 +19,7 @@ from ui.wording import attempt
 
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry
-    from indexing.store.filters import Filter
+    from indexing.store.protocol import Filter
     from rag.retrieve import Retrieval
 
 COUNTS = (8, 16, 32, 64)
@@ -111,7 +111,7 @@ def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
 
 def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
     """A popover with the choice; what it says on its button is what is chosen."""
-    from indexing.store.filters import Filter
+    from indexing.store.protocol import Filter
 
     kinds: list[Kind] = [kind for kind in KINDS if kind in (st.session_state.get(f"{key}-kinds") or ())]
     place: str = st.session_state.get(f"{key}-place") or EVERYWHERE

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError, pass_on
-from indexing.readers.content_type import FileStart
 from indexing.readers.image import small_grey
+from indexing.readers.ocr import letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
 from indexing.readers.pdf.objects import LeftOut, Repeats, embedded_files, objects_over, remarks_on, rules_and_figures
 from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs, with_headings
@@ -25,8 +25,7 @@ from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, r
 from indexing.readers.pdf.tables import ruled_tables
 from indexing.readers.pdf.text import PageText, read_text, turn
 from indexing.readers.reading_order import Piece
-from indexing.readers.registry import Reader
-from indexing.readers.text_detection import letters_in_runs
+from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Page, Reading
 
 _OCR_SIDE = 2000

@@ -13,7 +13,7 @@ import pytest
 from indexing.errors import DimensionMismatchError, StoreError
 from indexing.records import Chunk, Kind, Line
 from indexing.store import MilvusStore, Row, Store, StoreCounts
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 
 CLIP, TEXT = 8, 6
 SERVER = os.environ.get("LLAVERO_TEST_MILVUS_URI")

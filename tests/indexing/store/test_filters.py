@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from milvus_lite.search.filter.tokens import TokenKind, tokenize
 
 from indexing.errors import UnknownFieldError
-from indexing.store.filters import FIELDS, Filter, FilterValueError, expression, literal
+from indexing.store.protocol import FIELDS, Filter, FilterValueError, expression, literal
 
 
 @given(st.text(st.characters(codec="utf-8")))

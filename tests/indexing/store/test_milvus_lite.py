@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from indexing.errors import DimensionMismatchError, LibraryInUseError, StoreError
 from indexing.records import Chunk, Line
 from indexing.store import MilvusStore, Row, RowTooLongError, fitting
-from indexing.store.filters import Filter
+from indexing.store.protocol import Filter
 
 
 def open_store(folder: Path, *, clip: int = 4, text: int = 4) -> MilvusStore:

@@ -16,7 +16,7 @@ from indexing.errors import UnreadableFileError
 from indexing.ledger import FileEntry
 from indexing.pipeline import IndexReport, Progress
 from indexing.records import ChannelRank, Chunk, Hit, Kind, Line
-from indexing.store.filters import EVERYTHING, Filter
+from indexing.store.protocol import EVERYTHING, Filter
 
 
 def a_page(words: Sequence[str], size: tuple[int, int] = (850, 1100)) -> Image.Image:
