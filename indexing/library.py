@@ -97,7 +97,7 @@ class Library:
         self.pages, self.thumbs, self.spool = folder / "pages", folder / "thumbs", folder / "spool"
         self.milvus = folder / "milvus.db"
         self.is_clean = False
-        """Nothing is left over from a run that did not end: `recover` found it so, and every run since has ended."""
+        """`recover` has taken out what was left over, and nothing was changed since."""
         self.ledger = Ledger.open(folder / "ledger.sqlite", content_format=CONTENT_FORMAT)
 
     @classmethod
@@ -346,10 +346,9 @@ def repair(library: Library, store: Store, found: Comparison) -> None:
 def recover(library: Library, store: Store) -> bool:
     """Take out what a run left over that did not end. Returns whether rows were touched.
 
-    Done once when a library is opened, and again only after a run in this process that failed or when the store has
-    lost rows meanwhile.
+    Whoever opens a library does it, and so does every run; a run that follows at once has nothing more to do.
     """
-    if library.is_clean and store.count() == library.ledger.rows():
+    if library.is_clean:
         return False
     shutil.rmtree(library.spool, ignore_errors=True)
     library.ledger.release()

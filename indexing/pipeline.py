@@ -164,9 +164,7 @@ def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
     library.is_clean = False
     for path in paths:
         library.ledger.forget(path)
-    report = RemoveReport(files=len(paths), chunks=tidy(library, store))
-    library.is_clean = True
-    return report
+    return RemoveReport(files=len(paths), chunks=tidy(library, store))
 
 
 def files(library: Library) -> tuple[FileEntry, ...]:
@@ -231,9 +229,7 @@ class _IndexRun:
             self._maker.close()
         if not stopped:
             self._forget_gone(paths)
-        report = self._report(cancelled=stopped)
-        self._library.is_clean = True
-        return report
+        return self._report(cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
         stopped = False

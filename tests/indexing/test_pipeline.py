@@ -598,27 +598,35 @@ def test_every_row_carries_the_vectors_of_its_kind(bench: Bench) -> None:
     assert {chunk.kind for chunk, _ in text} == {"image", "text"}
 
 
-def test_what_a_dead_run_left_is_looked_for_once_and_again_after_a_run_that_failed(
+def test_a_run_that_follows_the_opening_does_not_look_for_leftovers_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
     real = bench.library.ledger.unfinished
     monkeypatch.setattr(bench.library.ledger, "unfinished", lambda: looked.append("") or real())
     bench.write("a.txt", "first words")
-    bench.index()
+    recover(bench.library, bench.store)
     bench.index()
     assert len(looked) == 1
-    monkeypatch.setattr(bench.store, "upsert", _refused)
+    bench.index()
+    assert len(looked) == 2
+
+
+def test_a_run_that_failed_leaves_nothing_that_the_next_one_does_not_mend(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(rows: object) -> int:
+        raise StoreError("the store is out of order")
+
+    bench.write("a.txt", "first words")
+    bench.index()
     bench.write("b.txt", "other words")
+    monkeypatch.setattr(bench.store, "upsert", refused)
     with pytest.raises(StoreError):
         bench.index()
     monkeypatch.undo()
     assert bench.index().added == 1
     assert bench.agrees()
-
-
-def _refused(rows: object) -> int:
-    raise StoreError("the store is out of order")
 
 
 def test_links_that_lead_nowhere_are_listed_in_every_run_until_they_are_gone(bench: Bench) -> None:
