@@ -157,8 +157,8 @@ class MissingExtraError(KitInstallError):
 
 
 ComponentName = Literal["vision", "text", "language", "llava"]
-Format = Literal["timm", "open_clip", "sentence-transformer", "causal-lm", "llava"]
-
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]*")
+"""Who loads the weights: timm, open_clip, sentence-transformer, causal-lm, llava, or an embedder of its own."""
 _SAFE_SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -197,7 +197,7 @@ class Component:
     """One set of weights of a kit."""
 
     name: ComponentName
-    format: Format
+    format: str
     source: PackageSource | HubSource
     size_bytes: int  # to download
     installed_bytes: int  # on disk afterwards, roughly
@@ -329,7 +329,7 @@ def _component(entry: Mapping[str, Any]) -> Component:
         _match(_SHA256, sha256, "sha256 of a package archive")
     return Component(
         name=_one_of(ComponentName, entry["name"]),
-        format=_one_of(Format, entry["format"]),
+        format=_format(entry["format"]),
         source=source,
         size_bytes=int(entry["size_bytes"]),
         installed_bytes=int(entry.get("installed_bytes", entry["size_bytes"])),
@@ -361,6 +361,12 @@ def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
 def _match(pattern: re.Pattern[str], value: str, what: str) -> str:
     if not pattern.fullmatch(value):
         raise ValueError(f"'{value}' is no {what}")
+    return value
+
+
+def _format(value: object) -> str:
+    if not isinstance(value, str) or not _FORMAT.fullmatch(value):
+        raise ValueError(f"the format '{value}' is no word of small letters, digits, - and _")
     return value
 
 
