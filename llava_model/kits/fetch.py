@@ -217,10 +217,12 @@ def _reporting_size(folder: Path, on_bytes: OnBytes) -> Iterator[None]:
 
 
 def _bytes_in(folder: Path) -> int:
+    """What is moved or deleted meanwhile does not count: `os.walk` passes over folders that are gone."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # moved or deleted between the two calls
-            total += path.stat().st_size
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
     return total
 
 

