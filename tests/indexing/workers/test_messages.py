@@ -1,7 +1,6 @@
 """What a worker hands over: pixels lie in a file without a name, and come from there one by one."""
 
 import gc
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from indexing.workers.messages import PixelFile
 
 
 def open_files() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
+    return {each.name for each in Path("/proc/self/fd").iterdir()}
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not list open files")
