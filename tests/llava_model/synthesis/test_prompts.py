@@ -1,7 +1,5 @@
 """Replies as models really write them → questions and answers."""
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,10 +102,10 @@ def test_no_reply_breaks_the_parser(text: str, kind: Kind, cut: bool) -> None:
 
 
 def test_a_hostile_reply_costs_no_more_than_its_length() -> None:
-    for text in ("*" * 49_000, "\n" * 49_000 + "x", "```" + "\n " * 24_000 + "x", "1. " * 16_000, "Q " * 24_000):
-        began = time.monotonic()
+    """Were it the square of the length, these would run into the time limit of the test."""
+    many = 1_000_000
+    for text in ("*" * many, "\n" * many + "x", "```" + "\n " * many + "x", "1. " * many, "Q " * many):
         assert isinstance(parse_reply("conversation", text), Malformed)
-        assert time.monotonic() - began < 2
     assert isinstance(parse_reply("detail", "a. " * 100_000), Malformed)
 
 
