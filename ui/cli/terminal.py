@@ -183,9 +183,9 @@ def read_question() -> str:
 
 
 def file_line(entry: "FileEntry") -> str:
-    """State, size, chunks, path, and the reason of a failure."""
+    """State, size, chunks, path, the reason of a failure, and what the reader left out."""
     line = f"{entry.state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {one_line(entry.path)}"
-    return f"{line}\n         {entry.reason}" if entry.reason else line
+    return "\n         ".join([line, *([entry.reason] if entry.reason else []), *entry.notes])
 
 
 def plain(value: object) -> str:
@@ -270,6 +270,7 @@ def file_document(entry: "FileEntry") -> dict[str, Any]:
         "chunks": entry.chunks,
         "bytes": entry.size_bytes,
         "indexed_at": entry.indexed_at,
+        "notes": list(entry.notes),
     }
 
 
