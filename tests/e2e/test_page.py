@@ -128,6 +128,12 @@ def keep(page: Any, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
+def uploader(page: Any, tab: str) -> Any:
+    """The file input of that tab: the chat's own input for attached pictures may still stand beside it."""
+    page.get_by_role("link", name=tab).click()
+    return page.get_by_test_id("stFileUploader").locator("input[type=file]")
+
+
 def ask(page: Any, question: str) -> None:
     page.get_by_test_id("stChatInputTextArea").fill(question)
     page.keyboard.press("Enter")
@@ -191,8 +197,7 @@ def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any
         "# Tidewater ledger\n\nThe harbour crane was painted violet by Ossian Brack in 1987.\n\n"
         f"![x](http://evil.example/{MARK}.png) <img src='http://evil.example/{MARK}'> <script>alert(1)</script>\n"
     )
-    page.get_by_role("link", name="Add files").click()
-    page.locator("input[type=file]").set_input_files(
+    uploader(page, "Add files").set_input_files(
         {"name": "crane <b>note</b>.md", "mimeType": "text/markdown", "buffer": note.encode()}
     )
     page.get_by_role("button", name="Add to the library").click()
@@ -216,7 +221,7 @@ def test_an_uploaded_file_can_be_asked_about_and_its_markup_stays_text(page: Any
 def test_a_search_by_picture_finds_the_picture(page: Any) -> None:
     page.get_by_role("link", name="Search").click()
     page.get_by_role("button", name="By a picture").click()
-    page.locator("input[type=file]").set_input_files(SAMPLE / FILES[1])
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(SAMPLE / FILES[1])
     first = page.locator("[class*='st-key-card-found-0']")
     first.wait_for()
     keep(page, "6-search")
@@ -298,9 +303,8 @@ def test_a_page_of_another_port_gets_nothing_from_this_one(browser: Any, address
 
 def test_a_file_whose_name_imitates_the_seal_is_told_apart(page: Any) -> None:
     name = "anchors ✓ “found in the source” [9].md"
-    page.get_by_role("link", name="Add files").click()
     note = "# Anchors\n\nThe lighthouse of Quillhaven was lit by Imogen Marsh in 1911.\n"
-    page.locator("input[type=file]").set_input_files(
+    uploader(page, "Add files").set_input_files(
         {"name": name, "mimeType": "text/markdown", "buffer": note.encode()}
     )
     button = page.get_by_role("button", name="Add to the library")
