@@ -71,7 +71,8 @@ def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput)
             too_many += 1
             continue
         try:
-            block = figure_block(data, output, page=slide)
+            with output.part():
+                block = figure_block(data, output, page=slide)
         except UnreadableFileError as error:
             pass_on(error)
             broken[error.reason] += 1

@@ -109,7 +109,8 @@ class _Mail:
             return
         yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
         try:
-            yield from self._content(part, name, depth)
+            with self._output.part():
+                yield from self._content(part, name, depth)
         except UnreadableFileError as error:
             pass_on(error)
             self._notes.append(f"attachment '{name}' was not read: {error.reason}")

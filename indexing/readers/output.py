@@ -7,16 +7,18 @@ which square belongs to which picture, `picture` being the whole of a picture fi
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
-from indexing.errors import DamagedFileError, FileTooLargeError
+from indexing.errors import DamagedFileError, FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
 from indexing.settings import MEGABYTE, ReadLimits
 
 cv2.setNumThreads(1)  # there is a worker for every core
@@ -30,6 +32,40 @@ THUMB_SIDE = 448
 FIGURE_SIDE = 1000
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """Parts of a file, such as attachments, that are not read, since a parser was stopped in them. Counted from 1."""
+
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Number of a part → why it is left out."""
+    rest_from: int = 0
+    """The part that is left out with all after it; 0 for none."""
+    rest_reason: str = ""
+
+    def reason(self, part: int) -> str:
+        """Why this part is not to be read; "" where it is."""
+        return self.reasons.get(part) or (self.rest_reason if 0 < self.rest_from <= part else "")
+
+    def without(self, part: int, reason: str) -> "LeftOut | None":
+        """What to leave out after a parser was stopped in `part`: at first that part alone, the second time with all
+        after it, the third time every part. None where nothing is left to leave out, or no part was under way (0)."""
+        if part == 0 or self.rest_from == 1:
+            return None
+        if not self.reasons:
+            return replace(self, reasons={part: reason})
+        rest_from = 1 if self.rest_from else part
+        return replace(self, rest_from=rest_from, rest_reason=f"its file had to be stopped several times ({reason})")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a worker."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "LeftOut":
+        """The way back; JSON's names are strings."""
+        return cls(**{**value, "reasons": {int(part): reason for part, reason in value["reasons"].items()}})
+
+
 class ReaderOutput:
     """One file's output folder; counts what is written and stops at the limit."""
 
@@ -40,6 +76,8 @@ class ReaderOutput:
         preprocess: Preprocess,
         limits: ReadLimits,
         on_page: Callable[[], None] = lambda: None,
+        on_part: Callable[[int], None] = lambda part: None,
+        left_out: LeftOut | None = None,
     ) -> None:
         self.folder = folder
         self.preprocess = preprocess
@@ -48,12 +86,39 @@ class ReaderOutput:
         self.sizes: dict[str, tuple[int, int]] = {}  # width and height of every JPEG written
         self.figures = 0
         self.page_offset = 0  # pages of earlier documents in the same file (attachments of a mail)
-        self._on_page = on_page
+        self._on_page, self._on_part = on_page, on_part
+        self._left_out = left_out or LeftOut()
+        self._parts = 0  # met so far
+        self._part = 0  # the innermost one that is being read; 0 outside of all
         self._written = 0
 
     def page_done(self) -> None:
         """Tell the parent that another page is read: it extends the time that the file may take."""
         self._on_page()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Around reading what lies inside the file and has its own parser, such as an attachment. Parts can be nested.
+
+        The parent is told which part is under way: when the parser has to be stopped in it, the file is read again
+        without it. Raises ReaderStoppedError, with the reason of that time, for a part that is to be left out.
+        """
+        self._parts += 1
+        if reason := self._left_out.reason(self._parts):
+            raise ReaderStoppedError(reason)
+        outer = self._part
+        self._enter(self._parts)
+        try:
+            yield
+        except UnreadableFileError as error:
+            pass_on(error)
+            self._enter(outer)
+            raise
+        self._enter(outer)  # not after a lack of memory and the like: the parent shall know where it came from
+
+    def _enter(self, part: int) -> None:
+        self._part = part
+        self._on_part(part)
 
     def picture(self, image: Image.Image, pixels_HWC: Pixels | None = None) -> Path:
         """A picture file: prepared pixels as `picture`, and the thumbnail.

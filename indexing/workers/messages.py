@@ -4,6 +4,7 @@ The far side runs parsers on strangers' files, so nothing that it says is believ
 of shapes, numbers are numbers, boxes lie in 0..1.
 """
 
+import errno
 import os
 import re
 import weakref
@@ -16,7 +17,7 @@ import numpy as np
 
 from indexing import errors
 from indexing.embedding.protocol import Pixels
-from indexing.errors import UnreadableFileError
+from indexing.errors import UnreadableFileError, disk_error, words_of
 from indexing.readers.output import PICTURE, PIXELS_FILE, THUMB
 from indexing.records import Block, Box, Line, Page, Reading
 
@@ -167,8 +168,14 @@ class PixelFile(Mapping[str, Pixels]):
         path.unlink()
 
     def __getitem__(self, name: str) -> Pixels:
+        """Raises StoreError where the disk does not give back what was written to it."""
         length = self._size * self._size * 3
-        data = os.pread(self._descriptor, length, self._places[name] * length)
+        try:
+            data = os.pread(self._descriptor, length, self._places[name] * length)
+            if len(data) != length:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        except OSError as error:
+            raise disk_error(error.strerror or words_of(error)) from error
         return np.frombuffer(data, np.uint8).reshape(self._size, self._size, 3)
 
     def __iter__(self) -> Iterator[str]:

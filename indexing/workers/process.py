@@ -1,7 +1,9 @@
 """One worker process (`worker.py`) and the pipes to it, watched while it reads.
 
 The protocol is lines of JSON (`messages.py`). A process that takes more time or memory than a file may, answers too
-much or dies is killed with everything that it started, and the next file starts a fresh one.
+much or dies is killed with everything that it started, and the next file starts a fresh one. When that happens inside a
+part of the file, such as a letter's attachment, the file is read again without it (`LeftOut`): a letter's own words are
+kept, with a note on what was left out.
 """
 
 import contextlib
@@ -22,7 +24,8 @@ import psutil
 
 import indexing.readers
 from indexing.embedding.protocol import Preprocess
-from indexing.errors import FileTooLargeError, ReaderStoppedError, UnreadableFileError
+from indexing.errors import FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
+from indexing.readers.output import LeftOut
 from indexing.records import SourceFile
 from indexing.settings import MEGABYTE, ReadLimits
 from indexing.workers.messages import Outcome, outcome_of
@@ -61,7 +64,8 @@ class WorkerProcess:
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: _Pipes | None = None
-        self._files = 0
+        self._files = 0  # that the present process has read
+        self._part = 0  # of the file that is being read; 0 while the parser is in none
         self._cancelled = False
         self._turn = threading.Lock()
 
@@ -72,49 +76,62 @@ class WorkerProcess:
         if source.size_bytes > self._limits.max_file_bytes:
             size, limit = source.size_bytes // MEGABYTE, self._limits.max_file_bytes // MEGABYTE
             return FileTooLargeError(f"the file is {size:,} MB, the limit is {limit:,} MB")
-        try:
-            outcome = self._ask(source, folder)
-        except _WorkerDiedError as died:
-            outcome = self._ask_another(source, folder, died) if self._files else self._stopped(died)
-        except _WorkerStoppedError as stopped:
-            outcome = self._stopped(stopped)
+        outcome = self._read(source, folder)
         if isinstance(outcome, UnreadableFileError):
             shutil.rmtree(folder, ignore_errors=True)
         return outcome
 
-    def _ask_another(self, source: SourceFile, folder: Path, died: _WorkerDiedError) -> Outcome:
-        """A process that has read other files may have died of them, or been killed while it was idle."""
-        failure = self._stopped(died)
-        if self._cancelled:
-            return failure
-        try:
-            return self._ask(source, folder)
-        except _WorkerStoppedError as stopped:
-            return self._stopped(stopped)
+    def _read(self, source: SourceFile, folder: Path) -> Outcome:
+        """Ask until there is an answer, or nothing more that could be left out."""
+        left_out = LeftOut()
+        while True:
+            try:
+                outcome = self._ask(source, folder, left_out)
+                if not isinstance(outcome, ReaderStoppedError):
+                    return outcome
+                failure, is_worth_another = outcome, False
+            except _WorkerStoppedError as stopped:
+                failure = ReaderStoppedError(str(stopped))
+                # a process that has read other files may have died of them, or been killed while it was idle
+                is_worth_another = isinstance(stopped, _WorkerDiedError) and self._files > 0
+            self.stop()
+            if self._cancelled:
+                return failure
+            if not is_worth_another:
+                fewer = left_out.without(self._part, failure.reason)
+                if fewer is None:
+                    return failure
+                left_out = fewer
 
-    def _stopped(self, reason: _WorkerStoppedError) -> ReaderStoppedError:
-        self.stop()
-        return ReaderStoppedError(str(reason))
-
-    def _ask(self, source: SourceFile, folder: Path) -> Outcome:
+    def _ask(self, source: SourceFile, folder: Path, left_out: LeftOut) -> Outcome:
+        """One attempt. Raises _WorkerStoppedError; a full or failing disk is an OSError, which ends the run."""
+        self._part = 0
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         pipes = self._running()
-        pipes.send({"path": str(source.path), "folder": str(folder)})
-        started, pages = time.monotonic(), 0
-        while True:
-            message = pipes.receive(self._limits.seconds_for(source.size_bytes, pages), since=started)
-            if "page" not in message:
-                break
-            pages += 1
+        pipes.send({"path": str(source.path), "folder": str(folder), "left_out": left_out.to_json()})
+        answer = self._answer(pipes, source.size_bytes)
         self._files += 1
         try:
-            outcome = outcome_of(message, folder, size=self._preprocess.size)
+            outcome = outcome_of(answer, folder, size=self._preprocess.size)
         except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+            pass_on(error)  # the disk's fault is not the parser's
             raise _WorkerStoppedError(f"{_NO_SENSE} ({error})") from error
         if self._files >= _FILES_PER_WORKER or pipes.memory() > self._limits.recycle_memory_bytes:
             self.stop()
         return outcome
+
+    def _answer(self, pipes: "_Pipes", size_bytes: int) -> dict[str, Any]:
+        """The last message about a file. On the way, pages extend its time, and the part under way is remembered."""
+        started, pages = time.monotonic(), 0
+        while True:
+            message = pipes.receive(self._limits.seconds_for(size_bytes, pages), since=started)
+            if "page" in message:
+                pages += 1
+            elif "part" in message:
+                self._part = _number_of_part(message["part"])
+            else:
+                return message
 
     def _running(self) -> "_Pipes":
         """The pipes to the process, which is started where there is none."""
@@ -278,6 +295,13 @@ class _Pipes:
         with contextlib.suppress(OSError, ValueError):  # nothing more yet, or closed
             while data := os.read(self._process.stderr.fileno(), 1 << 20):
                 self._stderr = (self._stderr + data)[-_LAST_BYTES:]
+
+
+def _number_of_part(value: object) -> int:
+    """Raises _WorkerStoppedError for what is no number."""
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise _WorkerStoppedError(_NO_SENSE)
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The process that parses strangers' files: `python -m indexing.workers.worker`, started by `process.py`.
 
-One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, and
-one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout
-is put aside and file descriptor 1 leads to stderr. The process has no network, starts no program, dies with its
-parent, and imports parsers when the first file asks for them.
+One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, `{"part": n}` when the
+reader enters an attachment or the like and `{"part": 0}` when it is back in the file's own words, and one answer,
+`{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout is put aside and file
+descriptor 1 leads to stderr. The process has no network, starts no program, dies with its parent, and imports parsers
+when the first file asks for them.
 """
 
 import ctypes
@@ -54,7 +55,7 @@ def _answer(
     request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
 ) -> dict[str, Any]:
     from indexing.readers import ocr, registry
-    from indexing.readers.output import ReaderOutput
+    from indexing.readers.output import LeftOut, ReaderOutput
     from indexing.workers.messages import reading_to_json
 
     ocr.tiny_is_zero = True
@@ -65,7 +66,14 @@ def _answer(
         pages += 1
         _send(answers, {"page": pages})
 
-    output = ReaderOutput(Path(request["folder"]), preprocess=preprocess, limits=limits, on_page=on_page)
+    output = ReaderOutput(
+        Path(request["folder"]),
+        preprocess=preprocess,
+        limits=limits,
+        on_page=on_page,
+        on_part=lambda part: _send(answers, {"part": part}),
+        left_out=LeftOut.from_json(request["left_out"]),
+    )
     try:
         reading = registry.read(Path(request["path"]), output)
         return {"reading": reading_to_json(reading), "pixels": output.names}

@@ -29,13 +29,14 @@ from indexing.errors import (
     DamagedFileError,
     DiskError,
     FileTooLargeError,
+    StoreError,
     UnreadableFileError,
     disk_error,
     disk_fault,
     pass_on,
 )
 from indexing.pipeline import files
-from indexing.readers.output import ReaderOutput
+from indexing.readers.output import LeftOut, ReaderOutput
 from indexing.settings import ReadLimits
 from indexing.workers import worker
 
@@ -45,6 +46,13 @@ FAULTS = [errno.ENOSPC, errno.EDQUOT, errno.EIO]
 
 def system_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
+
+
+def _failing(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise system_error(number)
+
+    return fail
 
 
 def wrapped(error: Exception) -> Exception:
@@ -158,7 +166,7 @@ def test_a_worker_answers_with_an_error_of_its_own_kind(
         raise how(system_error(number))
 
     monkeypatch.setattr("indexing.readers.registry.read", fail)
-    request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path)}
+    request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path), "left_out": LeftOut().to_json()}
     answer = worker._answer(
         request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()
     )
@@ -181,11 +189,47 @@ def test_a_worker_that_runs_out_of_memory_says_so(
         raise error
 
     monkeypatch.setattr("indexing.readers.registry.read", fail)
-    request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path)}
+    request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path), "left_out": LeftOut().to_json()}
     answer = worker._answer(
         request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()
     )
     assert answer == {"error": "ReaderStoppedError", "reason": "reading it takes more than 1500 MB of memory"}
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_a_disk_that_fails_while_an_answer_is_taken_blames_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The reader has written its prepared pixels, and the parent's own look at them fails."""
+
+    def fail(folder: Path, names: object, size: int) -> None:
+        raise system_error(number)
+
+    picture(tmp_path / "a.png")
+    monkeypatch.setattr("indexing.workers.messages._load_pixels", fail)
+    with pytest.raises(StoreError, match=f"cannot write into the library: {os.strerror(number).lower()}") as caught:
+        run(tmp_path / "a.png", tmp_path / "library")
+    assert caught.value.__notes__ == [ADVICE]
+    monkeypatch.undo()
+    assert blamed(tmp_path / "library") == []
+    run(tmp_path / "a.png", tmp_path / "library")
+    assert len(state(tmp_path / "library")["rows"]) == 1
+
+
+@pytest.mark.parametrize("pread", [lambda *_: b"", _failing(errno.EIO)])
+def test_prepared_pixels_that_the_disk_does_not_give_back_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pread: Callable[..., bytes]
+) -> None:
+    picture(tmp_path / "a.png")
+    monkeypatch.setattr("indexing.workers.messages.os.pread", pread)
+    with pytest.raises(StoreError, match=f"the library: {os.strerror(errno.EIO).lower()}"):
+        run(tmp_path / "a.png", tmp_path / "library")
+    monkeypatch.undo()
+    assert blamed(tmp_path / "library") == []
+
+
+def picture(path: Path) -> None:
+    Image.new("RGB", (40, 30), "red").save(path)
 
 
 # ── on a small disk ─────────────────────────────────────────────
