@@ -87,11 +87,19 @@ class OpenClipEmbedder:
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """The sentence encoder's vectors."""
-        return self._sentences.encode(texts)
+        return self._sentences.encode(texts, "passage")
 
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
         """The sentence encoder's vectors."""
-        return self._sentences.encode(texts)
+        return self._sentences.encode(texts, "query")
+
+    def embed_passage_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """The sentence encoder's vectors of tokens."""
+        return self._sentences.encode_tokens(texts, "passage")
+
+    def embed_question_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """The sentence encoder's vectors of tokens."""
+        return self._sentences.encode_tokens(texts, "query")
 
     def _embed_words(self, texts: Sequence[str]) -> Vectors:
         import torch

@@ -116,12 +116,20 @@ class PocketEmbedder:
         return vectors_BD
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        """Plain sentence vectors."""
-        return self._sentences.encode(texts)
+        """The sentence encoder's vectors."""
+        return self._sentences.encode(texts, "passage")
 
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
-        """Plain sentence vectors: this encoder treats questions and passages alike."""
-        return self._sentences.encode(texts)
+        """The sentence encoder's vectors."""
+        return self._sentences.encode(texts, "query")
+
+    def embed_passage_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """The sentence encoder's vectors of tokens."""
+        return self._sentences.encode_tokens(texts, "passage")
+
+    def embed_question_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """The sentence encoder's vectors of tokens."""
+        return self._sentences.encode_tokens(texts, "query")
 
     def _forward(self, pixels_BHWC: "Tensor") -> tuple["Tensor", "Tensor"]:
         import torch

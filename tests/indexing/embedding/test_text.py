@@ -1,5 +1,6 @@
 """The oracle is transformers' own model, one sentence at a time."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModel, AutoTokenizer
 
+from indexing.embedding import text
 from indexing.embedding.protocol import WeightsError
-from indexing.embedding.text import SentenceEncoder
+from indexing.embedding.text import Role, SentenceEncoder
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,48 @@ def test_nothing_to_encode_gives_no_vectors(encoder: SentenceEncoder) -> None:
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=str(tmp_path)):
         SentenceEncoder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def with_prefixes(tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
+    """The same network with sentence-transformers' prompts, its weights stored in bfloat16."""
+    folder = save_sentence_encoder(tmp_path_factory.mktemp("prefixes"))
+    prompts = {"prompts": {"query": "big a: ", "passage": "dog: "}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts), encoding="utf-8")
+    AutoModel.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
+    return SentenceEncoder(folder, device="cpu")
+
+
+def test_questions_and_passages_get_their_prefixes(encoder: SentenceEncoder, with_prefixes: SentenceEncoder) -> None:
+    for role, prefix in (("query", "big a: "), ("passage", "dog: ")):
+        theirs, wanted = with_prefixes.encode(["a cat"], role), encoder.encode([prefix + "a cat"])
+        assert float((theirs * wanted).sum()) > 0.999
+
+
+@pytest.mark.parametrize("role", ["query", "passage"])
+def test_token_vectors_are_those_of_the_texts_own_tokens(with_prefixes: SentenceEncoder, role: Role) -> None:
+    texts = ["a cat", "", "red", "cats " * 200]
+    vectors = with_prefixes.encode_tokens(texts, role)
+    # "cats" is two tokens; 64 positions hold two special ones and the prefix ("big a :" or "dog : ", both known whole)
+    prefix = {"query": 3, "passage": 2}[role]
+    assert [each.shape for each in vectors] == [(2, 24), (0, 24), (1, 24), (64 - 2 - prefix, 24)]
+    for each in vectors:
+        assert each.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
+
+
+def test_token_vectors_are_transformers_own(folder: Path, encoder: SentenceEncoder) -> None:
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        hidden = model(**tokenizer(["a big dog"], return_tensors="pt")).last_hidden_state[0, 1:-1]
+    found = encoder.encode_tokens(["b", "a big dog"])[1]
+    np.testing.assert_allclose(found, torch.nn.functional.normalize(hidden, dim=-1).numpy(), atol=1e-5)
+
+
+def test_a_processor_without_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch, with_prefixes: SentenceEncoder
+) -> None:
+    monkeypatch.setattr(text, "_computes_bfloat16", lambda: False)
+    slow = SentenceEncoder(with_prefixes.folder, device="cpu")
+    assert slow._model.dtype == torch.float32
+    assert float((slow.encode(["a big dog"]) * with_prefixes.encode(["a big dog"])).sum()) > 0.999
