@@ -93,7 +93,7 @@ def expected_faults() -> tuple[type[BaseException], ...]:
     """The roots of every package's error tree, and what the operating system says (full disk, no permission)."""
     from indexing.errors import IndexingError
     from llava_model.errors import LlavaError
-    from llava_model.kits.definition import KitError
+    from llava_model.kits.errors import KitError
     from rag.errors import RagError
     from ui.settings import SettingsError
 

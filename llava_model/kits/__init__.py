@@ -1,7 +1,7 @@
 """Named, pinned sets of weights: kit file (TOML) → install → one folder for each component.
 
 definition (what a kit is) → fetch (the only downloads) → installer (converts to safetensors; writes sizes and SHA-256
-last). Other code asks `find("pocket").path("vision")` for a folder.
+last). Other code asks `find("pocket").path("vision")` for a folder. What can go wrong is in errors.
 
 For some kits this package brings weights that Llavero's authors trained:
 
@@ -17,19 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llava_model.kits.definition import (
-    Component,
-    HubSource,
-    Kit,
-    KitDamagedError,
-    KitError,
-    KitNotFoundError,
-    KitNotInstalledError,
-    PackageSource,
-    available,
-    find,
-    kits_home,
-)
+from llava_model.kits.definition import Component, HubSource, Kit, PackageSource, available, find, kits_home
+from llava_model.kits.errors import KitDamagedError, KitError, KitNotFoundError, KitNotInstalledError
 from llava_model.kits.installer import DamagedFile, InstallProgress, install, verify
 
 __all__ = [

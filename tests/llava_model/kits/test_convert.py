@@ -9,7 +9,7 @@ import timm
 import torch
 
 from llava_model.kits import Component, Kit, find
-from llava_model.kits.definition import ConversionError
+from llava_model.kits.errors import ConversionError
 from llava_model.kits.installer import convert
 
 

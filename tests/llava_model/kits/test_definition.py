@@ -11,7 +11,8 @@ from llava_model.kits import (
     find,
     kits_home,
 )
-from llava_model.kits.definition import KitDefinitionError, load
+from llava_model.kits.definition import load
+from llava_model.kits.errors import KitDefinitionError
 
 HUB = """
 name = "mine"

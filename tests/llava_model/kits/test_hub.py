@@ -11,14 +11,8 @@ import huggingface_hub
 import pytest
 
 from llava_model.kits import Kit, find, install, verify
-from llava_model.kits.definition import (
-    ArchiveMismatchError,
-    ComponentManifest,
-    DownloadError,
-    HubSource,
-    NotCachedError,
-    load,
-)
+from llava_model.kits.definition import ComponentManifest, HubSource, load
+from llava_model.kits.errors import ArchiveMismatchError, DownloadError, NotCachedError
 
 COMMIT, NEWEST = "1" * 40, "2" * 40
 WEIGHTS = b"weights" * 1000

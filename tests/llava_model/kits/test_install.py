@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 
 from llava_model.kits import InstallProgress, Kit, KitDamagedError, KitNotInstalledError, fetch, install, verify
-from llava_model.kits.definition import (
+from llava_model.kits.definition import load
+from llava_model.kits.errors import (
     ArchiveMismatchError,
     ConversionError,
     DiskFullError,
     DownloadError,
     NotCachedError,
     NotWritableError,
-    load,
 )
 
 

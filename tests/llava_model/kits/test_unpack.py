@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llava_model.kits.definition import UnsafeArchiveError
+from llava_model.kits.errors import UnsafeArchiveError
 from llava_model.kits.fetch import unpack
 
 

@@ -17,7 +17,7 @@ from llava_model.checkpoints.manifest import read_manifest
 from llava_model.checkpoints.parts import ADAPTER, PROJECTOR_FILE, load_trained
 from llava_model.errors import CheckpointMismatchError, IncompleteCheckpointError
 from llava_model.kits import weights_folder
-from llava_model.kits.definition import KitError
+from llava_model.kits.errors import KitError
 from llava_model.training.loop import RunSettings
 from llava_model.training.report import TrainReport
 from llava_model.training.run import DataFile, StageRun, run_stage
