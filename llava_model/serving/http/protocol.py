@@ -2,9 +2,10 @@
 
     {"model": "pocket", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "stream": true}
 
-Strict where being lenient would answer another question than was asked: what changes the answer and is not done here
-(tools, several choices, log probabilities …) is refused by name, what changes nothing (`user`, `metadata` …) ignored.
-Pictures come as bytes inside the request, in data URLs. An address is never fetched.
+`ChatRequest` says what a body may hold, and pydantic checks it. A field that changes the answer and that this server
+does not know (tools, several choices, log probabilities …) is refused by name: to ignore it would be to answer another
+question than was asked. Fields that change nothing (`user`, `metadata` …) are ignored. Pictures come as bytes inside
+the request, in data URLs. An address is never fetched.
 """
 
 import base64
@@ -14,20 +15,45 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BeforeValidator,
+    FailFast,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from llava_model.errors import RequestRefusedError
 from llava_model.serving.engine import Reply
 from llava_model.text.templates import Role
-
-_ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 MOST_MARKS = 500_000
 """Commas, colons and opening brackets of a body. JSON of many tiny values takes seconds to read (20 MB of empty lists:
 2.3 s), and no other thread of the process runs meanwhile; long texts and pictures are read in a moment."""
 
 _SHOWN_CHARACTERS = 80
+_CODES = ("invalid_image", "invalid_image_url")
+_UNKNOWN_PART = "only parts of type 'text' and 'image_url' are read"
+_WORDS = {
+    "too_short": "at least one is needed",
+    "dataclass_type": "an object is needed",
+    "union_tag_invalid": _UNKNOWN_PART,
+    "union_tag_not_found": _UNKNOWN_PART,
+}
+"""Our words for faults of which pydantic's own words repeat the client's, or speak of programming."""
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 _NOT_DONE_HERE: Mapping[str, tuple[object, ...]] = {
@@ -48,52 +74,142 @@ _NOT_DONE_HERE: Mapping[str, tuple[object, ...]] = {
 """Fields that are refused, with the values that ask for nothing and are therefore taken. null always is."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """One message; its pictures are not decoded yet (PNG, JPEG …)."""
+def _whole_characters(text: str) -> str:
+    """The text, checked: half a surrogate pair is no character, and no tokenizer takes it."""
+    if _HALF_A_CHARACTER.search(text):
+        raise PydanticCustomError("invalid_value", "the text holds half a character (a lone surrogate)")
+    return text
 
-    role: Role
-    text: str
-    pictures: tuple[bytes, ...] = ()
+
+def _picture(given: object) -> bytes:
+    """A data URL, alone or as {"url": …} → the bytes in it."""
+    address = given.get("url") if isinstance(given, dict) else given
+    head, comma, payload = address.partition(",") if isinstance(address, str) else ("", "", "")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        raise PydanticCustomError(
+            "invalid_image_url",
+            "a picture must come inside the request, as data:image/png;base64,…; no address is ever fetched",
+        )
+    try:
+        return base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PydanticCustomError("invalid_image", "the picture is not in base64: {why}", {"why": str(error)}) from None
+
+
+def _parts(given: object, message: ValidationInfo) -> object:
+    """The content as a list of parts. An assistant's may be missing, as it is where that called a tool."""
+    if not given and message.data.get("role") == "assistant":
+        given = ""
+    return [{"type": "text", "text": given}] if isinstance(given, str) else given
+
+
+def _stops(given: object) -> object:
+    """A text alone, or a list, in which an empty text stops nothing."""
+    return [stop for stop in given if stop != ""] if isinstance(given, list) else [given] if given else []
+
+
+Text = Annotated[StrictStr, AfterValidator(_whole_characters)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextPart:
+    """Words of a message."""
+
+    type: Literal["text"]
+    text: Text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PicturePart:
+    """A picture of a message: the bytes of a file (PNG, JPEG …) that nobody has looked at."""
+
+    type: Literal["image_url"]
+    image_url: Annotated[bytes, BeforeValidator(_picture)]
+
+
+Part = Annotated[TextPart | PicturePart, Field(discriminator="type")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatMessage:
+    """One message."""
+
+    role: Annotated[Role, BeforeValidator(lambda named: "system" if named == "developer" else named)]
+    content: Annotated[list[Part], Field(min_length=1, validate_default=True), FailFast(), BeforeValidator(_parts)] = (
+        field(default_factory=list)
+    )
+
+    def __post_init__(self) -> None:
+        if self.role != "user" and self.pictures:
+            raise PydanticCustomError("invalid_value", "only a user's message may hold pictures")
+
+    @property
+    def text(self) -> str:
+        """The words of all parts, a line for each part."""
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def pictures(self) -> tuple[bytes, ...]:
+        """The files of all pictures, in order."""
+        return tuple(part.image_url for part in self.content if isinstance(part, PicturePart))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatRequest:
-    """What a client asks for."""
+    """What a client asks for. A field that is null counts as left out."""
 
-    messages: tuple[Said, ...]
-    stream: bool
-    include_usage: bool
-    max_tokens: int | None
+    messages: Annotated[list[ChatMessage], Field(min_length=1), FailFast()]
+    stream: StrictBool = False
+    include_usage: Annotated[
+        StrictBool | None, Field(validation_alias=AliasPath("stream_options", "include_usage"))
+    ] = None
+    max_tokens: Annotated[
+        StrictInt | None, Field(ge=1, le=2**31, validation_alias=AliasChoices("max_completion_tokens", "max_tokens"))
+    ] = None
     """None: as many as the server gives."""
-    temperature: float
-    top_p: float
-    repetition_penalty: float
+    temperature: Annotated[StrictFloat, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[StrictFloat, Field(ge=1e-6, le=1)] = 1.0
+    repetition_penalty: Annotated[StrictFloat, Field(ge=0.01, le=10)] = 1.0
     """Not OpenAI's; vLLM and others know it by this name."""
-    seed: int | None
-    stop: tuple[str, ...]
+    seed: Annotated[StrictInt | None, Field(ge=-(2**63), le=2**63 - 1)] = None
+    stop: Annotated[list[Text], Field(max_length=4), BeforeValidator(_stops)] = field(default_factory=list)
 
 
-def read_request(body: bytes | bytearray, *, model: str) -> ChatRequest:
+_REQUEST = TypeAdapter(ChatRequest)
+
+
+def read_request(body: bytes | bytearray, *, model: str, most_messages: int = MOST_MARKS) -> ChatRequest:
     """Check and read a request's body. Raises RequestRefusedError, naming the field."""
-    asked = _object(body)
+    asked = {name: value for name, value in _object(body).items() if value is not None}
     _check_model(asked.get("model"), model)
+    if isinstance(messages := asked.get("messages"), list):
+        refuse_more("messages", len(messages), most_messages)  # before each of them is looked at
     for name, harmless in _NOT_DONE_HERE.items():
-        if asked.get(name) is not None and asked[name] not in harmless:
+        if name in asked and asked[name] not in harmless:
             raise RequestRefusedError(f"'{name}' is not supported here", param=name, code="unsupported_parameter")
-    most = "max_completion_tokens" if asked.get("max_completion_tokens") is not None else "max_tokens"
-    options = asked.get("stream_options") or {}
-    return ChatRequest(
-        messages=_messages(asked.get("messages")),
-        stream=_flag(asked, "stream"),
-        include_usage=isinstance(options, dict) and _flag(options, "include_usage"),
-        max_tokens=_whole(asked, most, at_least=1, at_most=2**31),
-        temperature=_number(asked, "temperature", 1.0, least=0.0, most=2.0),
-        top_p=_number(asked, "top_p", 1.0, least=1e-6, most=1.0),
-        repetition_penalty=_number(asked, "repetition_penalty", 1.0, least=0.01, most=10.0),
-        seed=_whole(asked, "seed", at_least=-(2**63), at_most=2**63 - 1),
-        stop=_stops(asked.get("stop")),
-    )
+    try:
+        return _REQUEST.validate_python(asked)
+    except ValidationError as error:
+        raise _refused(error.errors(include_url=False, include_input=False)[0]) from None
+
+
+def refuse_more(what: str, found: int, most: int) -> None:
+    """Raise RequestRefusedError, with both numbers, for a conversation that holds more than there is room for."""
+    if found > most:
+        raise RequestRefusedError(
+            f"the conversation has {found:,} {what}, there is room for {most:,}",
+            param="messages",
+            code="context_length_exceeded",
+        )
+
+
+def _refused(fault: ErrorDetails) -> RequestRefusedError:
+    """The first fault that pydantic found, in words that hold nothing of the client's own."""
+    kind = fault["type"]
+    names = fault["loc"][:4]  # behind messages[0].content[0] stand the kind of the part and its field
+    place = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".")
+    code = kind if kind in _CODES else "invalid_value"
+    return RequestRefusedError(f"'{place}': {_WORDS.get(kind, fault['msg'])}", param=place, code=code)
 
 
 def _object(body: bytes | bytearray) -> dict[str, Any]:
@@ -123,93 +239,6 @@ def _check_model(named: object, served: str) -> None:
             param="model",
             code="model_not_found",
         )
-
-
-def _messages(given: object) -> tuple[Said, ...]:
-    if not isinstance(given, list) or not given:
-        raise RequestRefusedError("'messages' must be a list of at least one message", param="messages")
-    return tuple(_said(message, f"messages[{place}]") for place, message in enumerate(given))
-
-
-def _said(given: object, where: str) -> Said:
-    message = given if isinstance(given, dict) else {}
-    named = message.get("role")
-    role = _ROLES.get(named) if isinstance(named, str) else None
-    if role is None:
-        raise RequestRefusedError(f"the role must be one of {', '.join(_ROLES)}", param=f"{where}.role")
-    content = message.get("content")
-    if content is None and role == "assistant":
-        content = ""
-    if isinstance(content, str):
-        return Said(role=role, text=_text(content, where))
-    if not isinstance(content, list) or not content:
-        raise RequestRefusedError("the content must be text, or a list of text and pictures", param=f"{where}.content")
-    words: list[str] = []
-    pictures: list[bytes] = []
-    for place, part in enumerate(content):
-        here = f"{where}.content[{place}]"
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text" and isinstance(part.get("text"), str):
-            words.append(_text(part["text"], here))
-        elif kind == "image_url":
-            pictures.append(_picture(part.get("image_url"), here))
-        else:
-            raise RequestRefusedError("only parts of type 'text' and 'image_url' are read", param=here)
-    if pictures and role != "user":
-        raise RequestRefusedError("only a user's message may hold pictures", param=where)
-    return Said(role=role, text="\n".join(words), pictures=tuple(pictures))
-
-
-def _text(text: str, where: str) -> str:
-    """The text, checked: half a surrogate pair is no character, and no tokenizer takes it."""
-    if _HALF_A_CHARACTER.search(text):
-        raise RequestRefusedError("the text holds half a character (a lone surrogate)", param=where)
-    return text
-
-
-def _picture(given: object, where: str) -> bytes:
-    address = given.get("url") if isinstance(given, dict) else given
-    head, comma, payload = address.partition(",") if isinstance(address, str) else ("", "", "")
-    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
-        raise RequestRefusedError(
-            "a picture must come inside the request, as data:image/png;base64,…; no address is ever fetched",
-            param=where,
-            code="invalid_image_url",
-        )
-    try:
-        return base64.b64decode(payload, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RequestRefusedError(f"the picture is not in base64: {error}", param=where, code="invalid_image") from None
-
-
-def _stops(given: object) -> tuple[str, ...]:
-    stops = [given] if isinstance(given, str) else given or []
-    if not isinstance(stops, list) or len(stops) > 4 or not all(isinstance(stop, str) for stop in stops):
-        raise RequestRefusedError("'stop' must be a text, or a list of at most four", param="stop")
-    return tuple(_text(stop, "stop") for stop in stops if stop)
-
-
-def _flag(asked: Mapping[str, Any], name: str) -> bool:
-    value = asked.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise RequestRefusedError(f"'{name}' must be true or false", param=name)
-    return bool(value)
-
-
-def _whole(asked: Mapping[str, Any], name: str, *, at_least: int, at_most: int) -> int | None:
-    value = asked.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= at_most:
-        raise RequestRefusedError(f"'{name}' must be a whole number from {at_least} to {at_most}", param=name)
-    return value
-
-
-def _number(asked: Mapping[str, Any], name: str, default: float, *, least: float, most: float) -> float:
-    value = default if asked.get(name) is None else asked[name]
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-        raise RequestRefusedError(f"'{name}' must be a number from {least:g} to {most:g}", param=name)
-    return float(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ from llava_model.errors import (
 )
 from llava_model.images import open_picture
 from llava_model.serving.engine import Engine, Reply, Turn
-from llava_model.serving.http.protocol import ChatRequest, read_request
+from llava_model.serving.http.protocol import ChatRequest, read_request, refuse_more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,24 +51,18 @@ class ConversationLimits:
     characters: int = 2_000_000
     """Tokenising as many takes about 4 s on one core."""
 
+    def most_messages(self, engine: Engine) -> int:
+        """How many messages are read at all."""
+        return min(self.messages, engine.context_tokens)
+
     def check(self, asked: ChatRequest, engine: Engine) -> None:
         """Raises RequestRefusedError with both numbers, or ImagesNotSupportedError."""
         pictures = sum(len(said.pictures) for said in asked.messages)
         if pictures and not engine.sees_images:
             raise ImagesNotSupportedError(engine.name, pictures)
         characters = sum(len(said.text) for said in asked.messages)
-        _compare("messages", len(asked.messages), min(self.messages, engine.context_tokens))
-        _compare("pictures", pictures, min(self.pictures, engine.most_images))
-        _compare("characters", characters, min(self.characters, engine.most_characters))
-
-
-def _compare(what: str, found: int, most: int) -> None:
-    if found > most:
-        raise RequestRefusedError(
-            f"the conversation has {found:,} {what}, there is room for {most:,}",
-            param="messages",
-            code="context_length_exceeded",
-        )
+        refuse_more("pictures", pictures, min(self.pictures, engine.most_images))
+        refuse_more("characters", characters, min(self.characters, engine.most_characters))
 
 
 _CLIENTS_FAULT: dict[type[LlavaError], str] = {
@@ -168,7 +162,7 @@ class RequestQueue:
                 raise RequestRefusedError("the request was given up", status=503, code="stopping")
 
         before_step()
-        asked = read_request(body, model=self.engine.name)
+        asked = read_request(body, model=self.engine.name, most_messages=self._limits.most_messages(self.engine))
         before_step()
         try:
             self._limits.check(asked, self.engine)
@@ -176,7 +170,7 @@ class RequestQueue:
         except tuple(_CLIENTS_FAULT) as error:
             code = next(code for kind, code in _CLIENTS_FAULT.items() if isinstance(error, kind))
             raise RequestRefusedError(str(error), param="messages", code=code) from error
-        return Prepared(reply=reply, stream=asked.stream, include_usage=asked.include_usage)
+        return Prepared(reply=reply, stream=asked.stream, include_usage=bool(asked.include_usage))
 
     def _reply(self, asked: ChatRequest, given_up: Callable[[], bool], before_step: Callable[[], None]) -> Reply:
         return self.engine.stream(

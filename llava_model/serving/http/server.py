@@ -3,8 +3,8 @@
     listen (takes the port before minutes go into loading) → ModelServer(engine, …).run() until a signal ends it
     a request: connection → access control → body → place in the queue → JSON → ChatRequest → engine → reply → JSON
 
-A client that leaves ends its request. Needs starlette and uvicorn (the extra `serve`); no other part of this package
-but `connections` does.
+A client that leaves ends its request. Needs the packages of the extra `serve`: starlette and uvicorn, of which only
+`connections` knows too, and pydantic, which `protocol` uses.
 """
 
 import asyncio
@@ -20,8 +20,6 @@ from typing import Any
 from llava_model.errors import MissingPackageError, RequestRefusedError
 from llava_model.serving.engine import Engine, Reply
 from llava_model.serving.http.access_control import admit
-from llava_model.serving.http.protocol import ChatResponse, event, fault, shown
-from llava_model.serving.http.request_queue import Cancellation, ConversationLimits, RequestQueue
 
 try:
     import uvicorn
@@ -33,6 +31,8 @@ try:
     from starlette.types import Message, Receive, Scope, Send
 
     from llava_model.serving.http.connections import Bodies, BodyLimits, ConnectionLimits, connection_class
+    from llava_model.serving.http.protocol import ChatResponse, event, fault, shown
+    from llava_model.serving.http.request_queue import Cancellation, ConversationLimits, RequestQueue
 except ImportError as missing:
     raise MissingPackageError(
         missing.name or "uvicorn", purpose="serving over HTTP", install="'llavero[serve]'"

@@ -107,3 +107,65 @@ def test_a_body_of_very_many_values_is_not_read(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(RequestRefusedError, match="at most 500,000") as refused:
             read_request(b"[" + piece * 500_001, model="tiny")
         assert refused.value.status == 413
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+
+
+def request(**fields: Any) -> ChatRequest:
+    return read_request(json.dumps(PLAIN | fields).encode(), model="tiny")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"temperature": "hot"}, "temperature", "invalid_value"),
+        ({"max_tokens": 1.5}, "max_tokens", "invalid_value"),
+        ({"max_tokens": 4, "max_completion_tokens": 0}, "max_completion_tokens", "invalid_value"),
+        ({"stop": ["a", 7]}, "stop[1]", "invalid_value"),
+        ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage", "invalid_value"),
+        ({"messages": "Hi"}, "messages", "invalid_value"),
+        ({"messages": ["Hi"]}, "messages[0]", "invalid_value"),
+        ({"messages": [*PLAIN["messages"], {"role": "tool"}]}, "messages[1].role", "invalid_value"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content", "invalid_value"),
+        ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages[0].content[0]", "invalid_value"),
+        ({"messages": [{"role": "system", "content": [PICTURE]}]}, "messages[0]", "invalid_value"),
+        (
+            {"messages": [{"role": "user", "content": [PICTURE, {**PICTURE, "image_url": "x"}]}]},
+            "messages[0].content[1]",
+            "invalid_image_url",
+        ),
+    ],
+)
+def test_a_refusal_names_the_place_that_is_wrong(fields: dict[str, Any], param: str, code: str) -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        request(**fields)
+    assert (refused.value.param, refused.value.code) == (param, code) and param in str(refused.value)
+
+
+def test_what_is_null_counts_as_left_out() -> None:
+    names = set(FIELDS) - {"model", "messages"}
+    assert request(**dict.fromkeys(names)) == request()
+    assert request(max_completion_tokens=None, max_tokens=5).max_tokens == 5
+
+
+def test_a_message_is_its_words_and_its_pictures() -> None:
+    said = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [PICTURE, {"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]},
+        {"role": "assistant", "content": None},
+    ]
+    messages = request(messages=said).messages
+    assert [(each.role, each.text, each.pictures) for each in messages] == [
+        ("system", "Be brief.", ()), ("user", "One.\nTwo.", (b"hi",)), ("assistant", "", ())
+    ]  # fmt: skip
+
+
+def test_an_empty_stop_stops_nothing() -> None:
+    assert request(stop="").stop == [] and request(stop=["", "x"]).stop == ["x"] and request(stop="x").stop == ["x"]
+
+
+def test_more_messages_than_there_is_room_for_are_counted_and_not_looked_at() -> None:
+    with pytest.raises(RequestRefusedError, match="3 messages, there is room for 2") as refused:
+        read_request(json.dumps(PLAIN | {"messages": ["x", "x", "x"]}).encode(), model="tiny", most_messages=2)
+    assert refused.value.code == "context_length_exceeded"
