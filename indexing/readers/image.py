@@ -24,7 +24,7 @@ from indexing.records import Block, Page, Reading
 
 if TYPE_CHECKING:
     from indexing.embedding.protocol import Pixels
-    from indexing.readers.ocr import Words
+    from indexing.readers.ocr import OcrText
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
 """What is read. Left to itself, Pillow tries all formats that it knows, and starts Ghostscript for one of them."""
@@ -154,7 +154,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def words_in(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
+def words_in(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
     """The picture turned upright, and the words in it; None when there are none."""
     return _read_words(image) if _is_written(image) else (image, None)
 
@@ -168,7 +168,7 @@ def _is_written(image: "Image.Image | Pixels") -> bool:
     return looks_written(np.asarray(image))
 
 
-def _read_words(image: Image.Image) -> tuple[Image.Image, "Words | None"]:
+def _read_words(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
     from indexing.readers.ocr import read_words
 
     words = read_words(np.asarray(image))

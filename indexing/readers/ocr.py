@@ -147,7 +147,7 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
+class OcrText:
     """What is written on a page, in reading order."""
 
     lines: tuple[Line, ...]
@@ -167,7 +167,7 @@ class Words:
         )
 
 
-def read_words(image_HWC: Pixels) -> Words:
+def read_words(image_HWC: Pixels) -> OcrText:
     """Detect, turn upright if need be, recognise. A picture without words has no lines."""
     with _lock:
         quads = _detect(image_HWC)
@@ -182,7 +182,7 @@ def read_words(image_HWC: Pixels) -> Words:
     groups = tuple(
         tuple(Line(text=row.text, box=row.box) for row in group) for region in regions for group in paragraphs(region)
     )
-    return Words(
+    return OcrText(
         lines=tuple(line for group in groups for line in group),
         groups=groups,
         turned=turned,

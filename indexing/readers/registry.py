@@ -145,7 +145,7 @@ def _refused_zip(members: ZipMembers) -> UnreadableFileError:
 
 def _refused_ole(path: Path) -> UnreadableFileError:
     """Office documents with a password are OLE containers, and so are Word's and Excel's old formats."""
-    import olefile  # type: ignore[import-untyped]  # it has no stubs
+    import olefile
 
     try:
         with olefile.OleFileIO(path) as container:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexing.readers.ocr import Words, read_words
+from indexing.readers.ocr import OcrText, read_words
 
 RECEIPT = [("MILK", "1.20"), ("BREAD", "2.35"), ("COFFEE BEANS", "8.90"), ("TOTAL", "12.45")]
 
@@ -22,7 +22,7 @@ def receipt() -> Image.Image:
     return image
 
 
-def read(image: Image.Image) -> Words:
+def read(image: Image.Image) -> OcrText:
     return read_words(np.asarray(image))
 
 
