@@ -33,8 +33,8 @@ def write(folder: Path, *, revision: str = "0" * 40, file: str = "model.safetens
     return path
 
 
-def test_the_three_kits_are_known_smallest_first() -> None:
-    assert [kit.name for kit in available()] == ["pocket", "laptop", "gpu"]
+def test_the_kits_are_known_smallest_first() -> None:
+    assert [kit.name for kit in available()] == ["pocket", "small", "laptop", "gpu"]
 
 
 def test_the_pocket_kit_needs_no_hub() -> None:
@@ -53,7 +53,7 @@ def test_every_hub_weight_is_pinned_or_says_that_it_is_not() -> None:
 def test_an_unknown_kit_is_answered_with_those_there_are() -> None:
     with pytest.raises(KitNotFoundError, match="'pockets'") as failure:
         find("pockets")
-    assert failure.value.known == ("gpu", "laptop", "pocket")
+    assert failure.value.known == ("gpu", "laptop", "pocket", "small")
 
 
 def test_a_kit_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
