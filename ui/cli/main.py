@@ -2,6 +2,7 @@
 
     llavero index, search, ask, …     here
     llavero kit …                     here
+    llavero eval …                    evaluate
     llavero serve                     serve_model
     llavero model …                   model_validate, model_generate, model_train, model_scores, model_checkpoints
 
@@ -18,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.cli import model_checkpoints, model_generate, model_scores, model_train, model_validate, progress, terminal
+from ui.cli import (
+    evaluate,
+    model_checkpoints,
+    model_generate,
+    model_scores,
+    model_train,
+    model_validate,
+    progress,
+    terminal,
+)
 from ui.cli.serve_model import serve
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 
@@ -43,6 +53,7 @@ model_app = typer.Typer(
 )
 app.add_typer(kit_app, name="kit")
 app.add_typer(model_app, name="model")
+app.add_typer(evaluate.app, name="eval")
 for _verb in (
     model_train.ablate,
     model_scores.compare,
