@@ -103,6 +103,8 @@ def convert_packed_e5(component: Component, unpacked: Path, target: Path) -> Non
     from safetensors.torch import save_file
 
     name = component.options["weights"]
+    if not (unpacked / name).is_file():
+        raise ConversionError(component.name, f"the download holds no {name}")
     content = (unpacked / name).read_bytes()
     if content[: len(MAGIC)] != MAGIC:
         raise ConversionError(component.name, f"{name} does not begin with {MAGIC.decode()}")

@@ -52,6 +52,8 @@ def convert_packed_qwen(component: Component, unpacked: Path, target: Path) -> N
     from transformers import AutoConfig, AutoTokenizer
 
     options, weights = component.options, component.options["weights"]
+    if not (unpacked / weights).is_file():
+        raise ConversionError(component.name, f"the download holds no {weights}")
     try:
         reader = GGUFReader(unpacked / weights)
         tokenizer: Any = AutoTokenizer.from_pretrained(
@@ -73,8 +75,7 @@ def convert_packed_qwen(component: Component, unpacked: Path, target: Path) -> N
     _write_shards(component, tensors, wanted, target)
     config.dtype, config.architectures = torch.bfloat16, [wanted.architecture]
     config.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    _write_generation_config(tokenizer, target)
+    _save_tokenizer(tokenizer, target)
 
 
 class _Names(dict[str, tuple[int, ...]]):
@@ -174,8 +175,18 @@ def _shard_name(number: int, count: int) -> str:
     return "model.safetensors" if count == 1 else f"model-{number + 1:05}-of-{count:05}.safetensors"
 
 
-def _write_generation_config(tokenizer: Any, target: Path) -> None:
-    """Which tokens end an answer: the chat's own, and the end of a text."""
+def _save_tokenizer(tokenizer: Any, target: Path) -> None:
+    """With Qwen's normaliser, which transformers leaves out, and the tokens that end an answer: the chat's own, and
+    the end of a text."""
+    from tokenizers import normalizers
+
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
+    tokenizer.save_pretrained(target)
+    file = target / "tokenizer_config.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for key in ("is_local", "local_files_only"):  # true on this machine only
+        content.pop(key, None)
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     ends = sorted({tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}, reverse=True)
-    content = {"eos_token_id": ends, "pad_token_id": tokenizer.pad_token_id}
-    (target / "generation_config.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    generation = {"eos_token_id": ends, "pad_token_id": tokenizer.pad_token_id}
+    (target / "generation_config.json").write_text(json.dumps(generation, indent=1), encoding="utf-8")

