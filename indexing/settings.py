@@ -46,8 +46,9 @@ class ReadLimits:
     """… and for each page that the reader reports as done."""
     max_memory_bytes: int = 1_500 * MEGABYTE
     """Resident memory of a worker with its children; over it the worker is killed."""
-    recycle_memory_bytes: int = 700 * MEGABYTE
-    """A worker that is larger than this after a file is replaced by a fresh one."""
+    large_memory_bytes: int = 600 * MEGABYTE
+    """A worker that grows over this waits, standing still, while another one is as large; a page of OCR takes 0.5 GB.
+    One that is larger than this after its file is replaced by a fresh one."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -74,7 +75,8 @@ _MEMORY_FOR_ANOTHER_WORKER = 4 << 30
 def _workers() -> int:
     """One for each core this process may use. The third and further ones only where memory is plenty.
 
-    A worker that has met text in a picture holds about 0.6 GB; with two of them a whole run stays under 2.5 GB.
+    A worker that reads words in a picture takes about 0.5 GB, and one at a time takes more than 0.6
+    (`large_memory_bytes`); with two of them a whole run stays under 2.5 GB.
     """
     import psutil
 

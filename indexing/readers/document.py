@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from indexing.errors import UnreadableFileError, pass_on
 from indexing.readers.encoding import decoded
@@ -99,7 +99,12 @@ def figure_block(data: bytes, output: ReaderOutput, *, page: int | None = None, 
 def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
     """The file as text, whatever its encoding, and a note where it was cut."""
     with path.open("rb") as file:
-        data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
+        return read_text_of(file, limits, is_html=is_html)
+
+
+def read_text_of(file: IO[bytes], limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
+    """The same for an open file, such as a page in an archive."""
+    data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
     text = clean(decoded(data, is_html=is_html))
     if is_html:
         text = _XML_DECLARATION.sub("", text)

@@ -33,9 +33,9 @@ from indexing.readers.document import (
     finished,
     markdown_table,
     read_text,
+    read_text_of,
     without_bullet,
 )
-from indexing.readers.encoding import decoded
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Reading
@@ -290,9 +290,11 @@ def read_epub(path: Path, output: ReaderOutput) -> Reading:
         names = _pages(package, package_name)
         for name in dict.fromkeys(names):
             if name in members:
-                page = read_markup(clean(decoded(archive.read(name), is_html=True)))
+                with archive.open(name) as file:
+                    text, cut = read_text_of(file, output.limits, is_html=True)
+                page = read_markup(text)
                 blocks.extend(page.blocks)
-                notes.extend(f"page '{posixpath.basename(name)}': {note}" for note in page.notes)
+                notes.extend(f"page '{posixpath.basename(name)}': {note}" for note in (*cut, *page.notes))
             else:
                 missing += 1
     metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _line_of(package, theirs))}

@@ -1,7 +1,8 @@
 """Parsers in long-lived processes that can be killed.
 
 Each worker process reads one file after another (`process.py` is its parent's side, `worker.py` its own). One that
-hangs, grows or dies is killed and replaced, and its file is reported as ReaderStoppedError.
+hangs, grows or dies is killed and replaced, and its file is reported as ReaderStoppedError. Only one worker at a time
+may be large.
 """
 
 import queue
@@ -40,9 +41,14 @@ class ReaderPool:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, is {workers}")
         self._spool = spool.resolve()
+        large = threading.Lock()
         self._workers = [
             WorkerProcess(
-                tuple(program), limits=limits, preprocess=preprocess, scratch=self._spool / _SCRATCH / str(number)
+                tuple(program),
+                limits=limits,
+                preprocess=preprocess,
+                scratch=self._spool / _SCRATCH / str(number),
+                large=large,
             )
             for number in range(workers)
         ]

@@ -4,6 +4,9 @@ The protocol is lines of JSON (`messages.py`). A process that takes more time or
 much or dies is killed with everything that it started, and the next file starts a fresh one. When that happens inside a
 part of the file, such as a letter's attachment, the file is read again without it (`LeftOut`): a letter's own words are
 kept, with a note on what was left out.
+
+Of a pool's processes only one at a time may be large. Another that becomes so is made to stand still (SIGSTOP) until
+the first has finished its file; that time does not count as its own.
 """
 
 import contextlib
@@ -56,12 +59,21 @@ class WorkerProcess:
     started found nothing to kill, and the parser ran until its time was up.
     """
 
-    def __init__(self, program: Sequence[str], *, limits: ReadLimits, preprocess: Preprocess, scratch: Path) -> None:
-        """`program` speaks the protocol of `worker.py`; `scratch` is emptied whenever a process starts."""
+    def __init__(
+        self,
+        program: Sequence[str],
+        *,
+        limits: ReadLimits,
+        preprocess: Preprocess,
+        scratch: Path,
+        large: threading.Lock,
+    ) -> None:
+        """`program` speaks the protocol of `worker.py`; `scratch` is emptied whenever a process starts. `large` is held
+        for the one process of a pool that may be large."""
         self._program = program
         self._limits = limits
         self._preprocess = preprocess
-        self._scratch = scratch
+        self._scratch, self._large = scratch, large
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: _Pipes | None = None
         self._files = 0  # that the present process has read
@@ -110,14 +122,17 @@ class WorkerProcess:
         folder.mkdir(parents=True)
         pipes = self._running()
         pipes.send({"path": str(source.path), "folder": str(folder), "left_out": left_out.to_json()})
-        answer = self._answer(pipes, source.size_bytes)
+        try:
+            answer = self._answer(pipes, source.size_bytes)
+        finally:
+            pipes.finished()
         self._files += 1
         try:
             outcome = outcome_of(answer, folder, size=self._preprocess.size)
         except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
             pass_on(error)  # the disk's fault is not the parser's
             raise _WorkerStoppedError(f"{_NO_SENSE} ({error})") from error
-        if self._files >= _FILES_PER_WORKER or pipes.memory() > self._limits.recycle_memory_bytes:
+        if self._files >= _FILES_PER_WORKER or pipes.memory() > self._limits.large_memory_bytes:
             self.stop()
         return outcome
 
@@ -142,7 +157,7 @@ class WorkerProcess:
         (self._scratch / "tmp").mkdir(parents=True)
         process = self._start()
         self._files = 0
-        self._pipes = _Pipes(process, self._limits)
+        self._pipes = _Pipes(process, self._limits, self._large)
         self._pipes.send(
             {
                 "parent": os.getpid(),
@@ -197,9 +212,11 @@ class WorkerProcess:
 class _Pipes:
     """Lines to and from one process; watches its time and memory, and keeps the end of its stderr."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: ReadLimits) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: ReadLimits, large: threading.Lock) -> None:
         self._process = process
         self._limits = limits
+        self._large, self._is_large = large, False
+        self._stood_still = 0.0  # seconds of the present file
         self._watched = psutil.Process(process.pid)
         self._answer = bytearray()
         self._stderr = b""
@@ -222,17 +239,16 @@ class _Pipes:
     def receive(self, seconds: float, *, since: float) -> dict[str, Any]:
         """The next line. Raises _WorkerStoppedError when so many seconds have passed since `since` or another limit is
         passed, _WorkerDiedError when the process has ended."""
-        deadline = since + seconds
         next_look = time.monotonic() + _POLL_SECONDS
         looks = 0
         while b"\n" not in self._answer:
-            now = time.monotonic()
+            now, deadline = time.monotonic(), since + seconds + self._stood_still
             if now >= deadline:
                 raise _WorkerStoppedError(f"its parser did not finish in the {seconds:.0f} s it has and was stopped")
             if now >= next_look:
                 looks += 1
                 self._check_memory(with_children=looks % 5 == 0)
-                next_look = now + _POLL_SECONDS
+                next_look = time.monotonic() + _POLL_SECONDS
             for key, _ in self._selector.select(max(0.0, min(_POLL_SECONDS, deadline - now))):
                 self._take(key.fd, is_answer=key.data)
         line, _, rest = self._answer.partition(b"\n")
@@ -276,6 +292,27 @@ class _Pipes:
         if used > self._limits.max_memory_bytes:
             limit = self._limits.max_memory_bytes // MEGABYTE
             raise _WorkerStoppedError(f"its parser took {used // MEGABYTE} MB of memory, the limit is {limit} MB")
+        if used > self._limits.large_memory_bytes and not self._is_large:
+            self._wait_to_be_large()
+
+    def _wait_to_be_large(self) -> None:
+        """Stand still while another process is large, or until somebody kills this one."""
+        self._is_large = self._large.acquire(blocking=False)
+        if self._is_large:
+            return
+        began = time.monotonic()
+        _signal(self._process, signal.SIGSTOP)
+        while not self._is_large and self._process.poll() is None:
+            self._is_large = self._large.acquire(timeout=_POLL_SECONDS)
+        _signal(self._process, signal.SIGCONT)
+        self._stood_still += time.monotonic() - began
+
+    def finished(self) -> None:
+        """The file has been read, or will not be: another process may be large now."""
+        self._stood_still = 0.0
+        if self._is_large:
+            self._is_large = False
+            self._large.release()
 
     def _how_it_ended(self) -> str:
         """The signal or exit status of a process that is gone, and the last line that it wrote to stderr."""
@@ -330,7 +367,12 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """The whole session that the worker leads: what it started goes with it."""
+    """What the worker started goes with it."""
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """To the whole session that the worker leads."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, number)

@@ -11,6 +11,7 @@ from reading_doubles import read_here, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
 from indexing.records import Reading
+from indexing.settings import ReadLimits
 
 CONTAINER = (
     '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
@@ -53,6 +54,13 @@ def book(changes: Mapping[str, str | None] = MappingProxyType({})) -> bytes:
 def read(tmp_path: Path, data: bytes) -> Reading:
     (tmp_path / "a.epub").write_bytes(data)
     return read_here(tmp_path / "a.epub", tmp_path / "out")
+
+
+def test_a_chapter_without_end_is_cut_with_a_note(tmp_path: Path) -> None:
+    (tmp_path / "a.epub").write_bytes(book({"OEBPS/text/one.xhtml": page("One") + "x" * 10_000}))
+    reading = read_here(tmp_path / "a.epub", tmp_path / "out", ReadLimits(max_text_characters=2_000))
+    assert "Two" in words_of(reading.blocks)
+    assert reading.notes[0] == "page 'one.xhtml': longer than 2,000 characters, of which the first were read"
 
 
 def test_chapters_come_in_the_order_of_the_books_own_list(tmp_path: Path) -> None:

@@ -125,6 +125,55 @@ def test_a_parser_that_grows_is_killed(tmp_path: Path) -> None:
     assert "120 MB" in found["grow.txt"].reason
 
 
+def test_only_one_parser_at_a_time_is_large_and_the_other_stands_still_meanwhile(tmp_path: Path) -> None:
+    body = """
+    hoard = []
+    for _ in range(20):
+        hoard.append(os.urandom(10_000_000))
+        time.sleep(0.15)
+    grown = time.time()
+    time.sleep(1.0)
+    hoard = None
+    send({"reading": EMPTY | {"notes": [f"{grown} {time.time()}"]}, "pixels": []})
+    """
+    pool = pool_of(tmp_path, workers=2, body=body, seconds=FOR_EVER, large_memory_bytes=100_000_000)
+    found = outcomes(pool, files(tmp_path, "a.txt", "b.txt"))
+    spans = []
+    for outcome in found.values():
+        assert isinstance(outcome, ReadResult), outcome
+        grown, done = map(float, outcome.reading.notes[0].split())
+        spans.append((grown, done))
+    (_, first_done), (second_grown, _) = sorted(spans)
+    assert second_grown > first_done
+
+
+def test_standing_still_costs_a_file_none_of_its_time(tmp_path: Path) -> None:
+    """The test is the other large one, for longer than the file may take."""
+    body = """
+    hoard = b"x" * 150_000_000
+    time.sleep(1.0)
+    send({"reading": EMPTY, "pixels": []})
+    """
+    pool = pool_of(tmp_path, body=body, seconds=6.0, large_memory_bytes=100_000_000)
+    large = pool._workers[0]._large
+    large.acquire()
+    threading.Timer(10.0, large.release).start()
+    found = outcomes(pool, files(tmp_path, "a.txt"))
+    assert isinstance(found["a.txt"], ReadResult)
+    assert not large.locked()
+
+
+def test_a_parser_that_stands_still_can_be_cancelled(tmp_path: Path) -> None:
+    body = """
+    hoard = os.urandom(200_000_000)
+    time.sleep(600)
+    """
+    with pool_of(tmp_path, workers=2, body=body, seconds=FOR_EVER, large_memory_bytes=100_000_000) as pool:
+        threading.Timer(4.0, pool.cancel).start()
+        found = {source.path.name: outcome for source, outcome in pool.read(files(tmp_path, "a.txt", "b.txt"))}
+    assert all(isinstance(outcome, ReaderStoppedError) for outcome in found.values())
+
+
 def test_an_answer_without_end_is_cut_off(tmp_path: Path) -> None:
     body = """
     while True:
