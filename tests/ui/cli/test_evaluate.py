@@ -52,7 +52,7 @@ class Bench:
         refused = not found.answers or not text
         yield SimpleNamespace(
             text=text or "Nothing here.", refused=refused, hits=found.hits, model="" if refused else "double",
-            citations=() if refused else (tick,), milliseconds={"first_token": 10.0, "total": 20.0},
+            citations=() if refused else (tick,), prompt=(), milliseconds={"first_token": 10.0, "total": 20.0},
         )  # fmt: skip
 
     def as_history(self, question: str, answer: Any) -> list[str]:
