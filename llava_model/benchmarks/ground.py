@@ -1,15 +1,23 @@
 """Questions with numbered evidence: is the answer right, does its marker name the right evidence, and does the model
-say so when nothing answers?
+refuse where the evidence does not answer?
 
-One GROUND sample a line (`llavero model generate --from-library --kinds ground` writes them). The last turn is the
-reference: with markers such as `[2]` it is an answer, and `answers` holds what a right reply must say; without any it
-is a refusal.
+The references are GROUND samples, one a line (`llavero model generate --from-library --kinds ground` writes them). The
+last turn of a sample is the reference. If it has markers such as `[2]`, the question has an answer, and `answers` lists
+what a right reply may say. A reference without markers is a refusal.
 
-    value      of the questions with an answer: an accepted one stands in the reply, as whole words
-    marker     of the questions with an answer: the reply has markers, and all of them are the reference's
-    refused    of the questions without: the reply is the reference's refusal
-    refused_wrongly   of the questions with an answer: the reply is a refusal
-    right      of all: value where there is an answer, refused where there is none
+Shares of the questions that have an answer:
+
+    value             an accepted answer stands in the reply, as whole words
+    marker            the reply has markers, and each of them is one of the reference's
+    refused_wrongly   the reply is a refusal
+
+Of the questions without an answer:
+
+    refused           the reply is the reference's refusal
+
+Of all questions:
+
+    right             the value is right and nothing is refused, or the refusal is right
 """
 
 import re
@@ -18,10 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llava_model.benchmarks import Benchmark
-from llava_model.benchmarks.asking import Ask, Task, evenly
+from llava_model.benchmarks.asking import Task
 from llava_model.benchmarks.figures import Problem, Score, id_problem, normal, percent, stands_in, wilson
-from llava_model.benchmarks.records import read_answers
-from llava_model.benchmarks.vqa import VqaQuestion, read_questions
+from llava_model.benchmarks.vqa import VqaQuestion, ask_samples, score_samples
 from llava_model.errors import UnscorableError
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -42,28 +49,19 @@ class _Verdict:
 
 
 def score(predictions: Path, references: Path | None) -> Score:
-    """Replies by id. Raises UnscorableError, OSError."""
-    if references is None:
-        raise UnscorableError(predictions, "cannot be scored without the samples it answers: name them as references")
-    questions, problems = read_questions(references)
-    answers, more = read_answers(predictions)
-    return scored(questions, answers, [*problems, *more], predictions)
+    """Score replies by id. Raises UnscorableError, OSError."""
+    return score_samples(predictions, references, scored)
 
 
 def task(data: Path, limit: int | None = None) -> Task:
     """The samples of a file asked of a model, with the same turns that serving would send."""
-    questions, problems = read_questions(data)
-    chosen = evenly(questions, limit)
-    asks = [
-        Ask(name=q.name, prompt=q.prompt, images=q.images, max_new_tokens=_MOST_TOKENS, before=q.before) for q in chosen
-    ]
-    return Task(benchmark="ground", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
+    return ask_samples("ground", data, limit, scored, max_new_tokens=_MOST_TOKENS)
 
 
 def scored(
     questions: Sequence[VqaQuestion], answers: Mapping[str, str], problems: list[Problem], source: Path
 ) -> Score:
-    """Missing replies are reported, and count as wrong."""
+    """The figures of these replies by id. Missing ones are reported, and count as wrong."""
     missing = [one.name for one in questions if one.name not in answers]
     if len(missing) == len(questions):
         raise UnscorableError(source, f"answers none of the {len(questions)} questions")

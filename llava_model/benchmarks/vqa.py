@@ -1,12 +1,14 @@
 """Any set of questions about pictures: one training sample a line, its last answer the reference.
 
-Both formats of `data.samples` are read, so the held-out half of a training set is a benchmark as it is. Of a
-conversation the last question is asked, after the turns before it (an independent turn alone).
-A reference may also be a list of accepted answers under `answers`. Two figures: `exact` (equal, small letters, without
-article and full stop) and `contains` (an accepted answer stands in what was said, as whole words).
+Both formats of `data.samples` are read, so the held-out half of a training set is a benchmark as it is. The last
+question of a conversation is asked, after the turns before it; independent turns are left out before it. A sample may
+list further accepted answers under `answers`.
+
+    exact      share of replies that equal an accepted answer, whatever the case, a leading article or a final full stop
+    contains   share of replies in which an accepted answer stands, as whole words
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,28 +31,43 @@ class VqaQuestion:
     prompt: str
     images: tuple[Path, ...]
     answers: tuple[str, ...]
-    """The sample's own answer first."""
+    """The sample's own answer is the first one."""
     before: tuple[Said, ...] = ()
     """What was said before the question, system turn included."""
 
 
+Scorer = Callable[[Sequence[VqaQuestion], Mapping[str, str], list[Problem], Path], Score]
+"""Questions, answers by id, what is already known to be wrong, and the file to name in an error → a score."""
+
+
 def score(predictions: Path, references: Path | None) -> Score:
-    """Answers by id. Raises UnscorableError, OSError."""
-    if references is None:
-        raise UnscorableError(predictions, "cannot be scored without the samples it answers: name them as references")
-    questions, problems = read_questions(references)
-    answers, more = read_answers(predictions)
-    return scored(questions, answers, [*problems, *more], predictions)
+    """Score answers by id. Raises UnscorableError, OSError."""
+    return score_samples(predictions, references, scored)
 
 
 def task(data: Path, limit: int | None = None) -> Task:
     """The samples of a file asked of a model; of a conversation its last question."""
+    return ask_samples("vqa", data, limit, scored, max_new_tokens=64)
+
+
+def score_samples(predictions: Path, references: Path | None, scorer: Scorer) -> Score:
+    """Score answers to samples with the scorer of a benchmark. Raises UnscorableError, OSError."""
+    if references is None:
+        raise UnscorableError(predictions, "cannot be scored without the samples it answers: name them as references")
+    questions, problems = read_questions(references)
+    answers, more = read_answers(predictions)
+    return scorer(questions, answers, [*problems, *more], predictions)
+
+
+def ask_samples(benchmark: str, data: Path, limit: int | None, scorer: Scorer, *, max_new_tokens: int) -> Task:
+    """The samples of a file, ready to be asked for a benchmark and scored by its scorer."""
     questions, problems = read_questions(data)
     chosen = evenly(questions, limit)
     asks = [
-        Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=64, before=one.before) for one in chosen
+        Ask(name=one.name, prompt=one.prompt, images=one.images, max_new_tokens=max_new_tokens, before=one.before)
+        for one in chosen
     ]
-    return Task(benchmark="vqa", asks=asks, score=lambda answers: scored(chosen, answers, list(problems), data))
+    return Task(benchmark=benchmark, asks=asks, score=lambda answers: scorer(chosen, answers, list(problems), data))
 
 
 def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQuestion], list[Problem]]:
@@ -85,7 +102,7 @@ def read_questions(path: Path, *, root: Path | None = None) -> tuple[list[VqaQue
 
 
 def _turns(sample: "Sample") -> list[Said]:
-    """Words only; of independent turns the system's and the last two."""
+    """The turns as text. Of independent turns only the system's and the last question with its answer."""
     turns = [(m.role, "".join(part for part in m.parts if isinstance(part, str)).strip()) for m in sample.messages]
     return [turn for turn in turns[:-2] if turn[0] == "system"] + turns[-2:] if sample.independent else turns
 
@@ -93,7 +110,7 @@ def _turns(sample: "Sample") -> list[Said]:
 def scored(
     questions: Sequence[VqaQuestion], answers: Mapping[str, str], problems: list[Problem], source: Path
 ) -> Score:
-    """Missing answers are reported, and count as wrong."""
+    """The figures of these answers by id. Missing ones are reported, and count as wrong."""
     missing = [one.name for one in questions if one.name not in answers]
     names = {one.name for one in questions}
     if len(missing) == len(questions):

@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -135,11 +135,16 @@ def _run(command: Sequence[str], folder: Path, what: str) -> None:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return run_command(__doc__, lambda data: fetch(read_sources(), data))
+
+
+def run_command(description: str | None, work: Callable[[Path], object]) -> int:
+    """Do the work in the folder that `--data` names → the exit code. A FetchError becomes one line."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("build/pocket-data"))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        fetch(read_sources(), parser.parse_args().data.resolve())
+        work(parser.parse_args().data.resolve())
     except FetchError as error:
         log.error("%s", " ".join([str(error), *getattr(error, "__notes__", [])]))
         return 1

@@ -5,7 +5,6 @@
 The same packages give the same files.
 """
 
-import argparse
 import logging
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from recipes.pocket.clipart import write_clipart
 from recipes.pocket.easy_vqa import write_easy_vqa
 from recipes.pocket.emoji import keywords, listed, write_emoji, write_modelled
-from recipes.pocket.fetch import FetchError, fetch, read_sources
+from recipes.pocket.fetch import fetch, read_sources, run_command
 from recipes.pocket.flags import write_flags
 from recipes.pocket.stamps import write_stamps
 from recipes.pocket.words import english_words
@@ -53,15 +52,7 @@ def make(data: Path) -> dict[str, dict[str, int]]:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("build/pocket-data"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        make(parser.parse_args().data.resolve())
-    except FetchError as error:
-        log.error("%s", " ".join([str(error), *getattr(error, "__notes__", [])]))
-        return 1
-    return 0
+    return run_command(__doc__, make)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,26 @@ def make_foreign() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def save_llava(
+    make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any]
+) -> Callable[[Path], None]:  # fmt: skip
+    """Writes a tiny LLaVA as transformers does, whose pictures matter for what it says."""
+    from llava_model.checkpoints.hf import from_hf_model, save_hf
+    from llava_model.images import ImagePreprocess
+    from llava_model.text.tokenize import image_token_id
+
+    def save(folder: Path) -> None:
+        tokenizer = make_tokenizer("chatml")
+        tokenizer.chat_template = CHATML
+        foreign = make_foreign(vocabulary=len(tokenizer), image_token=image_token_id(tokenizer))
+        for parameter in foreign.model.language_model.parameters():
+            parameter.data *= 4
+        save_hf(from_hf_model(foreign, ImagePreprocess(size=28)), folder, tokenizer)
+
+    return save
+
+
+@pytest.fixture(scope="session")
 def photograph() -> Callable[..., Image.Image]:
     """A smooth random picture of this size, the same for the same seed."""
 

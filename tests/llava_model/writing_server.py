@@ -123,12 +123,17 @@ def serving(reply: Callable[[dict[str, Any], int], str | Trouble] = good) -> Ite
         request_queue_size = 256
         daemon_threads = True
 
-    http = Server(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    with running(Server(("127.0.0.1", 0), Handler)) as server.url:
+        yield server
+
+
+@contextmanager
+def running(http: ThreadingHTTPServer) -> Iterator[str]:
+    """Its address, while it answers in a thread."""
     thread = threading.Thread(target=http.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield server
+        yield f"http://127.0.0.1:{http.server_port}/v1"
     finally:
         http.shutdown()
         thread.join()

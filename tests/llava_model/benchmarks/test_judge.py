@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from writing_server import running
 
 from llava_model.benchmarks import judge as ensemble
 from llava_model.benchmarks import scienceqa
@@ -52,16 +53,8 @@ def serving(reply: Reply) -> Iterator[Server]:
         def log_message(self, *parts: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{http.server_port}/v1"
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server.url:
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 def endpoint(server: Server, **changes: Any) -> ChatServer:

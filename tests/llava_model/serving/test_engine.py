@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from llava_model.checkpoints.hf import from_hf_model, save_hf
 from llava_model.checkpoints.parts import save_projector
 from llava_model.errors import (
     CheckpointMismatchError,
@@ -22,7 +21,6 @@ from llava_model.errors import (
     MissingFileError,
     NoChatTemplateError,
 )
-from llava_model.images import ImagePreprocess
 from llava_model.model.composition import Projector
 from llava_model.model.config import LlavaConfig
 from llava_model.serving.engine import Engine, Turn
@@ -44,17 +42,9 @@ def language_folder(save_language: SaveLanguage, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-def llava_folder(
-    make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any], shared: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:  # fmt: skip
+def llava_folder(save_llava: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("llava")
-    tokenizer = make_tokenizer("chatml")
-    tokenizer.chat_template = shared.chatml
-    foreign = make_foreign(vocabulary=len(tokenizer), image_token=image_token_id(tokenizer))
-    for parameter in foreign.model.language_model.parameters():
-        parameter.data *= 4  # so that the picture matters for what is said
-    save_hf(from_hf_model(foreign, ImagePreprocess(size=28)), folder, tokenizer)
+    save_llava(folder)
     return folder
 
 

@@ -14,29 +14,18 @@ import pytest
 from PIL import Image
 from serving_world import HELLO, Dawdler, asking, client_of, post, sent, serving, until_taken
 
-from llava_model.checkpoints.hf import from_hf_model, save_hf
 from llava_model.errors import ServerError
-from llava_model.images import ImagePreprocess
 from llava_model.serving.engine import Engine, Reply, Turn
 from llava_model.serving.http.access_control import listen
 from llava_model.serving.http.connections import BodyLimits
-from llava_model.text.tokenize import image_token_id
 
 HELLO_TURNS = [Turn(role="system", text="Be brief."), Turn(role="user", text="How many chairs?")]
 
 
 @pytest.fixture(scope="module")
-def engine(
-    make_foreign: Callable[..., Any], make_tokenizer: Callable[[str], Any], shared: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Engine:  # fmt: skip
+def engine(save_llava: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("llava")
-    tokenizer = make_tokenizer("chatml")
-    tokenizer.chat_template = shared.chatml
-    foreign = make_foreign(vocabulary=len(tokenizer), image_token=image_token_id(tokenizer))
-    for parameter in foreign.model.language_model.parameters():
-        parameter.data *= 4  # so that the picture matters for what is said
-    save_hf(from_hf_model(foreign, ImagePreprocess(size=28)), folder, tokenizer)
+    save_llava(folder)
     return Engine.load(folder, dtype="float32", device="cpu", name="tiny")
 
 
