@@ -100,7 +100,7 @@ class ChatServer:
     role: ChatRole
     timeout_seconds: float = 120.0
     tries: int = 5
-    """How often `ask` sends a request that times out, is refused for load (429), or meets a fault of the server."""
+    """How many times `ask` sends a request that times out, is refused for load (429), or fails in the server."""
     first_wait_seconds: float = 1.0
     """How long `ask` waits before the second try; doubled after every further one."""
 
@@ -145,7 +145,7 @@ class NoReply:
     hopeless: bool = False
     """Every other request would fail too: the key, the model or the address is wrong."""
     wait_seconds: float | None = None
-    """What the server asks for (Retry-After)."""
+    """How long the server asks to wait (Retry-After)."""
     usage: Usage = _FREE
 
 

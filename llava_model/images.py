@@ -1,7 +1,7 @@
 """Pictures → the numbers a vision tower sees.
 
 `open_picture` is for bytes that nobody has checked: the size is checked before a pixel is decoded, the camera's
-rotation is obeyed, transparency lies on white. `ImagePreprocess` does what transformers' CLIP, LLaVA and
+rotation is applied, and transparent parts become white. `ImagePreprocess` does what transformers' CLIP, LLaVA and
 SigLIP image processors and timm's evaluation transform do, with Pillow alone.
 
 A 640×480 photograph for CLIP ViT-L/14-336: resized to 448×336, the middle 336×336 cut out, divided by 255,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
-"""What is read, and nothing else. Left to itself, Pillow tries every format it knows by the first bytes, and for one of
-them (EPS) it starts Ghostscript, which runs the program that the picture then is."""
+"""The only formats that are read. Pillow would try every format that it knows, and for one of them (EPS) it starts
+Ghostscript, which runs the picture as a program."""
 
 _HALF = (0.5, 0.5, 0.5)
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

@@ -22,7 +22,7 @@ class LogInUseError(Exception):
 
 
 class BadLineError(Exception):
-    """A whole line is none that the log's owner wrote."""
+    """A complete line of the file was not written by the log's owner."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"line {number}")
@@ -65,7 +65,7 @@ class JsonlLog:
             self._file = None
 
     def append(self, record: Mapping[str, Any]) -> int:
-        """Write one record whole, or (on a full disk) not at all; its place. It is the system's when this returns."""
+        """Write one record → its place. On a full disk nothing is written. A kill after the return loses nothing."""
         line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         with self._lock:
             assert self._file is not None, "the log is not open"

@@ -5,5 +5,5 @@ workbench    builds the parts of an open library from settings; nothing else doe
 cli          the `llavero` command
 page         the page in the browser; `launch` starts its server
 doctor       what is wrong with this machine, and what to do about it
-faults       which errors are meant for people; safe_text: how names and texts of others are shown
+wording      how names and texts of others are shown, and errors in sentences for people
 """

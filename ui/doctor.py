@@ -18,7 +18,7 @@ _MARKS = {"fine": "✓", "note": "·", "wrong": "✗"}
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at; `advice` is empty when it is fine."""
+    """The result of one check. `advice` is empty if there is nothing to do."""
 
     name: str
     state: Literal["fine", "note", "wrong"]

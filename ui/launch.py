@@ -1,6 +1,6 @@
 """`llavero ui`: start the page's server with every setting that it relies on, say when it answers, end it cleanly.
 
-The settings win over the user's variables and configuration files of Streamlit, which are not read at all.
+Streamlit's own variables and configuration files of the user are not read.
 """
 
 import os
@@ -56,7 +56,7 @@ def settings(port: int, address: str, allowed: Sequence[str]) -> dict[str, Any]:
         "server.enableXsrfProtection": True,
         "server.enableStaticServing": False,
         "server.enableAgentApi": False,
-        "runner.postScriptGC": False,  # a full collection over a loaded torch, on every redraw, stops all else
+        "runner.postScriptGC": False,  # a full collection over a loaded torch in each redraw would stop everything else
         "browser.gatherUsageStats": False,
         "browser.serverAddress": "localhost" if address in ANY_ADDRESS else address,  # or Streamlit asks the internet
         "client.toolbarMode": "minimal",
@@ -75,7 +75,7 @@ def environment(library: Path, base: Mapping[str, str] = os.environ) -> dict[str
 
 
 def health_url(port: int, address: str) -> str:
-    """Answers 200 as soon as the page can be opened."""
+    """The address that answers 200 as soon as the page can be opened."""
     host = "127.0.0.1" if address in ANY_ADDRESS else address
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{HEALTH_PATH}"
 
@@ -83,7 +83,7 @@ def health_url(port: int, address: str) -> str:
 def serve_page(
     settings: Settings, *, port: int, address: str, open_browser: bool, on_ready: Callable[[str], None]
 ) -> int:
-    """Start the page and stay until it ends; its exit code, or 0 when a signal ended it.
+    """Start the page and wait until it ends → its exit code, or 0 if a signal ended it.
 
     Raises SettingsError when the port is taken or the page does not answer in time.
     """
@@ -133,7 +133,7 @@ def _check_port(address: str, port: int) -> None:
 
 
 def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
-    """Wait until the page answers; False when its process ended first."""
+    """Wait until the page answers; False if its process ended before."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while process.poll() is None:
         try:

@@ -38,7 +38,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One value for the composition root."""
+    """All settings of one open library; the workbench is built from them."""
 
     library: Path
     """The library folder, absolute."""

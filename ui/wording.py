@@ -20,7 +20,7 @@ from typing import TypeVar
 
 JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
 """Persian and Indic spelling and many emoji need them; `visible` keeps them."""
-BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # letters and marks by category, and nothing to see
+BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # Unicode calls them letters and marks, but nothing is seen
 _CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # Cf, but seen
 _TAGS = range(0xE0000, 0xE1000)
@@ -68,7 +68,7 @@ def escaped(text: str) -> str:
 
 
 def _is_harmless(text: str) -> bool:
-    """A quick look that settles it for nearly every text."""
+    """A quick test that nearly every text passes."""
     return text.isascii() and text.isprintable()
 
 
@@ -118,7 +118,7 @@ def explained(error: Exception, surprise: str) -> tuple[str, ...]:
 
 
 def attempt(work: Callable[[], Result]) -> Result | Exception:
-    """What `work` returns or raises: a thread has nobody to raise to, and the page stays usable whatever happens."""
+    """What `work` returns, or the error that it raises: a thread has no caller, and the page must stay usable."""
     try:
         return work()
     except Exception as error:  # noqa: BLE001  # the caller looks at it

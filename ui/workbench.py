@@ -81,7 +81,9 @@ class Workbench:
         self._building = threading.RLock()
         self._parts: dict[BuiltOnce[Any], Any] = {}
         self._writing = threading.Lock()
-        self._counted: tuple[tuple[pipeline.FileEntry, ...], Stats] | None = None  # what was there, for which files
+        self._counted: tuple[tuple[pipeline.FileEntry, ...], Stats] | None = (
+            None  # the files that were counted, and the counts
+        )
         self._closers: list[Callable[[], None]] = [library.close]
 
     @classmethod
@@ -95,7 +97,7 @@ class Workbench:
             raise LibraryNotFoundError(settings.library)
         kit = find(settings.kit or (record.kit if record else DEFAULT_KIT))
         for component in kit.components:
-            kit.path(component.name)  # says at once what is missing
+            kit.path(component.name)  # raises if the component is missing
         _check_device(settings.device)
         library = Library.open(settings.library, kit=kit.name, create=create)
         bench = cls(settings, kit, library)
@@ -107,7 +109,7 @@ class Workbench:
         return bench
 
     def close(self) -> None:
-        """Let go of the store and the library; doing it twice does no harm."""
+        """Close the store and the library. A second call does nothing."""
         while self._closers:
             self._closers.pop()()
 
@@ -192,7 +194,7 @@ class Workbench:
         return self.store.get(list(content.ids())) if content else []
 
     def stats(self) -> Stats:
-        """What is there, counted again only after a change: that reads every row of the store and walks the folder."""
+        """What the library holds. It is counted anew only after a change, because that reads every row of the store."""
         entries = self.files()  # the same tuple as long as nothing has changed
         if self._counted is None or self._counted[0] is not entries:
             self._counted = entries, self._count(entries)
@@ -220,7 +222,7 @@ class Workbench:
             if repair and not found.agrees:
                 paths = [path for content in found.incomplete for path in self._library.ledger.paths_of(content.hash)]
                 recovery.repair(self._library, self.store, found)
-                self._counted = None  # rows that nobody owns went without a change in the ledger
+                self._counted = None  # rows without an owner are gone, and the ledger has not changed
         if repair and not found.agrees and paths:
             self.index([Path(path) for path in paths])
         return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)
@@ -239,7 +241,7 @@ class Workbench:
         k: int = 8,
         filter: Filter = EVERYTHING,
     ) -> "Iterator[Event]":
-        """Retrieved, then tokens, then the answer."""
+        """→ events: what was retrieved, then the tokens, then the answer."""
         return self.answerer.ask(question, images=images, history=history, k=k, filter=filter)
 
     def as_history(self, question: str, answer: "Answer") -> list[Turn]:
@@ -263,7 +265,7 @@ class Workbench:
 
 
 def _check_device(device: str) -> None:
-    """A device that was asked for by name and is not there is said now; it never becomes the CPU in silence."""
+    """Raise an error for a device that was named and is missing, instead of taking the CPU without a word."""
     if device in ("auto", "cpu"):
         return
     import torch

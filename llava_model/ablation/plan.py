@@ -142,7 +142,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One variant's figures. `review` only where a judge was named."""
+    """One variant's figures. `review` is None unless a judge was named."""
 
     variant: Variant
     samples: int
@@ -275,7 +275,7 @@ def main_table(results: "Sequence[Result]", judge: str = "") -> list[list[str]]:
 
 
 def more_table(results: "Sequence[Result]") -> list[list[str]]:
-    """What each variant was trained on, and what it knows of all held-out answers (`benchmarks.asking`)."""
+    """A second table: what each variant was trained on, and how likely it finds held-out answers (`asking.forced`)."""
     head = [
         "data",
         "samples",

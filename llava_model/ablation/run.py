@@ -195,7 +195,7 @@ class _Ablation:
         paths = self.mixtures[variant.name]
         samples = sum(len(SampleFile.open(path)) for path in paths)
         stage = self._stage("instruct", self.plan.tune)
-        if self.plan.tune.steps is not None:  # a half step less: what is rounded up is then this number exactly
+        if self.plan.tune.steps is not None:  # half a step less, because the number of steps is rounded up
             stage = replace(stage, epochs=(self.plan.tune.steps - 0.5) / steps_per_epoch(samples, stage.batch))
         run = StageRun(
             stage=stage,

@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnsweringProgress:
-    """How far a run is; `answered` counts those of earlier runs too."""
+    """How far a run is. `answered` also counts the answers of earlier runs."""
 
     answered: int
     asks: int
@@ -288,7 +288,7 @@ class Weights:
             assert found is not None
             language = found.path("llava" if found.has("llava") else "language")
             shipped = shipped_weights(kit)
-            if projector is None and adapter is None:  # parts of one training: never one of ours with one of the user's
+            if projector is None and adapter is None:  # both come from one training; neither fits a part of the user's
                 projector, adapter = shipped.projector if sees else None, shipped.adapter
         if projector is not None and vision is None:
             vision = (found or find(kit)).path("vision")

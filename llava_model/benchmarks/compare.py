@@ -26,7 +26,7 @@ _FILE = Path(__file__).with_name("published.toml")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """One model's line of a table. `source` is a paper, or the file the score comes from."""
+    """One model's line of a table. `source` is a paper, or the file that the score comes from."""
 
     model: str
     source: str
@@ -82,7 +82,7 @@ class Entry:
     name: str
     answers: Mapping[str, str]
     reviews: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """(scores, the judge's words)."""
+    """→ (the scores as text, the judge's words)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,8 +4,8 @@ References: the package's `data/test/questions.json`, [["what is the red shape?"
 format of our training sets. Predictions: a JSON array of answers in that order, an object of answers by
 position, one answer a line, or one object a line with `question_id` (the position, from 0) and `text`.
 
-An answer is right when it is the reference, small letters, without a full stop or an article. Beside it stands
-`contains`: the share of answers in which the right word stands and no other of the thirteen.
+An answer is right if it equals the reference, whatever the case, a leading article or a final full stop. A second
+figure, `contains`, is the share of answers that hold the right word and none of the other twelve.
 """
 
 import re

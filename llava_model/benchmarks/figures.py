@@ -56,7 +56,7 @@ class Score:
 
 
 def percent(part: float, whole: float) -> float | None:
-    """None where there is nothing to divide by: an empty group has no percentage, not 0."""
+    """100 · part / whole; None if `whole` is 0, because an empty group has no percentage."""
     return 100 * part / whole if whole else None
 
 
@@ -71,7 +71,7 @@ _RESAMPLES = 2000
 
 
 def wilson(correct: int, n: int) -> tuple[float, float] | None:
-    """The interval of a share of right answers (Wilson 1927); it stays inside 0–100 and works at the ends."""
+    """The interval of a share of right answers (Wilson 1927). It never leaves 0–100, not even when all are right."""
     if not n:
         return None
     share, weight = correct / n, _Z * _Z / n
@@ -81,7 +81,7 @@ def wilson(correct: int, n: int) -> tuple[float, float] | None:
 
 
 def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tuple[float, float] | None:
-    """The interval of a mean F1 over sets of (tp, fp, tn, fn): every set is drawn again (seeded bootstrap)."""
+    """The interval of a mean F1 over sets of (tp, fp, tn, fn), each resampled by itself (seeded bootstrap)."""
     import numpy as np
 
     random = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def mean_f1(counts: Sequence[tuple[int, int, int, int]], *, seed: int = 0) -> tu
 
 
 def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tuple[float, float] | None:
-    """The interval of 100 · mean(second) / mean(first): pairs are drawn again (seeded bootstrap, 2,000 times)."""
+    """The interval of 100 · mean(second) / mean(first), with the pairs resampled (seeded bootstrap, 2,000 times)."""
     import numpy as np
 
     if len(pairs) < 2:
@@ -109,7 +109,7 @@ def ratio_of_means(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> tu
 
 
 def mean_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
-    """The interval of a mean, on the values' own scale: the values are drawn again (bootstrap, seeded)."""
+    """The interval of a mean, on the values' own scale, with the values resampled (seeded bootstrap)."""
     import numpy as np
 
     if len(values) < 2:
@@ -127,9 +127,9 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 class Likeness:
     """How close `n` answers are to reference answers: means in per cent, and the 95 % interval of f1.
 
-    `f1` is SQuAD's: words in common, small letters, without punctuation and articles, the mean over the answers.
-    `exact` is the share of answers that are the reference in that reading, which says something for short answers
-    only. Both reward the reference's wording: a right answer in other words scores low, and a fluent wrong one not 0.
+    `f1` is SQuAD's: how many words answer and reference have in common; case, punctuation and articles do not count.
+    `exact` is the share of answers whose words are the reference's; it means something for short answers only. Both
+    reward the reference's wording: a right answer in other words scores low, and a fluent wrong one scores above 0.
     """
 
     f1: float
@@ -143,7 +143,7 @@ class Likeness:
 
 
 def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Likeness:
-    """Compare with all references; a missing answer counts as empty. Raises ValueError without any reference."""
+    """Compare answers with all references. A missing answer counts as empty. Raises ValueError without references."""
     if not references:
         raise ValueError("there is no reference answer to compare with")
     shares = [100 * token_f1(answers.get(name, ""), reference) for name, reference in references.items()]
@@ -154,7 +154,7 @@ def likeness(references: Mapping[str, str], answers: Mapping[str, str]) -> Liken
 
 
 def token_f1(answer: str, reference: str) -> float:
-    """The share of words in common, 0 to 1. If either text has no words, 1 if both have none, else 0.
+    """F1 of the words in common, 0 to 1. Two texts without words get 1, a text with words and one without get 0.
 
     >>> round(token_f1("A large red circle.", "the red circle"), 2)
     0.8
@@ -178,6 +178,6 @@ def normal(text: str) -> str:
 
 
 def stands_in(answer: str, text: str) -> bool:
-    """Whether the answer's words stand in the text, whole and in a row."""
+    """Whether the text holds the answer's words, as whole words and one directly after the other."""
     wanted = normal(answer)
     return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(text.lower().split())) is not None

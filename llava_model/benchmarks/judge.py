@@ -19,7 +19,7 @@ from typing import Any
 
 from llava_model.benchmarks.figures import Problem, id_problem
 from llava_model.benchmarks.llava_bench import FAILED, Pair, find_pair, first_line_pair
-from llava_model.benchmarks.records import AnswerLog, by_id, read_document, read_records, read_text, text_of
+from llava_model.benchmarks.records import AnswerLog, by_id, read_document, read_records, read_utf8, text_of
 from llava_model.benchmarks.scienceqa import (
     NONE,
     OPTIONS,
@@ -63,10 +63,10 @@ class JudgeSettings:
     """Ask in both orders and take the mean."""
     repeat: int = 1
     attempts: int = 3
-    """How often one judgement is asked for until two scores can be read."""
+    """How many times the judge is asked at most, until two scores can be read."""
     parallel: int = 4
     temperature: float = 0.2
-    """LLaVA's; repeats of a judge at 0 would all be the same."""
+    """LLaVA's value. At 0 all repeats would be the same."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,13 +77,13 @@ class JudgeTally:
     kept: int = 0
     repaired: list[str] = field(default_factory=list)
     asked_again: list[str] = field(default_factory=list)
-    """Names, one for every time."""
+    """A question's name, once for each time that it was asked again."""
     failed: list[str] = field(default_factory=list)
 
 
 def read_rubric(path: Path = RUBRIC) -> str:
     """The judge's task. Raises UnscorableError where the place for an answer is missing."""
-    text = read_text(path)
+    text = read_utf8(path)
     missing = [name for name in _PLACES if f"{{{name}}}" not in text]
     if missing:
         raise UnscorableError(path, f"has no place for {', '.join(f'{{{name}}}' for name in missing)}")
@@ -93,7 +93,7 @@ def read_rubric(path: Path = RUBRIC) -> str:
 def read_cases(
     questions: Path, references: Path, answers: Path, contexts: Path | None = None
 ) -> tuple[list[Case], list[Problem]]:
-    """Questions that both files answer; the others are reported. Raises UnscorableError, OSError."""
+    """→ the questions that both files answer, and problems that name the others. Raises UnscorableError, OSError."""
     asked, problems = _read(questions)
     firsts, more = _read(references)
     seconds, others = _read(answers)
@@ -152,7 +152,7 @@ def judge(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> JudgeTally:
-    """Write what is not judged yet. Raises JudgeError when the server gives up; what is judged stays."""
+    """Judge what has no review in `out` yet. Raises JudgeError when the server gives up; finished reviews stay."""
     tally = JudgeTally()
     facts = {
         "judge": endpoint.model,
@@ -200,7 +200,8 @@ def judge_one(case: Case, endpoint: ChatServer, settings: JudgeSettings, tally: 
 def _judged(
     todo: Sequence[Case], endpoint: ChatServer, settings: JudgeSettings, tally: JudgeTally
 ) -> Iterator[tuple[Case, dict[str, Any]]]:
-    """Reviews as they come in; a failure of the server stops new questions and is raised after what was under way."""
+    """Reviews as they arrive. When the server fails, no new question is sent, and the error is raised after the last
+    review of a question that was already sent."""
     waiting = list(reversed(todo))
     running: dict[Future[dict[str, Any]], Case] = {}
     failure: BaseException | None = None
@@ -245,7 +246,7 @@ def _on_first_line(text: str) -> Pair | None:
 
 
 def _original(name: str) -> int | str:
-    """The id as the question file has it: digits were a number there, and LLaVA's code expects one."""
+    """The id as the question file has it. An id of digits is a number there, and LLaVA's code expects one."""
     return int(name) if name.isdecimal() and str(int(name)) == name else name
 
 
@@ -364,7 +365,7 @@ def result_file(options: Mapping[str, int], references: Path, *, split: str = "t
 def _options(
     questions: Mapping[str, ScienceQuestion], found: Predictions, reader: Callable[[str, int], int]
 ) -> dict[str, int]:
-    """Options read from the kept texts, else the stored ones, which may be guesses."""
+    """Options read from the answers' texts; the stored option, which may be a guess, only where there is no text."""
     options = {name: found.stored[name] for name in questions if name in found.stored}
     return options | {n: reader(found.texts[n], q.choices) for n, q in questions.items() if n in found.texts}
 

@@ -6,9 +6,9 @@ A review file holds one object a line, as LLaVA's `eval_gpt_review_bench.py` and
      "content": "8 10\\nBoth …", "tuple": [8.0, 10.0]}
 
 Figures are those of LLaVA's `summarize_gpt_review.py`, rounding included: both means to three digits, then their
-ratio to one. That script averages a review that its own parser could not read as [-1, -1]; so do the figures here,
-and two more readings stand beside them: `strict` leaves such reviews out, `reread` looks for the two scores behind
-the judge's words first.
+ratio to one. Where that script cannot read a review, it counts the review as [-1, -1]; so do the figures here. Two
+more readings stand beside them: `strict` leaves such reviews out, and `reread` looks for the two scores elsewhere in
+the review's text.
 """
 
 import math
@@ -39,7 +39,7 @@ _RUN_NUMBER = re.compile(r"[-_.](?:eval|run|review|repeat|seed)[-_.]?\d+$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review:
-    """One judgement. `stored` is what the original would average, `reread` what its words say, if anything."""
+    """One judgement. `stored` are the scores that the original averages, `reread` those that were found in its text."""
 
     name: str
     question: str
@@ -49,12 +49,12 @@ class Review:
 
     @property
     def failed(self) -> bool:
-        """Whether the stored pair is no judgement: the scale is 0 or 1 to 10."""
+        """Whether the stored pair is [-1, -1], which stands for a review that could not be read."""
         return min(self.stored) < 0
 
 
 def score(predictions: Path, references: Path | None = None) -> Score:
-    """A review file, or a folder of them. `references`: the questions (JSONL with question_id and category).
+    """Score a review file, or a folder of them. `references`: the questions (JSONL with question_id and category).
 
     Raises UnscorableError, OSError.
     """
@@ -63,7 +63,7 @@ def score(predictions: Path, references: Path | None = None) -> Score:
 
 
 def score_files(files: Sequence[Path], references: Path | None = None) -> Score:
-    """One review file by itself, several as repeats or models. Raises UnscorableError, OSError."""
+    """Score one review file, or several as repeats or models. Raises UnscorableError, OSError."""
     scores = {file.stem: _score_file(file, references) for file in files}
     return next(iter(scores.values())) if len(scores) == 1 else _score_folder(scores)
 
@@ -103,7 +103,10 @@ def task(data: Path, limit: int | None = None) -> Task:
 
 
 def first_line_pair(content: str) -> Pair:
-    """The original's reading: the first line, commas as blanks, is two numbers with one blank between; else −1, −1."""
+    """The scores as the original reads them: two numbers on the first line, with one comma or blank between them.
+
+    (−1, −1) if the first line is anything else.
+    """
     parts = content.split("\n")[0].replace(",", " ").split(" ")
     try:
         pair = (float(parts[0]), float(parts[1]))
@@ -222,7 +225,8 @@ def _reviews(
 
 
 def _stored(record: Mapping[str, Any]) -> Pair | None:
-    """`tuple`, then `score`, then the first line of the words, in the original's order; None: no review at all."""
+    """The scores in `tuple`, else in `score`, else on the first line of the text: the original's order. None if the
+    record is no review."""
     for key in ("tuple", "score"):
         pair = record.get(key)
         if isinstance(pair, list) and len(pair) == 2 and all(_is_number(value) for value in pair):
@@ -250,7 +254,7 @@ def _id_problems(reviews: Sequence[Review], questions: Mapping[str, Mapping[str,
 
 
 def _score_folder(scores: Mapping[str, Score]) -> Score:
-    """Every file by itself; files that differ in a run number only are repeats: their mean and spread."""
+    """Score every file by itself. Names that differ only in a run number are repeats, which get mean and spread."""
     runs: dict[str, list[Score]] = defaultdict(list)
     for name, one in scores.items():
         runs[_RUN_NUMBER.sub("", name) or name].append(one)
@@ -305,7 +309,7 @@ def _cells(values: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _spreads(values: Mapping[str, Any]) -> dict[str, float]:
-    """Of repeated judging of one model; of several models there is none."""
+    """How far repeats of judging one model lie apart, by column; {} for several models."""
     runs: Sequence[Mapping[str, Any]] = list(values.get("runs", {}).values())
     if len(runs) != 1:
         return {}

@@ -17,7 +17,7 @@ from typing import Any
 from llava_model.benchmarks import Benchmark
 from llava_model.benchmarks.asking import ONE_WORD, Ask, Task, evenly
 from llava_model.benchmarks.figures import Problem, Score, id_problem
-from llava_model.benchmarks.records import files_in, read_records, read_text, text_of
+from llava_model.benchmarks.records import files_in, read_records, read_utf8, text_of
 from llava_model.errors import UnscorableError
 
 PERCEPTION = (
@@ -54,7 +54,7 @@ class MmeQuestion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """A task's figures; `score` is what the sums add up."""
+    """A task's figures. The sums over tasks add up `score`."""
 
     accuracy: float
     accuracy_plus: float
@@ -65,8 +65,9 @@ class Figures:
 
 
 def score(predictions: Path, references: Path | None = None) -> Score:
-    """The folder of task files; or answers as LLaVA's code and ours write them (JSONL, `question_id` task/picture),
-    with MME's release folder as `references`. Raises UnscorableError, OSError.
+    """Score a folder of task files, or answers as LLaVA's code and ours write them (JSONL, `question_id` task/picture).
+
+    Such answers need MME's release folder as `references`. Raises UnscorableError, OSError.
     """
     if predictions.suffix == ".jsonl" and predictions.is_file():
         return _score_answers(predictions, references)
@@ -169,7 +170,7 @@ def parse_answer(answer: str) -> str:
 
 
 def measure(task: str, lines: Sequence[MmeLine]) -> tuple[Figures, list[Problem]]:
-    """One task; at least one line."""
+    """→ the figures of one task, which has at least one line, and what was wrong with its lines."""
     pairs, single = _pairs(lines)
     problems = id_problem(
         "incomplete",
@@ -195,7 +196,7 @@ def _read(file: Path) -> tuple[list[MmeLine], list[Problem]]:
     lines: list[MmeLine] = []
     bad: list[str] = []
     odd: list[str] = []
-    for number, text in enumerate(read_text(file).split("\n"), 1):
+    for number, text in enumerate(read_utf8(file).split("\n"), 1):
         if not text.strip():
             continue
         place = f"{file.name}:{number}"
@@ -221,7 +222,7 @@ def _pictures(folder: Path) -> list[tuple[MmeQuestion, ...]]:
     }
     pictures = []
     for file in sorted(texts.glob("*.txt")):
-        rows = [line.rsplit("\t", 1) for line in read_text(file).split("\n") if "\t" in line]
+        rows = [line.rsplit("\t", 1) for line in read_utf8(file).split("\n") if "\t" in line]
         if file.stem in found and rows:
             place = f"{folder.name}/{found[file.stem].name}"
             path = str(found[file.stem])
@@ -238,7 +239,7 @@ def _asked(question: str) -> str:
 
 
 def _pairs(lines: Sequence[MmeLine]) -> tuple[list[tuple[MmeLine, MmeLine]], list[MmeLine]]:
-    """Neighbours of one picture; lines without a neighbour are returned too, so that one lost line shifts nothing."""
+    """→ pairs of lines about one picture, and lines that have no partner, so that one lost line shifts no other."""
     pairs, single, position = [], [], 0
     while position < len(lines):
         if position + 1 < len(lines) and lines[position].image == lines[position + 1].image:

@@ -77,13 +77,13 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairing:
-    """Answers beside their labels, and those that could not be paired."""
+    """Answers with their labels, and what could not be paired."""
 
     pairs: Sequence[tuple[PopeAnswer, PopeLabel]]
     missing: Sequence[str]
     extra: Sequence[str]
     differing: Sequence[str]
-    """Paired, but the questions' texts disagree."""
+    """Pairs in which answer and label have different questions."""
 
     @property
     def cost(self) -> int:
@@ -92,11 +92,12 @@ class Pairing:
 
 
 def pair(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
-    """By id where ids fit, else in order, else by the questions' texts: what leaves the least over.
+    """Pair answers and labels by id, by their order or by the questions' texts.
 
-    The original code pairs by order alone, so that one lost line shifts every answer after it. Here the way is taken
-    that leaves the least over and agrees best with the questions' texts; on whole files all ways are the same.
-    Answers without ids and questions, and not as many as there are labels, fit nowhere: all are left over.
+    The original code pairs by order alone, so one lost line shifts every answer after it. Here the way is chosen that
+    leaves the fewest answers and labels without a partner and that agrees best with the questions' texts. On complete
+    files all ways give the same pairs. Answers that have neither ids nor questions can be paired by order only, which
+    needs as many answers as labels; otherwise none of them is paired.
     """
     ways = []
     names = [answer.local for answer in answers]
@@ -126,7 +127,7 @@ def _by_id(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairin
 
 
 def _by_text(answers: Sequence[PopeAnswer], labels: Sequence[PopeLabel]) -> Pairing:
-    """Longest runs of the same questions in the same order."""
+    """Pair by the longest runs of the same questions in the same order."""
     asked, wanted = [answer.question for answer in answers], [label.text for label in labels]
     pairs: list[tuple[PopeAnswer, PopeLabel]] = []
     left_answers, left_labels = set(range(len(answers))), set(range(len(labels)))
@@ -150,8 +151,10 @@ SETTINGS = ("random", "popular", "adversarial")
 
 
 def score(predictions: Path, references: Path | None) -> Score:
-    """A file of answers or a folder of them; a label file, or the folder with those of all settings (and, where it
-    is there, LLaVA's question file, which says the setting of every id). Raises UnscorableError, OSError.
+    """Score a file of answers, or a folder of them.
+
+    `references` is a label file, or the folder with the label files of all settings. LLaVA's question file, which says
+    the setting of every id, is used if it lies there too. Raises UnscorableError, OSError.
     """
     if references is None:
         raise UnscorableError(predictions, "cannot be scored without POPE's label files: name them as references")
@@ -212,7 +215,7 @@ def scored(
 
 
 def says_yes(text: str) -> bool:
-    """POPE's reading of an answer."""
+    """Whether POPE reads the answer as yes."""
     words = text.split(".")[0].replace(",", "").split(" ")
     return not {"No", "not", "no"} & set(words)
 
@@ -314,7 +317,7 @@ def _setting_name(stem: str) -> str:
 def _read_answers(
     predictions: Path, categories: Mapping[str, str], settings: Sequence[Setting]
 ) -> tuple[dict[str, list[PopeAnswer]], list[Problem]]:
-    """Answers by setting: by the question file, by the file's name, by LLaVA's blocks of ids, or by the questions."""
+    """Answers by setting. The setting is told by the question file, the file's name, the id or the question's text."""
     groups: dict[str, list[PopeAnswer]] = {}
     problems: list[Problem] = []
     names = {setting.name for setting in settings}

@@ -17,8 +17,8 @@ _IDS = ("question_id", "id")
 _TEXTS = ("text", "answer", "prediction", "response")
 
 
-def read_text(path: Path) -> str:
-    """UTF-8, with or without a byte order mark. Raises UnscorableError, OSError."""
+def read_utf8(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark. Raises UnscorableError, OSError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
 def read_document(path: Path) -> Any:
     """A whole JSON file. Raises UnscorableError with the place that is wrong."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_utf8(path))
     except json.JSONDecodeError as error:
         raise UnscorableError(path, f"is no JSON: line {error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -42,7 +42,7 @@ def read_records(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
 
     Raises UnscorableError where nothing at all can be read.
     """
-    text = read_text(path)
+    text = read_utf8(path)
     if not text.strip():
         raise UnscorableError(path, "is empty")
     values, bad = _values(text)
@@ -85,7 +85,7 @@ def text_of(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
 def by_id(
     records: Sequence[Mapping[str, Any]], names: Sequence[str], *, file: str
 ) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
-    """Records by their id (the first of `names` they have); of two with one id the last counts, as in a dict."""
+    """Records by id: the first field of `names` that a record has. Of two records with one id the last counts."""
     found: dict[str, Mapping[str, Any]] = {}
     duplicates: dict[str, None] = {}
     nameless = []
@@ -105,7 +105,7 @@ def by_id(
 
 def read_answers(path: Path) -> tuple[dict[str, str], list[Problem]]:
     """Answers by id or position. Raises UnscorableError."""
-    text = read_text(path)
+    text = read_utf8(path)
     if not text.strip():
         raise UnscorableError(path, "is empty")
     try:
@@ -168,13 +168,12 @@ def files_in(path: Path, *suffixes: str) -> list[Path]:
 
 
 class AnswerLog:
-    """A file of answers or reviews by question, which a stopped run goes on with (see `jsonl_log`).
+    """A file of answers or reviews by question, which a stopped run continues (see `jsonl_log`).
 
-    Nothing that it holds is asked again. Beside the file lies `<name>.run.json` with the settings it was begun with, so
-    that two models never mix in one file. Open with `with`. Raises AnswersInUseError, AnswersMismatchError,
-    UnscorableError, OSError.
+    Nothing that it holds is asked again. `<name>.run.json` beside the file keeps the settings of the run that began it.
+    They are compared with `settings` value by value, so that the answers of two models never mix in one file.
 
-    `settings` are compared with those of the run that began the file, value by value.
+    Open it with `with`. Raises AnswersInUseError, AnswersMismatchError, UnscorableError, OSError.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ AskOf = Callable[[str, Mapping[str, Any], Path, str], Ask]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScienceQuestion:
-    """The facts about a problem that decide its columns."""
+    """What scoring needs to know of a problem."""
 
     answer: int
     choices: int
@@ -64,7 +64,7 @@ class Predictions:
     stored: Mapping[str, int]
     texts: Mapping[str, str]
     accuracy: float | None = None
-    """What the file says of itself, in per cent."""
+    """The accuracy that the file itself states, in per cent."""
 
 
 def score(predictions: Path, references: Path | None, *, split: str = "test") -> Score:
@@ -187,7 +187,7 @@ def columns(questions: Mapping[str, ScienceQuestion], right: Mapping[str, float]
 
 
 def picture_of(name: str, record: Mapping[str, Any], folder: Path, split: str) -> tuple[Path, ...]:
-    """A problem's picture, if it has one, wherever below the folder the pictures were unpacked."""
+    """A problem's picture, if it has one. It is looked for in all places where people unpack the pictures."""
     if not record.get("image"):
         return ()
     bases = (f"images/{split}", "images", split, ".")

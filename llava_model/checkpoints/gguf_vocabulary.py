@@ -123,7 +123,7 @@ def _is_byte(word: str) -> bool:
 
 
 def _scores(words: Sequence[str], merges: Sequence[tuple[str, ...]]) -> list[float]:
-    """Of each word, minus the rank of the first merge that makes it. Words that no merge makes come last."""
+    """The score of each word: minus the rank of the first merge that makes it. Words that no merge makes come last."""
     ranks: dict[str, int] = {}
     for rank, merge in enumerate(merges):
         ranks.setdefault("".join(merge), rank)

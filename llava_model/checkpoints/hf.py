@@ -51,7 +51,7 @@ def from_hf_model(foreign: Any, preprocess: ImagePreprocess) -> LlavaModel:
         feature_select=settings.vision_feature_select_strategy,
     )
     tower = TransformersTower(foreign.model.vision_tower, preprocess=preprocess, config=config)
-    language = _language_around(foreign.model.language_model, foreign.lm_head, settings.text_config)
+    language = _language_of(foreign.model.language_model, foreign.lm_head, settings.text_config)
     language.generation_config = foreign.generation_config
     return LlavaModel(
         language=language,
@@ -72,7 +72,7 @@ def save_hf(model: LlavaModel, folder: Path, tokenizer: Any) -> None:
     tower, projector = exportable(model, "transformers' LLaVA")
     if image_token_id(tokenizer) != model.image_token_id:
         raise CheckpointMismatchError("image token", found=image_token_id(tokenizer), wanted=model.image_token_id)
-    foreign = _foreign_around(model, tower, projector)
+    foreign = _foreign_of(model, tower, projector)
     if model.image_token_id >= foreign.get_input_embeddings().num_embeddings:
         foreign = _with_room_for(model.image_token_id, foreign)
     foreign.save_pretrained(folder)
@@ -122,7 +122,7 @@ def _kind_of(activation: str, weights: dict[str, torch.Tensor]) -> ProjectorKind
     raise CheckpointMismatchError("projector_hidden_act", found=f"'{activation}'", wanted="'gelu'")
 
 
-def _language_around(body: nn.Module, head: nn.Module, settings: Any) -> nn.Module:
+def _language_of(body: nn.Module, head: nn.Module, settings: Any) -> nn.Module:
     """A causal language model with this body and head in place of its own, which take no memory."""
     import transformers
 
@@ -134,7 +134,7 @@ def _language_around(body: nn.Module, head: nn.Module, settings: Any) -> nn.Modu
     return cast(nn.Module, language.eval())
 
 
-def _foreign_around(model: LlavaModel, tower: TransformersTower, projector: Projector) -> Any:
+def _foreign_of(model: LlavaModel, tower: TransformersTower, projector: Projector) -> Any:
     from transformers import LlavaConfig as ForeignConfig
     from transformers import LlavaForConditionalGeneration
 

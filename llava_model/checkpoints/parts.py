@@ -337,7 +337,7 @@ def load_model(
     adapter: Path | None,
     dtype: torch.dtype,
 ) -> LlavaModel:
-    """The composition; see `Engine.load`. A separate vision tower stays in float32, it is small beside the rest."""
+    """Compose a model of these folders (see `Engine.load`). A separate vision tower stays in float32: it is small."""
     if read_model_type(language) == "llava":
         if vision or projector:
             raise CheckpointMismatchError(

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class Reply(Generator[str, None, None]):
     """A reply while it is written: its text in pieces, what it cost in tokens, and why it ended.
 
-    Iterate for the text; `completion_tokens` and `finish` are final at its end. Close what you give up.
+    Iterate over it to get the text. `completion_tokens` and `finish` are final when the text has ended. Close a reply
+    that you do not read to its end.
 
-    `write` gets the reply itself, for counting, and yields the text. It runs in the thread that iterates.
+    `write` gets the reply, so that it can count tokens, and yields the text. It runs in the thread that iterates.
     """
 
     def __init__(self, write: "Callable[[Reply], Generator[str, None, None]]", *, prompt_tokens: int) -> None:
@@ -78,13 +79,13 @@ def _never() -> bool:
 
 
 def _go_on() -> None:
-    """The caller does not want to end the work early."""
+    """The default for `before_step`: never ends the work early."""
 
 
 class Engine:
     """A loaded model. Thread-safe.
 
-    A stream holds the model until it is used up or closed: close the ones you give up (`contextlib.closing`).
+    A reply occupies the model until it has been read to its end or closed: use `contextlib.closing`.
     """
 
     def __init__(self, model: "LlavaModel", encoder: "PromptEncoder", *, name: str, context_tokens: int) -> None:
@@ -152,7 +153,7 @@ class Engine:
 
     @property
     def most_characters(self) -> int:
-        """The most characters that can fit: a longer text has more tokens than the context, however long each token is.
+        """The most characters that can fit: as if every token of the context were the longest one of the vocabulary.
 
         White space and invisible characters that a tokenizer throws away are counted too.
         """
@@ -160,7 +161,7 @@ class Engine:
 
     @property
     def most_images(self) -> int:
-        """The most pictures that can fit: more have more positions than the context."""
+        """The most pictures that can fit into the context."""
         return self.context_tokens // self._model.tokens_per_image if self.sees_images else 0
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:
@@ -181,7 +182,7 @@ class Engine:
         shorten: bool = False,
         before_step: Callable[[], object] = _go_on,
     ) -> Reply:
-        """The reply in pieces of text, never half a character; it ends before the first `stop` string.
+        """The reply in pieces of text, each of whole characters. It ends before the first `stop` string.
 
         `shorten`: where the context has less room than `max_new_tokens`, the reply gets what there is. `before_step` is
         called before each step of preparing (templates, tokens, pixels); what it raises ends the work.
@@ -285,7 +286,7 @@ def _end_ids(language: Any) -> frozenset[int]:
 
 
 def _context_tokens(language: Any, tokenizer: Any) -> int:
-    """The smaller of what the model was built for and what its tokenizer says (huge when it says nothing)."""
+    """The smaller of the model's own limit and its tokenizer's, which is a huge number if the tokenizer has none."""
     settings = language.config
     positions = getattr(settings, "max_position_embeddings", None) or getattr(settings, "n_positions", None)
     return min(int(positions or 2048), int(tokenizer.model_max_length))

@@ -16,7 +16,7 @@ from torch import nn
 from llava_model.model.composition import LlavaModel
 
 Finish = Literal["stop", "length", "cancelled"]
-"""At an end mark or a stop string; at the limit of tokens that was asked for; because the caller cancelled it."""
+"""Why a reply ended: an end mark or a stop string came, the limit of tokens was reached, or the caller cancelled."""
 
 
 NAME = "llavero_decode"
@@ -68,10 +68,10 @@ def use_fast_decoding(language: Any) -> None:
 
 
 PREFILL_TOKENS = 512
-"""Read at once; between two such stretches a caller may cancel. Smaller ones are not slower here."""
+"""So many tokens of a prompt are read in one pass; a caller may cancel between passes. Longer passes are not faster."""
 
 GREEDY_BELOW = 1e-5
-"""Temperatures under this take the likeliest token: scores divided by less leave the range of float32."""
+"""Temperatures below this take the likeliest token: logits divided by less than this leave the range of float32."""
 
 Key = int | tuple[str, int]  # a token id, or (picture's digest, position in it)
 
@@ -121,7 +121,7 @@ class Sampling:
         return int(torch.multinomial(self._likeliest(chances_L), 1, generator=dice))
 
     def _likeliest(self, chances_L: torch.Tensor) -> torch.Tensor:
-        """Probabilities, 0 for tokens after the first `top_p` of all probability; the likeliest one always stays."""
+        """The probabilities with 0 for every token outside the likeliest `top_p`; the likeliest token always stays."""
         if self.top_p >= 1:
             return chances_L
         sorted_L, order_L = chances_L.sort(descending=True)
@@ -137,7 +137,7 @@ class Memory:
     keys: list[Key] = field(default_factory=list)
 
     def keep_common(self, keys: Sequence[Key]) -> None:
-        """Forget everything after the common beginning with `keys`, and at least their last position."""
+        """Forget everything after the common beginning with `keys`. The last key is read again, for its logits."""
         from transformers.cache_utils import DynamicLayer
 
         common = 0
@@ -206,7 +206,7 @@ def _read(
 
 
 def _missing_features(model: LlavaModel, prompt: EncodedPrompt, keys: Sequence[Key]) -> torch.Tensor | None:
-    """features_NPV of the pictures that are still to be read; a picture is known as a whole or not at all."""
+    """features_NPV of the pictures that are still to be read. A picture has been read whole or not at all."""
     if prompt.pixels_NCHW is None:
         return None
     pictures = sum(isinstance(key, tuple) for key in keys) // model.tokens_per_image
@@ -222,6 +222,6 @@ def _advance(model: LlavaModel, embedded_BTE: torch.Tensor, keys: Sequence[Key],
     memory.cache, memory.keys = None, []
     with torch.inference_mode():
         logits_L = model.run(embedded_BTE, cache=cache, logits_to_keep=1).logits_BKL[0, -1]
-        logits_L[model.image_token_id : model.image_token_id + 1] = -torch.inf  # may lie behind the end
+        logits_L[model.image_token_id : model.image_token_id + 1] = -torch.inf  # may be beyond the table
     memory.cache, memory.keys = cache, [*known, *keys]
     return logits_L

@@ -1,4 +1,4 @@
-"""Items in, a folder of training data out: the steps of this package in their order, and what a run came to.
+"""Items in, a folder of training data out: the steps of this package in their order, and the report of a run.
 
     <out>/train.json        LLaVA's JSON, one array
     <out>/held_out.json     the same of held-out items, if there are any
@@ -76,7 +76,7 @@ class GenerationReport:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing failed, nothing was left, and the input had no fault."""
+        """Whether everything was made and the input had no fault."""
         return not (self.totals.failed or self.totals.left or self.problems or self.stopped)
 
     def document(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 TRAIN, HELD_OUT = "train.json", "held_out.json"
 _ALL_DIFFERENT: frozenset[Kind] = frozenset({"conversation", "detail", "complex"})
-"""Kinds of which no two samples should say the same; two pages may well answer a question alike."""
+"""Kinds in which a repeated text is dropped. Other kinds may repeat: two pages can give the same answer."""
 
 
 class SampleCollector:
@@ -145,11 +145,11 @@ class SampleCollector:
         self.totals = Totals()
 
     def add(self, task: SampleTask, outcome: Outcome) -> None:
-        """A task is done; its sample is made and judged at once, while others wait for the server."""
+        """Take the outcome of a task. Its sample is made and judged at once, while other tasks wait for the server."""
         self._made[task.name] = self._maker.make(task, outcome)
 
     def fail(self, task: SampleTask, reason: str) -> None:
-        """The server gave no reply for this task."""
+        """Note that the server gave no reply for this task."""
         self._failed[task.name] = reason
 
     def write(self, tasks: Sequence[SampleTask], out: Path) -> tuple[Path, ...]:
@@ -192,7 +192,7 @@ class SampleCollector:
         return None
 
     def _objection(self, task: SampleTask, made: Made) -> Reason | None:
-        """Why the sample is dropped; of samples with the same words the first task's is kept."""
+        """Why the sample is dropped, or None. Of samples with the same words the first task's is kept."""
         if made.dropped is None and task.kind in _ALL_DIFFERENT:
             if made.words in self._seen:
                 return "duplicate"
@@ -283,7 +283,7 @@ def generate(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _RunCounts:
-    """What a run of requests came to; the replies are in the ledger."""
+    """The counts of a run of requests. The replies are in the ledger."""
 
     requests: int = 0
     kept: int = 0

@@ -3,7 +3,7 @@
     load_prompts        a system message and worked examples for each kind, and lists of questions. They lie in
                         `prompts/` as TOML and text files; a folder of the user's own may replace any of them by name
     parse_reply         a reply → question-and-answer pairs, whatever the model made of the form it was asked for
-    is_other_language   true only where it is sure
+    is_other_language   true only if that is certain
 
     Question: How many dogs are there?      Exchange(question="How many dogs are there?", answer="Two.")
     Answer: Two.                         →  Exchange(…)
@@ -13,9 +13,10 @@
 Small deviations (code fences, bold, numbering, JSON, a last block that was cut) are repaired; what cannot be read is
 Malformed and asked for again; a refusal is told apart from both.
 
-Captions are short, and a wrong objection to their language loses a good one. So a text must be long enough, names do
-not count (`A tram in Rio de Janeiro` is English), and a language must lead clearly. A quick detector (18 MB, 0.1 ms a
-text) passes nearly everything; what it suspects, an exact one decides (up to 200 MB, loaded when it is first needed).
+Captions are short, and a wrong verdict about their language loses a good caption. So a text must be long enough, names
+do not count (`A tram in Rio de Janeiro` is English), and another language must lead clearly. A quick detector (18 MB,
+0.1 ms a text) passes nearly everything. The few texts that it suspects go to an exact detector (up to 200 MB, loaded
+when it is first needed).
 """
 
 import json
@@ -53,14 +54,14 @@ class WorkedExample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompts:
-    """Everything that is said to the model. `systems` and `examples` by kind, `questions` by list."""
+    """All texts that are sent to the model: `systems` and `examples` by kind, `questions` by the name of their list."""
 
     systems: Mapping[str, str]
     examples: Mapping[str, Sequence[WorkedExample]]
     questions: Mapping[str, Sequence[str]]
 
     def messages(self, kind: Kind, context: str) -> list[dict[str, str]]:
-        """System, examples as turns that went before, and the picture in question."""
+        """The system message, the examples as earlier turns, then the picture."""
         turns = [{"role": "system", "content": self.systems[kind]}]
         for example in self.examples[kind]:
             turns += [{"role": "user", "content": example.context}, {"role": "assistant", "content": example.reply}]
@@ -68,7 +69,7 @@ class Prompts:
 
 
 def load_prompts(folder: Path | None = None, *, language: str = "en") -> Prompts:
-    """Our prompts; a file of the same name in `folder` replaces one. Raises SourceError for an unusable one."""
+    """Our prompts; a file in `folder` replaces ours of the same name. Raises SourceError for an unusable file."""
     if folder is not None and not folder.is_dir():
         raise SourceError(folder, "is no folder of prompts")
     kinds = {kind: _read_kind(_file(folder, f"{kind}.toml"), NAMES[language]) for kind in WRITTEN}
@@ -120,7 +121,7 @@ class Exchange:
 
     @property
     def is_unanswerable(self) -> bool:
-        """The model says that the page does not answer it."""
+        """Whether the model says that the page does not answer the question."""
         return re.fullmatch(r"\W*not[\s_]stated\W*", self.answer, re.IGNORECASE) is not None
 
 
@@ -213,7 +214,7 @@ def _described(text: str, cut: bool, repaired: bool) -> Parsed | Malformed:
 
 
 def _blocks(text: str, marks: list[re.Match[str]], cut: bool) -> tuple[list[Exchange], bool]:
-    """Exchanges in order, and whether nothing was left over. The last one of a cut reply is not trusted."""
+    """→ exchanges in order, and whether the whole text was used. The last exchange of a cut reply is dropped."""
     ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
     parts = [
         (mark[1].lower(), text[mark.end() : end].strip().strip("=").strip())
@@ -284,7 +285,8 @@ OTHER_SCRIPT = "other"
 _LEAST_LETTERS = 11
 _SUSPECT_LEAD = 0.2
 _SURE_LEAD = 0.5
-"""Of one language's share over another's. Measured on short captions in seven languages, see docs/LOG.md."""
+"""How far one language's probability must be above another's. Measured on short captions in seven languages, see
+docs/LOG.md."""
 
 
 def language_of(text: str) -> str | None:
@@ -322,7 +324,7 @@ def _is_other_script(text: str) -> bool:
 
 
 def _telling_words(text: str) -> str | None:
-    """The words that are not names (inside a text a capital letter marks a name), or None where they are few."""
+    """The text without names, which a capital letter inside the text marks; None if too few letters are left."""
     first, *rest = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", text) or [""]
     words = " ".join([first, *(word for word in rest if not word[0].isupper())])
     return words if sum(map(str.isalpha, words)) >= _LEAST_LETTERS else None

@@ -1,8 +1,9 @@
 """The reasons for which a written answer is dropped; each is counted.
 
-A model that was told a picture in words betrays it ("the caption says"), copies its instructions, or says what the
-boxes exclude. Only what is certain counts against an answer: labels of boxes are rarely all that a picture shows, so a
-thing that has no box may well be there, and "two dogs" may be two of three; "four dogs" where three have boxes may not.
+The model was given a picture in words. Its answer may mention those words ("the caption says"), copy the instructions,
+or contradict the boxes. An answer is dropped only if it is certainly wrong. Boxes rarely cover all that a picture
+shows: a thing without a box may well be there, and "two dogs" may be two of three; "four dogs" where three have boxes
+is wrong.
 """
 
 import re
@@ -82,7 +83,7 @@ _FAR = 0.1
 
 @dataclass(kw_only=True, slots=True)
 class Judged:
-    """What is left of a reply. `dropped` names the reason for every exchange that went."""
+    """The exchanges of a reply that are kept, and the reasons for which the others were dropped."""
 
     kept: list[Exchange] = field(default_factory=list)
     dropped: list[Reason] = field(default_factory=list)
@@ -97,7 +98,7 @@ class Judge:
     least_words: Mapping[Kind, int] = field(default_factory=lambda: LEAST_WORDS)
 
     def judge(self, kind: Kind, item: Item, exchanges: Iterable[Exchange]) -> Judged:
-        """Each exchange by itself; one that refers back to a dropped one goes with it."""
+        """Judge each exchange by itself. One that refers back to a dropped one is dropped too."""
         judged = Judged()
         asked: set[str] = set()
         broken = False
@@ -117,7 +118,7 @@ class Judge:
         return judged
 
     def objection(self, kind: Kind, item: Item, exchange: Exchange) -> Reason | None:
-        """Why this exchange must not be learned; None if nothing speaks against it."""
+        """The reason for which this exchange must not be learned, or None."""
         written = (exchange.answer,) if kind in _OUR_QUESTIONS else (exchange.question, exchange.answer)
         text = "\n".join(written)
         if not all(part.strip() for part in written):
@@ -150,7 +151,7 @@ class Judge:
 
 
 def runs(text: str, words: int = _LEAK_WORDS) -> set[tuple[str, ...]]:
-    """Every sequence of so many words."""
+    """Every sequence of `words` words in the text."""
     found = re.findall(r"\w+", text.casefold())
     return {tuple(found[at : at + words]) for at in range(len(found) - words + 1)}
 
@@ -181,7 +182,7 @@ def _alternatives(label: str) -> str:
 
 
 def _counted(item: Item) -> Counter[str]:
-    """How many boxes each label has; not where a crowd was left uncounted."""
+    """How many boxes each label has, without labels that also have a crowd, which nobody counted."""
     crowds = {region.label.casefold() for region in item.regions if region.crowd}
     labels = (region.label.casefold() for region in item.regions if region.box is not None)
     return Counter(label for label in labels if label not in crowds)
@@ -226,7 +227,7 @@ _RELATIONS = {
 
 
 def _contradicts_boxes(item: Item, answer: str) -> bool:
-    """A place that the only box of its label excludes clearly: the wrong half, the wrong side of another thing."""
+    """Whether the answer puts a thing where its only box is not: in the wrong half, or on the wrong side of another."""
     single = _single_boxes(item)
     return any(
         _wrong_half(sentence, label, box) or _wrong_side(sentence, label, box, single)
@@ -307,7 +308,7 @@ def _reading_objection(item: Item, exchange: Exchange, language: str) -> Reason 
 
 
 def _stands_in(exchange: Exchange, shown: Sequence[str]) -> bool:
-    """All numbers of the answer, and half of the words that the question did not bring."""
+    """Whether the lines hold all numbers of the answer, and half of its words that are not in the question."""
     held = set(_terms(" ".join(shown)))
     asked = set(_terms(exchange.question))
     answer = _terms(exchange.answer)
@@ -319,7 +320,7 @@ def _stands_in(exchange: Exchange, shown: Sequence[str]) -> bool:
 
 
 def _seems_answered(question: str, known: Sequence[str]) -> bool:
-    """One line holds every word that matters in the question, and something besides."""
+    """Whether one line holds every word that matters in the question, and another word."""
     wanted = {term for term in _terms(question) if term not in _SMALL}
     return bool(wanted) and any(wanted < set(_terms(line)) for text in known for line in text.splitlines())
 

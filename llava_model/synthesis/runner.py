@@ -35,7 +35,7 @@ from llava_model.synthesis.samples import Asking, Outcome, SampleTask, outcome_o
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """None is no limit. Prices are for a million tokens, in whatever money `max_cost` is in."""
+    """What a run may spend; None is no limit. Prices are for a million tokens, in the currency of `max_cost`."""
 
     max_tokens_total: int | None = None
     max_cost: float | None = None
@@ -51,7 +51,7 @@ class Limits:
             raise GenerationError("prices and limits cannot be below 0")
 
     def cost(self, usage: Usage) -> float:
-        """What this usage costs, in the money of the prices."""
+        """What this usage costs, in the currency of the prices."""
         return (usage.tokens_in * self.price_in + usage.tokens_out * self.price_out) / 1_000_000
 
     def allow(self, usage: Usage) -> bool:
@@ -64,8 +64,8 @@ class Limits:
 class Budget:
     """What may be spent, shared by all requests of a run; `spent` begins with what earlier runs in the folder spent.
 
-    A request is begun only if its worst case (the prompt's estimate and the longest reply) still fits beside what was
-    spent and what is under way. So the limit can be passed only by as much as the estimates of prompts were too low.
+    A request is begun only if its worst case (the estimate of its prompt, and the longest reply) still fits, together
+    with what was spent and what is under way. So the limit is exceeded by no more than the estimates were too low.
     """
 
     def __init__(self, limits: Limits, spent: Usage | None = None) -> None:
@@ -80,7 +80,7 @@ class Budget:
             return self._spent
 
     def reserve(self, worst: Usage) -> bool:
-        """Wait until the worst case fits or can never fit; False then, and nothing is reserved."""
+        """Reserve the worst case, as soon as it fits → True; False, and nothing is reserved, if it can never fit."""
         with self._changed:
             while not self.limits.allow(self._spent + self._reserved + worst):
                 if self._reserved.tokens == 0 or not self.limits.allow(self._spent + worst):
@@ -90,7 +90,7 @@ class Budget:
             return True
 
     def settle(self, worst: Usage, actual: Usage) -> None:
-        """The request is over; free what it did not need."""
+        """Book what a finished request really cost, and free the rest of its reservation."""
         with self._changed:
             self._reserved = self._reserved - worst
             self._spent = self._spent + actual
@@ -144,21 +144,23 @@ class ReplyLedger:
         return ChatReply(text=record["text"], finish=str(record["finish"]), usage=_usage(record))
 
     def sent(self, key: str, worst: Usage) -> None:
-        """A request is about to be sent."""
+        """Note that a request is about to be sent."""
         self._log.append({"sent": key, "in": worst.tokens_in, "out": worst.tokens_out})
 
     def replied(self, key: str, reply: ChatReply) -> None:
-        """The request brought this reply."""
+        """Keep the reply to a request."""
         record = {"key": key, "text": reply.text, "finish": reply.finish, **_counts(reply.usage)}
         self._places[key] = self._log.append(record)
 
     def failed(self, key: str, reason: str, usage: Usage) -> None:
-        """The request brought no reply, and may have cost something."""
+        """Note that a request brought no reply, and what it may have cost."""
         self._log.append({"key": key, "error": reason, **_counts(usage)})
 
     def _read(self, record: Mapping[str, Any], place: int) -> None:
         if "sent" in record:
-            lost = self._waiting.pop(record["sent"], None)  # asked again after a crash: the first one is spent
+            lost = self._waiting.pop(
+                record["sent"], None
+            )  # the same request was sent before a crash: its cost counts as spent
             self.spent += lost or Usage()
             worst = Usage(tokens_in=int(record["in"]), tokens_out=int(record["out"]), estimated=True)
             self._waiting[record["sent"]] = worst
@@ -194,13 +196,13 @@ class Patience:
     """How often and how long a failing server is tried again."""
 
     tries: int = 6
-    """How often a request is sent that times out or meets a fault of the server."""
+    """How many times a request is sent that times out or meets a fault of the server."""
     first_wait_seconds: float = 1.0
     """Doubled after every try, then drawn between half of it and all of it."""
     longest_wait_seconds: float = 60.0
     """The most that a doubled wait, or a server's own Retry-After, may be."""
     give_up_after: int = 5
-    """So many tasks in a row that the server failed: it is not there, and the run stops."""
+    """The run stops when so many tasks in a row have failed: the server is not there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,13 +234,13 @@ class Runner:
         self._not_before = 0.0
         self._failed_in_a_row = 0
         self.requests = 0
-        """Sent in this run, vain ones included."""
+        """Requests sent in this run, with or without a reply."""
         self.kept = 0
-        """Replies that were there from before."""
+        """Replies taken from earlier runs."""
         self.stopped: BudgetSpentError | WriterError | None = None
 
     def run(self, tasks: Sequence[SampleTask]) -> Iterator[Done]:
-        """The tasks as they end. Raises OSError (a full disk)."""
+        """Do the tasks, and yield each as it ends. Raises OSError (a full disk)."""
         waiting, running = deque(tasks), dict[Future[Outcome], SampleTask]()
         failure: BaseException | None = None
         with ThreadPoolExecutor(max_workers=self._concurrency, thread_name_prefix="generate") as pool:
@@ -290,7 +292,7 @@ class Runner:
             if not answer.again:
                 raise _FailedError(answer.reason)
             if answer.wait_seconds is not None:
-                self._hold(answer)  # the server says when: no try is used up
+                self._hold(answer)  # waiting as long as the server asks uses up no try
                 continue
             tries += 1
             if tries >= self._patience.tries:
@@ -317,7 +319,7 @@ class Runner:
             else:
                 self._ledger.failed(key, answer.reason, usage)
         except OSError:
-            self._stop.set()  # a full disk: what is asked for now could not be kept
+            self._stop.set()  # a full disk: further replies could not be kept
             raise
         finally:
             self._budget.settle(worst, usage)

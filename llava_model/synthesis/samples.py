@@ -3,8 +3,8 @@
     {"id": "33-conversation", "image": "33.jpg", "conversations": [
         {"from": "human", "value": "<image>\\nHow many dogs are there?"}, {"from": "gpt", "value": "Two."}, …]}
 
-Everything here follows from the item, the prompts and the replies alone. So a run that was killed is gone through again
-from its start, with the kept replies instead of the model, and arrives at exactly where it was.
+Everything here depends on the item, the prompts and the replies alone. So a killed run is repeated from its start, with
+the kept replies instead of the model, and arrives at exactly the state in which it was killed.
 
 A record passes `llavero model validate`. Of the kind "reading" it also says which regions answer which turn
 (`evidence`), and which turns cannot be answered (`unanswerable`); LLaVA's code ignores both.
@@ -65,7 +65,7 @@ class Asking:
     temperature: float = 0.7
     seed: int = 0
     attempts: int = 3
-    """How often one task is asked for when its replies are refusals or cannot be read."""
+    """How many times a task is asked for if its replies are refusals or cannot be read."""
 
 
 def outcome_of(task: SampleTask, asking: Asking, ask: Callable[[Mapping[str, Any]], ChatReply]) -> Outcome:
@@ -165,7 +165,7 @@ class SampleMaker:
         )
 
     def _asked(self, task: SampleTask, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Descriptions get their question from the list."""
+        """The exchanges, with a question from our list for a description."""
         questions = self.prompts.questions.get(task.kind)
         if questions is None:
             return list(exchanges)
@@ -192,10 +192,10 @@ class SampleMaker:
         return {"id": task.name, "image": task.item.image, "conversations": turns, **extra}
 
     def _where(self, task: SampleTask, boxes: Sequence[Box]) -> list[dict[str, str]]:
-        """The follow-up that teaches to point at the answer."""
+        """Two more turns, which teach the model to say where the answer stands."""
         questions = self.prompts.questions["where"]
         question = questions[draw(task, self.seed, "where") % len(questions)]
-        return [{"from": "human", "value": question}, {"from": "gpt", "value": written_box(_around(boxes))}]
+        return [{"from": "human", "value": question}, {"from": "gpt", "value": written_box(_bounding_box(boxes))}]
 
 
 def _evidence(item: Item, exchange: Exchange, turn: int) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _evidence(item: Item, exchange: Exchange, turn: int) -> dict[str, Any]:
     }
 
 
-def _around(boxes: Sequence[Box]) -> Box:
+def _bounding_box(boxes: Sequence[Box]) -> Box:
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
 

@@ -82,7 +82,7 @@ class Item:
     lines: tuple[TextLine, ...] = ()
     tables: tuple[str, ...] = ()
     held_out: bool = False
-    """Its samples go into the other file, which nothing is trained on."""
+    """Its samples go into `held_out.json`, on which nothing is trained."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +103,7 @@ def digest(item: Item) -> str:
 
 
 def checked_box(values: Iterable[object]) -> Box:
-    """Four fractions in order; what rounding pushed over an edge is cut. Raises ValueError with the reason."""
+    """Four fractions in order. A box that rounding pushed over an edge is cut. Raises ValueError with the reason."""
     numbers = [float(str(value)) for value in values]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)):
         raise ValueError(f"{_short(numbers)} is not four finite numbers")
@@ -129,7 +129,7 @@ def render(item: Item) -> str:
 
 
 def fitted(item: Item, most_characters: int = _MOST_CHARACTERS) -> tuple[Item, bool]:
-    """The item with what fits the prompt, sentences first; True where something had to go."""
+    """→ the item with as much as fits the prompt, sentences first, and whether something was left out."""
     left = most_characters
 
     def fits(text: str) -> bool:
@@ -177,7 +177,7 @@ class PictureSource:
 
 @dataclass(kw_only=True, slots=True)
 class _Picture:
-    """What was collected about one picture so far."""
+    """What has been collected about one picture."""
 
     id: str
     image: str

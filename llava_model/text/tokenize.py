@@ -26,7 +26,7 @@ from llava_model.model.config import IMAGE_TOKEN
 from llava_model.text.templates import Message, PromptPiece, Template, get_template
 
 BREAKERS = ("\u2060", " ")
-"""What is put inside a special token's spelling; the second where a tokenizer throws the first away."""
+"""What is put inside the spelling of a special token. The second is for tokenizers that drop the first."""
 
 _MARKS = re.compile(r"<\|[^|\s]+\|>|\[/?[A-Z_]+\]|<</?SYS>>|<[a-z_]+>|</[a-z_]+>|\b[A-Z]{4,}:")
 """What looks like a mark in a template's frame even where the tokenizer has no token for it."""
@@ -81,7 +81,7 @@ def image_token_id(tokenizer: Any) -> int:
 
 
 def _go_on() -> None:
-    """The caller does not want to end the work early."""
+    """The default for `before_step`: never ends the work early."""
 
 
 class PromptEncoder:

@@ -95,7 +95,7 @@ def _source_and_out(paths: list[Path], from_llava: Path | None) -> tuple[Path, P
 
 
 def check_out(out: Path, source: Path, *, replace: bool) -> None:
-    """Before hours are spent: OUT is free, or a checkpoint that may be written anew."""
+    """Check, before hours are spent, that OUT is free, or a checkpoint that may be replaced."""
     from llava_model.errors import CheckpointWriteError
 
     if out.resolve() == source.resolve() or out.resolve() in source.resolve().parents:
@@ -107,7 +107,7 @@ def check_out(out: Path, source: Path, *, replace: bool) -> None:
 
 
 def base_folders(kit: str, language: Path | None, vision: Path | None) -> tuple[Path | None, Path | None]:
-    """The folders named, and from the kit what was not named."""
+    """The folders that were named, and the kit's for those that were not."""
     if not kit:
         return language, vision
     from llava_model.kits import find
@@ -150,14 +150,14 @@ def _import(source: Path, out: Path, language: Path | None, vision: Path | None)
 
 
 def _existing_parent(out: Path) -> Path:
-    """Scratch lies on the disk that the result goes to."""
+    """The nearest folder above OUT that exists: temporary files belong on the disk of the result."""
     out.parent.mkdir(parents=True, exist_ok=True)
     return out.parent
 
 
 @contextmanager
 def working(what: str, *, folder: Path | None = None, expected_bytes: int = 0) -> Iterator[None]:
-    """A line that shows the time, and how much has been written into the folder that `folder` is to become."""
+    """Show a line with the time, and with how much of `folder` has been written."""
     done, start = threading.Event(), time.monotonic()
 
     def watch() -> None:
@@ -177,7 +177,7 @@ def working(what: str, *, folder: Path | None = None, expected_bytes: int = 0) -
 
 
 def _written(folder: Path | None) -> int:
-    """Bytes in the hidden folders that become this one (see `llava_model.checkpoints.manifest`)."""
+    """Bytes in the hidden folder that is renamed to this one at the end (see `llava_model.checkpoints.manifest`)."""
     if folder is None:
         return 0
     total = 0

@@ -141,7 +141,7 @@ def _from_library(library: Path, held_out: float, seed: int, language: str) -> "
 
 
 def _chunks(library: Path) -> "tuple[str, list[Chunk]]":
-    """The kit's name, and everything that was read."""
+    """→ the name of the library's kit, and all of its chunks."""
     from ui.settings import Settings
     from ui.workbench import Workbench
 
@@ -182,7 +182,7 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
 
 
 def _token_counter(kit: str) -> "CountTokens":
-    """As the kit's engine counts."""
+    """Counts tokens as the kit's engine does."""
     from llava_model.kits import find
     from llava_model.text.templates import Message
     from llava_model.text.tokenize import PromptEncoder, load_tokenizer
@@ -192,7 +192,7 @@ def _token_counter(kit: str) -> "CountTokens":
 
 
 def _leaks(out: Path, root: Path) -> list[dict[str, str]]:
-    """What stands in both files, as `llavero model validate --against` would find it."""
+    """What the training file shares with the held-out file, found as `llavero model validate --against` does."""
     from llava_model.data.validate import validate
     from llava_model.synthesis.generate import HELD_OUT, TRAIN
 
@@ -230,7 +230,9 @@ def _progress_on(line: ProgressLine) -> "Callable[[GenerationProgress], None]":
 
     def show(progress: "GenerationProgress") -> None:
         nonlocal first
-        if first is None or progress.usage == first:  # what earlier runs did is passed quickly and costs nothing
+        if (
+            first is None or progress.usage == first
+        ):  # replies of earlier runs pass quickly and cost nothing, so the rate begins after them
             first = progress.usage
             line.start(progress.done)
         rate = line.rate(progress.done)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llava_model.benchmarks.figures import Problem, Score
     from llava_model.chat_client import ChatServer
 
-    BenchmarkName = str  # a checker cannot know which there are
+    BenchmarkName = str  # a type checker cannot know the names
 else:
     BenchmarkName = Literal[names()]
 
@@ -135,7 +135,9 @@ def _data_of(benchmark: "Benchmark", data: Path | None, *, reasoning: bool) -> P
 def _answered(asked: "Task", weights: "Weights", device: str, answers: Path) -> "Score":
     from llava_model.benchmarks.asking import answer_all
     from llava_model.errors import ImagesNotSupportedError
+    from ui.workbench import without_loading_bars
 
+    without_loading_bars()
     terminal.tell(f"loading {weights.name}; answers go to {answers}")
     engine = weights.load(device)
     if not engine.sees_images and any(ask.images for ask in asked.asks):
@@ -170,7 +172,10 @@ def score(
 
 
 def show_score(result: "Score", *, json: bool | None) -> None:
-    """The figures on stdout; notes and problems on stderr (in JSON they are inside). `json` None: no figures."""
+    """Print the figures on stdout, notes and problems on stderr.
+
+    With `json` one document on stdout holds all of them; None prints no figures.
+    """
     if json:
         terminal.say_json(result.document())
     elif json is not None:

@@ -223,7 +223,7 @@ def _files(data: list[str], image_root: Path | None) -> "tuple[DataFile, ...]":
 
 
 def _watched(run: "StageRun", run_stage: "Callable[..., TrainReport]") -> "TrainReport":
-    """The run with its progress; SIGTERM and Ctrl-C end it after the step under way, with a checkpoint."""
+    """Run the stage and show its progress. SIGTERM and Ctrl-C end it after the current step, with a checkpoint."""
     from accelerate import Accelerator
 
     from llava_model.checkpoints.parts import choose_device
@@ -243,7 +243,7 @@ def _watched(run: "StageRun", run_stage: "Callable[..., TrainReport]") -> "Train
 
 @contextmanager
 def _stop_asked_for(words: str) -> Iterator[Callable[[], bool]]:
-    """SIGTERM and Ctrl-C say `words` and end nothing; whether one came is what the run asks now and then."""
+    """Catch SIGTERM and Ctrl-C: they print `words`. Yields a function that says whether one of them has come."""
     stop = threading.Event()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -259,7 +259,7 @@ def _stop_asked_for(words: str) -> Iterator[Callable[[], bool]]:
 
 
 class TrainingProgress:
-    """What a run shows of itself: sentences that stay, features as they are computed, steps as they are taken."""
+    """Shows a run: sentences that stay, the features being computed, the steps being taken."""
 
     def __init__(self, *, quiet: bool, compiled: bool) -> None:
         self._features = ProgressLine(at_once=True, quiet=quiet)
@@ -267,16 +267,16 @@ class TrainingProgress:
         self._compiled = compiled
 
     def tell(self, words: str) -> None:
-        """A sentence for the person."""
+        """Print a sentence."""
         self._features.close()
         self._steps.tell(words)
 
     def fill(self, progress: "FillProgress") -> None:
-        """How many pictures the tower has gone through."""
+        """Show how many pictures the tower has gone through."""
         _show_fill(self._features, progress)
 
     def step(self, metrics: "StepMetrics") -> None:
-        """One step; early in a long run also what would shorten it."""
+        """Show a step. Early in a long run, say also what would shorten it."""
         self._features.close()
         if metrics.step == _SETTLED and metrics.seconds_left > _LONG_SECONDS and not self._compiled:
             self.tell("a long run: with --compile its steps are about 1.3 times as fast (it needs a C++ compiler)")
@@ -337,14 +337,14 @@ def ablate(
 
 
 def _check_judge(url: str, model: str) -> None:
-    """Before hours of training."""
+    """Check the judge's address before hours of training."""
     from llava_model.chat_client import JUDGE, ChatServer
 
     ChatServer(url=url, model=model, role=JUDGE)
 
 
 def _stoppable(run: Callable[["Watch"], "AblationReport"]) -> "AblationReport":
-    """SIGTERM and Ctrl-C end it after the step or answer under way; what is done is kept."""
+    """Run the ablation. SIGTERM and Ctrl-C end it after the current step or answer; what is done is kept."""
     with ProgressLine() as line, _stop_asked_for("stopping after this step or answer") as should_stop:
         return run(_watch(line, should_stop))
 

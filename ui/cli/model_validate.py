@@ -177,7 +177,7 @@ def _token_lines(tokens: "TokenCounts") -> Iterator[str]:
 
 
 def _bars(unit: str, rows: list[tuple[str, int]]) -> Iterator[str]:
-    """Samples in each row, the longest bar for the most."""
+    """A bar for each row; the row with the most samples gets the longest one."""
     most, width = max(count for _, count in rows), max(len(label) for label, _ in rows)
     for label, count in rows:
         bar = "█" * max(round(_BAR_WIDTH * count / most), int(count > 0))

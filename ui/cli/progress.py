@@ -67,7 +67,7 @@ class ProgressLine:
             self.close()
 
     def count(self, done: int, total: int, what: str) -> None:
-        """`120 of 3,000 answers · 2.1 answers/s · 23 min 10 s left`; what earlier runs did has no part in the rate."""
+        """Show `120 of 3,000 answers · 2.1 answers/s · 23 min 10 s left`. The rate leaves out what earlier runs did."""
         self.step(what, done)
         words = f"{done:,} of {total:,} {what}"
         if rate := self.rate(done):
@@ -75,7 +75,7 @@ class ProgressLine:
         self.show(words, share=done / total if total else None, final=done == total)
 
     def tell(self, words: str) -> None:
-        """A sentence that stays, above the line of progress."""
+        """Print a sentence above the line of progress, where it stays."""
         if self._quiet:
             return
         if self._live is None:
@@ -84,7 +84,7 @@ class ProgressLine:
             self._live.console.print(printable(words), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """End a line that is still being rewritten; what comes next stands below it."""
+        """End a line that is still being rewritten, so that what is printed next stands below it."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -92,7 +92,7 @@ class ProgressLine:
     # -- how fast ----------------------------------------------------------------------------------------------------
 
     def step(self, name: object, done: float = 0) -> bool:
-        """Whether a step of another name begins, `done` of which was there before; it gets a line of its own."""
+        """Begin a new line if the step has a new name → whether it has. `done` of the step was done before this run."""
         if name == self._step:
             return False
         self.close()
@@ -101,11 +101,11 @@ class ProgressLine:
         return True
 
     def start(self, done: float = 0) -> None:
-        """The rate is counted from here."""
+        """Count the rate from now on."""
         self._began, self._done_before = time.monotonic(), done
 
     def rate(self, done: float) -> float:
-        """How much is done in a second; 0 as long as nobody can tell."""
+        """How much is done in a second; 0 until that can be told."""
         seconds, new = time.monotonic() - self._began, done - self._done_before
         return new / seconds if new > 0 and seconds > 1 else 0.0
 
@@ -122,7 +122,7 @@ class ProgressLine:
             console = Console(file=self._stream, force_terminal=True)
             self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
-            console.show_cursor()  # which a run that is killed could not bring back
+            console.show_cursor()  # because a killed run could not show it again
         line = Table.grid(padding=(0, 1))
         parts: list[ProgressBar | Text] = [Text(words, no_wrap=True, overflow="ellipsis")]
         if share is not None and self._live.console.width >= _NARROW:

@@ -3,8 +3,8 @@
 People get lines, programs get one JSON document (`…_document`); progress has a module of its own, `ui.cli.progress`.
 
 Text that came from a file or a model is printed without control characters, so that it cannot move the
-cursor, change the title or hide what stands before it. What Llavero says about a citation stands before the words
-that it is about, where neither a file's name nor a quote can put anything.
+cursor, change the title or hide what stands before it. What Llavero says about a citation stands in front of the file's
+name and the quote, because both could imitate it.
 """
 
 import json
@@ -54,7 +54,7 @@ def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
     r"""With letters of all scripts as they are, and hidden characters as `\u202e`."""
-    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # no text in it holds a bare line feed
+    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # JSON writes line feeds in texts as \n
     return "\n".join(map(wording.escaped, lines))
 
 
@@ -97,7 +97,7 @@ def size(size_bytes: float) -> str:
 
 
 def one_line(path: object) -> str:
-    """A path that cannot pass for two lines or for words of ours."""
+    """A path on one line, so marked that it cannot be taken for words of ours."""
     return wording.shown(str(path))
 
 
@@ -136,7 +136,7 @@ def show_answer(events: "Iterable[Event]", *, stream: bool) -> "Answer":
     """Print an answer (with `stream`), on a terminal as it comes, then its sources; return it whole."""
     from rag.answer import Answer, Retrieved, Token
 
-    live = stream and sys.stdout.isatty()  # a file or a pipe gets what is left after the check, once
+    live = stream and sys.stdout.isatty()  # a file or a pipe gets the answer once, after it has been checked
     streamed = ""
     for event in events:
         if isinstance(event, Retrieved):
@@ -155,7 +155,7 @@ def show_answer(events: "Iterable[Event]", *, stream: bool) -> "Answer":
 
 
 def _show_end(answer: "Answer", streamed: str) -> None:
-    """What the check of the answer added or changed, then the sources."""
+    """Print what the check of the answer added or changed, then the sources."""
     written = streamed.strip()
     if answer.text.startswith(written):
         say(answer.text[len(written) :].rstrip())
@@ -175,7 +175,7 @@ def citation_line(citation: "Citation") -> str:
 
 
 def read_question() -> str:
-    """The next question, or "" when the person is done."""
+    """The next question, or "" if there is none."""
     try:
         return input("\n? " if sys.stdin.isatty() else "").strip()
     except EOFError:

@@ -26,13 +26,13 @@ def draw_page() -> None:
         accept_multiple_files=True,
         max_upload_size=MAX_UPLOAD_MEGABYTES,
         label_visibility="collapsed",
-        key=f"uploaded-{turn}",  # another key is an empty uploader
+        key=f"uploaded-{turn}",  # a new key makes a new, empty uploader
     )
     st.button(
         "Add to the library",
         type="primary",
         icon=":material/library_add:",
-        disabled=not files,  # a large file takes a while to get here: nobody can be too early
+        disabled=not files,  # a large file takes a while to arrive, and nobody should press before that
         on_click=_take_chosen,
         args=(turn, bench.library_folder),
     )
@@ -57,7 +57,7 @@ def _take_chosen(turn: int, library: Path) -> None:
 
 
 def take(files: list[tuple[str, bytes]], library: Path) -> list[Exception]:
-    """Save what can be saved and queue it; the others' errors."""
+    """Save what can be saved and queue it → the errors of the other files."""
     saved: list[Path] = []
     refused: list[Exception] = []
     for name, content in files:

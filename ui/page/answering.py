@@ -1,8 +1,8 @@
-"""One question on its way to an answer, in a thread of its own.
+"""One question being answered, in a thread of its own.
 
-The page only watches: a click elsewhere, a page switch or a slow model never blocks it, and a stop takes
-effect on the page at once, even while the model has not yet spoken its first word. An answer that nobody looks
-at any more (a closed tab) stops by itself, because others wait for the same model.
+The page only watches. A click elsewhere, another tab of the page or a slow model never blocks it, and a stop takes
+effect on the page at once, even before the model has written its first word. An answer that nobody looks at any more (a
+closed browser) stops by itself, because others wait for the same model.
 """
 
 import threading
@@ -22,7 +22,7 @@ ABANDONED_AFTER_SECONDS = 120.0  # browsers wake the timers of hidden tabs once 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerView:
-    """How far the answer was when somebody looked."""
+    """The state of an answer at one moment."""
 
     text: str
     seconds: float
@@ -54,7 +54,7 @@ class RunningAnswer:
         threading.Thread(target=self._run, name="llavero-answer", daemon=True).start()
 
     def view(self) -> AnswerView:
-        """What is known by now; looking is also what keeps the answer going."""
+        """The state now. The answer stops if nobody calls this for a while."""
         with self._lock:
             self._last_seen = time.monotonic()
             stopped = self._stop.is_set() and self._answer is None
@@ -70,14 +70,14 @@ class RunningAnswer:
             )
 
     def stop(self) -> None:
-        """End it here: the words so far stay, the model is told to stop at its next word."""
+        """End the answer. The words so far stay, and the model is told to stop at its next word."""
         with self._lock:
             self._stop.set()
             if self._seconds is None:
                 self._seconds = time.monotonic() - self._started
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Block until the thread has ended; False when the time is over first."""
+        """Block until the thread has ended; False if it has not when the time is over."""
         return self._done.wait(timeout_seconds)
 
     def _run(self) -> None:
@@ -90,7 +90,7 @@ class RunningAnswer:
         self._done.set()
 
     def _listen(self) -> None:
-        """Take what the model says until it has ended, is stopped, or nobody looks any more."""
+        """Take what the model writes until it has ended, is stopped, or nobody looks any more."""
         events = self._ask()
         try:
             for event in events:

@@ -16,7 +16,7 @@ REDRAW_BUSY_SECONDS, REDRAW_IDLE_SECONDS = 1.0, 15.0
 
 
 def main() -> None:
-    """One run: the look, the tabs, what the sidebar says, then the chosen tab or one clear message."""
+    """One run: the style, the tabs, the sidebar, then the chosen tab or one clear message."""
     # A picture of our own: Streamlit fetches icons named in words from another server.
     st.set_page_config(page_title="Llavero", page_icon=(HERE / "key.svg").read_text(), layout="wide")
     st.logo((HERE / "logo.svg").read_text(), size="large", icon_image=(HERE / "key.svg").read_text())
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _draw_state() -> None:
-    """What the library holds, and how far indexing is; redrawn by itself, which also shows that somebody is here."""
+    """What the library holds, and how far indexing is. The browser redraws it by itself."""
     for turn in st.session_state.get("turns", []):
         turn.running.view()
     view = shared.queue().view()

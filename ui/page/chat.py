@@ -105,7 +105,7 @@ def _draw_welcome(files: "Sequence[FileEntry]") -> None:
 
 
 def starting_questions(files: "Sequence[FileEntry]") -> list[str]:
-    """Those of the sample collection whose file is in the library; none for a library of one's own."""
+    """The questions about the sample collection whose file is in the library; none for other libraries."""
     names = {Path(entry.path).name for entry in files if entry.chunks}
     return [question for name, question in SAMPLE_QUESTIONS.items() if name in names]
 
@@ -180,7 +180,7 @@ def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool)
 
 
 def _small(picture: "Image.Image") -> str:
-    """At twice the width it is shown with, for fine screens."""
+    """A data URL of the picture at twice the width that it is shown with, for screens with many pixels."""
     copy = picture.copy()
     copy.thumbnail((2 * SHOWN_PICTURE_WIDTH, 8 * SHOWN_PICTURE_WIDTH))
     return draw.data_url(draw.jpeg(copy))
@@ -244,7 +244,7 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
 
 
 def _draw_doubt(answer: "Answer") -> None:
-    """Nothing bears the answer out word for word: say so, and let the nearest source speak for itself."""
+    """No source contains the answer word for word: say so, and show what the nearest source says."""
     line = answer.source_line
     place = f", in {terminal.location(Path(line.path).name, line.page)}" if line else ""
     shared.notice(
@@ -255,7 +255,7 @@ def _draw_doubt(answer: "Answer") -> None:
 
 
 def _draw_cited(bench: "Workbench", cited: list[source_cards.Source], *, number: int, newest: bool) -> None:
-    """The newest answer's sources lie open, those of earlier ones are folded."""
+    """The sources of the newest answer are open, those of earlier answers are folded."""
     label = "Source" if len(cited) == 1 else "Sources"
     if cited and newest:
         st.html(safe_html.tag("p", label, "section"))

@@ -15,9 +15,9 @@ from indexing.records import Box
 INK = (255, 214, 92)  # multiplied onto the page, so that black words stay black
 EDGE = (214, 122, 0)
 CARD_SIZE = (480, 360)
-_ALL_OF_IT = 0.95  # a box of this share of the picture points at nothing
+_ALL_OF_IT = 0.95  # a box that covers this share of the picture shows no particular place
 _CLOSE = 0.012  # of the picture's side: less than an empty line between two paragraphs
-_CARD_LEAST_SHARE = 0.5  # a card shows at least this share of the page's width, or nobody knows where it is
+_CARD_LEAST_SHARE = 0.5  # a card shows at least this share of the page's width, so that people see where they are
 
 
 def sane(boxes: Sequence[Box]) -> tuple[Box, ...]:
@@ -33,8 +33,8 @@ def sane(boxes: Sequence[Box]) -> tuple[Box, ...]:
     return tuple(kept)
 
 
-def around(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds all of them, of which there must be one."""
+def bounding_box(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds all of them. There must be at least one."""
     x0s, y0s, x1s, y1s = zip(*boxes, strict=True)
     return min(x0s), min(y0s), max(x1s), max(y1s)
 
@@ -48,7 +48,7 @@ def regions(boxes: Sequence[Box]) -> list[Box]:
     found: list[Box] = []
     for box in sane(boxes):
         while touched := [other for other in found if _are_close(box, other)]:
-            box = around([box, *touched])
+            box = bounding_box([box, *touched])
             found = [other for other in found if other not in touched]
         found.append(box)
     return found
@@ -88,7 +88,7 @@ def card(image: Image.Image, boxes: Sequence[Box], size: tuple[int, int] = CARD_
     picture = marked(image, boxes)
     if not (drawn := sane(boxes)):
         return _fitted(picture, size)
-    left, top, right, bottom = _window(around(drawn), picture.size, size)
+    left, top, right, bottom = _window(bounding_box(drawn), picture.size, size)
     return _fitted(picture.crop((left, top, right, bottom)), size)
 
 
@@ -114,7 +114,7 @@ def _pixels(box: Box, size: tuple[int, int], pad: int) -> tuple[float, float, fl
 
 
 def _window(box: Box, picture: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The part of the picture, in the card's shape where it fits, that shows the box with air around it."""
+    """The part of the picture that shows the box with a margin; it has the card's shape if that fits."""
     width, height = picture
     x0, y0, x1, y1 = box
     aspect = shape[0] / shape[1]
@@ -128,7 +128,7 @@ def _window(box: Box, picture: tuple[int, int], shape: tuple[int, int]) -> tuple
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scaled to lie inside `size`, on a quiet ground of exactly that size."""
+    """The picture scaled to fit into `size`, on a plain ground of exactly that size."""
     scale = min(size[0] / picture.width, size[1] / picture.height)
     inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     ground = Image.new("RGB", size, (236, 233, 226))

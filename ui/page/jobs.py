@@ -25,7 +25,7 @@ KEPT_FINISHED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job as it stood when somebody looked."""
+    """The state of a job at one moment."""
 
     number: int
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class QueueView:
 
     @property
     def busy(self) -> bool:
-        """Something runs or waits."""
+        """Whether a job runs or waits."""
         return self.running is not None or bool(self.waiting)
 
 
@@ -113,7 +113,7 @@ class IndexingQueue:
                 self._end(job, "stopped")
 
     def view(self) -> QueueView:
-        """A consistent picture of all jobs."""
+        """The state of all jobs at one moment."""
         with self._changed:
             return QueueView(
                 running=self._running.view() if self._running else None,
@@ -123,7 +123,7 @@ class IndexingQueue:
             )
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Block until nothing runs or waits; False when the time is over first."""
+        """Block until nothing runs or waits; False if something does when the time is over."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and self._running is None, timeout_seconds)
 

@@ -82,7 +82,7 @@ def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
 
 
 def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
-    """The files as a table; the one whose row is marked. Cells are plain text to the browser."""
+    """Draw the files as a table → the file whose row is selected. The browser treats cells as plain text."""
     if not files:
         shared.notice("No file fits.", "Change the words or the state above.")
         return None
@@ -111,7 +111,7 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
 
 
 def _moment(iso: str) -> datetime.datetime | None:
-    """The ledger's time as the clock on the wall shows it."""
+    """The ledger's time in the local time zone."""
     return datetime.datetime.fromisoformat(iso).astimezone().replace(tzinfo=None, microsecond=0) if iso else None
 
 
@@ -158,7 +158,7 @@ def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
 
 
 def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
-    """Runs before the page is drawn again; what came of it is told there."""
+    """Remove the file before the page is drawn again; the page then says how it went."""
 
     def remove() -> str:
         bench.remove(str(path))

@@ -34,7 +34,7 @@ def tag(name: str, text: str, css_class: str = "", *, title: str = "") -> str:
 
 
 def file_name(name: str, css_class: str = "") -> str:
-    """A file's name in an element of its own, whose reading direction ends with it."""
+    """A file's name in an element of its own, so that letters written from right to left turn nothing behind it."""
     shown = wording.shown(name)
     return tag("bdi", shown, f"name {css_class}".strip(), title=shown)
 
@@ -46,7 +46,7 @@ def wrap(name: str, parts: Sequence[str], css_class: str = "") -> str:
 
 
 def folded(summary: str, lines: Sequence[str]) -> str:
-    """One quiet line that opens to show more, if there is more."""
+    """A summary in small print that opens to show the lines, if there are any."""
     if not lines:
         return tag("p", summary, "quiet small")
     parts = [tag("summary", summary), *(tag("p", line) for line in lines)]

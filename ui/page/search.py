@@ -1,6 +1,7 @@
-"""Search: by words, by a picture, or by both; the hits as a gallery that always fits the choice above it.
+"""Search: by words, by a picture, or by both. The hits are a gallery.
 
-Where to look, which chat asks as well: the kinds and the folder or file that a search or a question is limited to.
+`choose_scope` is used by the chat too: it asks for the kinds, and for the folder or file, that a search or a question
+is limited to.
 """
 
 from collections.abc import Sequence
@@ -110,7 +111,7 @@ def _draw_hits(asked: str, found: "Retrieval | Exception") -> None:
 
 
 def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
-    """A popover with the choice; what it says on its button is what is chosen."""
+    """Draw a popover in which kinds and places are chosen → the choice, which its button shows too."""
     from indexing.store.protocol import Filter
 
     kinds: list[Kind] = [kind for kind in KINDS if kind in (st.session_state.get(f"{key}-kinds") or ())]
@@ -151,7 +152,7 @@ def _where(place: str, offered: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _button_words(kinds: Sequence[Kind], place: str) -> str:
-    """Ours alone: a button's label is Markdown, so the place's name stays out of it."""
+    """Words of ours only: a button's label is Markdown, so a file's name must not be in it."""
     parts = [", ".join(_PLURALS[kind] for kind in kinds)] if kinds else []
     parts += ["one folder" if place.endswith("/") else "one file"] if place != EVERYWHERE else []
     return " · ".join(parts) or "Everything"

@@ -121,7 +121,7 @@ class Guard:
 
 
 def _only(request: HTTPConnection, name: str) -> str | None:
-    """The header's one value; "" where it stands twice, which nothing honest does."""
+    """The value of the header; "" if it is there twice, which no honest client does."""
     values = request.headers.getlist(name)
     return None if not values else values[0] if len(values) == 1 else ""
 
@@ -145,7 +145,7 @@ def _is_from(origin: str | None, own: Address) -> bool:
 
 
 def _is_foreign(request: HTTPConnection) -> bool:
-    """Whether another site asks; a person who follows its link to the page is no such thing."""
+    """Whether another site asks. A person who follows a link from another site to the page does not count."""
     headers = request.headers
     if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
         return False
@@ -158,7 +158,7 @@ def _is_media(request: HTTPConnection) -> bool:
 
 
 def _cookie_name(request: HTTPConnection) -> str:
-    """Another for each port, because all servers of one machine share their cookies."""
+    """A cookie's name that has the port in it, because all servers of one machine share their cookies."""
     own = _address(request.headers.get("host"))
     return f"llavero-{own[1] if own else ''}"
 
@@ -168,7 +168,7 @@ def _without_origin(scope: Scope) -> Scope:
 
 
 async def _close(send: Send) -> None:
-    """Before the handshake is answered; the client gets a 403."""
+    """Refuse a WebSocket before its handshake is answered; the client gets a 403."""
     await send({"type": "websocket.close", "code": 1008})
 
 
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def _end(signal_number: int, frame: FrameType | None) -> None:
-    """An ordinary end, so that what was registered for it closes the library."""
+    """End the process normally, so that the functions registered with `atexit` close the library."""
     sys.exit(0)
 
 

@@ -29,7 +29,7 @@ _opening = threading.Lock()
 
 
 def open_workbench() -> "Workbench":
-    """The workbench this page was started for; its folder is made if it is new."""
+    """Open the library that this page was started for; its folder is made if it is new."""
     from ui.settings import Settings
     from ui.workbench import Workbench
 
@@ -41,7 +41,7 @@ def open_workbench() -> "Workbench":
 
 @st.cache_resource(show_spinner="Opening the library and its models …")
 def workbench() -> "Workbench":
-    """The one workbench of this process; a failure is not kept, the next visit tries again.
+    """The one workbench of this process. After a failure the next visit tries again.
 
     Everything is loaded here, by one thread, so that no later question or search waits or builds anything.
     """
@@ -77,23 +77,23 @@ def session_name() -> str:
 
 
 def lead(title: str, words: str) -> None:
-    """What a page begins with."""
+    """Draw the title of a tab, and a sentence below it."""
     st.html(safe_html.wrap("div", [safe_html.tag("h1", title), safe_html.tag("p", words)], "lead"))
 
 
 def fine_print(words: str) -> None:
-    """Something that need not be read."""
+    """Draw words in small print."""
     st.html(safe_html.tag("p", words, "quiet small"))
 
 
 def notice(headline: str, *details: str, tone: str = "") -> None:
-    """One clear message; headline and details may hold anything. Tone: "", "warn" or "bad"."""
+    """Draw one clear message. Headline and details may be text of others. Tone: "", "warn" or "bad"."""
     body = [safe_html.tag("strong", headline), *(safe_html.tag("p", detail) for detail in details if detail)]
     st.html(safe_html.wrap("div", body, f"notice {tone}".strip()))
 
 
 def fault(error: Exception) -> None:
-    """An error as one message: what happened and what to do. The traceback of a surprise goes to the log."""
+    """Draw an error as one message: what happened and what to do. The log gets the traceback of an unexpected one."""
     notice(*explained(error, "Something unexpected went wrong."), tone="bad")
 
 

@@ -53,11 +53,11 @@ class Source:
 
 
 def from_hit(hit: Hit) -> Source:
-    """A hit that nobody cited: its own region is what is marked."""
+    """The card of a hit that no answer cites. Its own region is marked."""
     chunk = hit.chunk
     lines = tuple(line.box for line in chunk.lines if line.box is not None)
     if chunk.kind in ("image", "page"):
-        return Source(hit=hit)  # all of it was found: nothing to point at
+        return Source(hit=hit)  # the whole file was found, so there is no region to mark
     return Source(hit=hit, boxes=lines or ((chunk.box,) if chunk.box else ()))
 
 
@@ -113,7 +113,7 @@ def _picture(bench: "Workbench", source: Source) -> None:
 
 
 def _words(source: Source) -> str:
-    """What Llavero says comes first: a name and a quote can hold anything, but only after it."""
+    """The card's text. Our own words come first, because a file's name and a quote can imitate them."""
     head = [safe_html.badge(source.number)] if source.number else []
     head += [_seal(source.verified)] if source.verified is not None else []
     parts = [safe_html.wrap("div", head, "head")] if head else []
@@ -151,7 +151,7 @@ def picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
 
 
 def large_picture(bench: "Workbench", chunk: Chunk) -> "Image.Image | None":
-    """The chunk where it stands: a photograph as it lies on disk, a figure on its page, else the kept page."""
+    """The chunk in its context: the photograph's own file, the page around a figure, else the page that was kept."""
     if chunk.kind == "image" and chunk.page is None and (photo := _unchanged_photo(chunk)) is not None:
         return photo
     if chunk.kind == "figure" and chunk.page is not None and chunk.image:
@@ -235,7 +235,7 @@ def _ranks(hit: Hit) -> str:
 
 
 def from_chunk(chunk: Chunk) -> Source:
-    """A chunk that nobody searched for, as the library shows it."""
+    """The card of a chunk that nobody searched for, for the Library tab."""
     return from_hit(Hit(chunk=chunk, score=0.0, channels={}))
 
 

@@ -28,7 +28,7 @@ class Tab:
     url_path: str
     """The last part of the tab's address; `st.session_state.pages` holds its page under this name."""
     order: int
-    """Its place in the navigation; the lowest one is what opens first."""
+    """Its place in the navigation. The tab with the lowest number opens first."""
     draw: Callable[[], None]
     """Draws the tab; called on every run of the page while the tab is the chosen one."""
 

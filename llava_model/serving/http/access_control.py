@@ -1,8 +1,8 @@
 """Access control: the address that is listened on, the key, and whose requests are answered without one.
 
 Without a key the server listens on this machine alone and answers only requests that name this machine as their host.
-A page from elsewhere, open in a browser on this machine, can send such a request under its own name at most (DNS
-rebinding), and that one is refused.
+A web page from elsewhere that is open in a browser on this machine can only send requests that name the page's own host
+(DNS rebinding), and those are refused.
 """
 
 import hmac

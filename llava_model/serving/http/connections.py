@@ -1,4 +1,4 @@
-"""Connections with time limits, and requests' bodies on their way in: nobody can hold either open for nothing.
+"""Time limits for connections and for requests' bodies, so that nobody keeps either open without using it.
 
 uvicorn waits for ever for a request's headers, for the rest of a refused request's body, and for a client that does not
 read its answer. Here a clock runs whenever a connection has no request under way, or a client does not take what is
@@ -18,7 +18,7 @@ from llava_model.errors import RequestRefusedError
 
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _AHEAD_SECONDS = 2.0
-"""How long a body may stand still before it is behind one that has just begun."""
+"""How long a body may stop arriving before it counts as slower than one that has just begun."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +54,10 @@ class _Body:
 class Bodies:
     """The bodies that one server is receiving. Used from one event loop.
 
-    They take no place in the queue, and none of them keeps another one out. There is room for so many bodies and so
-    many bytes at once. When one more comes, the body that has arrived most slowly of late is cut off: each byte pays
-    for a stretch of time at the slowest rate that counts as sending, and nobody can pay far ahead. So a client that
-    stalls, or sends a byte now and then, is always the first to go, and a new one always gets its chance.
+    They take no place in the queue. There is a limit for their number and for their bytes together. When a new body
+    exceeds it, the body that has arrived most slowly of late is cut off: each byte pays for a moment at the slowest
+    rate that counts as sending, and a client can pay only two seconds ahead. So a client that stalls, or sends a byte
+    now and then, is the first to be cut off, and no slow client keeps a new one out.
     """
 
     def __init__(self, limits: BodyLimits) -> None:
@@ -89,7 +89,7 @@ class Bodies:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Cut off the slowest ones until the others fit; their clients are told so in their own tasks."""
+        """Cut off the slowest bodies until the others fit. The task of each such request then tells its client."""
         while len(self._coming) > self._limits.count or self._bytes() > self._limits.bytes_together:
             slowest = min(self._coming, key=lambda body: body.paid_until)
             self._forget(slowest)
@@ -146,7 +146,7 @@ class Connection(H11Protocol):
 
     @property
     def waits_until(self) -> float | None:
-        """When the request's clock ends; None while a request is under way."""
+        """When the connection is closed unless a request comes; None while a request is under way."""
         return self._request_clock.when() if self._request_clock else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

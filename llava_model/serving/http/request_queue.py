@@ -1,6 +1,6 @@
-"""One model, many clients: how many requests may wait, whose turn it is, and what cannot fit.
+"""One model, many clients: how many requests may wait, whose turn it is, and which ones cannot be answered.
 
-    place       there is room for so many at once; the others are told when to come again
+    place       only so many requests are taken at once; the others are told when to come again
     prepare     one at a time, beside the model's work: the JSON is read and counted, pictures are decoded, the text is
                 tokenised; what cannot be answered is refused now, and a request whose client has left ends before its
                 next step
@@ -37,16 +37,16 @@ from llava_model.serving.http.protocol import ChatRequest, read_request, refuse_
 class ConversationLimits:
     """What one request may hold, all its messages together: known before a picture is decoded or a word tokenised.
 
-    A model's own bounds come from its context: a message is at least one token, a picture takes a fixed number of
-    them, and no token stands for more characters than the longest one of the vocabulary. Whatever is over them cannot
-    fit. On a model with a very long context the settings are reached first.
+    The model's context sets limits of its own: a message is at least one token, a picture takes a fixed number of
+    tokens, and no token stands for more characters than the longest one of the vocabulary. The lower limit counts; with
+    a very long context that is the one set here.
     """
 
     messages: int = 4_096
     """Turns of the conversation, the system's included."""
 
     pictures: int = 64
-    """However small they are; `max_pixels` bounds their size."""
+    """Pictures of any size; `max_pixels` limits their pixels."""
 
     characters: int = 2_000_000
     """Tokenising as many takes about 4 s on one core."""
@@ -143,7 +143,7 @@ class RequestQueue:
                 yield text
             await written
         finally:
-            written.cancel()  # takes back one whose turn has not come
+            written.cancel()  # takes the work back if its turn has not come yet
 
     def close(self) -> None:
         """Give up what is being written, and wait until the threads have ended."""

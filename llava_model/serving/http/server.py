@@ -53,7 +53,7 @@ class ChatCompletions:
         """Raises RequestRefusedError as long as nothing has been answered."""
         request = Request(scope, receive)
         admit(request.headers, api_key=self._api_key)
-        self._queue.check_room()  # before a client sends 20 MB for nothing
+        self._queue.check_room()  # now, so that no client sends 20 MB in vain
         answering = _Answering(self._queue, send)
         try:
             await _unless_gone(receive, answering.answer(await self._bodies.receive(request)))
@@ -95,7 +95,7 @@ class _Answering:
         try:
             async for text in pieces:
                 await self._more(response.piece(text))
-        except Exception:  # the connection stays good for the next request
+        except Exception:  # whatever the model raises: the status is sent already, so an event must say that it failed
             logger.exception("a reply broke off")
             await self.break_off(_BROKEN)
             return
@@ -145,8 +145,8 @@ def refusal(refused: RequestRefusedError) -> JSONResponse:
 
 
 _BACKLOG = 128
-"""Connections that are taken in one go. asyncio opens as many before the first of them can be closed again, and often a
-process may open 1,024 files only."""
+"""How many connections asyncio accepts before it can close the first of them again. Often a process may open only 1,024
+files, so this must stay well below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +160,7 @@ class ServerSettings:
     """Requests beside the one that is answered; more are told to come again (429)."""
 
     default_tokens: int = 1024
-    """The longest reply where a client does not say."""
+    """The longest reply if a client names no limit."""
 
     max_pixels: int = 50_000_000
     """Of all pictures in one request together, known before they are decoded."""
@@ -175,7 +175,7 @@ class ServerSettings:
     """Of connections that ask nothing, or do not take their answer."""
 
     grace_seconds: int = 5
-    """What replies that are being written get when the server is asked to end."""
+    """How long replies may go on being written after the server has been asked to end."""
 
 
 class ModelServer:
@@ -276,8 +276,8 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """The server's own output has the error, the answer does not. The connection ends and says so: a client that used
-    it again would find it closed."""
+    """The error goes to the server's own output, not to the client. The answer announces that the connection ends,
+    because a client that used it again would find it closed."""
     answer = refusal(RequestRefusedError("something broke in the server", status=500, code="internal_error"))
     answer.headers["Connection"] = "close"
     return answer
