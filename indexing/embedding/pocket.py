@@ -8,9 +8,13 @@ From "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (Norouzi 
 mean of all class vectors is subtracted on both sides; without it everything resembles everything.
 It knows ImageNet's thousand things and is weaker than CLIP.
 
+The joint space was fitted on MiniLM's words, which are English. For a multilingual encoder a linear map ships that
+carries its words there (recipes/small/word_map.py), and a vector is both: the mean of the encoder's own class vectors,
+and the joint space's. Each alone finds less.
+
 A class is its short name and a little of its dictionary entry. Encoding all of them takes ten seconds, so the vectors
-for the pocket kit's encoder ship with the package; for another encoder they are made anew at every start. To write them
-again after a change of the recipe:
+for two encoders ship with the package; for another encoder they are made anew at every start. To write MiniLM's again
+after a change of the recipe:
 
     python -m indexing.embedding.pocket TEXT_FOLDER
 
@@ -50,19 +54,22 @@ BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture
 
 SHIPPED = Path(__file__).with_name("imagenet_minilm.safetensors")
 _DEFINITION_WEIGHT = 0.25  # chosen together with joint_space.TEMPERATURE
-PROBES = 8  # classes encoded at every start, to see that the shipped vectors are this encoder's
-_TOLERANCE = 1e-3
+SHIPPED_WITH_MAP = Path(__file__).with_name("imagenet_e5.safetensors")
+_PROBES = 8  # classes encoded at every start, to see that the shipped vectors are this encoder's
+_SAME_ENCODER = 0.998  # cosine; of e5 in bfloat16 to itself in float32 0.9999, to the network before its 4 bits 0.98
 
 
-def pocket_name(joint_space: Path | None) -> str:
-    """The embedder's name, without loading a network; another joint space makes other vectors."""
-    return "pocket-1" if joint_space is None else f"pocket-1+{name_of(joint_space)}"
+def pocket_name(joint_space: Path | None, kit: str = "pocket") -> str:
+    """The embedder's name, without loading a network; another joint space makes other vectors, so does another kit."""
+    return f"{kit}-1" if joint_space is None else f"{kit}-1+{name_of(joint_space)}"
 
 
 class PocketEmbedder:
     """EfficientNet and MiniLM behind the `Embedder` protocol. Texts have MiniLM's width, pictures the joint space's."""
 
-    def __init__(self, vision: Path, text: Path, *, joint_space: Path | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, vision: Path, text: Path, *, joint_space: Path | None = None, device: str = "auto", kit: str = "pocket"
+    ) -> None:
         """Load both networks from their folders.
 
         Args:
@@ -70,27 +77,35 @@ class PocketEmbedder:
             text: a sentence encoder's folder.
             joint_space: fitted for exactly these networks, in the format of joint_space.py.
             device: "auto", "cpu", "cuda" …
+            kit: begins the embedder's name.
         """
         self.preprocess = PREPROCESS
         self.device = pick_device(device)
         if self.device == "cpu":
             keep_freed_memory()
         self._sentences = SentenceEncoder(text, device=self.device)
-        self.clip_dimensions = self.text_dimensions = self._sentences.dimensions
+        self.text_dimensions = self._sentences.dimensions
         self._network = load_classifier(vision, self.device)
         colours = self._network.pretrained_cfg
         self._scale_C, self._shift_C = scale_and_shift(colours["mean"], colours["std"], self.device)
         self._classes, entries = imagenet_classes()
-        class_vectors_KD = class_vectors(self._sentences, self._classes, entries)
+        shipped = shipped_words(self._sentences, self._classes, entries)
+        class_vectors_KD = shipped.get("class_vectors")
+        if class_vectors_KD is None:
+            class_vectors_KD = encode_classes(self._sentences, self._classes, entries)
         self._centre_D = class_vectors_KD.mean(0)
         self._class_vectors_KD = self._tensor(class_vectors_KD - self._centre_D)
+        self.clip_dimensions = self.text_dimensions
         self._joint: JointSpace | None = None
-        self.name = pocket_name(joint_space)
+        self._bridge: Bridge | None = None
+        self.name = pocket_name(joint_space, kit)
         if joint_space is not None:
-            self._joint = load_joint_space(
-                joint_space, network=self._network, dimensions=self.text_dimensions, device=self.device
-            )
-            self.clip_dimensions = self._joint.dimensions
+            if "map" in shipped:
+                self._bridge = Bridge(map_DD=shipped["map"], shift_D=shipped["shift"])
+                self._bridge_classes_KD = self._tensor(self._bridge.class_vectors_KD)
+            words = len(self._bridge.centre_D) if self._bridge is not None else self.text_dimensions
+            self._joint = load_joint_space(joint_space, network=self._network, dimensions=words, device=self.device)
+            self.clip_dimensions = self._joint.dimensions + (self.text_dimensions if self._bridge is not None else 0)
 
     def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
         """Unit vectors, and the classes above 5 % as labels, at most five each."""
@@ -109,11 +124,14 @@ class PocketEmbedder:
 
     def embed_image_queries(self, texts: Sequence[str]) -> Vectors:
         """Sentence vectors relative to the mean class, of unit length; in the joint space, if there is one."""
-        relative_BD: Vectors = self._sentences.encode(texts) - self._centre_D
-        if self._joint is not None:
+        words_BD = self._sentences.encode(texts)
+        relative_BD: Vectors = words_BD - self._centre_D
+        own_BD: Vectors = relative_BD / np.linalg.norm(relative_BD, axis=-1, keepdims=True)
+        if self._joint is None:
+            return own_BD
+        if self._bridge is None:
             return self._joint.queries(relative_BD)
-        vectors_BD: Vectors = relative_BD / np.linalg.norm(relative_BD, axis=-1, keepdims=True)
-        return vectors_BD
+        return np.concatenate([own_BD, self._joint.queries(self._bridge(words_BD))], axis=-1) / np.float32(np.sqrt(2))
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """The sentence encoder's vectors."""
@@ -135,10 +153,15 @@ class PocketEmbedder:
         import torch
 
         seen = look(self._network, pixels_BHWC, self._scale_C, self._shift_C)
-        vectors_BD = (seen.logits_BK / TEMPERATURE).softmax(-1) @ self._class_vectors_KD
-        if self._joint is not None:
-            return self._joint.images(seen, vectors_BD), seen.logits_BK
-        return torch.nn.functional.normalize(vectors_BD, dim=-1), seen.logits_BK
+        probabilities_BK = (seen.logits_BK / TEMPERATURE).softmax(-1)
+        mixed_BD = probabilities_BK @ self._class_vectors_KD
+        own_BD = torch.nn.functional.normalize(mixed_BD, dim=-1)
+        if self._joint is None:
+            return own_BD, seen.logits_BK
+        if self._bridge is None:
+            return self._joint.images(seen, mixed_BD), seen.logits_BK
+        joint_BD = self._joint.images(seen, probabilities_BK @ self._bridge_classes_KD)
+        return torch.cat([own_BD, joint_BD], dim=-1) / 2**0.5, seen.logits_BK
 
     def _named(self, classes: Sequence[int], probabilities: Sequence[float]) -> tuple[Label, ...]:
         """Labels best first; two classes of one short name (two kinds of crane) count as one."""
@@ -228,17 +251,44 @@ def imagenet_classes() -> tuple[list[str], list[str]]:
 
 
 def class_vectors(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
-    """(K, D), of unit length; from the shipped file where it was made with this very encoder."""
+    """(K, D), of unit length; from a shipped file where it was made with this very encoder."""
+    shipped = shipped_words(sentences, names, entries)
+    return shipped["class_vectors"] if shipped else encode_classes(sentences, names, entries)
+
+
+def shipped_words(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> dict[str, Vectors]:
+    """The tensors of the file that was made with this very encoder, known by a few classes; none for another one."""
     from safetensors.numpy import load_file
 
-    shipped_KD: Vectors = load_file(SHIPPED)["class_vectors"]
-    probes = np.linspace(0, len(names) - 1, PROBES).astype(int)
+    probes = np.linspace(0, len(names) - 1, _PROBES).astype(int)
     fresh = encode_classes(sentences, [names[k] for k in probes], [entries[k] for k in probes])
-    if shipped_KD.shape == (len(names), sentences.dimensions) and np.allclose(
-        shipped_KD[probes], fresh, atol=_TOLERANCE
-    ):
-        return shipped_KD
-    return encode_classes(sentences, names, entries)
+    for file in (SHIPPED, SHIPPED_WITH_MAP):
+        tensors: dict[str, Vectors] = {key: value.astype(np.float32) for key, value in load_file(file).items()}
+        theirs_KD = tensors["class_vectors"]
+        if theirs_KD.shape == (len(names), sentences.dimensions):
+            cosines = (theirs_KD[probes] * fresh).sum(-1)
+            if cosines.min() > _SAME_ENCODER:
+                return tensors
+    return {}
+
+
+class Bridge:
+    """Carries an encoder's sentence vectors to where MiniLM's of the same meaning lie, and has MiniLM's classes."""
+
+    def __init__(self, *, map_DD: Vectors, shift_D: Vectors) -> None:
+        from safetensors.numpy import load_file
+
+        self._map_DD, self._shift_D = map_DD, shift_D
+        class_vectors_KD: Vectors = load_file(SHIPPED)["class_vectors"]
+        self.centre_D: Vectors = class_vectors_KD.mean(0)
+        self.class_vectors_KD: Vectors = class_vectors_KD - self.centre_D
+        """Relative to their mean."""
+
+    def __call__(self, words_BD: Vectors) -> Vectors:
+        """(B, D) relative to the mean class."""
+        mapped_BD = words_BD @ self._map_DD + self._shift_D
+        relative_BD: Vectors = mapped_BD / np.linalg.norm(mapped_BD, axis=-1, keepdims=True) - self.centre_D
+        return relative_BD
 
 
 def encode_classes(sentences: SentenceEncoder, names: Sequence[str], entries: Sequence[str]) -> Vectors:
@@ -256,12 +306,16 @@ def write_shipped(text: Path) -> None:
     save_file({"class_vectors": vectors_KD}, SHIPPED, metadata={"encoder": "all-MiniLM-L6-v2"})
 
 
+def _kit(parts: KitParts) -> str:
+    return str(parts.options.get("embedder", "pocket"))
+
+
 def _name(parts: KitParts) -> str:
-    return pocket_name(parts.joint_space)
+    return pocket_name(parts.joint_space, _kit(parts))
 
 
 def _load(parts: KitParts, device: str) -> PocketEmbedder:
-    return PocketEmbedder(parts.vision, parts.text, joint_space=parts.joint_space, device=device)
+    return PocketEmbedder(parts.vision, parts.text, joint_space=parts.joint_space, device=device, kit=_kit(parts))
 
 
 EMBEDDER = EmbedderFormat(format="timm", load=_load, name=_name)

@@ -53,15 +53,22 @@ class ShippedWeights:
 
 
 def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
-    """The shipped weights of a kit."""
-    projector, adapter, joint_space = (
-        folder / kit / name for name in ("projector.safetensors", "adapter", "joint_space.safetensors")
-    )
+    """The shipped weights of a kit. Kits with the same picture network share a joint space: `options.joint_space`."""
+    projector, adapter = folder / kit / "projector.safetensors", folder / kit / "adapter"
+    joint_space = folder / _joint_space_of(kit) / "joint_space.safetensors"
     return ShippedWeights(
         projector=projector if projector.is_file() else None,
         adapter=adapter if (adapter / "adapter_model.safetensors").is_file() else None,
         joint_space=joint_space if joint_space.is_file() else None,
     )
+
+
+def _joint_space_of(kit: str) -> str:
+    """The kit whose joint space a kit uses, by the options of its vision component; mostly its own."""
+    try:
+        return str(find(kit).component("vision").options.get("joint_space", kit))
+    except (KitNotFoundError, KeyError):
+        return kit
 
 
 def weights_folder(kit: str, *, folder: Path = _WEIGHTS) -> Path:

