@@ -98,7 +98,9 @@ def _picture(given: object) -> bytes:
 
 def _parts(given: object, message: ValidationInfo) -> object:
     """The content as a list of parts. An assistant's may be missing, as it is where that called a tool."""
-    if not given and message.data.get("role") == "assistant":
+    if "role" not in message.data:  # it is refused for that: no picture of it is decoded
+        raise PydanticCustomError("invalid_value", "the role is wrong")
+    if not given and message.data["role"] == "assistant":
         given = ""
     return [{"type": "text", "text": given}] if isinstance(given, str) else given
 
