@@ -67,7 +67,7 @@ class Sizes(NamedTuple):
     block: int
 
 
-class Vocabulary(NamedTuple):
+class PieceTable(NamedTuple):
     """The tokenizer's data."""
 
     pieces: list[str]
@@ -126,7 +126,7 @@ def convert_packed_e5(component: Component, unpacked: Path, target: Path) -> Non
     )
 
 
-def _vocabulary(reader: _Reader) -> Vocabulary:
+def _vocabulary(reader: _Reader) -> PieceTable:
     count, begin, end, pad, unknown = reader.take("5i")
     (blob_bytes,) = reader.take("Q")
     offsets, scores = reader.take(f"{count + 1}I"), reader.take(f"{count}f")
@@ -136,7 +136,7 @@ def _vocabulary(reader: _Reader) -> Vocabulary:
     for _ in range(reader.take("iI")[0]):
         code, length = reader.take("IB")
         replaced[chr(code)] = "".join(map(chr, reader.take(f"{length}I")))
-    return Vocabulary(pieces, list(scores), begin, end, pad, unknown, replaced)
+    return PieceTable(pieces, list(scores), begin, end, pad, unknown, replaced)
 
 
 def _tensors(reader: _Reader, content: bytes, sizes: Sizes) -> dict[str, "Tensor"]:
@@ -222,7 +222,7 @@ def _check(component: Component, sizes: Sizes, tensors: Mapping[str, "Tensor"]) 
         raise ConversionError(component.name, f"{len(missing)} tensors are missing, {min(missing)} among them")
 
 
-def _config(sizes: Sizes, vocabulary: Vocabulary) -> dict[str, Any]:
+def _config(sizes: Sizes, vocabulary: PieceTable) -> dict[str, Any]:
     return {
         "architectures": ["BertModel"],
         "model_type": "bert",
@@ -240,7 +240,7 @@ def _config(sizes: Sizes, vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _write_tokenizer(component: Component, vocabulary: Vocabulary, sizes: Sizes, target: Path) -> None:
+def _write_tokenizer(component: Component, vocabulary: PieceTable, sizes: Sizes, target: Path) -> None:
     """XLM-RoBERTa's pipeline. Its normaliser is told from SentencePiece's map in the file, and compared with it."""
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
