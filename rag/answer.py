@@ -17,7 +17,7 @@ from PIL import Image
 from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
-from rag.citations import Citation, Cited, cite, source_line, take_markers
+from rag.citations import Citation, CitationSettings, Cited, cite, source_line, take_markers
 from rag.langchain import LlaveroChatModel, messages_of
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
 from rag.question import Resolved, answer_pattern, resolve
@@ -176,7 +176,7 @@ class Answerer:
         cited = (
             Cited(text=text or REFUSAL, citations=())
             if refused
-            else cite(text, prompt.evidence, question=asked, settings=self._settings.answer)
+            else cite(text, prompt.evidence, question=asked, verifier=None, judge=None, settings=CitationSettings())
         )
         line = source_line(prompt.evidence, question=asked)
         doubt = "" if refused or line is None else _doubt(cited, line, asked)

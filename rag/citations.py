@@ -1,40 +1,66 @@
-"""Markers in an answer → what they point at: file, page, boxes, and the words that support the sentence.
+"""Markers in an answer → what they point at: file, page, boxes, the source's words, and how far these bear it out.
 
-For every sentence and every marker in it the passages of that evidence which hold most of the sentence are its
-quote, and their lines are the boxes. `verified` is strict: **every content word of the sentence is in the quote, in
-the evidence's title or in its file's name, and every number and date of the sentence is in the quote itself**
-(words folded and stemmed by `rag.terms`; one letter off in a long word counts as found, in a number never), and a
-sentence that denies something has a quote that denies something.
+quoted      the sentence, or the short answer, is the source's, up to form
+supported   one passage entails it: the same values on the same things
+unchecked   neither could be shown
 
-A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker
-names evidence without its claim, while exactly one other evidence clearly holds it, gets that other marker; so
-does a sentence without any marker. Both are marked as attributed by Llavero, not by the model.
+A tick has conditions that hold in any language (`rag.support`): every number, date and unit of the sentence stands in
+the one passage, read in one way only. Where words or their order differ, a learned verifier decides (`rag.verifier`);
+without one only clauses may be left out. Then a judge, the language model itself, is asked whether the sentence
+answers the question: what only echoes it, or takes the value of another row, loses its tick. What a recogniser said of
+a picture is never ticked: it is "recognised as".
+
+A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker names evidence
+that does not bear it out, while exactly one other does, gets that other marker; so does a sentence without any.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from indexing.records import Box, Chunk
-from rag.choosing import most_telling
 from rag.passages import Passage, passages
 from rag.prompt import Evidence
-from rag.settings import AnswerSettings
-from rag.terms import content_terms, is_number, near, sentences
+from rag.support import Verifier, coverage, is_quoted, is_shortened, keeps_values, read
 
-_NUMBERS = r"\d{1,2}(?:[ \t]*[,;][ \t]*\d{1,2}|[ \t]*[-–—][ \t]*\d{1,2})*"
-_CLOSED = r"(?:[\]］】〕]|(?=\s*\Z))"  # or the answer was cut off there
-_MARKER = re.compile(rf"[\[［【〔][ \t]*(?:evidence[ \t]*)?\^?({_NUMBERS})[ \t]*{_CLOSED}", re.IGNORECASE)
-_FAILED_MARKER = re.compile(r"\s*\[[\d.,:/ -]+\](?=\W*$)")  # small models also bracket the number they just wrote
-_TORN_MARKER = re.compile(r"[\[［【〔\s]*[\[［【〔](?=\s*$)")  # would take the next sentence's first number for its own
-_YES_OR_NO = re.compile(r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|may|will)\b", re.IGNORECASE)
-_DENIES = re.compile(r"\b(?:not?|never|none|nobody|nothing|neither|nor|cannot|without)\b|n[’']t\b", re.IGNORECASE)
-_PICTURE_WORDS = "picture photo photograph image drawing"  # what any picture may be called
-_MOST_PASSAGES = 3
-_LEAST_SHARE = 0.5  # of all content words; the question's own may be missing where what is new is there
+State = Literal["quoted", "supported", "unchecked"]
+Judge = Callable[[str, str, str], float]
+"""(question, sentence, quote) → the probability that the sentence answers the question as the quote says."""
+
+RECOGNISED_AS = "recognised as"
+"""What a person reads beside the label of a picture, where other sources have a tick."""
+
+_OPENING, _CLOSING, _STOPS = "［【〔[", "］】〕]", ".!?。！？…؟।"
+_BRACKET = re.compile(
+    rf"[\[{_OPENING[:-1]}][ \t]*(?:evidence[ \t]*)?\^?(\d[\d.,;:/ \t–—-]*)(?:[\]{_CLOSING[:-1]}]|\s*\Z)", re.IGNORECASE
+)  # with what a prompt of ours calls its evidence; or the answer was cut off there
 _WIDEST_RANGE = 20
+_MOST_LINES = 3  # that one sentence runs over
+_LEAST_COVERAGE = 0.5  # of a sentence, by a passage that is shown with it although it was not checked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CitationSettings:
+    """When a sentence gets its tick."""
+
+    least_support: float = 0.9
+    """The verifier's probability from which a passage supports a sentence; chosen on the development set of
+    recipes/small for at most 1 % false ticks."""
+
+    least_answer: float = 0.5
+    """The judge's probability from which a sentence counts as an answer to the question."""
+
+    most_pairs: int = 6
+    """Passages that the verifier reads for one sentence, those that hold most of it; each takes about 15 ms."""
+
+    def __post_init__(self) -> None:
+        for name in ("least_support", "least_answer"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must lie between 0 and 1")
+        if not 1 <= self.most_pairs <= 1000:
+            raise ValueError(f"most_pairs is {self.most_pairs}, it must lie between 1 and 1000")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,13 +70,19 @@ class Citation:
     marker: int
     path: str
     page: int | None
-    boxes: tuple[Box, ...]  # of the supporting lines; of the whole chunk where it has no lines
-    quote: str  # the supporting words as they stand in the source
-    verified: bool
-    support: float = 1.0  # 0..1: share of the sentence's content words found in the source
+    boxes: tuple[Box, ...]  # of the quote's lines; of the whole chunk where it has no lines
+    quote: str  # the words as they stand in the source
+    state: State
+    support: float = 1.0  # 0..1: 1 for a quotation, else the verifier's probability, else the share of words found
+    recognised: bool = False  # the quote is what a recogniser said of a picture
     attributed_by: Literal["model", "llavero"] = "model"
-    sentence: str = ""  # what it supports, without markers
+    sentence: str = ""  # what it stands under, without markers
     chunk_id: str = ""
+
+    @property
+    def verified(self) -> bool:
+        """Whether it gets a tick."""
+        return self.state != "unchecked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,51 +92,252 @@ class Cited:
     text: str
     citations: tuple[Citation, ...]
     notes: tuple[str, ...] = ()  # markers that were dropped or changed
-    supported: bool = True  # False: no claim of the text stands in any evidence
+    supported: bool = True  # False: no evidence holds anything that the text says
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Support:
-    """How far one evidence bears a sentence out."""
+class _Source:
+    """One passage of one evidence, or neighbouring lines of it that may be one sentence."""
 
-    quote: tuple[Passage, ...]
-    share: float  # of the sentence's content words
-    new_share: float  # of those that the question did not already hold; naming the file is something new
-    numbers: bool  # all numbers are in the quote
-    denies_alone: bool = False  # the sentence says "not", the quote does not
+    marker: int
+    chunk: Chunk
+    passages: tuple[Passage, ...]
 
     @property
-    def verified(self) -> bool:
-        """See the module's docstring."""
-        return bool(self.quote) and self.share == 1.0 and self.numbers and not self.denies_alone
+    def text(self) -> str:
+        return "\n".join(each.text for each in self.passages)
 
-    def clear(self, share: float) -> bool:
-        """Enough to put a marker where the model put none."""
-        return bool(self.quote) and self.numbers and self.new_share >= share and self.share >= _LEAST_SHARE
+    @property
+    def recognised(self) -> bool:
+        """A picture's words that stand nowhere in it."""
+        return self.chunk.kind == "image" and not any(each.lines for each in self.passages)
+
+    def with_title(self, claim: str) -> str:
+        """What the verifier reads: the title and heading come first where the claim takes words from them."""
+        titled = ". ".join(part for part in (self.chunk.title, self.chunk.heading, self.text) if part)
+        return titled if coverage(claim, titled) > coverage(claim, self.text) else self.text
 
 
-def cite(text: str, evidence: Sequence[Evidence], *, question: str, settings: AnswerSettings) -> Cited:
-    """The answer with its citations. `question` is what was asked: repeating it proves nothing,
-    unless it can be answered by yes."""
-    asked = frozenset[str]() if _YES_OR_NO.match(question) else frozenset(content_terms(question))
-    known = {each.marker: each for each in evidence}
-    text = text.strip()
-    pieces: list[str] = []
-    citations: list[Citation] = []
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Finding:
+    """How far one evidence bears a sentence out."""
+
+    source: _Source
+    state: State
+    support: float
+
+
+def cite(
+    text: str,
+    evidence: Sequence[Evidence],
+    *,
+    question: str,
+    verifier: Verifier | None,
+    judge: Judge | None,
+    settings: CitationSettings,
+) -> Cited:
+    """The answer with its citations. `question` is what was asked, "" where nothing was. Without a verifier only
+    quotations and shortened ones are ticked; without a judge it is not checked whether the text answers."""
+    check = _Check(evidence=evidence, question=question, verifier=verifier, judge=judge, settings=settings)
     notes: list[str] = []
-    for start, end in sentences(text):
-        plain, named = take_markers(text[start:end])
-        wrong = [number for number in named if number not in known]
+    said: list[tuple[str, list[Citation]]] = []
+    holds = False
+    for plain, named in _claims(text.strip()):
+        wrong = [number for number in named if number not in check.markers]
         notes += [f"The model named evidence [{number}], which there is not." for number in wrong]
-        found = _of_sentence(plain, [n for n in named if n in known], known, asked, settings, notes)
-        citations += found
-        pieces.append(_with_markers(plain, [each.marker for each in found]))
-    if not any(each.support > 0 for each in citations):
+        known = [number for number in named if number in check.markers]
+        citations = check.citations(plain, known, notes)
+        holds = holds or any(each.verified or check.holds_something(plain, each.marker) for each in citations)
+        said.append((plain, citations))
+    if not holds:
         notes.append("No evidence holds what the answer says; it is shown without sources.")
-        bare = take_markers("".join(take_markers(piece)[0] for piece in pieces))[0].strip()
+        bare = take_markers("".join(plain for plain, _ in said))[0].strip()
         return Cited(text=bare, citations=(), notes=tuple(notes), supported=False)
-    text = re.sub(r"(?<=\S)[ \t]{2,}(?=\S)", " ", "".join(pieces)).strip()
-    return Cited(text=text, citations=_merged(citations), notes=tuple(notes))
+    marked = "".join(_with_markers(plain, [each.marker for each in found]) for plain, found in said).strip()
+    return Cited(text=marked, citations=_merged([each for _, found in said for each in found]), notes=tuple(notes))
+
+
+class _Check:
+    """What an answer is held against."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Sequence[Evidence],
+        question: str,
+        verifier: Verifier | None,
+        judge: Judge | None,
+        settings: CitationSettings,
+    ) -> None:
+        self.markers = {each.marker for each in evidence}
+        self._question, self._verifier, self._judge, self._settings = question, verifier, judge, settings
+        self._sources = [
+            _Source(marker=each.marker, chunk=each.hit.chunk, passages=run)
+            for each in evidence
+            for run in _runs(each.hit.chunk)
+        ]
+
+    def citations(self, claim: str, named: Sequence[int], notes: list[str]) -> list[Citation]:
+        """Of one sentence: the model's where one of them bears it out, else the one evidence that does."""
+        if not read(claim):
+            return []
+        findings = self._findings(claim)
+        good = [number for number in named if findings[number].state != "unchecked"]
+        others = [number for number, each in findings.items() if each.state != "unchecked"]
+        if not good and len(others) == 1:
+            if named:
+                notes.append(
+                    f"A sentence marked [{named[0]}] stands in evidence [{others[0]}]; its marker was changed."
+                )
+            return [_citation(claim, findings[others[0]], "llavero")]
+        return [_citation(claim, findings[number], "model") for number in named if number in findings]
+
+    def holds_something(self, claim: str, marker: int) -> bool:
+        """Whether evidence that was not found to bear the claim out has to do with it: it holds most of its words,
+        or a value, a name or a longer word that was not in the question."""
+        asked = {token.text for token in read(self._question)}
+        told = [token for token in read(claim) if token.text not in asked]
+        told = [token for token in told if token.is_value or token.is_name or len(token.text) > 3]
+        for source in self._sources:
+            if source.marker == marker:
+                words = {token.text for token in read(source.text)}
+                if any(token.text in words for token in told):
+                    return True
+                if coverage(claim, source.text) >= _LEAST_COVERAGE and keeps_values(claim, source.text):
+                    return True
+        return False
+
+    def _findings(self, claim: str) -> dict[int, _Finding]:
+        """The best finding of every evidence that has any words."""
+        found = [self._looked_at(claim, source) for source in self._sources]
+        waiting = [each for each in found if self._is_open(claim, each)]
+        waiting.sort(key=lambda each: -each.support)
+        waiting = waiting[: self._settings.most_pairs] if self._verifier else []
+        pairs = [(claim, each.source.with_title(claim)) for each in waiting]
+        values = self._verifier.probabilities(pairs) if self._verifier and pairs else []
+        for each, value in zip(waiting, values, strict=True):
+            if value >= self._settings.least_support:
+                found[found.index(each)] = replace(each, state="supported", support=value)
+        best: dict[int, _Finding] = {}
+        for each in sorted(found, key=self._rank):
+            best.setdefault(each.source.marker, each)
+        return {number: self._judged(claim, each) for number, each in best.items()}
+
+    def _looked_at(self, claim: str, source: _Source) -> _Finding:
+        """What can be told without a verifier."""
+        state: State = "unchecked"
+        if not source.recognised and is_quoted(claim, source.text):
+            state = "quoted"
+        elif not source.recognised and keeps_values(claim, source.text) and is_shortened(claim, source.text):
+            state = "supported"
+        share = 1.0 if state != "unchecked" else coverage(claim, source.text)
+        return _Finding(source=source, state=state, support=share)
+
+    def _is_open(self, claim: str, found: _Finding) -> bool:
+        """Whether the verifier is to be asked."""
+        if found.state != "unchecked" or found.source.recognised or len(read(claim)) < 2:
+            return False
+        return keeps_values(claim, found.source.with_title(claim))
+
+    def _rank(self, found: _Finding) -> tuple[float, ...]:
+        """Ticked before unticked, the surest, then what speaks most to the question, then the shortest."""
+        ticked = found.state != "unchecked"
+        asked = coverage(self._question, found.source.text) if self._question else 0.0
+        return (-ticked, -found.support, -asked, len(found.source.passages))
+
+    def _judged(self, claim: str, found: _Finding) -> _Finding:
+        if found.state == "unchecked" or self._judge is None or not self._question.strip():
+            return found
+        answers = self._judge(self._question, claim.strip(), found.source.with_title(claim))
+        return found if answers >= self._settings.least_answer else replace(found, state="unchecked", support=answers)
+
+
+def _citation(claim: str, found: _Finding, by: Literal["model", "llavero"]) -> Citation:
+    chunk = found.source.chunk
+    boxes = tuple(dict.fromkeys(box for passage in found.source.passages for box in passage.boxes))
+    return Citation(
+        marker=found.source.marker,
+        path=chunk.path,
+        page=chunk.page,
+        boxes=boxes or ((chunk.box,) if chunk.box else ()),
+        quote=" ".join(passage.quote for passage in found.source.passages),
+        state=found.state,
+        support=found.support,
+        recognised=found.source.recognised,
+        attributed_by=by,
+        sentence=claim.strip(),
+        chunk_id=chunk.id,
+    )
+
+
+@lru_cache(maxsize=512)
+def _runs(chunk: Chunk) -> tuple[tuple[Passage, ...], ...]:
+    """Every passage, and neighbours that may be one sentence broken over lines: the first does not end with a stop."""
+    every = passages(chunk)
+    if not every:
+        return ((Passage(quote="", text=""),),)
+    found = [(each,) for each in every]
+    runs: list[tuple[Passage, ...]] = [*found]
+    for start in range(len(every) if chunk.kind != "table" else 0):
+        for stop in range(start + 2, min(start + _MOST_LINES, len(every)) + 1):
+            if _is_ended(every[stop - 2].quote.rstrip()):
+                break
+            runs.append(every[start:stop])
+    return tuple(runs)
+
+
+def _claims(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Each sentence without its markers, with the numbers that these named. A marker alone belongs to the sentence
+    before it."""
+    waiting: tuple[str, list[int]] | None = None
+    for start, end in _sentences(text):
+        plain, named = take_markers(text[start:end])
+        if waiting and not read(plain):
+            waiting = (waiting[0] + plain, list(dict.fromkeys([*waiting[1], *named])))
+            continue
+        if waiting:
+            yield waiting
+        waiting = (plain, named)
+    if waiting:
+        yield waiting
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each line, and in it of each sentence: a stop, its quotes and markers, a blank, no small
+    letter."""
+    start = at = 0
+    while at < len(text):
+        sign, at = text[at], at + 1
+        if sign != "\n" and sign not in _STOPS:
+            continue
+        if sign != "\n" and not _is_ended(text[start:at]):
+            continue
+        end = _after_marks(text, at)
+        rest = text[end:].lstrip()[:1]
+        blank = end == len(text) or text[end].isspace() or sign in "。！？"
+        if sign == "\n" or (blank and not rest.islower()):
+            yield start, end
+            start = at = end
+    if text[start:].strip():
+        yield start, len(text)
+
+
+def _is_ended(text: str) -> bool:
+    """Whether it ends with a stop that ends a sentence: not after one letter, a day's number, or two letters with a
+    capital ("B.", "4.", "Dr.")."""
+    if text[-1:] not in _STOPS or not text:
+        return False
+    word = (text[:-1].rsplit(maxsplit=1)[-1:] or [""])[0]
+    return text[-1] != "." or len(word) > 2 or not (len(word) < 2 or word.isdecimal() or word[0].isupper())
+
+
+def _after_marks(text: str, at: int) -> int:
+    """Behind the quotes, brackets and markers that follow a stop."""
+    while at < len(text) and (text[at] in "\"'”’»)*" or text[at] in _CLOSING or text[at] in _STOPS):
+        at += 1
+    blanks = len(text[at:]) - len(text[at:].lstrip(" \t"))
+    marker = _BRACKET.match(text, at + blanks)
+    return _after_marks(text, marker.end()) if marker else at
 
 
 def take_markers(text: str) -> tuple[str, list[int]]:
@@ -114,117 +347,39 @@ def take_markers(text: str) -> tuple[str, list[int]]:
     ('It holds 1.8 litres.', [1, 3, 2])
     """
     numbers: list[int] = []
-    plain = _TORN_MARKER.sub("", text)
-    while _MARKER.search(plain):  # again: taking one out can close the gap in another, as in "[1[2]"
-        numbers += [number for match in _MARKER.finditer(plain) for number in _listed(match.group(1))]
-        plain = _TORN_MARKER.sub("", _MARKER.sub("", plain))
-    plain = _FAILED_MARKER.sub("", plain)
-    plain = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", plain)
-    return re.sub(r"[ \t]{2,}", " ", plain), list(dict.fromkeys(numbers))
+    text, at = _without_torn(text), 0
+    while match := _BRACKET.search(text, at):
+        named = _listed(match.group(1))
+        last = not any(sign.isalnum() for sign in text[match.end() :])
+        if named is None and not last:  # "[18:25]": no marker
+            at = match.start() + 1
+            continue
+        numbers += named or []  # at the end small models also bracket the number that they just wrote
+        before, after = text[: match.start()], text[match.end() :]
+        if not after or not after[0].isalnum():
+            before = before.rstrip(" \t")
+        text, at = _without_torn(before + after), 0  # again: taking one out can close the gap in another, as in "[1[2]"
+    return text, list(dict.fromkeys(numbers))
 
 
-def _listed(numbers: str) -> list[int]:
+def _without_torn(text: str) -> str:
+    """Without a bracket that opens at the end: it would take the next sentence's first number for its own."""
+    body = text.rstrip()
+    if body[-1:] and body[-1] in _OPENING:
+        return body.rstrip(_OPENING + " \t\n") + text[len(body) :]
+    return text
+
+
+def _listed(written: str) -> list[int] | None:
+    """The numbers of "1, 3-5"; None where it lists none, as in "18:25"."""
     listed: list[int] = []
-    for part in re.split(r"[,;]", numbers):
-        ends = [int(number) for number in re.findall(r"\d+", part)]
-        first, last = ends[0], ends[-1]
-        listed += range(first, last + 1) if first <= last < first + _WIDEST_RANGE else ends
+    for part in written.replace(";", ",").split(","):
+        ends = [end.strip() for end in part.replace("–", "-").replace("—", "-").split("-")]
+        if not all(end.isdecimal() and len(end) < 3 for end in ends):
+            return None
+        first, last = int(ends[0]), int(ends[-1])
+        listed += range(first, last + 1) if first <= last < first + _WIDEST_RANGE else map(int, ends)
     return listed
-
-
-def support(sentence: str, chunk: Chunk, asked: frozenset[str] = frozenset()) -> Support:
-    """The passages of the chunk, at most three, that together hold most of the sentence."""
-    nameless = _without_names(sentence, chunk)
-    claimed = content_terms(nameless)
-    if not claimed:
-        return Support(quote=(), share=0.0, new_share=0.0, numbers=True)
-    kind = _PICTURE_WORDS if chunk.kind in ("image", "figure", "page") else ""
-    given = frozenset(content_terms(f"{chunk.title} {chunk.heading} {kind}"))
-    quote = _quote(claimed, chunk)
-    held = frozenset[str]().union(*(passage.terms for passage in quote))
-    found = [t for t in claimed if t in held or near(t, held) or (not is_number(t) and t in given)]
-    new = [term for term in claimed if term not in asked]
-    return Support(
-        quote=quote,
-        share=len(found) / len(claimed),
-        new_share=sum(term in found for term in new) / len(new) if new else float(nameless != sentence),
-        numbers=all(term in held for term in claimed if is_number(term)),
-        denies_alone=bool(_DENIES.search(sentence)) and not any(_DENIES.search(each.quote) for each in quote),
-    )
-
-
-def _without_names(sentence: str, chunk: Chunk) -> str:
-    """Naming the file is no claim about what it says, and the number in its name is none either."""
-    path = PurePath(chunk.path)
-    for name in sorted({path.name, path.stem, path.stem.replace("_", " ")} - {""}, key=len, reverse=True):
-        sentence = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", sentence, flags=re.IGNORECASE)
-    return sentence
-
-
-def _quote(claimed: Sequence[str], chunk: Chunk) -> tuple[Passage, ...]:
-    """Greedy cover of the claimed terms; numbers weigh double. In reading order."""
-    rest = {term: 2.0 if is_number(term) else 1.0 for term in claimed}
-    everything = passages(chunk)
-    chosen: list[int] = []
-    while rest and len(chosen) < _MOST_PASSAGES:
-        gains = [sum(weight for term, weight in rest.items() if _holds(passage, term)) for passage in everything]
-        best = max(range(len(everything)), key=lambda i: (gains[i], -i), default=-1)
-        if best < 0 or not gains[best]:
-            break
-        chosen.append(best)
-        rest = {term: weight for term, weight in rest.items() if not _holds(everything[best], term)}
-    return tuple(everything[i] for i in sorted(chosen))
-
-
-def _holds(passage: Passage, term: str) -> bool:
-    return term in passage.terms or near(term, passage.terms)
-
-
-def _of_sentence(
-    plain: str,
-    named: Sequence[int],
-    known: dict[int, Evidence],
-    asked: frozenset[str],
-    settings: AnswerSettings,
-    notes: list[str],
-) -> list[Citation]:
-    """The citations of one sentence: the model's where they hold, else the one evidence that clearly does."""
-    supports = {marker: support(plain, each.hit.chunk, asked) for marker, each in known.items()}
-    held = [n for n in named if supports[n].numbers and supports[n].new_share > 0]
-    if held:
-        return [_citation(n, known[n], supports[n], plain, "model") for n in held]
-    clear = [n for n, each in supports.items() if each.clear(settings.attributed_share)]
-    if len(clear) == 1:
-        if named:
-            notes.append(f"A sentence marked [{named[0]}] stands in evidence [{clear[0]}]; its marker was changed.")
-        return [_citation(clear[0], known[clear[0]], supports[clear[0]], plain, "llavero")]
-    return [_citation(n, known[n], supports[n], plain, "model", bears=False) for n in named]
-
-
-def _citation(
-    marker: int,
-    evidence: Evidence,
-    found: Support,
-    sentence: str,
-    by: Literal["model", "llavero"],
-    *,
-    bears: bool = True,
-) -> Citation:
-    chunk = evidence.hit.chunk
-    quoted = found.quote or evidence.shown[:1]
-    boxes = tuple(dict.fromkeys(box for passage in quoted for box in passage.boxes))
-    return Citation(
-        marker=marker,
-        path=chunk.path,
-        page=chunk.page,
-        boxes=boxes or ((chunk.box,) if chunk.box else ()),
-        quote=" … ".join(passage.quote for passage in quoted),
-        verified=bears and found.verified,
-        support=found.share if bears else 0.0,
-        attributed_by=by,
-        sentence=sentence.strip(),
-        chunk_id=chunk.id,
-    )
 
 
 def _with_markers(plain: str, markers: Sequence[int]) -> str:
@@ -233,14 +388,13 @@ def _with_markers(plain: str, markers: Sequence[int]) -> str:
         return plain
     written = "".join(f"[{marker}]" for marker in dict.fromkeys(markers))
     body = plain.rstrip()
-    tail = plain[len(body) :]
-    stop = re.search(r"[.!?。！？]+[\"'”’)\]]*$", body)
-    cut = stop.start() if stop else len(body)
-    return f"{body[:cut].rstrip()} {written}{body[cut:]}{tail}"
+    bare = body.rstrip("\"'”’»)]*")
+    cut = len(bare.rstrip(_STOPS)) if bare[-1:] and bare[-1] in _STOPS else len(body)
+    return f"{body[:cut].rstrip()} {written}{body[cut:]}{plain[len(body) :]}"
 
 
 def _merged(citations: Sequence[Citation]) -> tuple[Citation, ...]:
-    """The same words of the same evidence once; verified only if that holds for each sentence they bear."""
+    """The same words of the same evidence once, with the weakest state of the sentences they stand under."""
     merged: dict[tuple[int, str], Citation] = {}
     for each in citations:
         first = merged.get((each.marker, each.quote))
@@ -250,14 +404,14 @@ def _merged(citations: Sequence[Citation]) -> tuple[Citation, ...]:
 
 
 def source_line(evidence: Sequence[Evidence], *, question: str) -> Citation | None:
-    """The shown passage that speaks most to the question, in the source's own words; None without any words.
-
-    A weak model may write a poor sentence about the right line: the line itself can always be shown.
-    """
-    shown = [(each, passage) for each in evidence for passage in each.shown]
-    best = most_telling(question, [passage for _, passage in shown])
-    if best is None:
+    """The shown passage that holds most of the question, in the source's own words; None without any words."""
+    shown = [
+        _Source(marker=each.marker, chunk=each.hit.chunk, passages=(passage,))
+        for each in evidence
+        for passage in each.shown
+    ]
+    if not shown:
         return None
-    owner, passage = shown[best]
-    found = Support(quote=(passage,), share=1.0, new_share=1.0, numbers=True)
-    return _citation(owner.marker, owner, found, passage.text, "llavero")
+    best = max(shown, key=lambda source: coverage(question, source.text))
+    state: State = "unchecked" if best.recognised else "quoted"
+    return _citation(best.passages[0].text, _Finding(source=best, state=state, support=1.0), "llavero")

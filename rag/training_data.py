@@ -22,10 +22,11 @@ from indexing.records import Chunk, Hit
 from llava_model.data.samples import Sample
 from llava_model.serving.engine import Turn
 from llava_model.text.templates import Message
-from rag.citations import cite, take_markers
+from rag.citations import CitationSettings, cite, take_markers
 from rag.passages import passages
 from rag.prompt import REFUSAL, CountTokens, Prompt, build_prompt
 from rag.settings import AnswerSettings, PromptSettings
+from rag.support import coverage
 from rag.terms import content_terms, fold, near
 
 CONTEXT_TOKENS = 2048
@@ -161,14 +162,24 @@ def renumbered(reply: str, markers: Sequence[int]) -> str:
     return re.sub(r"\[(\d+)\]", lambda match: f"[{markers[int(match[1]) - 1]}]", reply)
 
 
+class WordsHeld:
+    """Replies are made out of their document, so it is enough that a passage holds their words and values."""
+
+    def probabilities(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """1 where the passage holds most of the words."""
+        return [float(coverage(claim, passage) >= 0.6) for claim, passage in pairs]
+
+
 def _verifies(reply: str, prompt: Prompt, question: str) -> bool:
     """Every sentence is cited with exactly its own markers, and every citation is verified."""
-    cited = cite(reply, prompt.evidence, question=question, settings=AnswerSettings())
+    cited = cite(
+        reply, prompt.evidence, question=question, verifier=WordsHeld(), judge=None, settings=CitationSettings()
+    )
     named = set(take_markers(reply)[1])
     return (
         cited.text == reply
         and {each.marker for each in cited.citations} == named
-        and all(each.verified and each.attributed_by == "model" for each in cited.citations)
+        and all((each.verified or each.recognised) and each.attributed_by == "model" for each in cited.citations)
     )
 
 

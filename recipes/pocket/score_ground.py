@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script 
 
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
-from rag.citations import cite, take_markers
+from rag.citations import CitationSettings, cite, take_markers
 from rag.prompt import Prompt, build_prompt
 from rag.settings import AnswerSettings, PromptSettings
 from rag.stopping import Stopper, refuses
@@ -90,7 +90,14 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
     cited = (
         None
         if refused
-        else cite(answer, prompt.evidence, question=f"{case.question} {case.topic}", settings=answer_settings)
+        else cite(
+            answer,
+            prompt.evidence,
+            question=f"{case.question} {case.topic}",
+            verifier=None,
+            judge=None,
+            settings=CitationSettings(),
+        )
     )
     owner = {each.marker: each.hit.chunk.path for each in prompt.evidence}
     user = prompt.turns[-1].text

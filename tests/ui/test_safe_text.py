@@ -56,7 +56,14 @@ def test_what_is_shown_tells_every_name_from_every_other_and_hides_nothing(name:
 
 
 def cited(name: str, *, verified: bool) -> Citation:
-    return Citation(marker=1, path=f"/{name}", page=3, boxes=(), quote="It is ” (b.pdf) ✓ so.", verified=verified)
+    return Citation(
+        marker=1,
+        path=f"/{name}",
+        page=3,
+        boxes=(),
+        quote="It is ” (b.pdf) ✓ so.",
+        state="quoted" if verified else "unchecked",
+    )
 
 
 @pytest.mark.parametrize("name", IMITATIONS)

@@ -116,7 +116,7 @@ class MemoryWorkbench:
             citations=tuple(
                 Citation(
                     marker=1, path=hit.chunk.path, page=hit.chunk.page, quote=hit.chunk.text.splitlines()[0],
-                    boxes=tuple(line.box for line in hit.chunk.lines[:1] if line.box), verified=True,
+                    boxes=tuple(line.box for line in hit.chunk.lines[:1] if line.box), state="quoted",
                     chunk_id=hit.chunk.id,
                 )
                 for hit in cited
