@@ -8,6 +8,7 @@ For some kits this package brings weights that Llavero's authors trained:
 weights/<kit>/projector.safetensors   vision features → the language model's space
 weights/<kit>/adapter/                LoRA of the language model (peft's format)
 weights/<kit>/joint_space.safetensors pooled features → the text space, for search
+weights/<kit>/verifier.safetensors  LoRA and head on the text embedder: whether a passage bears a sentence out
 weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
 weights/<kit>/run.json                the training configuration of projector and adapter, as in a checkpoint's manifest
 """
@@ -50,16 +51,19 @@ class ShippedWeights:
     projector: Path | None = None
     adapter: Path | None = None
     joint_space: Path | None = None
+    verifier: Path | None = None
 
 
 def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
     """The shipped weights of a kit. Kits with the same picture network share a joint space: `options.joint_space`."""
     projector, adapter = folder / kit / "projector.safetensors", folder / kit / "adapter"
     joint_space = folder / _joint_space_of(kit) / "joint_space.safetensors"
+    verifier = folder / kit / "verifier.safetensors"
     return ShippedWeights(
         projector=projector if projector.is_file() else None,
         adapter=adapter if (adapter / "adapter_model.safetensors").is_file() else None,
         joint_space=joint_space if joint_space.is_file() else None,
+        verifier=verifier if verifier.is_file() else None,
     )
 
 
