@@ -131,7 +131,8 @@ class PocketEmbedder:
             return own_BD
         if self._bridge is None:
             return self._joint.queries(relative_BD)
-        return np.concatenate([own_BD, self._joint.queries(self._bridge(words_BD))], axis=-1) / np.float32(np.sqrt(2))
+        both_BD: Vectors = np.concatenate([own_BD, self._joint.queries(self._bridge(words_BD))], axis=-1)
+        return both_BD / np.float32(np.sqrt(2))
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """The sentence encoder's vectors."""

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -117,16 +117,11 @@ class Embedder(Protocol):
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
         """Questions → unit vectors in the text space, (B, text_dimensions)."""
 
-
-@runtime_checkable
-class TokenEmbedder(Protocol):
-    """An embedder that also gives a vector to every token, for late interaction: MaxSim of question and passage."""
-
     def embed_passage_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each passage (T, text_dimensions), unit vectors of its own tokens in their order."""
+        """For each passage (T, D): a unit vector for each of its tokens, to be read word by word."""
 
     def embed_question_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each question (T, text_dimensions), as for passages."""
+        """The same for questions; comparable with those of passages."""
 
 
 class EmbedderError(IndexingError):

@@ -146,5 +146,11 @@ class Rarity:
 
 
 def query_vector(text: str, rarity: Rarity) -> SparseVector:
-    """BM25's question side: each word of the question by its rarity, times how often it is asked for."""
-    return {term(word): count * rarity.weight(term(word)) for word, count in Counter(words(text)).items()}
+    """BM25's question side: each word of the question by its rarity, times how often it is asked for.
+
+    Scaled so that a row which says every word as loudly as can be would score 1: scores of different questions can be
+    compared, and added to other scores between 0 and 1.
+    """
+    weights = {term(word): count * rarity.weight(term(word)) for word, count in Counter(words(text)).items()}
+    loudest = (_SATURATION + 1) * sum(weights.values())
+    return {each: weight / loudest for each, weight in weights.items()}

@@ -211,6 +211,24 @@ class Engine:
             prompt_tokens=len(prompt.ids),
         )
 
+    def next_words(self, turns: Sequence[Turn], words: Sequence[str]) -> list[float]:
+        """How likely the reply begins with each of these words: the probability of the word's first token, 0..1.
+
+        What was read stays in memory: a stream of the same turns afterwards reads one position again.
+
+        Raises ImagesNotSupportedError, ContextOverflowError and ConversationError.
+        """
+        from llava_model.serving.generate import first_logits
+
+        encoded = self._encode(turns)
+        if len(encoded.ids) >= self.context_tokens:
+            raise ContextOverflowError(needed=len(encoded.ids) + 1, available=self.context_tokens)
+        prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
+        firsts = [self._encoder.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
+        with self._generating:
+            chances_L = first_logits(self._model, prompt, self._memory).float().softmax(-1)
+        return [float(chances_L[first]) for first in firsts]
+
     def _encode(self, turns: Sequence[Turn], before_step: Callable[[], object] = _go_on) -> "Encoded":
         images = sum(len(turn.images) for turn in turns)
         if images and not self.sees_images:

@@ -183,6 +183,14 @@ def reply_ids(
     return "cancelled"
 
 
+def first_logits(model: LlavaModel, prompt: EncodedPrompt, memory: Memory) -> torch.Tensor:
+    """logits_L of the reply's first token; `memory` then holds the whole prompt."""
+    memory.keep_common(prompt.keys)
+    logits_L = _read(model, prompt, memory, next(model.language.parameters()).device, lambda: False)
+    assert logits_L is not None  # nobody cancelled
+    return logits_L
+
+
 @torch.inference_mode()
 def _read(
     model: LlavaModel, prompt: EncodedPrompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]

@@ -68,6 +68,11 @@ class TinyEmbedder:
 
     embed_questions = embed_passages
 
+    def embed_passage_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        return [self.embed_passages(text.split()) if text.split() else self.embed_passages([""]) for text in texts]
+
+    embed_question_tokens = embed_passage_tokens
+
 
 def _unit(vectors: Vectors) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

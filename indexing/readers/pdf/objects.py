@@ -175,7 +175,7 @@ def embedded_files(document: Any) -> int:
     return max(0, int(pdfium.FPDFDoc_GetAttachmentCount(document)))
 
 
-class LeftOut:
+class ObjectsLeftOut:
     """What a PDF holds and its reader leaves out, one sentence for each kind. Add up with `count[kind] += n`."""
 
     def __init__(self, limits: ReadLimits) -> None:

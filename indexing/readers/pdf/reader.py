@@ -18,7 +18,14 @@ from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeEr
 from indexing.readers.image import small_grey
 from indexing.readers.ocr import letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
-from indexing.readers.pdf.objects import LeftOut, Repeats, embedded_files, objects_over, remarks_on, rules_and_figures
+from indexing.readers.pdf.objects import (
+    ObjectsLeftOut,
+    Repeats,
+    embedded_files,
+    objects_over,
+    remarks_on,
+    rules_and_figures,
+)
 from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs, with_headings
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, running_headers, sampled
@@ -92,7 +99,7 @@ class _Document:
         self._running_headers = RunningHeaders()
         self._repeats = Repeats(document)
         self._unreadable: set[int] = set()
-        self._left_out = LeftOut(output.limits)
+        self._left_out = ObjectsLeftOut(output.limits)
 
     def read(self) -> Reading:
         """Every page up to the limit, then the headings. Raises DamagedFileError when no page can be read."""
