@@ -1,35 +1,38 @@
 """A question → a streamed, cited answer: retrieve, judge, prompt, generate, cite.
 
 `Answerer.ask` yields what happens as it happens: `Retrieved` at once, a `Token` for each piece of text, and the
-`Answer` at the end, whose text is the streamed one with its markers checked. Nothing relevant found means no
-model is asked at all.
+`Answer` at the end, whose text is the streamed one with its markers checked. What is surely not in the library is
+refused before a model is asked; the rest is the reader's own decision.
 """
 
 import contextvars
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
 from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
+from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
-from rag.citations import Citation, CitationSettings, Cited, cite, source_line, take_markers
+from rag.citations import Citation, Cited, Judge, cite
+from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of
-from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, build_prompt
-from rag.question import Resolved, answer_pattern, resolve
-from rag.quoting import as_plain_rows
+from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
-from rag.stopping import Stopper, refuses
+from rag.support import Verifier
 
-NOTHING_FOUND = "Nothing in the library answers this."
-NOTHING_TO_READ = "What was found has no words, and this model cannot see pictures."
-NOT_SUPPORTED = "The sources do not say this. Their line nearest to the question:"
-NOT_VERIFIED = "Not verified. The sources' line nearest to the question:"
+Sentence = Literal["nothing_found", "empty_library", "nothing_to_read", "not_in_evidence"]
+NextWords = Callable[[Sequence[Turn], Sequence[str]], list[float]]
+"""(turns, words) → for each word the probability that the reply begins with it, as `Engine.next_words` tells."""
+
 _PICTURE_ALONE = "What does the picture show?"
 
 
@@ -57,12 +60,10 @@ class Answer:
     hits: tuple[Hit, ...]  # the evidence in the order of its markers, then what else was found
     model: str  # "" when no model was asked
     milliseconds: Mapping[str, float]  # retrieve, first_token, total
+    confidence: float = 0.0  # 0..1: how likely the library answers this, by search and model together
     prompt: tuple[Turn, ...] = ()
     prompt_tokens: int = 0
-    # False: the model's claims stand in no evidence. The text then says so and quotes the source's own line, and the
-    # only citation is of that line. Below a claim that is doubtful otherwise, that line is the last citation.
-    supported: bool = True
-    source_line: Citation | None = None  # the line of the best evidence nearest the question, in its own words
+    supported: bool = True  # False: the model's claims stand in no evidence, or there are none
     notes: tuple[str, ...] = ()
 
 
@@ -83,11 +84,16 @@ class Answerer:
         load_image: Callable[[Chunk], Image.Image | None],
         settings: RagSettings,
         model: str = "",
+        next_words: NextWords | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
+        """`next_words` asks the model for its own judgement, where it runs in this process; `verifier` checks claims
+        that are not quotations."""
         self.retriever, self.chat = retriever, chat
         self._count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
         self._load_image, self._settings = load_image, settings
         self._model = model or _name(chat)
+        self._next_words, self._verifier = next_words, verifier
 
     def ask(
         self,
@@ -103,32 +109,41 @@ class Answerer:
         Raises EmptyQuestionError, PromptTooLongError, GeneratorError and what the store raises.
         """
         clock = _Clock()
-        resolved = resolve(question, history)
+        earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
-        retrieval = self.retriever.search(SearchRequest(text=resolved.search_text, image=image, k=k, filter=filter))
+        retrieval = self.retriever.search(
+            SearchRequest(text=question, earlier=earlier, image=image, k=k, filter=filter)
+        )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
-        found = retrieval.evidence
-        if not found and not (images and self._sees_images):
-            yield self._refusal(retrieval, retrieval.verdict.reason, clock)
+        sees_own = bool(images) and self._sees_images
+        if not retrieval.answers and not sees_own:
+            yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
             return
-        prompt = self._prompt(resolved, found, images, history)
+        prompt = self._prompt(question, earlier, retrieval.answers, images, history)
         if not prompt.evidence and not prompt.turns[-1].images:
-            yield self._refusal(retrieval, NOTHING_TO_READ, clock)
+            yield self._refusal(retrieval, question, "nothing_to_read", clock)
             return
-        stopper = Stopper(one_line=self._settings.prompt.style == "short")
+        confidence = self._confidence(prompt, retrieval)
+        if confidence < self._settings.answer.least_confidence and not sees_own:
+            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            return
+        stopper = Stopper(one_line=self._settings.prompt.max_passages > 0)
         for piece in stopper.until_stop(self._pieces(prompt)):
             clock.spoke()
             yield Token(text=piece)
-        yield self._answer(stopper, resolved, retrieval, prompt, clock)
+        if refuses(stopper.text):
+            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            return
+        yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
 
     def _prompt(
-        self, resolved: Resolved, hits: Sequence[Hit], images: Sequence[Image.Image], history: Sequence[Turn]
+        self, question: str, earlier: str, hits: Sequence[Hit], images: Sequence[Image.Image], history: Sequence[Turn]
     ) -> Prompt:
         return build_prompt(
-            resolved.question.strip() or _PICTURE_ALONE,
+            question.strip() or _PICTURE_ALONE,
             hits,
-            topic=resolved.topic,
+            earlier=earlier,
             images=images,
             history=history,
             count_tokens=self._count_tokens,
@@ -138,6 +153,26 @@ class Answerer:
             load_image=self._load_image,
             settings=self._settings.prompt,
         )
+
+    def _confidence(self, prompt: Prompt, retrieval: Retrieval) -> float:
+        """How likely the evidence answers: by what search thinks, and by the model's own yes or no."""
+        found = retrieval.verdict.best
+        if self._next_words is None:
+            return found
+        return self._settings.answer.confidence(found, yes(self._next_words, prompt.answerable))
+
+    def _judge(self) -> Judge | None:
+        """The model's own yes or no: does the sentence answer the question as the quote says?"""
+        ask = self._next_words
+        if ask is None:
+            return None
+
+        def judge(question: str, sentence: str, quote: str) -> float:
+            first, _ = instructions("answered")
+            asked = f"Source: {as_data(quote)}\nQuestion: {question}\nAnswer: {sentence}\n{first}"
+            return yes(ask, [Turn(role="user", text=asked)])
+
+        return judge
 
     def _pieces(self, prompt: Prompt) -> Iterator[str]:
         """The model's words as they come. Its every step runs in a context of its own in which tracing is off."""
@@ -165,61 +200,87 @@ class Answerer:
     def _answer(
         self,
         stopper: Stopper,
-        resolved: Resolved,
+        question: str,
         retrieval: Retrieval,
         prompt: Prompt,
+        confidence: float,
         clock: "_Clock",
     ) -> Answer:
-        text = stopper.text
-        refused = not text or refuses(text)
-        asked = resolved.search_text
-        cited = (
-            Cited(text=text or REFUSAL, citations=())
-            if refused
-            else cite(text, prompt.evidence, question=asked, verifier=None, judge=None, settings=CitationSettings())
+        cited: Cited = cite(
+            stopper.text,
+            prompt.evidence,
+            question=question,
+            verifier=self._verifier,
+            judge=self._judge(),
+            settings=self._settings.citations,
         )
-        line = source_line(prompt.evidence, question=asked)
-        doubt = "" if refused or line is None else _doubt(cited, line, asked)
         return Answer(
-            text=f"{cited.text}\n\n{doubt} “{as_plain_rows(line.quote)}” [{line.marker}]"
-            if doubt and line
-            else cited.text,
-            refused=refused,
-            citations=(*cited.citations, line) if doubt and line else cited.citations,
+            text=cited.text,
+            refused=False,
+            citations=cited.citations,
             hits=_evidence_first(prompt.evidence, retrieval.hits),
             model=self._model,
             milliseconds=clock.milliseconds,
+            confidence=confidence,
             prompt=prompt.turns,
             prompt_tokens=prompt.tokens,
-            supported=cited.supported and not refused,
-            source_line=line,
+            supported=cited.supported,
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _refusal(self, retrieval: Retrieval, reason: str, clock: "_Clock") -> Answer:
+    def _refusal(
+        self,
+        retrieval: Retrieval,
+        question: str,
+        sentence: Sentence,
+        clock: "_Clock",
+        *,
+        prompt: Prompt | None = None,
+        confidence: float | None = None,
+    ) -> Answer:
+        """With `prompt`, the model has read it; without, it was not asked."""
         return Answer(
-            text=f"{NOTHING_FOUND} {reason}".strip(),
+            text=said(sentence, question),
             refused=True,
             citations=(),
-            hits=retrieval.hits,
-            model="",
+            hits=_evidence_first(prompt.evidence if prompt else (), retrieval.hits),
+            model=self._model if prompt else "",
             milliseconds=clock.milliseconds,
+            confidence=retrieval.verdict.best if confidence is None else confidence,
+            prompt=prompt.turns if prompt else (),
+            prompt_tokens=prompt.tokens if prompt else 0,
             supported=False,
+            notes=prompt.notes if prompt else (),
         )
 
 
-def _doubt(cited: Cited, line: Citation, question: str) -> str:
-    """Why the sources' own line is shown below the model's words; "" where those can stand alone.
+def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
+    """How likely the model says yes rather than no."""
+    small, large, *other = ask(turns, ["yes", "Yes", "no", "No"])
+    return (small + large) / max(1e-9, small + large + sum(other))
 
-    A claim that no source holds in full, and that is no amount where an amount is asked for (or no date, no name),
-    while a source's line is one: a small model has read past it.
-    """
-    if not cited.supported:
-        return NOT_SUPPORTED
-    seeks = answer_pattern(question)
-    if seeks is None or any(each.verified for each in cited.citations):
-        return ""
-    return NOT_VERIFIED if seeks.fit(take_markers(cited.text)[0]) < 1 <= seeks.fit(line.quote) else ""
+
+def refuses(text: str) -> bool:
+    """Whether a reply is the one form that stands for "not there", with or without markers; an empty one is, too."""
+    letters = "".join(sign for sign in text if sign.isalpha() or sign.isspace())
+    return letters.casefold().split() in ([], REFUSAL.removesuffix(".").casefold().split())
+
+
+def said(sentence: Sentence, question: str) -> str:
+    """A sentence of Llavero's own in the language of the question, English where that cannot be told."""
+    from llava_model.synthesis.prompts import language_of
+
+    try:
+        language = language_of(question) or "en"
+    except MissingPackageError:
+        language = "en"
+    wordings = _wordings()
+    return wordings.get(language, wordings["en"])[sentence]
+
+
+@cache
+def _wordings() -> Mapping[str, Mapping[Sentence, str]]:
+    return tomllib.loads(Path(__file__).with_name("wording.toml").read_text(encoding="utf-8"))
 
 
 def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -23,6 +23,7 @@ from typing import Literal
 from indexing.records import Box, Chunk
 from rag.passages import Passage, passages
 from rag.prompt import Evidence
+from rag.settings import CitationSettings
 from rag.support import Verifier, coverage, is_quoted, is_shortened, keeps_values, read
 
 State = Literal["quoted", "supported", "unchecked"]
@@ -39,28 +40,6 @@ _BRACKET = re.compile(
 _WIDEST_RANGE = 20
 _MOST_LINES = 3  # that one sentence runs over
 _LEAST_COVERAGE = 0.5  # of a sentence, by a passage that is shown with it although it was not checked
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CitationSettings:
-    """When a sentence gets its tick."""
-
-    least_support: float = 0.9
-    """The verifier's probability from which a passage supports a sentence; chosen on the development set of
-    recipes/small for at most 1 % false ticks."""
-
-    least_answer: float = 0.5
-    """The judge's probability from which a sentence counts as an answer to the question."""
-
-    most_pairs: int = 6
-    """Passages that the verifier reads for one sentence, those that hold most of it; each takes about 15 ms."""
-
-    def __post_init__(self) -> None:
-        for name in ("least_support", "least_answer"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must lie between 0 and 1")
-        if not 1 <= self.most_pairs <= 1000:
-            raise ValueError(f"most_pairs is {self.most_pairs}, it must lie between 1 and 1000")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -401,17 +380,3 @@ def _merged(citations: Sequence[Citation]) -> tuple[Citation, ...]:
         if first is None or (first.verified and not each.verified):
             merged[each.marker, each.quote] = each
     return tuple(merged.values())
-
-
-def source_line(evidence: Sequence[Evidence], *, question: str) -> Citation | None:
-    """The shown passage that holds most of the question, in the source's own words; None without any words."""
-    shown = [
-        _Source(marker=each.marker, chunk=each.hit.chunk, passages=(passage,))
-        for each in evidence
-        for passage in each.shown
-    ]
-    if not shown:
-        return None
-    best = max(shown, key=lambda source: coverage(question, source.text))
-    state: State = "unchecked" if best.recognised else "quoted"
-    return _citation(best.passages[0].text, _Finding(source=best, state=state, support=1.0), "llavero")

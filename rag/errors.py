@@ -4,6 +4,7 @@ RagError
 ├── EmptyQuestionError          neither words nor a picture were given
 ├── NoChannelError              the store has no channel that this question could use
 ├── PromptTooLongError          question and instructions alone do not fit the model's window
+├── InstructionsError           the user's own text for the model cannot be read
 ├── PictureAddressError         a message names a picture by an address that we do not fetch
 ├── PictureDataError            the bytes in a message are no picture we can read
 └── GeneratorError              the answering server did not do its part; says where and why
@@ -46,6 +47,15 @@ class PromptTooLongError(RagError):
         )
         self.add_note("Shorten the question, give fewer pictures, or use a model with a longer context.")
         self.needed, self.available = needed, available
+
+
+class InstructionsError(RagError):
+    """The file that should tell the model what to do cannot be read."""
+
+    def __init__(self, name: str, shipped: tuple[str, ...], reason: str) -> None:
+        super().__init__(f"the model's instructions '{name}' cannot be read: {reason}")
+        self.add_note(f"Name a text file, or one of: {', '.join(shipped)} ([prompt] instructions in llavero.toml).")
+        self.name = name
 
 
 class PictureAddressError(RagError):

@@ -6,14 +6,14 @@ the boxes to mark on the page. Small models answer well from a handful of the ri
 everything, so the prompt is made of passages and the citations quote them.
 """
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from indexing.records import Box, Chunk, Line
-from rag.quoting import cells, is_rule
-from rag.terms import content_terms, fold, sentences
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,16 +28,6 @@ class Passage:
     def boxes(self) -> tuple[Box, ...]:
         """Where it stands on its page; empty where the format has no geometry."""
         return tuple(line.box for line in self.lines if line.box is not None)
-
-    @property
-    def terms(self) -> frozenset[str]:
-        """Its content words, numbers and dates."""
-        return _terms(self.text)
-
-
-@lru_cache(maxsize=8192)
-def _terms(text: str) -> frozenset[str]:
-    return frozenset(content_terms(text))
 
 
 @lru_cache(maxsize=512)
@@ -156,3 +146,66 @@ def _held(line: Sequence[Line], row: Counter[str]) -> float:
     """The share of the line's words that the row holds."""
     words = Counter(word for part in line for word in fold(part.text).split())
     return (words & row).total() / max(1, words.total())
+
+
+# Markdown tables, as a chunk's text holds them: cells between `|`, and a line of dashes under the header.
+#
+# | Part | Every |
+# | --- | --- |
+# | Pump | 12 months |
+
+_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
+
+
+def is_rule(line: str) -> bool:
+    """Whether it is the line between a header and its rows."""
+    return "|" in line and _RULE.match(line) is not None
+
+
+def is_row(line: str) -> bool:
+    """Whether a line begins and ends with `|`."""
+    line = line.strip()
+    return len(line) > 1 and line.startswith("|") and line.endswith("|")
+
+
+def cells(row: str) -> list[str]:
+    r"""`| Pump | 12 months |` → `["Pump", "12 months"]`; `\|` is a `|` inside a cell."""
+    return [cell.strip().replace("\\|", "|") for cell in _CELL_BORDER.split(row.strip().strip("|"))]
+
+
+def as_plain_rows(text: str) -> str:
+    """How a person would write it in a sentence: `| Pump | 12 months |` → `Pump · 12 months`; other lines stay."""
+    lines = [line for line in text.split("\n") if not (is_row(line) and is_rule(line))]
+    return "\n".join(" · ".join(filter(None, cells(line))) if is_row(line) else line for line in lines)
+
+
+# A stop, the quotes and whole markers behind it, and a capital or number after it; or the end of a line.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?。！？])(?:[\"'”’)\]]|\s*[\[［【〔][^\]］】〕\n]{0,20}[\]］】〕])*(?=\s+[\"'“(]?[A-Z0-9À-ÞЀ-Я])|\n+"
+)
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each sentence or line; "3.5", "No. 5" and "e.g. this" do not end one."""
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        if _ends_sentence(text[start : match.start()]) or "\n" in match.group():
+            if text[start : match.end()].strip():
+                yield start, match.end()
+            start = match.end()
+    if text[start:].strip():
+        yield start, len(text)
+
+
+def _ends_sentence(text: str) -> bool:
+    """Not behind one or two letters ("No. 5", "Dr. Lowe"), nor behind letters with stops between them ("e.g.")."""
+    last = (text.rstrip().rsplit(maxsplit=1)[-1:] or [""])[0].removesuffix(".")
+    letters = last.replace(".", "")
+    return not letters.isalpha() or (len(letters) > 2 and "." not in last)
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents and width variants: "Café ＡＢＣ" → "cafe abc"."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))

@@ -1,14 +1,16 @@
 """A question → the chunks that may answer it.
 
-embed → search every channel the store has → fuse by rank → rerank by coverage → one place per page →
-judge what is relevant → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
+embed → search every channel the store has → gather by reciprocal rank → one place per page → how likely each answers
+(the first ones are read word by word) → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
+
+A follow-up question is searched twice, by itself and behind the question before it, so that nobody has to decide
+whether "and on Sunday?" stands by itself.
 """
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -18,20 +20,17 @@ from indexing.records import Channel, Hit
 from indexing.store import Store
 from indexing.store.protocol import Filter, Vector
 from rag.errors import EmptyQuestionError, NoChannelError
-from rag.fuse import Ranking, fuse, merge_pages, pictures_first, rerank, spread_files
-from rag.question import Intent, read_intent
-from rag.relevance import Level, Verdict, judge, measure
+from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.relevance import RatedHit, Reranker, judge
 from rag.settings import RagSettings
-from rag.terms import with_date_writings
-
-EMPTY_LIBRARY = "The library is empty: index files first."
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """What is looked for: words, a picture, or both; `k` hits at most."""
+    """What is looked for: words, a picture, or both; `k` hits at most. `earlier` is the question before, if any."""
 
     text: str = ""
+    earlier: str = ""
     image: Image.Image | None = None
     k: int = 8
     filter: Filter = field(default_factory=Filter)
@@ -42,10 +41,30 @@ class SearchRequest:
         if self.k < 1:
             raise ValueError(f"k is {self.k}, it must be at least 1")
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The wordings that are searched."""
+        if not self.text.strip():
+            return ()
+        return (self.text, f"{self.earlier} {self.text}") if self.earlier.strip() else (self.text,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How likely each hit answers, in their order."""
+
+    probabilities: tuple[float, ...]
+    threshold: float
+
+    @property
+    def best(self) -> float:
+        """How likely anything here answers."""
+        return max(self.probabilities, default=0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """What a search found. `relevant` holds one word per hit; `verdict` says whether anything answers, and why."""
+    """What a search found, likeliest first, and how likely each hit answers."""
 
     request: SearchRequest
     hits: tuple[Hit, ...]
@@ -55,69 +74,62 @@ class Retrieval:
 
     @property
     def relevant(self) -> tuple[bool, ...]:
-        """For each hit, whether it counts as an answer."""
+        """For each hit, whether it may be an answer."""
         return tuple(probability >= self.verdict.threshold for probability in self.verdict.probabilities)
 
     @property
     def answers(self) -> tuple[Hit, ...]:
-        """The relevant hits alone, best first; empty means: nothing relevant here."""
+        """The hits that may answer; empty means: surely not here."""
         return tuple(hit for hit, relevant in zip(self.hits, self.relevant, strict=True) if relevant)
-
-    @property
-    def evidence(self) -> tuple[Hit, ...]:
-        """What a model should read: the relevant hits, and what else was found in the files they are from."""
-        answering = {hit.chunk.content_hash for hit in self.answers}
-        return tuple(hit for hit in self.hits if hit.chunk.content_hash in answering)
 
 
 class Retriever:
     """Searches one library. As safe to share between threads as its store and embedder."""
 
-    def __init__(self, store: Store, embedder: Embedder, settings: RagSettings | None = None) -> None:
-        self.store, self.embedder = store, embedder
+    def __init__(
+        self, store: Store, embedder: Embedder, settings: RagSettings | None = None, reranker: Reranker | None = None
+    ) -> None:
+        self.store, self.embedder, self.reranker = store, embedder, reranker
         self.settings = settings or RagSettings()
-        self._background: Mapping[Channel, Level] = {}
-        self._rows_measured = -1
-        self._measuring = threading.Lock()
 
     def warm(self) -> None:
-        """Do now what the first search would have to do: load the models' first pages, measure the background."""
-        self._measured_background()
+        """Do now what the first search would have to do: load the models' first pages."""
+        self.embedder.embed_questions(["warm"])
 
     def search(self, request: SearchRequest) -> Retrieval:
         """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
         clock = _Clock()
-        intent = read_intent(request.text)
-        rankings = self._rankings(request, intent, clock)
+        rankings = self._rankings(request, clock)
         with clock.step("fuse"):
-            hits = self._ordered(rankings, intent)
-        with clock.step("background"):
-            background = self._measured_background()
+            hits = fuse(rankings, constant=self.settings.retrieval.rank_constant)
+            hits = fuse(merge_pages(rankings, hits), constant=self.settings.retrieval.rank_constant)
         with clock.step("relevance"):
-            verdict = judge(intent.subject, hits, background, self.settings.relevance)
-            if not hits and not self._rows_measured:
-                verdict = replace(verdict, reason=EMPTY_LIBRARY)
+            judged = self._judged(request, hits)
+        kept = judged[: request.k]
         return Retrieval(
             request=request,
-            hits=tuple(hits[: request.k]),
-            verdict=verdict.first(request.k),
+            hits=tuple(each.hit for each in kept),
+            verdict=Verdict(
+                probabilities=tuple(each.probability for each in kept), threshold=self.settings.relevance.threshold
+            ),
             milliseconds=clock.milliseconds,
             notes=self._notes(request),
         )
 
-    def _ordered(self, rankings: list[Ranking], intent: Intent) -> list[Hit]:
-        choice = self.settings.retrieval
-        hits = fuse(rankings, constant=choice.rank_constant)
-        if intent.wants_picture:
-            hits = rerank(intent.subject, hits, share=choice.picture_coverage_weight)
-            hits = pictures_first(hits, penalty=choice.words_penalty)
-        else:
-            hits = fuse(merge_pages(rankings, hits), constant=choice.rank_constant)
-            hits = rerank(intent.subject, hits, share=choice.coverage_weight)
-        return spread_files(hits, per_file=choice.per_file)
+    def _judged(self, request: SearchRequest, hits: list[Hit]) -> list[RatedHit]:
+        if not request.texts:  # a picture without words asks for likeness: every hit answers
+            return [RatedHit(hit=hit, probability=1.0) for hit in hits]
+        judged = judge(
+            request.texts[-1],
+            hits,
+            reranker=self.reranker,
+            most_read=self.settings.retrieval.rerank,
+            settings=self.settings.relevance,
+        )
+        return spread_files(judged, per_file=self.settings.retrieval.per_file)
 
-    def _rankings(self, request: SearchRequest, intent: Intent, clock: "_Clock") -> list[Ranking]:
-        wanted = self._wanted(request, intent)
+    def _rankings(self, request: SearchRequest, clock: "_Clock") -> list[Ranking]:
+        wanted = self._wanted(request)
         if not wanted:
             needs = ("clip",) if not request.text.strip() else ("clip", "text", "bm25")
             raise NoChannelError(needs, tuple(self.store.channels))
@@ -125,7 +137,7 @@ class Retriever:
         for channel, weight, query in wanted:
             if isinstance(query, str) and channel == "bm25":
                 with clock.step("bm25"):
-                    found = self.store.search_words(with_date_writings(query), limit=limit, filter=request.filter)
+                    found = self.store.search_words(query, limit=limit, filter=request.filter)
             else:
                 with clock.step("embed"):
                     vector = self._vector(channel, query)
@@ -134,13 +146,14 @@ class Retriever:
             rankings.append(Ranking(channel=channel, weight=weight, found=found))
         return rankings
 
-    def _wanted(self, request: SearchRequest, intent: Intent) -> list[tuple[Channel, float, str | Image.Image]]:
+    def _wanted(self, request: SearchRequest) -> list[tuple[Channel, float, str | Image.Image]]:
         """Channel, weight and query of every search to make."""
         choice = self.settings.retrieval
-        weights = choice.picture_weights if intent.wants_picture else choice.weights
-        wanted: list[tuple[Channel, float, str | Image.Image]] = []
-        if intent.subject.strip():
-            wanted += [(c, weights.get(c, 0.0), intent.subject.strip()) for c in self.store.channels]
+        wanted: list[tuple[Channel, float, str | Image.Image]] = [
+            (channel, choice.weights.get(channel, 0.0), text.strip())
+            for text in request.texts
+            for channel in self.store.channels
+        ]
         if request.image is not None and "clip" in self.store.channels:
             wanted.append(("clip", choice.picture_weight, request.image))
         return [(channel, weight, query) for channel, weight, query in wanted if weight > 0]
@@ -155,14 +168,6 @@ class Retriever:
             vectors_BD = self.embedder.embed_questions([query])
         vector_D: Vector = vectors_BD[0]
         return vector_D
-
-    def _measured_background(self) -> Mapping[Channel, Level]:
-        """Measured once, and again when the library has grown or shrunk by a quarter."""
-        rows = self.store.count()
-        with self._measuring:
-            if self._rows_measured < 0 or abs(rows - self._rows_measured) > self._rows_measured / 4:
-                self._background, self._rows_measured = measure(self.store, self.embedder), rows
-            return self._background
 
     def _notes(self, request: SearchRequest) -> tuple[str, ...]:
         missing = [c for c in self.settings.retrieval.weights if c not in self.store.channels]

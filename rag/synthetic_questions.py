@@ -17,16 +17,18 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from indexing.records import Chunk
+from indexing.store.bm25 import words
 from llava_model.data.samples import Sample, to_record
 from rag.generation_source import held_out_documents
+from rag.passages import cells, is_rule
 from rag.prompt import CountTokens
-from rag.quoting import cells, is_rule
 from rag.settings import PromptSettings
-from rag.terms import content_terms
 from rag.training_data import QuestionAnswer, SampleTally, samples_from
 
-PROMPT = PromptSettings(examples=False, max_passages=6, later_file=0.1, least_gain=0.05)
-"""As the GROUND stage is trained (recipes/pocket): no worked example, a handful of passages."""
+PROMPT = PromptSettings(
+    instructions="tiny", max_passages=6, evidence_tokens=220, max_evidence=6, max_pictures=0, history_tokens=0
+)
+"""As the GROUND stage is trained (recipes/pocket): a handful of passages."""
 
 _LABELLED = re.compile(r"^\W*(?P<label>[^\W\d_][^:|\n]{1,40}?)\s*:\s+(?P<value>[^\n|]{1,70})$")
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -92,7 +94,7 @@ def _labelled(chunk: Chunk) -> Iterator[tuple[str, str]]:
             continue
         label, value = " ".join(match["label"].split()), match["value"].strip(" .*_")
         named = label.split()[0].casefold() not in _ARTICLES and len(label.split()) <= _MOST_LABEL_WORDS
-        if named and content_terms(label) and _is_value(value):
+        if named and words(label) and _is_value(value):
             yield f"What is the {_small(label)} in {_called(chunk)}?", value
 
 
@@ -110,7 +112,7 @@ def _cells(chunk: Chunk) -> Iterator[tuple[str, str]]:
     asked = 0
     for row in map(cells, rows[rule + 1 :]):
         for column, cell in list(zip(header, row, strict=False))[1:]:
-            named = content_terms(column) and content_terms(row[0]) and len(row[0].split()) <= _MOST_VALUE_WORDS
+            named = words(column) and words(row[0]) and len(row[0].split()) <= _MOST_VALUE_WORDS
             if named and _is_value(cell) and asked < _MOST_OF_A_TABLE:
                 asked += 1
                 yield _of_cell(_small(column), row[0], _called(chunk)), cell
@@ -124,7 +126,7 @@ def _of_cell(column: str, row: str, document: str) -> str:
 
 
 def _is_value(text: str) -> bool:
-    return 0 < len(text.split()) <= _MOST_VALUE_WORDS and bool(content_terms(text)) and "://" not in text
+    return 0 < len(text.split()) <= _MOST_VALUE_WORDS and bool(words(text)) and "://" not in text
 
 
 def _small(label: str) -> str:

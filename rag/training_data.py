@@ -5,8 +5,8 @@
       → system, user "[1] … [2] Total: RM 31.00 …  Question: …", assistant "The total is RM 31.00 [2]."
 
 A reply is only taught when the model could have known it: its value stands in the passages that are shown, its
-markers name the evidence that holds it, and `rag.citations` verifies every sentence. Where the evidence does not
-hold the answer, the reply is REFUSAL. Whatever fits neither is left out and counted (`SampleTally`).
+markers name the evidence that holds it, and that shows every number, date and unit of the sentence. Where the evidence
+does not hold the answer, the reply is REFUSAL. Whatever fits neither is left out and counted (`SampleTally`).
 
 `ground` makes one sample from given hits; `samples_from` makes them from a user's own library.
 """
@@ -16,18 +16,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Literal
 
 from indexing.records import Chunk, Hit
+from indexing.store.bm25 import words
 from llava_model.data.samples import Sample
 from llava_model.serving.engine import Turn
 from llava_model.text.templates import Message
-from rag.citations import CitationSettings, cite, take_markers
-from rag.passages import passages
+from rag.citations import take_markers
+from rag.passages import fold, passages, sentences
 from rag.prompt import REFUSAL, CountTokens, Prompt, build_prompt
 from rag.settings import AnswerSettings, PromptSettings
-from rag.support import coverage
-from rag.terms import content_terms, fold, near
+from rag.support import keeps_values
 
 CONTEXT_TOKENS = 2048
 
@@ -48,7 +49,7 @@ class KnownAnswers:
     values: tuple[str, ...] = ()  # for each of them, what must be readable in what the model is shown of it
     missing: tuple[str, ...] = ()  # of a question to refuse: values that must not be shown
     about: str = ""  # how the question names its document: something of it must be readable beside each value
-    topic: str = ""  # what a follow-up question is about
+    earlier: str = ""  # the question before, of one that follows on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ def ground(
     prompt = build_prompt(
         known.question,
         hits,
-        topic=known.topic,
+        earlier=known.earlier,
         count_tokens=count_tokens,
         context_tokens=CONTEXT_TOKENS,
         max_new_tokens=AnswerSettings().max_new_tokens,
@@ -122,7 +123,7 @@ def _reply(known: KnownAnswers, prompt: Prompt, tally: SampleTally) -> tuple[Out
         return "not recognisable", None
     for number, reply in enumerate(known.replies):
         written = renumbered(reply, [marker for marker in markers if marker])
-        if _verifies(written, prompt, f"{known.question} {known.topic}".strip()):
+        if _verifies(written, prompt):
             tally.repaired += number > 0
             return "answered", written
     return "unverified", None
@@ -141,8 +142,8 @@ def _is_about(prompt: Prompt, marker: int, about: str) -> bool:
     """Whether half of the words that name the document can be read in the evidence with this marker."""
     chunk = prompt.evidence[marker - 1].hit.chunk
     shown = " ".join([chunk.title, *(passage.text for passage in prompt.evidence[marker - 1].shown)])
-    wanted, held = content_terms(about), set(content_terms(shown))
-    return 2 * sum(term in held or near(term, held) for term in wanted) >= len(wanted)
+    wanted, held = set(words(about)), set(words(shown))
+    return 2 * len(wanted & held) >= len(wanted)
 
 
 def _is_shown(prompt: Prompt, value: str) -> bool:
@@ -150,7 +151,7 @@ def _is_shown(prompt: Prompt, value: str) -> bool:
 
 
 def _key(text: str) -> str:
-    return re.sub(r"\s+", " ", fold(text)).strip()
+    return " ".join(fold(text).split())
 
 
 def renumbered(reply: str, markers: Sequence[int]) -> str:
@@ -162,25 +163,17 @@ def renumbered(reply: str, markers: Sequence[int]) -> str:
     return re.sub(r"\[(\d+)\]", lambda match: f"[{markers[int(match[1]) - 1]}]", reply)
 
 
-class WordsHeld:
-    """Replies are made out of their document, so it is enough that a passage holds their words and values."""
-
-    def probabilities(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """1 where the passage holds most of the words."""
-        return [float(coverage(claim, passage) >= 0.6) for claim, passage in pairs]
-
-
-def _verifies(reply: str, prompt: Prompt, question: str) -> bool:
-    """Every sentence is cited with exactly its own markers, and every citation is verified."""
-    cited = cite(
-        reply, prompt.evidence, question=question, verifier=WordsHeld(), judge=None, settings=CitationSettings()
-    )
-    named = set(take_markers(reply)[1])
-    return (
-        cited.text == reply
-        and {each.marker for each in cited.citations} == named
-        and all((each.verified or each.recognised) and each.attributed_by == "model" for each in cited.citations)
-    )
+def _verifies(reply: str, prompt: Prompt) -> bool:
+    """Every sentence has a marker, and the evidence that it names shows all its numbers, dates and units."""
+    shown = {
+        each.marker: "\n".join([PurePath(each.hit.chunk.path).name, *(passage.text for passage in each.shown)])
+        for each in prompt.evidence
+    }
+    for start, end in sentences(reply):
+        plain, markers = take_markers(reply[start:end])
+        if not markers or not all(marker in shown and keeps_values(plain, shown[marker]) for marker in markers):
+            return False
+    return True
 
 
 # -- from a user's own library ---------------------------------------------------------------------------------------
@@ -312,4 +305,4 @@ def _rivals(chunks: Sequence[Chunk], asked: QuestionAnswer, *, without: Chunk | 
 
 
 def _shared(chunk: Chunk, question: str) -> int:
-    return len(set(content_terms(question)) & set(content_terms(chunk.searchable_text)))
+    return len(set(words(question)) & set(words(chunk.searchable_text)))

@@ -1,4 +1,4 @@
-"""Everything a user can set, read once: defaults < llavero.toml in the library < environment < command line.
+"""Everything a user can set, read once: defaults < the kit's < llavero.toml of the library < environment < arguments.
 
 The parts own their settings (`indexing.settings`, `rag.settings`); this module only collects them. What is unknown or
 out of bounds is a SettingsError.
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from indexing.settings import IndexingSettings
 from rag.settings import (
     AnswerSettings,
+    CitationSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,
@@ -53,7 +54,9 @@ class Settings:
     indexing: IndexingSettings = field(default_factory=IndexingSettings)
     """How files are read and cut; section [indexing]."""
     rag: RagSettings = field(default_factory=RagSettings)
-    """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [generator]."""
+    """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [citations] [generator]."""
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """What of it the user set, section by section."""
 
     @classmethod
     def load(cls, library: Path, *, environ: Mapping[str, str] = os.environ, **changes: Any) -> "Settings":
@@ -69,28 +72,35 @@ class Settings:
         table |= changes
         generator = dict(table.pop("generator", {}))
         generator |= {key: table.pop(f"generator_{key}") for key in ("url", "model") if f"generator_{key}" in table}
-        own = table.pop("library", {})  # the library's own identity, owned by indexing.library
-        built_with = own.get("kit") if isinstance(own, dict) else None
-        large = bool(generator) or (table.get("kit") or built_with or DEFAULT_KIT) != DEFAULT_KIT
-        prompt = (FULL_PROMPT if large else {}) | dict(table.pop("prompt", {}))
-        rag = RagSettings(
-            retrieval=_section(RetrievalSettings, table.pop("retrieval", {}), where, "retrieval"),
-            relevance=_section(RelevanceSettings, table.pop("relevance", {}), where, "relevance"),
-            prompt=_section(PromptSettings, prompt, where, "prompt"),
-            answer=_section(AnswerSettings, table.pop("answer", {}), where, "answer"),
-            generator=_section(GeneratorSettings, generator, where, "generator") if generator else None,
-        )
+        table.pop("library", None)  # the library's own identity, owned by indexing.library
+        chosen = {name: table.pop(name) for name in _SECTIONS if name in table}
+        if generator:
+            chosen["generator"] = generator
+        rag = _rag({}, chosen, where)
         indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
-        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag"}
+        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen"}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():
             if not isinstance(value, str):
                 raise SettingsError(f"{where}: '{name}' must be a text in quotes")
-        return cls(library=library, indexing=indexing, rag=rag, **table)
+        return cls(library=library, indexing=indexing, rag=rag, chosen=chosen, **table)
+
+    def rag_for(self, defaults: Mapping[str, Mapping[str, Any]]) -> RagSettings:
+        """The same with a kit's own defaults under what the user set. Raises SettingsError naming the key."""
+        if self.chosen.get("generator"):  # a model by address writes; the kit only finds
+            defaults = {name: each for name, each in defaults.items() if name in ("retrieval", "relevance")}
+        return _rag(defaults, self.chosen, "the kit's defaults")
 
 
-FULL_PROMPT = {"style": "full", "evidence_tokens": 2000, "max_evidence": 8, "max_pictures": 2, "history_tokens": 800}
-"""What a model of half a billion parameters and more can read; the defaults suit the pocket kit's 135M."""
+_SECTIONS: Mapping[str, Any] = {
+    "retrieval": RetrievalSettings,
+    "relevance": RelevanceSettings,
+    "prompt": PromptSettings,
+    "answer": AnswerSettings,
+    "citations": CitationSettings,
+}
+_CAPABLE_PROMPT = {"instructions": "capable", "evidence_tokens": 2000, "max_evidence": 8, "history_tokens": 800}
+"""What a model of several billion parameters, by address, can read."""
 
 _ENVIRONMENT = {
     "kit": "LLAVERO_KIT",
@@ -109,6 +119,20 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
+
+
+def _rag(defaults: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any], where: str) -> RagSettings:
+    generator = chosen.get("generator")
+    under = {"prompt": _CAPABLE_PROMPT} | dict(defaults) if generator else defaults
+    sections: dict[str, Any] = {}
+    for name, kind in _SECTIONS.items():
+        table = chosen.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{where}: [{name}] must be a section, not a single value")
+        sections[name] = _section(kind, {**under.get(name, {}), **table}, where, name)
+    if generator:
+        sections["generator"] = _section(GeneratorSettings, generator, where, "generator")
+    return RagSettings(**sections)
 
 
 def _section(kind: type[Section], table: object, where: str, name: str) -> Section:

@@ -6,7 +6,7 @@ threads of the process; closing the workbench lets go of the library.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,14 +20,16 @@ from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
-from rag.settings import PromptSettings
+from rag.settings import RagSettings
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.embedding.protocol import Embedder
+    from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
+    from rag.relevance import Reranker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,26 @@ class Workbench:
     @BuiltOnce
     def retriever(self) -> Retriever:
         """Search over the store."""
-        return Retriever(self.store, self.embedder, self.settings.rag)
+        from rag.relevance import CrossEncoder, LateInteraction
+
+        if self.kit.has("reranker"):
+            reranker: Reranker = CrossEncoder(self.kit.path("reranker"), device=self.embedder.device)
+        else:
+            reranker = LateInteraction(self.embedder)
+        return Retriever(self.store, self.embedder, self.rag, reranker)
+
+    @property
+    def rag(self) -> RagSettings:
+        """How questions are answered: the kit's defaults, and what the user set."""
+        return self.settings.rag_for(self.kit.defaults)
+
+    @BuiltOnce
+    def engine(self) -> "Engine":
+        """The kit's language model in this process."""
+        without_loading_bars()
+        from llava_model.serving.engine import open_engine
+
+        return open_engine(kit=self.kit.name, device=self.settings.device)
 
     @BuiltOnce
     def answerer(self) -> "Answerer":
@@ -306,9 +327,9 @@ def _embedder_parts(kit: Kit) -> KitParts:
 def _build_answerer(bench: Workbench) -> "Answerer":
     from rag.answer import Answerer
 
-    rag, kit = bench.settings.rag, bench.kit
+    rag, kit = bench.rag, bench.kit
     if rag.generator is not None:
-        from rag.generator import chat_model, token_counter
+        from rag.generate import chat_model, token_counter
 
         return Answerer(
             bench.retriever,
@@ -320,13 +341,11 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             load_image=bench.picture,
             settings=rag,
         )
-    without_loading_bars()
-    from llava_model.serving.engine import open_engine
     from rag.langchain import LlaveroChatModel
 
-    engine = open_engine(kit=kit.name, device=bench.settings.device)
-    if shipped_weights(kit.name).adapter and rag.prompt == PromptSettings():
-        rag = replace(rag, prompt=PromptSettings.for_grounded_models())
+    engine, verifier = bench.engine, shipped_weights(kit.name).verifier
+    if verifier is not None:
+        from rag.verifier import load_verifier
     return Answerer(
         bench.retriever,
         LlaveroChatModel(engine=engine),
@@ -336,4 +355,6 @@ def _build_answerer(bench: Workbench) -> "Answerer":
         model=engine.name,
         load_image=bench.picture,
         settings=rag,
+        next_words=engine.next_words if rag.answer.asks_model else None,
+        verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
     )

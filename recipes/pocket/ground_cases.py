@@ -11,10 +11,10 @@ from typing import Any
 
 from indexing.records import Chunk, Hit
 from rag.retrieve import SearchRequest
-from rag.terms import content_terms, is_date, terms
 from rag.training_data import as_hits
 from recipes.pocket.documents.questions import plan, question
 from recipes.pocket.same_answer import holds
+from recipes.pocket.terms import content_terms, is_date, terms
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "examples" / "sample"
@@ -33,7 +33,7 @@ class Case:
     hits: tuple[Hit, ...]
     accepted: tuple[str, ...] = ()
     right: frozenset[str] = frozenset()  # paths of the files that answer
-    topic: str = ""
+    earlier: str = ""
     part: str = ""  # of the group, counted by itself too: company, date, total; photo, text
 
 
@@ -49,7 +49,7 @@ def synthetic(limit: int) -> Iterator[Case]:
             id=f"synthetic-{number:04}",
             group="synthetic" if known.evidence else "synthetic, taken away",
             question=known.question,
-            topic=known.topic,
+            earlier=known.earlier,
             hits=hits,
             accepted=known.values[:1],
             right=paths,

@@ -12,6 +12,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
@@ -21,6 +22,7 @@ from llava_model.text.templates import Message
 from rag.citations import take_markers
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
+from rag.synthetic_questions import PROMPT
 from rag.training_data import SampleTally, as_hits, ground
 from recipes.pocket.documents.questions import plan, question
 
@@ -60,14 +62,10 @@ def _names_the_first(sample: Sample) -> bool:
 
 
 def near_the_default(draw: random.Random, *, behind: bool) -> PromptSettings:
-    """Short prompts with two to a dozen passages, so that the model depends on no one setting; more than one file is
-    shown where the answer stands `behind` the first. No worked example: a trained model needs none."""
-    return PromptSettings(
-        examples=False,
-        max_passages=draw.choices([2, 3, 4, 6, 8, 12], [15, 15, 20, 25, 15, 10])[0],
-        later_file=draw.choice([0.04, 0.0] if behind else [0.25, 0.1, 0.04, 0.0]),
-        least_gain=draw.choice([0.15, 0.05, 0.0]),
-    )
+    """Two to a dozen passages, so that the model depends on no one setting; at least four where the answer stands
+    `behind` the first file. No worked example: a trained model needs none."""
+    counts, weights = ([4, 6, 8, 12], [20, 25, 15, 10]) if behind else ([2, 3, 4, 6, 8, 12], [15, 15, 20, 25, 15, 10])
+    return replace(PROMPT, max_passages=draw.choices(counts, weights)[0])
 
 
 def token_counter() -> CountTokens:

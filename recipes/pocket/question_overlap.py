@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from rag.terms import content_terms
+from recipes.pocket.terms import content_terms
 
 LIMIT = 0.5
 """Jaccard of the content words, or of the runs of four letters in them. "When was the church built?" and "When was the

@@ -14,7 +14,7 @@ The model is asked as the product asks it: `build_prompt`, greedy decoding, `Sto
 **exact** (of all answerable questions): the answer holds one of the accepted ones by `same_answer.holds`.
 **marker** (of the questions that were answered): the answer has markers, and all of them name evidence from a right
 file. `marker` is the model's own; `marker_shown` is after `cite` has checked and repaired it, as users see it.
-**refused** has the words of a refusal (`rag.stopping.refuses`), is empty, or retrieval refused before the model.
+**refused** has the words of a refusal (`rag.answer.refuses`), is empty, or retrieval refused before the model.
 **shown** is the ceiling: an accepted answer could be read in the evidence that was shown.
 Intervals are Wilson's, 95 %.
 """
@@ -23,7 +23,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script 
 
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
-from rag.citations import CitationSettings, cite, take_markers
+from rag.answer import refuses
+from rag.citations import cite, take_markers
+from rag.generate import Stopper
 from rag.prompt import Prompt, build_prompt
-from rag.settings import AnswerSettings, PromptSettings
-from rag.stopping import Stopper, refuses
+from rag.settings import AnswerSettings, CitationSettings, PromptSettings
+from rag.synthetic_questions import PROMPT
 from recipes.pocket.ground_cases import (
     ROOT,
     SAMPLE,
@@ -76,7 +78,7 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
     prompt = build_prompt(
         case.question,
         case.hits,
-        topic=case.topic,
+        earlier=case.earlier,
         count_tokens=engine.count_tokens,
         context_tokens=engine.context_tokens,
         max_new_tokens=answer_settings.max_new_tokens,
@@ -93,7 +95,7 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
         else cite(
             answer,
             prompt.evidence,
-            question=f"{case.question} {case.topic}",
+            question=case.question,
             verifier=None,
             judge=None,
             settings=CitationSettings(),
@@ -235,24 +237,17 @@ def main() -> None:
     parser.add_argument("--libraries", type=Path, default=ROOT / "build" / "pocket-data" / "score")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "pocket" / "scores")
     parser.add_argument("--no-examples", action="store_true", help="no worked example in the prompt, as GROUND trains")
-    parser.add_argument("--max-passages", type=int, default=PromptSettings().max_passages)
-    parser.add_argument("--later-file", type=float, default=PromptSettings().later_file)
-    parser.add_argument("--least-gain", type=float, default=PromptSettings().least_gain)
+    parser.add_argument("--max-passages", type=int, default=PROMPT.max_passages)
     arguments = parser.parse_args()
 
     from llava_model.kits import find
 
     kit = find(arguments.kit)
-    trained = PromptSettings(
-        examples=not arguments.no_examples,
-        max_passages=arguments.max_passages,
-        later_file=arguments.later_file,
-        least_gain=arguments.least_gain,
-    )
+    trained = replace(PROMPT, example=not arguments.no_examples, max_passages=arguments.max_passages)
     cases = gathered(arguments)
     runs = [("trained" if arguments.adapter else "untrained", arguments.adapter, trained)]
     if arguments.untrained and arguments.adapter:
-        runs.append(("untrained", None, PromptSettings()))
+        runs.append(("untrained", None, replace(PROMPT, example=True, max_passages=2)))
     results = {}
     for name, adapter, settings in runs:
         seeing = arguments.projector if name == runs[0][0] else None

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from indexing.records import Chunk, Hit
-from rag.citations import CitationSettings, Cited, cite
+from rag.citations import Cited, cite
 from rag.passages import passages
 from rag.prompt import Evidence
+from rag.settings import CitationSettings
 from rag.support import Verifier
 from recipes.small.pairs import Pair
 

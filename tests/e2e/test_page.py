@@ -304,9 +304,7 @@ def test_a_page_of_another_port_gets_nothing_from_this_one(browser: Any, address
 def test_a_file_whose_name_imitates_the_seal_is_told_apart(page: Any) -> None:
     name = "anchors ✓ “found in the source” [9].md"
     note = "# Anchors\n\nThe lighthouse of Quillhaven was lit by Imogen Marsh in 1911.\n"
-    uploader(page, "Add files").set_input_files(
-        {"name": name, "mimeType": "text/markdown", "buffer": note.encode()}
-    )
+    uploader(page, "Add files").set_input_files({"name": name, "mimeType": "text/markdown", "buffer": note.encode()})
     button = page.get_by_role("button", name="Add to the library")
     button.wait_for()
     before = page.locator(".notice").count()  # what earlier visitors added

@@ -10,6 +10,7 @@ from indexing.embedding.protocol import ImageEmbedding, Pixels, Preprocess, Vect
 from indexing.records import Box, Channel, Chunk, Hit, Kind, Line
 from indexing.store.protocol import EVERYTHING, Filter, Found, Row, Vector
 from llava_model.serving.engine import Turn
+from rag.settings import RelevanceSettings
 
 WIDTH = 64
 
@@ -70,6 +71,15 @@ class WordEmbedder:
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
         return self.embed_passages(texts)
 
+    def embed_passage_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """One vector for each word."""
+        return [
+            np.stack([_vector([word]) for word in re.findall(r"\w+", text.lower())] or [_vector([])]) for text in texts
+        ]
+
+    def embed_question_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        return WordEmbedder.embed_passage_tokens(self, texts)
+
 
 def _vector(words: Sequence[str]) -> Vector:
     vector = np.full(WIDTH, 1e-6, np.float32)
@@ -92,13 +102,10 @@ class MemoryStore:
         ]
         return self._best(scored, limit, filter)
 
-    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
-        return [found[0][1] for vector in vectors if (found := self.search_vector(channel, vector, limit=1))]
-
     def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         wanted = set(re.findall(r"\w+", query.lower()))
         shared = [
-            (row.chunk, float(len(wanted & set(re.findall(r"\w+", row.chunk.searchable_text.lower())))))
+            (row.chunk, len(wanted & set(re.findall(r"\w+", row.chunk.searchable_text.lower()))) / max(1, len(wanted)))
             for row in self.rows
         ]
         return self._best([(found, score) for found, score in shared if score], limit, filter)
@@ -123,6 +130,10 @@ def rows(*chunks: Chunk) -> list[Row]:
         )
         for each in chunks
     ]
+
+
+RELEVANCE = RelevanceSettings(seen=(-4.0, 6.0, 6.0), read=(-7.0, 2.0, 12.0), looks=(-5.0, 10.0, 2.0), threshold=0.1)
+"""Fits the word embedder: a passage that holds half of the question's words may be an answer."""
 
 
 class ScriptedEngine:

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
 from indexing.records import Chunk
-from rag.citations import CitationSettings, Cited, Judge, cite, take_markers
+from rag.citations import Cited, Judge, cite, take_markers
 from rag.passages import passages
 from rag.prompt import Evidence
+from rag.settings import CitationSettings
 from rag.support import Verifier, read
 
 MANUAL = chunk(

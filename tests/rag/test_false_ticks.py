@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llava_model.kits import KitError, find, shipped_weights
-from rag.citations import CitationSettings
+from rag.settings import CitationSettings
 from rag.verifier import load_verifier
 from recipes.small.pairs import FALSE, TRUE, Pair, make
 from recipes.small.prose import sentences

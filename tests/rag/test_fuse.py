@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
 from indexing.records import CHANNELS, Channel, Chunk
-from rag.fuse import Ranking, fuse, merge_pages, pictures_first, spread_files
+from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.relevance import RatedHit
 
 CHUNKS = [chunk(f"text {i}", file=f"{i}.txt") for i in range(12)]
 
@@ -99,14 +100,10 @@ def test_a_page_without_words_found_keeps_its_place() -> None:
     assert {h.chunk.id for h in merged} == {page.id, elsewhere.id}
 
 
-def test_pictures_come_first_where_a_picture_is_wanted() -> None:
-    words, picture = hit(chunk("a cat"), 0.9), hit(chunk("cat", file="c.jpg", kind="image"), 0.6)
-    assert [h.chunk.kind for h in pictures_first([words, picture], penalty=0.5)] == ["image", "text"]
-
-
 def test_one_file_does_not_take_every_place_and_nothing_is_lost() -> None:
     long = [hit(chunk(f"part {i}", file="long.txt", ordinal=i), 1 - i / 100) for i in range(6)]
     short = hit(chunk("short", file="short.txt"), 0.1)
-    spread = spread_files([*long, short], per_file=3)
+    judged = [RatedHit(hit=each, probability=each.score) for each in [*long, short]]
+    spread = [each.hit for each in spread_files(judged, per_file=3)]
     assert [h.chunk.path for h in spread[:4]] == ["/library/long.txt"] * 3 + ["/library/short.txt"]
     assert sorted(h.chunk.id for h in spread) == sorted(h.chunk.id for h in [*long, short])

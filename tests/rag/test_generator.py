@@ -17,7 +17,7 @@ from rag.errors import (
     GeneratorTimeoutError,
     GeneratorUnreachableError,
 )
-from rag.generator import AddressedChatModel, chat_model, defused, estimated_tokens, token_counter
+from rag.generate import AddressedChatModel, chat_model, defused, estimated_tokens, token_counter
 from rag.langchain import messages_of
 from rag.settings import GeneratorSettings
 

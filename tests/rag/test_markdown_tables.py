@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.quoting import as_plain_rows, cells, is_rule
+from rag.passages import as_plain_rows, cells, is_rule
 
 TABLE = "Table 5: How often.\n| Part | Every |\n| --- | :-: |\n| <b>Pump</b> | 12 months |"
 SIGNS = st.characters(exclude_characters="\\", exclude_categories=["Cc", "Cs", "Zl", "Zp"])

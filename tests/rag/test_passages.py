@@ -1,10 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rag_doubles import chunk
 
 from indexing.records import Chunk, Line
-from rag.choosing import choose, in_reading_order, most_telling
-from rag.passages import passages
+from rag.passages import passages, sentences
 
 TABLE = """Prices
 | Model | Price | Weight |
@@ -71,49 +71,24 @@ def test_rows_of_a_table_say_their_column_names() -> None:
     assert found[1].quote == "| Aurora 200 | 149 EUR | 3.9 kg |"
 
 
-def test_the_row_that_holds_the_whole_question_is_chosen_alone() -> None:
-    (only,) = choose("What is the weight of the Aurora 200?", [chunk(TABLE, kind="table")], most=4, least_gain=0.1)
-    assert only.passage.text == "Aurora 200: Price 149 EUR, Weight 3.9 kg"
+@pytest.mark.parametrize(
+    "text",
+    ["See No. 5 of it.", "Dr. Lowe came.", "Fruit, e.g. Apples, is there.", "It takes 3.5 Minutes.", "J. K. Lowe"],
+)
+def test_a_stop_that_ends_no_sentence_splits_none(text: str) -> None:
+    assert list(sentences(text)) == [(0, len(text))]
 
 
-def test_name_and_total_of_a_receipt_are_both_chosen() -> None:
-    receipt = chunk(
-        "SOON HUAT MACHINERY\nJALAN PUTRA 1\nTEL 07-5547360\nENGINE OIL 17.00\nTOTAL SALES 327.00\nTHANK YOU"
-    )
-    chosen = choose("What is the total at Soon Huat Machinery?", [receipt], most=3, least_gain=0.1)
-    assert {"SOON HUAT MACHINERY", "TOTAL SALES 327.00"} <= {each.passage.text for each in chosen}
+def test_a_marker_behind_the_stop_belongs_to_the_sentence_before() -> None:
+    text = "It holds 1.8 litres. [1] It costs 3 euros. [2]"
+    assert [text[a:b].strip() for a, b in sentences(text)] == ["It holds 1.8 litres. [1]", "It costs 3 euros. [2]"]
 
 
-def test_what_a_passage_announces_comes_with_it() -> None:
-    chosen = choose("What is the total?", [chunk("SHOP\nTotal:\n9.00\nThank you")], most=1, least_gain=0.1)
-    assert [each.passage.text for each in in_reading_order(chosen)] == ["Total:", "9.00"]
-
-
-def test_the_heading_is_not_chosen_over_what_stands_under_it() -> None:
-    errors = chunk(
-        "Error codes of the Zefira\nE07: the steam boiler is overfilled.", heading="Manual › Error codes of the Zefira"
-    )
-    chosen = choose("What does error E07 on the Zefira mean?", [errors], most=1, least_gain=0.1)
-    assert chosen[0].passage.text.startswith("E07")
-
-
-def test_how_often_is_answered_by_a_line_that_says_every() -> None:
-    manual = chunk("Descale the machine when asked.\nDescale it every two months.\nThe machine has a lamp.")
-    chosen = choose("How often should I descale the machine?", [manual], most=2, least_gain=0.0)
-    assert any("every two months" in each.passage.text for each in chosen)
-
-
-def test_the_passage_to_quote_is_the_one_with_what_is_asked_for() -> None:
-    found = passages(chunk("SOON HUAT MACHINERY\nTOTAL SALES 327.00"))
-    place = most_telling("What is the total sales at Soon Huat Machinery?", found)
-    assert place is not None and found[place].text == "TOTAL SALES 327.00"
-    assert most_telling("anything", ()) is None
-
-
-def test_a_long_table_is_weighed_in_reasonable_time_and_nothing_is_lost() -> None:
-    table = "| Item | Price |\n|---|---|\n" + "\n".join(f"| item {i} | {2 * i}.50 |" for i in range(700))
-    chosen = choose("What is the price of item 444?", [chunk(table, kind="table")], most=10_000, least_gain=-10.0)
-    assert len(chosen) == 700 and chosen[0].passage.text == "item 444: Price 888.50"
+def test_sentences_end_at_stops_and_lines() -> None:
+    text = "It opens in May. La nave zarpa.\nTotal\n票价是二十二欧元。"
+    assert [text[start:end].strip() for start, end in sentences(text)] == [
+        "It opens in May.", "La nave zarpa.", "Total", "票价是二十二欧元。",
+    ]  # fmt: skip
 
 
 @given(st.text(alphabet="abc .|-\n1é", max_size=120), st.booleans())
@@ -122,15 +97,6 @@ def test_every_word_of_a_chunk_is_in_some_passage(text: str, boxed: bool) -> Non
     held = " ".join(texts(of))
     if "|" not in text:
         assert "".join(held.split()) == "".join(text.split())
-
-
-@given(st.lists(st.text(alphabet="ab1 .\n", max_size=40), max_size=4), st.integers(1, 5))
-def test_choosing_names_real_passages_once(parts: list[str], most: int) -> None:
-    chunks = [chunk(part, file=f"{i}.txt") for i, part in enumerate(parts)]
-    chosen = choose("a 1 b", chunks, most=most, least_gain=0.0)
-    places = [(each.hit, each.place) for each in chosen]
-    assert len(set(places)) == len(places) <= 2 * most
-    assert all(passages(chunks[hit])[place] == each.passage for (hit, place), each in zip(places, chosen, strict=True))
 
 
 def test_a_row_whose_cell_goes_on_in_a_second_line_is_marked_there_and_not_in_another_row() -> None:

@@ -6,13 +6,13 @@ from rag_doubles import ScriptedEngine, chunk, hit
 
 from indexing.records import Hit
 from llava_model.serving.engine import Turn
-from rag.errors import PromptTooLongError
-from rag.prompt import Prompt, build_prompt
-from rag.quoting import as_data
+from rag.errors import InstructionsError, PromptTooLongError
+from rag.prompt import Prompt, as_data, build_prompt
 from rag.settings import PromptSettings
 
 ENGINE = ScriptedEngine("")
-FULL = PromptSettings(style="full", evidence_tokens=500, max_evidence=5, max_pictures=2, history_tokens=200)
+FULL = PromptSettings(instructions="capable", evidence_tokens=500, max_evidence=5, max_pictures=2, history_tokens=200)
+FEW = PromptSettings(instructions="tiny", max_passages=2, evidence_tokens=220, history_tokens=0)
 LONG = "\n".join(f"Sentence number {i} speaks of the harbour and its boats." for i in range(60))
 
 
@@ -29,23 +29,36 @@ def last(of: Prompt) -> str:
 
 def test_evidence_is_numbered_and_the_question_stands_last() -> None:
     two = [hit(chunk("A card costs 12 euros.", file="a")), hit(chunk("A family ticket costs 22 euros.", file="b"))]
-    built = prompt("What does a card cost, and a family ticket?", two, PromptSettings(later_file=0.0))
+    built = prompt("What does a card cost, and a family ticket?", two, PromptSettings())
     assert last(built).splitlines()[0] == "[1] A card costs 12 euros."
     assert "[2] A family ticket costs 22 euros." in last(built)
-    assert last(built).splitlines()[-1] == "Question: What does a card cost, and a family ticket?"
+    assert last(built).splitlines()[-2] == "Question: What does a card cost, and a family ticket?"
     assert [each.marker for each in built.evidence] == [1, 2]
 
 
-@pytest.mark.parametrize("style", ["short", "full"])
-def test_the_system_prompt_asks_for_markers_and_for_not_in_the_evidence(style: str) -> None:
-    system = prompt("q?", [hit(chunk("x"))], PromptSettings(style=style)).turns[0]
-    assert system.role == "system" and "[1]" in system.text and "Not in the evidence." in system.text
+@pytest.mark.parametrize("name", ["tiny", "small", "capable"])
+def test_every_model_is_asked_for_markers_and_for_not_in_the_evidence(name: str) -> None:
+    turns = prompt("q?", [hit(chunk("x"))], PromptSettings(instructions=name)).turns
+    asked = turns[0].text + turns[-1].text
+    assert turns[0].role == "system" and "like [1]" in asked and "Not in the evidence." in asked
+
+
+def test_the_question_whether_it_can_be_answered_begins_as_the_question_itself() -> None:
+    built = prompt("q?", [hit(chunk("x"))])
+    asked, judged = built.turns[-1].text, built.answerable[-1].text
+    assert built.turns[0] == built.answerable[0] and judged.endswith("Reply yes or no.")
+    assert asked.rsplit("\n", 1)[0] == judged.rsplit("\n", 1)[0]
 
 
 @settings(deadline=None)
-@given(st.integers(16, 400), st.integers(200, 2048), st.sampled_from(["short", "full"]))
-def test_budget_and_window_hold_whatever_the_evidence(budget: int, window: int, style: str) -> None:
-    chosen = PromptSettings(style=style, evidence_tokens=budget, max_passages=50)
+@given(
+    st.integers(16, 400),
+    st.integers(200, 2048),
+    st.sampled_from(["tiny", "small", "capable"]),
+    st.sampled_from([0, 50]),
+)
+def test_budget_and_window_hold_whatever_the_evidence(budget: int, window: int, name: str, most: int) -> None:
+    chosen = PromptSettings(instructions=name, evidence_tokens=budget, max_passages=most)
     hits = [hit(chunk(LONG, file=f"{i}")) for i in range(3)]
     bare = prompt("Where are the boats?", [], chosen)
     built = prompt("Where are the boats?", hits, chosen, context_tokens=window + 64)
@@ -54,7 +67,7 @@ def test_budget_and_window_hold_whatever_the_evidence(budget: int, window: int, 
 
 
 def test_what_is_cut_is_recorded() -> None:
-    built = prompt("Where are the boats?", [hit(chunk(LONG))])
+    built = prompt("Where are the boats?", [hit(chunk(LONG))], FEW)
     assert built.evidence[0].left_out > 0
     assert any(
         f"of {len(built.evidence[0].shown) + built.evidence[0].left_out} passages" in note for note in built.notes
@@ -63,8 +76,33 @@ def test_what_is_cut_is_recorded() -> None:
 
 def test_the_passages_that_speak_to_the_question_are_the_ones_kept() -> None:
     text = LONG + "\nThe brass sextant is kept in case 4.\n" + LONG
-    built = prompt("Where is the brass sextant kept?", [hit(chunk(text))], FULL)
-    assert "case 4" in last(built) and len(built.evidence[0].shown) < 121
+    built = prompt("Where is the brass sextant kept?", [hit(chunk(text))], FEW)
+    assert "case 4" in last(built) and len(built.evidence[0].shown) == 2
+
+
+def test_a_capable_model_reads_whole_chunks_best_first() -> None:
+    hits = [hit(chunk(f"Chunk {number}.\nIt has a second line.", file=f"{number}")) for number in range(3)]
+    built = prompt("What is there?", hits, FULL)
+    assert [len(each.shown) for each in built.evidence] == [2, 2, 2] and built.notes == ()
+    assert last(built).index("Chunk 0.") < last(built).index("Chunk 1.") < last(built).index("Chunk 2.")
+
+
+def test_a_very_small_model_is_not_shown_the_same_twice() -> None:
+    text = "The ferry leaves at nine.\nThe ferry leaves.\nThe price of the ferry is 4 euros."
+    built = prompt("When does the ferry leave, and what is its price?", [hit(chunk(text))], FEW)
+    assert "nine" in last(built) and "4 euros" in last(built)
+
+
+def test_instructions_come_from_a_file_of_ones_own(tmp_path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("Answer in rhymes.")
+    built = prompt("q?", [hit(chunk("x"))], PromptSettings(instructions=str(file)))
+    assert built.turns[0].text == "Answer in rhymes." and "<evidence" in last(built)
+
+
+def test_instructions_that_cannot_be_read_are_named() -> None:
+    with pytest.raises(InstructionsError, match="no-such-file"):
+        prompt("q?", [hit(chunk("x"))], PromptSettings(instructions="no-such-file.txt"))
 
 
 def test_a_single_passage_that_is_too_long_is_cut_and_says_so() -> None:
@@ -118,7 +156,7 @@ def test_a_picture_goes_in_when_the_model_sees_and_its_words_when_it_does_not() 
 
 def test_pictures_count_and_give_way_when_the_budget_is_small() -> None:
     photo = hit(chunk("tabby cat", file="cat.png", kind="image", image="thumbs/cat.jpg"))
-    small = PromptSettings(style="full", evidence_tokens=40)
+    small = PromptSettings(instructions="capable", evidence_tokens=40)
     built = prompt("Which animal?", [photo], small, sees_images=True, load_image=lambda of: Image.new("RGB", (8, 8)))
     assert built.turns[-1].images == () and "tabby cat" in last(built)
 
@@ -142,7 +180,9 @@ def test_earlier_turns_come_without_their_markers_and_the_oldest_go_first() -> N
         for i in range(30)
         for turn in (Turn(role="user", text=f"Question {i}?"), Turn(role="assistant", text=f"Answer {i} [1][2]."))
     ]
-    built = prompt("And now?", [hit(chunk("x"))], PromptSettings(style="full", history_tokens=40), history=history)
+    built = prompt(
+        "And now?", [hit(chunk("x"))], PromptSettings(instructions="capable", history_tokens=40), history=history
+    )
     earlier = built.turns[1:-1]
     assert [turn.role for turn in earlier] == ["user", "assistant"] * (len(earlier) // 2)
     assert earlier[-1].text == "Answer 29 ." and ENGINE.count_tokens(earlier) <= 40

@@ -4,6 +4,7 @@ import pytest
 
 from rag.settings import (
     AnswerSettings,
+    CitationSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,
@@ -18,9 +19,11 @@ from rag.settings import (
         (lambda: RetrievalSettings(depth=0), "depth is 0"),
         (lambda: RetrievalSettings(weights={"clip": -1.0}), "weight of clip is -1"),
         (lambda: RetrievalSettings(weights={"smell": 1.0}), "smell"),
-        (lambda: RetrievalSettings(coverage_weight=1.5), "coverage_weight is 1.5"),
+        (lambda: RetrievalSettings(rerank=-1), "rerank is -1"),
+        (lambda: RelevanceSettings(read=(0.0, 1e6, 0.0)), "read is 1000000"),
         (lambda: RelevanceSettings(threshold=2), "threshold is 2"),
-        (lambda: PromptSettings(style="long"), "style is 'long'"),
+        (lambda: PromptSettings(max_passages=-1), "max_passages is -1"),
+        (lambda: CitationSettings(least_support=2), "least_support is 2"),
         (lambda: PromptSettings(evidence_tokens=1), "evidence_tokens is 1"),
         (lambda: AnswerSettings(max_new_tokens=0), "max_new_tokens is 0"),
         (lambda: GeneratorSettings(url="localhost:8000", model="m"), "localhost:8000"),
@@ -43,3 +46,9 @@ def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RagSettings().prompt = PromptSettings()
+
+
+def test_confidence_rises_with_what_search_finds_and_with_the_models_yes() -> None:
+    settings = AnswerSettings(weights=(0.0, 1.0, 0.5))
+    assert settings.confidence(0.9, 0.9) > settings.confidence(0.5, 0.9) > settings.confidence(0.5, 0.1)
+    assert AnswerSettings().confidence(0.7, 0.0) == pytest.approx(0.7)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.stopping import Stopper, refuses
+from rag.answer import refuses
+from rag.generate import Stopper
 
 
 def pieces(text: str, size: int = 3) -> Iterator[str]:
@@ -58,18 +59,21 @@ def test_the_model_is_closed_when_it_is_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "Not in the evidence.",
-        "The answer is not in the evidence.",
-        "The evidence does not mention a phone number.",
-        "This is not stated in the text.",
-    ],
+    "text", ["Not in the evidence.", "not in the evidence", "[1] Not in the evidence. [2]", "", " "]
 )
-def test_a_refusal_is_known_by_its_words(text: str) -> None:
+def test_a_refusal_is_known_by_its_form(text: str) -> None:
     assert refuses(text)
 
 
-@pytest.mark.parametrize("text", ["It is not in the museum.", "The total is 9.00 [1].", "", "Nothing was spent."])
-def test_an_answer_is_no_refusal(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The document does not contain errors.",
+        "The evidence does not mention a phone number.",
+        "It is not in the museum.",
+        "The total is 9.00 [1].",
+        "No está en el museo [1].",
+    ],
+)
+def test_a_sentence_that_denies_something_is_an_answer(text: str) -> None:
     assert not refuses(text)

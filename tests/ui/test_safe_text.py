@@ -1,6 +1,6 @@
 import json
 import unicodedata
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -55,21 +55,14 @@ def test_what_is_shown_tells_every_name_from_every_other_and_hides_nothing(name:
     assert shown.startswith('"') or not set(shown) & set("✓✔☑✅√“”\"'‘’«»·?,:;[]{}<>|\\")
 
 
-def cited(name: str, *, verified: bool) -> Citation:
-    return Citation(
-        marker=1,
-        path=f"/{name}",
-        page=3,
-        boxes=(),
-        quote="It is ” (b.pdf) ✓ so.",
-        state="quoted" if verified else "unchecked",
-    )
+def cited(name: str, state: Literal["quoted", "supported", "unchecked"]) -> Citation:
+    return Citation(marker=1, path=f"/{name}", page=3, boxes=(), quote="It is ” (b.pdf) ✓ so.", state=state)
 
 
 @pytest.mark.parametrize("name", IMITATIONS)
 def test_in_a_terminal_the_verdict_stands_before_the_name_and_the_name_in_its_marks(name: str) -> None:
-    for verified, begins in ((True, "  [1] ✓ "), (False, "  [1] ? not verified: ")):
-        line = terminal.printable(terminal.citation_line(cited(name, verified=verified)))
+    for state, begins in (("quoted", "  [1] ✓ quoted: "), ("unchecked", "  [1] not checked: ")):
+        line = terminal.printable(terminal.citation_line(cited(name, state)))
         assert line.startswith(begins + wording.shown(f"/{name}") + ", page 3: “")
         assert len(line.splitlines()) == 1
 
@@ -85,11 +78,11 @@ def test_on_the_page_the_seal_is_an_element_before_the_name_and_the_name_has_its
             super().handle_data(data)
             self.said.append((self.open[-1], data))
 
-    source: Any = source_cards.Source(hit=a_hit(name), number=1, quote="It is so.", verified=False)
+    source: Any = source_cards.Source(hit=a_hit(name), number=1, quote="It is so.", state="unchecked")
     said = Elements(source_cards._words(source)).said
-    assert said[:3] == [("span", "1"), ("span", "not verified"), ("bdi", wording.shown(name))]
+    assert said[:3] == [("span", "1"), ("span", "not checked"), ("bdi", wording.shown(name))]
     assert sum(element == "bdi" for element, _ in said) == 1
-    assert "".join(text for element, text in said if element == "span") == "1not verified"
+    assert "".join(text for element, text in said if element == "span") == "1not checked"
 
 
 def a_hit(name: str) -> Any:

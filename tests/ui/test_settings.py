@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from llava_model.kits import Kit, available
 from ui.settings import Settings, SettingsError
 
 
@@ -15,7 +16,7 @@ def test_a_new_library_has_the_defaults_of_the_pocket_kit(tmp_path: Path) -> Non
     settings = Settings.load(tmp_path / "none", environ={})
     assert (settings.kit, settings.device, settings.milvus_uri) == ("", "auto", "")
     assert settings.rag.generator is None
-    assert settings.rag.prompt.style == "short"
+    assert settings.rag.prompt.instructions == "small"
 
 
 def test_the_command_line_wins_over_the_environment_and_the_environment_over_the_file(tmp_path: Path) -> None:
@@ -32,11 +33,30 @@ def test_a_generator_named_by_address_keeps_the_rest_of_its_section(tmp_path: Pa
     assert (generator.url, generator.model, generator.sees_images) == ("http://b:2/v1", "m", True)
 
 
-def test_a_larger_model_reads_more_evidence_unless_the_file_says_otherwise(tmp_path: Path) -> None:
-    assert Settings.load(write(tmp_path, 'kit = "gpu"'), environ={}).rag.prompt.style == "full"
-    library = write(tmp_path, 'kit = "gpu"\n[prompt]\nevidence_tokens = 77')
-    prompt = Settings.load(library, environ={}).rag.prompt
-    assert (prompt.style, prompt.evidence_tokens) == ("full", 77)
+def test_a_model_by_address_reads_more_evidence_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    by_address = '[generator]\nurl = "http://a:1/v1"\nmodel = "m"\n'
+    prompt = Settings.load(write(tmp_path, by_address), environ={}).rag.prompt
+    assert (prompt.instructions, prompt.evidence_tokens) == ("capable", 2000)
+    prompt = Settings.load(write(tmp_path, by_address + "[prompt]\nevidence_tokens = 77"), environ={}).rag.prompt
+    assert (prompt.instructions, prompt.evidence_tokens) == ("capable", 77)
+
+
+def test_a_kits_defaults_hold_but_for_what_the_file_says(tmp_path: Path) -> None:
+    settings = Settings.load(write(tmp_path, "[prompt]\nevidence_tokens = 77"), environ={})
+    defaults = {"prompt": {"max_passages": 6, "evidence_tokens": 220}, "relevance": {"threshold": 0.3}}
+    rag = settings.rag_for(defaults)
+    assert (rag.prompt.max_passages, rag.prompt.evidence_tokens, rag.relevance.threshold) == (6, 77, 0.3)
+
+
+def test_a_model_by_address_is_not_asked_as_the_kits_own_would_be(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, environ={}, generator_url="http://a:1/v1", generator_model="m")
+    rag = settings.rag_for({"prompt": {"max_passages": 6}, "relevance": {"threshold": 0.3}})
+    assert (rag.prompt.max_passages, rag.relevance.threshold) == (0, 0.3)
+
+
+@pytest.mark.parametrize("kit", available(), ids=lambda kit: kit.name)
+def test_every_kits_defaults_are_settings(tmp_path: Path, kit: Kit) -> None:
+    Settings.load(tmp_path, environ={}).rag_for(kit.defaults)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +78,6 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, said:
         Settings.load(write(tmp_path, text), environ={})
     assert said in str(caught.value)
     assert str(tmp_path / "llavero.toml") in str(caught.value)
-
-
-def test_a_library_built_with_a_larger_kit_asks_in_full_without_being_told_again(tmp_path: Path) -> None:
-    library = write(tmp_path, "[library]\nformat = 1\nkit = 'gpu'")
-    assert Settings.load(library, environ={}).rag.prompt.style == "full"
 
 
 def test_the_librarys_own_section_is_no_setting(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ name and the quote, because both could imitate it.
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from rag.quoting import as_plain_rows
+from rag.passages import as_plain_rows
 from ui import wording
 from ui.wording import sentences
 
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
 """Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""
 _TEXT_WIDTH = 160
+
+CitationState = Literal["quoted", "supported", "recognised", "unchecked"]
+STATE_WORDS: Mapping[CitationState, str] = {
+    "quoted": "✓ quoted",
+    "supported": "✓ supported",
+    "recognised": "recognised as",
+    "unchecked": "not checked",
+}
+"""What people read about a citation, strongest first."""
 
 
 def printable(text: str) -> str:
@@ -168,10 +177,16 @@ def _show_end(answer: "Answer", streamed: str) -> None:
 
 
 def citation_line(citation: "Citation") -> str:
-    """`[1] ✓ /docs/manual.pdf, page 3: “Descale every 200 cups.”`."""
-    mark = "✓" if citation.verified else "? not verified:"
+    """`[1] ✓ quoted: /docs/manual.pdf, page 3: “Descale every 200 cups.”`."""
+    mark = STATE_WORDS[weakest([citation])]
     quote = shorten(as_plain_rows(citation.quote))
-    return f"  [{citation.marker}] {mark} {location(citation.path, citation.page)}: “{quote}”"
+    return f"  [{citation.marker}] {mark}: {location(citation.path, citation.page)}: “{quote}”"
+
+
+def weakest(citations: "Sequence[Citation]") -> CitationState:
+    """The state of a source that stands under several sentences."""
+    order = tuple(STATE_WORDS)
+    return max(("recognised" if each.recognised else each.state for each in citations), key=order.index)
 
 
 def read_question() -> str:
@@ -250,6 +265,7 @@ def answer_document(answer: "Answer") -> dict[str, Any]:
                 "page": citation.page,
                 "boxes": [list(box) for box in citation.boxes],
                 "quote": citation.quote,
+                "state": citation.state,
                 "verified": citation.verified,
             }
             for citation in answer.citations

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from rag.quoting import as_plain_rows
 from ui import wording
-from ui.cli import terminal
 from ui.page import draw, safe_html, search, shared, source_cards
 from ui.page.answering import AnswerView, RunningAnswer
 from ui.page.tabs import Tab
@@ -231,11 +229,11 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
     if answer.refused:
         _draw_refusal(bench, answer, others, number=number)
     else:
-        borne_out = any(source.verified for source in cited)
+        borne_out = any(source.state in ("quoted", "supported") for source in cited)
         markers = {source.number for source in cited if source.number}
         st.html(safe_html.answer(answer.text, markers, look="" if borne_out else "doubtful"))
         if not borne_out:
-            _draw_doubt(answer)
+            _draw_doubt()
         _draw_cited(bench, cited, number=number, newest=newest)
         if others:
             with st.expander("Also found" if cited else "Found for this question", expanded=newest and not cited):
@@ -243,15 +241,9 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
     st.html(safe_html.folded(_small_print(answer), answer.notes))
 
 
-def _draw_doubt(answer: "Answer") -> None:
-    """No source contains the answer word for word: say so, and show what the nearest source says."""
-    line = answer.source_line
-    place = f", in {terminal.location(Path(line.path).name, line.page)}" if line else ""
-    shared.notice(
-        "No source bears this answer out word for word. Check it before you use it.",
-        f"The nearest words in the library{place}: “{as_plain_rows(line.quote)}”" if line else "",
-        tone="warn",
-    )
+def _draw_doubt() -> None:
+    """Nothing was shown to bear the answer out: say so."""
+    shared.notice("No source could be shown to bear this answer out. Check it before you use it.", tone="warn")
 
 
 def _draw_cited(bench: "Workbench", cited: list[source_cards.Source], *, number: int, newest: bool) -> None:
@@ -266,12 +258,7 @@ def _draw_cited(bench: "Workbench", cited: list[source_cards.Source], *, number:
 
 
 def _draw_refusal(bench: "Workbench", answer: "Answer", others: list[source_cards.Source], *, number: int) -> None:
-    from rag.answer import NOTHING_FOUND
-
-    reason = answer.text.removeprefix(NOTHING_FOUND).strip()
-    parts = [safe_html.tag("strong", "Nothing in this library answers that.")]
-    parts += [safe_html.tag("p", reason)] if reason else []
-    st.html(safe_html.wrap("div", parts, "refused"))
+    st.html(safe_html.wrap("div", [safe_html.tag("strong", answer.text)], "refused"))
     if others:
         with st.expander("The nearest that was found", icon=":material/troubleshoot:"):
             source_cards.show(bench, others, key=f"misses-{number}")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.records import Box, Channel, Chunk, Hit
-from rag.quoting import as_plain_rows
+from rag.passages import as_plain_rows
 from ui import wording
-from ui.cli.terminal import shorten
+from ui.cli.terminal import STATE_WORDS, shorten, weakest
 from ui.page import draw, safe_html
 from ui.page.uploads import safe_name
 from ui.wording import expected_faults
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer
     from rag.citations import Citation
+    from ui.cli.terminal import CitationState
     from ui.workbench import Workbench
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Source:
     number: int | None = None  # its marker in the answer
     boxes: tuple[Box, ...] = ()
     quote: str = ""
-    verified: bool | None = None  # whether the quote stands in the source word for word; None: not cited
+    state: "CitationState | None" = None  # how far the source bears the answer out; None: not cited
 
     @property
     def chunk(self) -> Chunk:
@@ -76,7 +77,7 @@ def of_answer(answer: "Answer") -> tuple[list[Source], list[Source]]:
             number=marker,
             boxes=tuple(dict.fromkeys(box for citation in citations for box in citation.boxes)),
             quote=" … ".join(dict.fromkeys(citation.quote for citation in citations if citation.quote)),
-            verified=all(citation.verified for citation in citations),
+            state=weakest(citations),
         )
         for marker, citations in sorted(by_marker.items())
         if citations[0].chunk_id in by_id
@@ -115,7 +116,7 @@ def _picture(bench: "Workbench", source: Source) -> None:
 def _words(source: Source) -> str:
     """The card's text. Our own words come first, because a file's name and a quote can imitate them."""
     head = [safe_html.badge(source.number)] if source.number else []
-    head += [_seal(source.verified)] if source.verified is not None else []
+    head += [_seal(source.state)] if source.state is not None else []
     parts = [safe_html.wrap("div", head, "head")] if head else []
     parts += [
         safe_html.file_name(Path(source.chunk.path).name, "one-line"),
@@ -126,9 +127,8 @@ def _words(source: Source) -> str:
     return safe_html.wrap("div", parts, "card")
 
 
-def _seal(verified: bool) -> str:
-    words, look = ("✓ found in the source", "yes") if verified else ("not verified", "no")
-    return safe_html.tag("span", words, f"seal {look}")
+def _seal(state: "CitationState") -> str:
+    return safe_html.tag("span", STATE_WORDS[state], "seal no" if state in ("recognised", "unchecked") else "seal yes")
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
@@ -190,8 +190,8 @@ def _draw_details(source: Source) -> None:
     chunk = source.chunk
     st.html(_facts(source))
     if source.quote:
-        st.html(_seal(bool(source.verified)) + safe_html.tag("div", as_plain_rows(source.quote), "quotation"))
-    if source.verified is False:
+        st.html(_seal(source.state or "unchecked") + safe_html.tag("div", as_plain_rows(source.quote), "quotation"))
+    if source.state == "unchecked":
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(safe_html.tag("p", doubt, "quiet small"))
     if chunk.text:

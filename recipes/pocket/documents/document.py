@@ -16,7 +16,7 @@ from typing import Literal
 from indexing.chunking import ChunkSettings, chunks, with_labels
 from indexing.embedding.protocol import Label
 from indexing.records import Block, Box, Chunk, Line, Page, Reading, SourceFile
-from rag.terms import fold
+from rag.passages import fold
 
 _LOOKS = (("menu",), ("web site", "menu"), ("menu", "crossword puzzle"), ("envelope",), ("book jacket", "menu"))
 """What the pocket kit's classifier takes scanned paper for."""

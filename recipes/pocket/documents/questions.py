@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from indexing.records import Chunk
-from llava_model.serving.engine import Turn
-from rag.question import resolve
-from rag.terms import content_terms, fold
 from rag.training_data import KnownAnswers
 from recipes.pocket.documents import KINDS, make
 from recipes.pocket.documents.document import Ask, Document, Part, Table
 from recipes.pocket.documents.languages import language
+from recipes.pocket.terms import content_terms, fold
 
 SHARES = {
     "receipt": 26, "invoice": 7, "letter": 9, "table": 13, "manual": 12, "minutes": 8, "handbook": 10, "schedule": 7,
@@ -102,11 +100,11 @@ def _answered(
     right = _holder(chunks, document, ask)
     if right is None:
         return None
-    asked, topic = _asked(draw, document, ask)
+    asked, earlier = _asked(draw, document, ask)
     value = document.values[ask.keys[0]] if not document.labels else document.shows
     known = KnownAnswers(
         question=asked,
-        topic=topic,
+        earlier=earlier,
         about=ask.about,
         replies=_replies(draw, document, ask),
         evidence=(right.id,),
@@ -120,9 +118,11 @@ def _gone(
     draw: random.Random, document: Document, ask: Ask, others: Sequence[Document]
 ) -> tuple[KnownAnswers, list[Chunk]]:
     """The file that answers is not among the hits."""
-    asked, topic = _asked(draw, document, ask)
+    asked, earlier = _asked(draw, document, ask)
     missing = document.shows or document.values[ask.keys[0]]
-    return KnownAnswers(question=asked, topic=topic, missing=(missing,)), [_likest(other, asked) for other in others]
+    return KnownAnswers(question=asked, earlier=earlier, missing=(missing,)), [
+        _likest(other, asked) for other in others
+    ]
 
 
 def _cut(
@@ -133,9 +133,9 @@ def _cut(
     chunks = [chunk for chunk in rest.chunks() if chunk.kind != "image"]
     if not chunks:
         return None
-    asked, topic = _asked(draw, document, ask)
+    asked, earlier = _asked(draw, document, ask)
     right = max(chunks, key=lambda chunk: _shared(chunk, asked))
-    known = KnownAnswers(question=asked, topic=topic, missing=(document.values[ask.keys[0]],))
+    known = KnownAnswers(question=asked, earlier=earlier, missing=(document.values[ask.keys[0]],))
     return known, _mixed(draw, _with_neighbours(draw, right, chunks), [_likest(other, asked) for other in others])
 
 
@@ -155,12 +155,12 @@ def _twice(
     right = _holder(chunks, document, ask)
     if right is None:
         return None
-    asked, topic = _asked(draw, document, ask)
+    asked, earlier = _asked(draw, document, ask)
     pair = [right, listed] if draw.random() < 0.5 else [listed, right]
     replies = tuple(reply.replace(" [1]", " [1][2]") for reply in _replies(draw, document, ask))
     value = values[ask.keys[0]]
     known = KnownAnswers(
-        question=asked, topic=topic, replies=replies, evidence=(pair[0].id, pair[1].id), values=(value, value)
+        question=asked, earlier=earlier, replies=replies, evidence=(pair[0].id, pair[1].id), values=(value, value)
     )
     return known, _mixed(draw, pair, [_likest(other, asked) for other in others[:1]])
 
@@ -180,8 +180,7 @@ def _asked(draw: random.Random, document: Document, ask: Ask) -> tuple[str, str]
     ]
     if not earlier or not ask.then or draw.random() >= 0.12:
         return _as_typed(draw, ask.question, document.language), ""
-    resolved = resolve(ask.then, [Turn(role="user", text=draw.choice(earlier))])
-    return (resolved.question, resolved.topic) if resolved.topic else (ask.question, "")
+    return ask.then, draw.choice(earlier)
 
 
 def _as_typed(draw: random.Random, asked: str, code: str) -> str:

@@ -64,8 +64,7 @@ class MemoryWorkbench:
         return self.chunk_list[-1]
 
     def search(self, request: Any) -> Any:
-        from rag.relevance import Verdict
-        from rag.retrieve import Retrieval
+        from rag.retrieve import Retrieval, Verdict
 
         if self.fault is not None:
             raise self.fault
@@ -77,7 +76,7 @@ class MemoryWorkbench:
             for place, (count, chunk) in enumerate(shared[: request.k], start=1)
         )
         probabilities = tuple(1.0 if hit.score else 0.0 for hit in hits)
-        verdict = Verdict(probabilities=probabilities, threshold=0.5, reason="words in common")
+        verdict = Verdict(probabilities=probabilities, threshold=0.5)
         return Retrieval(request=request, hits=hits, verdict=verdict, milliseconds={"bm25": 1.2, "total": 1.5})
 
     def _within(self, chosen: Filter) -> list[Chunk]:
@@ -124,7 +123,6 @@ class MemoryWorkbench:
             hits=retrieval.hits,
             model="" if refused else "memory-1",
             supported=bool(cited),
-            source_line=None,
             milliseconds={"retrieve": 1.5, "first_token": 3.0, "total": 9.0},
             prompt=(),
         )  # fmt: skip

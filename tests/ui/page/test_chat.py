@@ -62,7 +62,7 @@ def test_an_answer_comes_with_its_source_marked_with_the_same_number(page: AppTe
     answer = next(element.value for element in page.html if 'class="answer"' in element.value)
     card = next(element.value for element in page.html if 'class="card"' in element.value)
     assert '<span class="marker">1</span>' in answer
-    assert '<span class="marker">1</span>' in card and "pump.pdf" in card and "found in the source" in card
+    assert '<span class="marker">1</span>' in card and "pump.pdf" in card and "✓ quoted" in card
     assert "The pump needs 4.5 litres of oil." in card
 
 
@@ -82,13 +82,13 @@ def test_a_source_opens_large_with_its_passage_ranks_and_the_original(page: AppT
 def test_an_answer_that_no_source_bears_out_says_so(bench: Any, page: AppTest) -> None:
     bench.answers = ["The pump needs nine litres."]
     asked(page, "how much oil")
-    assert "No source bears this answer out word for word" in shown(page)
+    assert "No source could be shown to bear this answer out" in shown(page)
     assert [folded.label for folded in page.expander] == ["Found for this question"]
 
 
 def test_a_question_nothing_answers_says_so_and_keeps_the_nearest_finds_folded(page: AppTest) -> None:
     asked(page, "purple elephants")
-    assert "Nothing in this library answers that." in shown(page)
+    assert "Nothing that was found speaks of it." in shown(page)
     assert 'class="refused"' in shown(page)
     assert "no model was asked" in shown(page)
     (folded,) = page.expander
@@ -285,7 +285,7 @@ def test_a_file_name_cannot_imitate_the_seal_of_a_citation(bench: Any, name: str
     fenced = safe_html.escaped(wording.shown(name))
     assert fenced.startswith("&quot;") and fenced.endswith("&quot;")
     head, _, rest = card.partition("</div>")
-    assert head.endswith('<span class="seal yes">✓ found in the source</span>')
+    assert head.endswith('<span class="seal yes">✓ quoted</span>')
     assert rest.startswith(f'<bdi class="name one-line" title="{fenced}">{fenced}</bdi>')
     for markdown in page.markdown:
         assert "oil" not in markdown.value

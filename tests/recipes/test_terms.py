@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.terms import content_terms, near, numbers, sentences, terms, with_date_writings
+from recipes.pocket.terms import content_terms, near, numbers, terms, with_date_writings
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,6 @@ def test_dates_of_a_query_are_written_in_the_ways_of_documents() -> None:
     assert with_date_writings("no date here") == "no date here"
 
 
-def test_sentences_end_at_stops_but_not_inside_numbers_or_after_titles() -> None:
-    text = "Mr. Smith paid 3.50 euros [1]. He left.\nThe end"
-    assert [text[a:b].strip() for a, b in sentences(text)] == ["Mr. Smith paid 3.50 euros [1].", "He left.", "The end"]
-
-
-def test_a_marker_behind_the_stop_belongs_to_the_sentence_before() -> None:
-    text = "It holds 1.8 litres. [1] It costs 3 euros. [2]"
-    assert [text[a:b].strip() for a, b in sentences(text)] == ["It holds 1.8 litres. [1]", "It costs 3 euros. [2]"]
-
-
 @given(st.text(max_size=200))
 def test_reading_never_fails_and_folding_changes_nothing_twice(text: str) -> None:
     assert all(terms(term) or not term for term in content_terms(text))
-    pieces = [text[a:b] for a, b in sentences(text)]
-    assert "".join("".join(pieces).split()) == "".join(text.split())

@@ -7,7 +7,7 @@ whatever their writing. Both sides of every comparison go through here, so that 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 
 # The words that carry no evidence by themselves: English function words and the words questions are made of.
@@ -179,31 +179,6 @@ def _iso(year: int, month: int, day: int) -> str | None:
         except ValueError:
             continue
     return None
-
-
-# A stop, the quotes and whole markers behind it, and a capital or number after it; or the end of a line.
-_SENTENCE_END = re.compile(
-    r"(?<=[.!?。！？])(?:[\"'”’)\]]|\s*[\[［【〔][^\]］】〕\n]{0,20}[\]］】〕])*(?=\s+[\"'“(]?[A-Z0-9À-ÞЀ-Я])|\n+"
-)
-
-
-def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each sentence or line; "3.5", "No. 5" and "e.g. this" do not end one."""
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        if _ends_sentence(text[start : match.start()]) or "\n" in match.group():
-            if text[start : match.end()].strip():
-                yield start, match.end()
-            start = match.end()
-    if text[start:].strip():
-        yield start, len(text)
-
-
-def _ends_sentence(text: str) -> bool:
-    last = text.rstrip().rsplit(maxsplit=1)[-1:] or [""]
-    return not re.fullmatch(
-        r"(?:No|Nr|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|approx|Sdn|Reg|Tel|Fig|(?:[A-Z]\.)*[A-Z])\.", last[0]
-    )
 
 
 # What a question calls by one word and a document by another: the attributes that people ask for.
