@@ -21,7 +21,7 @@ from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
-from rag.citations import Citation, Cited, Judge, cite
+from rag.citations import Citation, Cited, Judge, cite, take_markers
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, as_data, build_prompt, instructions
@@ -120,7 +120,7 @@ class Answerer:
         if not retrieval.answers and not sees_own:
             yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
             return
-        prompt = self._prompt(question, earlier, retrieval.answers, images, history)
+        prompt = self._prompt(question, earlier, self._evidence(retrieval, question), images, history)
         if not prompt.evidence and not prompt.turns[-1].images:
             yield self._refusal(retrieval, question, "nothing_to_read", clock)
             return
@@ -136,6 +136,17 @@ class Answerer:
             yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
             return
         yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
+
+    def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
+        """What may answer, likeliest first; behind the first what stands beside it on its page."""
+        found = list(retrieval.answers)
+        most = self._settings.prompt.beside
+        if not found or not most or not question.strip():
+            return found
+        known = {hit.chunk.id for hit in found[:2]}
+        beside = [hit for hit in self.retriever.beside(found[0], question, most=most) if hit.chunk.id not in known]
+        ids = {hit.chunk.id for hit in beside}
+        return [*found[:2], *beside, *(hit for hit in found[2:] if hit.chunk.id not in ids)]
 
     def _prompt(
         self, question: str, earlier: str, hits: Sequence[Hit], images: Sequence[Image.Image], history: Sequence[Turn]
@@ -262,8 +273,9 @@ def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
 
 def refuses(text: str) -> bool:
     """Whether a reply is the one form that stands for "not there", with or without markers; an empty one is, too."""
-    letters = "".join(sign for sign in text if sign.isalpha() or sign.isspace())
-    return letters.casefold().split() in ([], REFUSAL.removesuffix(".").casefold().split())
+    plain, _ = take_markers(text)
+    words = "".join(sign if sign.isalnum() else " " for sign in plain).casefold().split()
+    return words in ([], REFUSAL.removesuffix(".").casefold().split())
 
 
 def said(sentence: Sentence, question: str) -> str:

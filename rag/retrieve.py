@@ -116,6 +116,21 @@ class Retriever:
             notes=self._notes(request),
         )
 
+    def beside(self, hit: Hit, question: str, *, most: int) -> tuple[Hit, ...]:
+        """Other words of the hit's page, or of its file where there are no pages: what stands beside a short chunk.
+
+        The likeliest come first; the same chunk is never among them.
+        """
+        chunk = hit.chunk
+        page = (("page", str(chunk.page)),) if chunk.page is not None else ()
+        within = Filter(kinds=("text", "table"), where=(("path", chunk.path), *page))
+        if most < 1 or "text" not in self.store.channels:
+            return ()
+        vector = self._vector("text", question)
+        found = self.store.search_vector("text", vector, limit=most + 1, filter=within)
+        ranked = fuse([Ranking(channel="text", weight=1.0, found=found)], constant=60.0)
+        return tuple(each for each in ranked if each.chunk.id != chunk.id)[:most]
+
     def _judged(self, request: SearchRequest, hits: list[Hit]) -> list[RatedHit]:
         if not request.texts:  # a picture without words asks for likeness: every hit answers
             return [RatedHit(hit=hit, probability=1.0) for hit in hits]

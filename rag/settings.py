@@ -107,6 +107,9 @@ class PromptSettings:
     parameters is confused by more than a few: it wrote the right answer to 11, 14, 10 and 11 of 24 questions when
     shown 1, 2, 3 and 4."""
 
+    beside: int = 2
+    """Most chunks that are shown beside the likeliest one, from its page: a heading alone answers nothing."""
+
     max_pictures: int = 1
     """Most evidence pictures shown to a model that sees."""
 
@@ -117,6 +120,7 @@ class PromptSettings:
         _within("evidence_tokens", self.evidence_tokens, 16, 1_000_000)
         _within("max_evidence", self.max_evidence, 1, 100)
         _within("max_passages", self.max_passages, 0, 1000)
+        _within("beside", self.beside, 0, 100)
         _within("max_pictures", self.max_pictures, 0, 100)
         _within("history_tokens", self.history_tokens, 0, 1_000_000)
 

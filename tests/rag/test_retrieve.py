@@ -21,6 +21,8 @@ CHUNKS = (
     chunk("lighthouse beacon", file="lighthouse.png", kind="image"),
     chunk("The lighthouse opens in May.", file="letter.pdf", page=1),
     chunk("The lighthouse opens", file="letter.pdf", kind="page", page=1),
+    chunk("Yours, the keeper", file="letter.pdf", page=1, ordinal=1),
+    chunk("Another page", file="letter.pdf", page=2, ordinal=2),
 )
 EMBEDDER = WordEmbedder()
 SETTINGS = RagSettings(relevance=RELEVANCE)
@@ -87,12 +89,20 @@ def test_words_and_picture_together_both_have_a_say(retriever: Retriever) -> Non
 
 def test_a_page_and_its_words_take_one_place(retriever: Retriever) -> None:
     found = retriever.search(SearchRequest(text="When does the lighthouse open?"))
-    assert [hit.chunk.kind for hit in found.hits if hit.chunk.path.endswith("letter.pdf")] == ["text"]
+    assert {hit.chunk.kind for hit in found.hits if hit.chunk.path.endswith("letter.pdf")} == {"text"}
 
 
 def test_what_is_surely_not_there_has_no_answers(retriever: Retriever) -> None:
     found = retriever.search(SearchRequest(text="Trombone orchestras?"))
     assert found.hits and found.answers == () and not any(found.relevant)
+
+
+def test_beside_a_hit_stands_what_else_its_page_says_and_nothing_of_other_files(on_milvus: Retriever) -> None:
+    (first, *_) = on_milvus.search(SearchRequest(text="When does the lighthouse open?")).hits
+    assert first.chunk.path.endswith("letter.pdf") and first.chunk.kind == "text"
+    (beside,) = on_milvus.beside(first, "When does the lighthouse open?", most=3)
+    assert (beside.chunk.path, beside.chunk.ordinal) == (first.chunk.path, 1)
+    assert on_milvus.beside(first, "When?", most=0) == ()
 
 
 def test_an_empty_library_finds_nothing() -> None:

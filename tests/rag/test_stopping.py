@@ -72,6 +72,8 @@ def test_a_refusal_is_known_by_its_form(text: str) -> None:
         "The evidence does not mention a phone number.",
         "It is not in the museum.",
         "The total is 9.00 [1].",
+        "25 [1]",
+        "22,00 € [2].",
         "No está en el museo [1].",
     ],
 )
