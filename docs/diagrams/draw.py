@@ -229,7 +229,7 @@ def answering() -> str:
             x=450,
             y=390,
             title="answer",
-            lines=("text, citations: file, page, lines, verified or not",),
+            lines=("text, citations: file, page, lines, quoted or not",),
             width=320,
             kind="store",
         ),
