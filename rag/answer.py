@@ -23,7 +23,7 @@ from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
 from rag.citations import Citation, Cited, Judge, cite, take_markers
 from rag.generate import Stopper
-from rag.langchain import LlaveroChatModel, messages_of
+from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
 from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
@@ -188,7 +188,7 @@ class Answerer:
     def _pieces(self, prompt: Prompt) -> Iterator[str]:
         """The model's words as they come. Its every step runs in a context of its own in which tracing is off."""
         context = contextvars.copy_context()
-        context.run(_trace_nothing)
+        context.run(trace_nothing)
         stream = context.run(
             self.chat.stream,
             messages_of(prompt.turns, lossless=isinstance(self.chat, LlaveroChatModel)),
@@ -299,13 +299,6 @@ def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[
     shown = [each.hit for each in evidence]
     ids = {hit.chunk.id for hit in shown}
     return (*shown, *(hit for hit in hits if hit.chunk.id not in ids))
-
-
-def _trace_nothing() -> None:
-    """LangSmith's switch for this context: whatever the environment says, prompts are not sent to it."""
-    from langsmith.run_helpers import _set_tracing_context, get_tracing_context
-
-    _set_tracing_context({**get_tracing_context(), "enabled": False})
 
 
 def _name(chat: BaseChatModel) -> str:

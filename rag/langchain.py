@@ -2,14 +2,16 @@
 
     LlaveroChatModel(engine=engine)          a BaseChatModel: invoke, stream, batch, async, `prompt | model`
     LlaveroRetriever(retriever=retriever)    a BaseRetriever: a question → Documents
+    write_with(chat)                         any BaseChatModel as a function: turns → the reply
 
 Pictures travel as content parts with their bytes in them (data URLs or base64). An address is never fetched.
 """
 
 import base64
 import binascii
+import contextvars
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -162,6 +164,26 @@ class LlaveroRetriever(BaseRetriever):
             )
             for hit in hits
         ]
+
+
+def write_with(chat: BaseChatModel) -> Callable[[Sequence[Turn], int, Sequence[str]], str]:
+    """(turns, most new tokens, where to stop) → the whole reply of this model. Nothing is traced."""
+
+    def write(turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str]) -> str:
+        context = contextvars.copy_context()
+        context.run(trace_nothing)
+        messages = messages_of(turns, lossless=isinstance(chat, LlaveroChatModel))
+        reply = context.run(chat.invoke, messages, stop=list(stop) or None, max_tokens=max_new_tokens)
+        return str(reply.text)
+
+    return write
+
+
+def trace_nothing() -> None:
+    """LangSmith's switch for this context: whatever the environment says, prompts are not sent to it."""
+    from langsmith.run_helpers import _set_tracing_context, get_tracing_context
+
+    _set_tracing_context({**get_tracing_context(), "enabled": False})
 
 
 def messages_of(turns: Sequence[Turn], *, lossless: bool = False) -> list[BaseMessage]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from indexing.embedding.protocol import Embedder
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
+    from rag.extract import Extractor
     from rag.relevance import Reranker
 
 
@@ -58,6 +59,9 @@ class VerifyReport:
 
 
 Part = TypeVar("Part")
+
+
+_MOST_CHUNKS = 30  # of one long document, in which a field is looked for
 
 
 class BuiltOnce(Generic[Part]):
@@ -173,6 +177,16 @@ class Workbench:
     def answerer(self) -> "Answerer":
         """Retrieval with the kit's model behind it, or with the server that the settings name."""
         return _build_answerer(self)
+
+    @BuiltOnce
+    def extractor(self) -> "Extractor":
+        """Reads fields out of documents, with the same model."""
+        return _build_extractor(self)
+
+    @property
+    def reader_is_tiny(self) -> bool:
+        """Whether the kit's own model reads, and is one that is confused by more than a few lines."""
+        return self.rag.generator is None and self.rag.prompt.max_passages > 0
 
     # -- the library -------------------------------------------------------------------------------------------------
 
@@ -358,3 +372,32 @@ def _build_answerer(bench: Workbench) -> "Answerer":
         next_words=engine.next_words if rag.answer.asks_model else None,
         verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
     )
+
+
+def _build_extractor(bench: Workbench) -> "Extractor":
+    from rag.extract import Extractor, ExtractSettings, Reader
+    from rag.langchain import LlaveroChatModel, write_with
+
+    answerer, generator = bench.answerer, bench.rag.generator
+    engine = answerer.chat.engine if isinstance(answerer.chat, LlaveroChatModel) else None
+    if engine is None and generator is not None:
+        from rag.generate import token_counter
+
+        count, context = token_counter(generator), generator.context_tokens
+    else:
+        assert engine is not None  # the answerer has one or the other
+        count, context = engine.count_tokens, engine.context_tokens
+    reader = Reader(
+        write=write_with(answerer.chat),
+        count_tokens=count,
+        context_tokens=context,
+        next_words=engine.next_words if engine else None,
+        capable=engine is None,
+    )
+    settings = ExtractSettings() if engine else ExtractSettings(document_tokens=context)
+
+    def find(words: str, path: str) -> list[Chunk]:
+        request = SearchRequest(text=words, k=_MOST_CHUNKS, filter=Filter(where=(("path", path),)))
+        return [hit.chunk for hit in bench.search(request).hits]
+
+    return Extractor(reader, find, settings)

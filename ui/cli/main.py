@@ -3,6 +3,7 @@
     llavero index, search, ask, …     here
     llavero kit …                     here
     llavero eval …                    evaluate
+    llavero extract                   extract
     llavero serve                     serve_model
     llavero model …                   model_validate, model_generate, model_train, model_scores, model_checkpoints
 
@@ -29,6 +30,7 @@ from ui.cli import (
     progress,
     terminal,
 )
+from ui.cli.extract import extract
 from ui.cli.serve_model import serve
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 
@@ -356,6 +358,7 @@ def ui(
 
 
 app.command()(serve)
+app.command()(extract)
 
 
 @kit_app.command("list")
