@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ui.workbench import Workbench
 
 DEFAULT_LIBRARY = Path("library")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text that begins so for a formula
+_FORMULA_STARTS = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins so for a formula
 _NUMERIC = ("number", "money")
-_SHOWN_SIGNS = 32
+_SHOWN_SIGNS = 40
 
 
 class ExtractRunError(OSError):
@@ -365,7 +365,7 @@ def _csv(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
     """UTF-8 with a mark by which spreadsheets know it; an apostrophe keeps a text from being a formula."""
 
     def safe(value: str | float | None) -> str | float | None:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+        return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS) else value
 
     text = io.StringIO(newline="")
     writer = csv.writer(text)
