@@ -3,29 +3,29 @@
 fields → the document's lines → the model names each field's words → these are looked up in the lines → judged → read
 
 A model is only believed about where to look. Words that stand nowhere in the document as they are stay "unchecked",
-and so do words of which the model itself, asked for a yes or no, does not say that they are the field. What the words
-mean (`rag.fields`) is computed from them, and what can be read two ways stays as it is written.
+and so do words of which the model, asked twice more in other ways, does not say the same again. What the words mean
+(`rag.fields`) is computed from them, and what can be read two ways stays as it is written.
 
-A small model is asked field by field, with the same beginning of the prompt, which the engine reads once. A capable
-one, by address, replies to all fields at once in JSON.
+Every question to a model in process begins with the same document, which the engine reads once. A capable model, by
+address, is asked once for everything.
 """
 
 import json
+import string
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from indexing.records import Box, Chunk
 from llava_model.serving.engine import Turn
 from rag.answer import NextWords
-from rag.fields import Field, FieldType, Meaning, Style, day_of, meaning_of
-from rag.passages import Passage, fold, passages
+from rag.document import Document, Place
+from rag.fields import Field, FieldType, Meaning, day_of, meaning_of
 from rag.prompt import CountTokens, as_data
-from rag.support import Token, coverage, find_run, read
+from rag.support import coverage, read
 
 State = Literal["quoted", "unchecked", "absent"]
 
@@ -34,8 +34,6 @@ Find = Callable[[str, str], Sequence[Chunk]]
 
 _ABSENT = "absent"
 _WORDING = Path(__file__).with_name("instructions") / "extract.toml"
-_MOST_LINES = 3  # that one value runs over
-_ALIKE = 0.85  # two writings of the same words, 0..1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +71,11 @@ class ExtractSettings:
     document_tokens: int = 1500
     """A document up to this length is read whole, of a longer one what search finds for each field."""
 
+    fields_at_once: int = 6
+    """How many fields are asked for in one JSON object; a model that replied without JSON is asked for each alone."""
+
     max_new_tokens: int = 48
-    """Most tokens of one value; a list of entries and a JSON reply may have ten times as many."""
+    """Most tokens of one value; a list of entries may have ten times as many."""
 
     most_rows: int = 50
     """Most entries of one document."""
@@ -82,8 +83,11 @@ class ExtractSettings:
     most_places: int = 3
     """Where words stand in several lines, how many of these the model judges."""
 
-    least_answer: float = 0.5
-    """The model's own yes from which words count as the field."""
+    least_choice: float = 0.5
+    """How likely the model must choose the line, among those that hold the words and none, for a cell to be quoted."""
+
+    least_again: float = 0.5
+    """How likely it must begin with the same words when it is asked for the field alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,132 +100,6 @@ class Reader:
     context_tokens: int
     next_words: NextWords | None = None
     capable: bool = False
-
-
-# -- a document --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
-    chunk: Chunk
-    passage: Passage
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """Where words stand: in the lines `first` to `last`, as `words`."""
-
-    first: int
-    last: int
-    words: str
-    around: str  # the line's text before and after the words, parted by a line break
-
-
-class _Document:
-    """The lines that a model reads, in reading order, without page pictures, whose words are those of the texts."""
-
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
-        readable = [each for each in chunks if each.kind in ("text", "table", "figure") and each.text.strip()]
-        self.lines = [
-            _Line(chunk=chunk, passage=passage)
-            for chunk in sorted(readable, key=_reading_order)
-            for passage in passages(chunk)
-        ]
-
-    @cached_property
-    def text(self) -> str:
-        return "\n".join(as_data(line.passage.text) for line in self.lines)
-
-    @cached_property
-    def style(self) -> Style:
-        """How this document writes dates and numbers."""
-        return Style.of([line.passage.quote for line in self.lines])
-
-    def places(self, words: str) -> list[_Place]:
-        """Every place where the words stand as a whole run, in one line or over neighbouring ones."""
-        wanted, found = read(words), list[_Place]()
-        for length in range(1, _MOST_LINES + 1):
-            for first in range(len(self.lines) - length + 1):
-                found += self._places_in(wanted, first, length)
-            if found or not wanted:
-                break
-        return found
-
-    def _places_in(self, wanted: Sequence[Token], first: int, length: int) -> list[_Place]:
-        text = "\n".join(line.passage.quote for line in self.lines[first : first + length])
-        held = read(text)
-        found, start = list[_Place](), 0
-        while (run := find_run(wanted, held[start:])) is not None:
-            begin, end = held[start + run.start].start, held[start + run.stop - 1].end
-            around = f"{text[:begin]}\n{text[end:]}"
-            words = _with_signs(text, begin, end)
-            found.append(_Place(first=first, last=first + length - 1, words=words, around=around))
-            start += run.stop
-        return found
-
-    def nearest(self, words: str, kind: FieldType) -> str:
-        """The document's words that a reply means which is not word for word: a letter put right, words around it.
-
-        The line, or run of lines, that is nearly the same; else the most of the reply that stands in one line, where
-        that is nearly all of it or the value that was asked for.
-        """
-        for length in range(1, _MOST_LINES + 1):
-            for first in range(len(self.lines) - length + 1):
-                text = "\n".join(line.passage.quote for line in self.lines[first : first + length])
-                if _likeness(words, text) >= _ALIKE:
-                    return text
-        own = read(words)
-        for length in range(len(own), 0, -1):
-            for start in range(len(own) - length + 1):
-                part = own[start : start + length]
-                found = words[part[0].start : part[-1].end]
-                is_value = kind != "text" and any(each.readings for each in part)
-                if not is_value and len(found) < _ALIKE * len(words):
-                    continue
-                if any(find_run(part, read(line.passage.quote)) is not None for line in self.lines):
-                    return found
-        return ""
-
-    def text_of(self, place: _Place, beside: int = 0) -> str:
-        """The lines of the place, with so many on either side."""
-        lines = self.lines[max(0, place.first - beside) : place.last + 1 + beside]
-        return "\n".join(line.passage.text for line in lines)
-
-    def cell(self, place: _Place, support: float) -> Cell:
-        lines = self.lines[place.first : place.last + 1]
-        boxes = tuple(dict.fromkeys(box for line in lines for box in line.passage.boxes))
-        chunk = lines[0].chunk
-        return Cell(
-            state="quoted",
-            written=place.words,
-            page=chunk.page,
-            boxes=boxes or ((chunk.box,) if chunk.box else ()),
-            chunk_id=chunk.id,
-            support=support,
-        )
-
-
-def _reading_order(chunk: Chunk) -> tuple[int, float, int]:
-    """By page, then down the page where that is known."""
-    box = next((line.box for line in chunk.lines if line.box), chunk.box)
-    return chunk.page or 0, box[1] if box else 0.0, chunk.ordinal
-
-
-def _likeness(one: str, other: str) -> float:
-    """0..1, by their letters and digits in order."""
-    bare, of = ("".join(sign for sign in fold(text) if sign.isalnum()) for text in (one, other))
-    if min(len(bare), len(of)) < _ALIKE * max(len(bare), len(of)):
-        return 0.0
-    return SequenceMatcher(None, bare, of, autojunk=False).ratio()
-
-
-def _with_signs(text: str, begin: int, end: int) -> str:
-    """The words with the sign that belongs to them: a minus in front, a bracket that they opened."""
-    if begin and text[begin - 1] in "-−" and (begin == 1 or not text[begin - 2].isalnum()):
-        begin -= 1
-    if text.count("(", begin, end) > text.count(")", begin, end) and text[end : end + 1] == ")":
-        end += 1
-    return " ".join(text[begin:end].split())
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -250,44 +128,72 @@ class Extractor:
 
     def rows(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], *, many: bool = False) -> list[Row]:
         """One row of a document, or with `many` one for each entry that it lists, or none where it lists none."""
-        if not _Document(chunks).lines:
+        if not Document(chunks).lines:
             return [Row(path=path, reason="no words were found in it")]
         if self._reader.capable:
             return self._all_at_once(path, chunks, fields, many)
         return self._entries(path, chunks, fields) if many else [self._row(path, chunks, fields)]
 
     def _row(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> Row:
-        cells = {each.name: self._cell(self._document(path, chunks, each.name), each) for each in fields}
+        document = self._document(path, chunks)
+        if document is not None:
+            return Row(path=path, cells=self._cells(document, fields))
+        cells: dict[str, Cell] = {}
+        for each in fields:  # each has parts of the document of its own
+            cells |= self._cells(self._parts(path, chunks, [each]), [each])
         return Row(path=path, cells=cells)
 
-    def _cell(self, document: _Document, wanted: Field) -> Cell:
-        if wanted.type == "yes/no":
-            return self._yes_or_no(document, wanted)
-        return self._read(document, wanted, self._ask(document, _wording("wanted").format(field=_described(wanted))))
+    def _cells(
+        self, document: Document, fields: Sequence[Field], entry: str = "", near: int | None = None
+    ) -> dict[str, Cell]:
+        """A cell for each field, of the whole document or of an entry that stands in the line `near`."""
+        words = [each for each in fields if each.type != "yes/no"]
+        said: dict[str, str] = {}
+        for start in range(0, len(words), self._settings.fields_at_once):
+            said |= self._said(document, words[start : start + self._settings.fields_at_once], entry)
+        return {
+            each.name: self._read(document, each, said[each.name], near)
+            if each.name in said
+            else self._yes_or_no(document, each, entry)
+            for each in fields
+        }
+
+    def _said(self, document: Document, fields: Sequence[Field], entry: str) -> dict[str, str]:
+        """What the model says for each field: all in one reply, and alone where that was no JSON."""
+        blanks = ", ".join(f"{json.dumps(_described(each), ensure_ascii=False)}: …" for each in fields)
+        reply = self._ask(document, entry + _wording("fill").format(blanks=blanks), values=len(fields))
+        try:
+            (found,) = _objects(reply, many=False)
+        except ValueError:
+            found = {}
+        keys = {each.name: _described(each) for each in fields}
+        return {
+            name: _text(found[key]) if key in found else self._ask(document, entry + self._alone(key))
+            for name, key in keys.items()
+        }
+
+    @staticmethod
+    def _alone(described: str) -> str:
+        return _wording("wanted").format(field=described)
 
     def _entries(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> list[Row]:
         """The first field of every entry, then the others of each, looked for near it."""
         first, *others = fields
-        document = self._document(path, chunks, " ".join(each.name for each in fields))
-        every = self._ask(document, _wording("every").format(field=_described(first)), lines=True)
+        document = self._document(path, chunks) or self._parts(path, chunks, fields)
+        every = self._ask(document, _wording("every").format(field=_described(first)), values=10)
         rows, after = list[Row](), -1
         for words in [line.strip() for line in every.splitlines() if not _is_absent(line)][: self._settings.most_rows]:
-            places = document.places(words)
-            here = next((each for each in places if each.first > after), None)
+            here = next((each for each in document.places(words) if each.first > after), None)
             if here is None:
-                cells = {first.name: self._read(document, first, words)}
-                entry, near = words, None
+                cell, line, near = self._read(document, first, words), words, None
             else:
                 after = near = here.first
-                cells = {first.name: self._meant(document, first, document.cell(here, 1.0), here)}
-                entry = document.lines[near].passage.text
-            for each in others:
-                asked = _wording("of_entry").format(entry=as_data(entry), field=_described(each))
-                cells[each.name] = self._read(document, each, self._ask(document, asked), near=near)
-            rows.append(Row(path=path, cells=cells))
+                cell, line = self._meant(document, first, _cell(document, here, 1.0), here), document.text_of(here)
+            entry = _wording("entry").format(line=as_data(line)) + "\n"
+            rows.append(Row(path=path, cells={first.name: cell, **self._cells(document, others, entry, near)}))
         return rows
 
-    def _read(self, document: _Document, wanted: Field, reply: str, near: int | None = None) -> Cell:
+    def _read(self, document: Document, wanted: Field, reply: str, near: int | None = None) -> Cell:
         """The reply as a cell. `near` is the line of the entry that it belongs to."""
         words = reply.strip().strip("\"'`*“”")
         if _is_absent(words):
@@ -296,44 +202,63 @@ class Extractor:
         if not places:
             return self._meant(document, wanted, Cell(state="unchecked", written=words))
         place, support = self._best(document, wanted, places, near)
-        cell = self._meant(document, wanted, document.cell(place, support), place)
-        return cell if support >= self._settings.least_answer else replace(cell, state="unchecked")
+        cell = self._meant(document, wanted, _cell(document, place, support), place)
+        sure = support >= self._settings.least_choice and (
+            near is not None or self._says_again(document, wanted, place)
+        )
+        return cell if sure else replace(cell, state="unchecked")
 
     def _best(
-        self, document: _Document, wanted: Field, places: Sequence[_Place], near: int | None
-    ) -> tuple[_Place, float]:
-        """The place that is the field's by the model's own judgement; by the field's name where none can be asked."""
+        self, document: Document, wanted: Field, places: Sequence[Place], near: int | None
+    ) -> tuple[Place, float]:
+        """The place that the model chooses; what stands nearest to the field's name, or to the entry, comes first."""
 
-        def speaks(place: _Place) -> tuple[float, ...]:
+        def speaks(place: Place) -> tuple[float, ...]:
             distance = 0 if near is None else abs(place.first - near)
             line, around = document.text_of(place), document.text_of(place, beside=1)
             return distance, -coverage(wanted.name, line), -coverage(wanted.name, around)
 
-        likely = sorted(places, key=speaks)[: 1 if near is not None else self._settings.most_places]
-        ask = self._reader.next_words
-        if ask is None:
+        likely = sorted(places, key=speaks)
+        if self._reader.next_words is None or near is not None:
             return likely[0], 1.0
-        judged = [(place, self._judged(ask, document, wanted, place)) for place in likely]
-        return max(judged, key=lambda each: each[1])
+        lines = {document.text_of(place): place for place in reversed(likely)}
+        chosen = [lines[text] for text in dict.fromkeys(map(document.text_of, likely))][: self._settings.most_places]
+        chances = [0.0] * len(chosen)
+        orders = {tuple(range(len(chosen))), tuple(reversed(range(len(chosen))))}  # small models prefer some letters
+        for order in sorted(orders):
+            texts = [as_data(document.text_of(chosen[at])) for at in order]
+            for at, chance in zip(order, self._chosen(document, wanted, texts), strict=True):
+                chances[at] += chance / len(orders)
+        best = max(range(len(chosen)), key=chances.__getitem__)
+        return chosen[best], sum(chances)  # it is the same value in each of them
 
-    def _judged(self, ask: NextWords, document: _Document, wanted: Field, place: _Place) -> float:
-        asked = _wording("judged").format(
-            line=as_data(document.text_of(place)), words=as_data(place.words), field=_described(wanted)
-        )
-        *yes, no, other_no = ask(_turns(document, asked), ["yes", "Yes", "no", "No"])
-        return sum(yes) / max(1e-9, sum(yes) + no + other_no)
+    def _chosen(self, document: Document, wanted: Field, texts: Sequence[str]) -> list[float]:
+        """How likely the model chooses each line, where it may also choose none."""
+        assert self._reader.next_words is not None
+        letters = string.ascii_uppercase[: len(texts) + 1]
+        options = [f"{letter}) {text}" for letter, text in zip(letters, [*texts, _wording("none")], strict=True)]
+        asked = _wording("choose").format(field=_described(wanted), options="\n".join(options))
+        return self._reader.next_words(_turns(document, asked), list(letters))[:-1]
 
-    def _yes_or_no(self, document: _Document, wanted: Field) -> Cell:
-        chosen = self._choice(
-            _turns(document, _wording("yes_or_no").format(field=_described(wanted))), ("yes", "no", _ABSENT)
-        )
+    def _says_again(self, document: Document, wanted: Field, place: Place) -> bool:
+        """Whether the model begins with these words when it is asked for this field alone."""
+        if self._reader.next_words is None:
+            return True
+        turns = _turns(document, self._alone(_described(wanted)))
+        numbers = [token for token in read(place.words) if token.readings]
+        begins = [place.words, *(place.words[token.start : token.end] for token in numbers[:1])]
+        return max(self._reader.next_words(turns, begins)) >= self._settings.least_again
+
+    def _yes_or_no(self, document: Document, wanted: Field, entry: str) -> Cell:
+        asked = entry + _wording("yes_or_no").format(field=_described(wanted))
+        chosen = self._choice(_turns(document, asked), ("yes", "no", _ABSENT))
         if chosen == _ABSENT:
             return Cell()
-        words = self._ask(document, _wording("where").format(field=_described(wanted)))
+        words = self._ask(document, entry + _wording("where").format(field=_described(wanted)))
         places = [] if _is_absent(words) else document.places(words)
-        return replace(document.cell(places[0], 1.0) if places else Cell(state="unchecked"), value=chosen)
+        return replace(_cell(document, places[0], 1.0) if places else Cell(state="unchecked"), value=chosen)
 
-    def _meant(self, document: _Document, wanted: Field, cell: Cell, place: _Place | None = None) -> Cell:
+    def _meant(self, document: Document, wanted: Field, cell: Cell, place: Place | None = None) -> Cell:
         around = place.around if place else ""
         meaning = meaning_of(cell.written, wanted.type or "text", document.style, around)
         if wanted.type == "date" and not meaning.value and not meaning.readings:
@@ -349,11 +274,16 @@ class Extractor:
     # -- a capable model --------------------------------------------------------------------------------------------
 
     def _all_at_once(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], many: bool) -> list[Row]:
-        document = self._document(path, chunks, " ".join(each.name for each in fields))
-        members = "\n".join(f"- {json.dumps(each.name, ensure_ascii=False)}: {_described(each)}" for each in fields)
+        document = self._document(path, chunks) or self._parts(path, chunks, fields)
+        members = "\n".join(
+            f"- {json.dumps(each.name, ensure_ascii=False)}: "
+            + (f"yes or no: {each.hint or each.name}" if each.type == "yes/no" else _described(each))
+            for each in fields
+        )
         turns = _turns(document, _wording("all_rows" if many else "all").format(members=members))
+        most = self._settings.max_new_tokens * len(fields) * (self._settings.most_rows if many else 1)
         for _ in range(2):
-            reply = self._reader.write(turns, self._settings.max_new_tokens * 10 * (3 if many else 1), ())
+            reply = self._reader.write(turns, min(most, self._reader.context_tokens // 4), ())
             try:
                 objects = _objects(reply, many)
             except ValueError as error:
@@ -363,34 +293,41 @@ class Extractor:
             return [self._row_of(path, document, fields, each) for each in objects[: self._settings.most_rows]]
         return [Row(path=path, reason="the model did not reply with the JSON that it was asked for")]
 
-    def _row_of(self, path: str, document: _Document, fields: Sequence[Field], said: Mapping[str, Any]) -> Row:
+    def _row_of(self, path: str, document: Document, fields: Sequence[Field], said: Mapping[str, Any]) -> Row:
         cells: dict[str, Cell] = {}
-        near: int | None = None
         for each in fields:
-            words = said.get(each.name)
-            cells[each.name] = self._read(document, each, "" if words is None else str(words), near=near)
+            cell = self._read(document, each, _text(said.get(each.name)))
+            cells[each.name] = (
+                replace(cell, value=_text(said[each.name])) if each.type == "yes/no" and cell.written else cell
+            )
         return Row(path=path, cells=cells)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
-    def _document(self, path: str, chunks: Sequence[Chunk], sought: str) -> _Document:
-        """The whole document where it fits, else the chunks that are found for the words, as many as fit."""
-        whole = _Document(chunks)
-        most = min(self._settings.document_tokens, self._reader.context_tokens - 12 * self._settings.max_new_tokens)
-        if self._size(whole) <= most:
-            return whole
-        kept: list[Chunk] = []
-        for chunk in self._find(sought, path) or chunks:
-            if self._size(_Document([*kept, chunk])) <= most:
-                kept.append(chunk)
-        return _Document(kept)
+    @property
+    def _most(self) -> int:
+        return min(self._settings.document_tokens, self._reader.context_tokens * 2 // 3)
 
-    def _size(self, document: _Document) -> int:
+    def _document(self, path: str, chunks: Sequence[Chunk]) -> Document | None:
+        """The whole document, None where it is too long."""
+        whole = Document(chunks)
+        return whole if self._size(whole) <= self._most else None
+
+    def _parts(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> Document:
+        """The chunks of a long document that are found for the fields, as many as fit."""
+        kept: list[Chunk] = []
+        for chunk in self._find(", ".join(each.name for each in fields), path) or chunks:
+            if self._size(Document([*kept, chunk])) <= self._most:
+                kept.append(chunk)
+        return Document(kept)
+
+    def _size(self, document: Document) -> int:
         return self._reader.count_tokens(_turns(document, ""))
 
-    def _ask(self, document: _Document, asked: str, *, lines: bool = False) -> str:
-        most = self._settings.max_new_tokens * (10 if lines else 1)
-        return self._reader.write(_turns(document, asked), most, () if lines else ("\n",))
+    def _ask(self, document: Document, asked: str, *, values: int = 0) -> str:
+        """The reply: one line, or whatever has room for so many values."""
+        most = self._settings.max_new_tokens * max(1, values)
+        return self._reader.write(_turns(document, asked), most, () if values else ("\n",))
 
     def _choice(self, turns: Sequence[Turn], words: Sequence[str]) -> str:
         """The likeliest of these replies; the first where the model says none of them."""
@@ -402,18 +339,32 @@ class Extractor:
         return next((word for word in words if reply.strip(" .\"'*`").startswith(word)), words[0])
 
 
-def _turns(document: _Document, asked: str) -> tuple[Turn, ...]:
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _turns(document: Document, asked: str) -> tuple[Turn, ...]:
     """What differs stands last, so that the engine reads a document once for all its fields."""
-    return (
-        Turn(role="system", text=_wording("system")),
-        Turn(role="user", text=f"The document:\n{document.text}\n\nThis is the end of the document.\n{asked}"),
-    )
+    text = f"The document:\n{document.text}\n\nThis is the end of the document.\n{asked}"
+    return Turn(role="system", text=_wording("system")), Turn(role="user", text=text)
 
 
 def _described(wanted: Field) -> str:
     kind = f" ({wanted.type})" if wanted.type and wanted.type not in ("text", "yes/no") else ""
     hint = f": {as_data(wanted.hint)}" if wanted.hint else ""
     return f"{as_data(wanted.name)}{kind}{hint}"
+
+
+def _cell(document: Document, place: Place, support: float) -> Cell:
+    chunk = document.chunk(place)
+    return Cell(
+        state="quoted",
+        written=place.words,
+        page=chunk.page,
+        boxes=document.boxes(place),
+        chunk_id=chunk.id,
+        support=support,
+    )
 
 
 def _is_absent(reply: str) -> bool:
@@ -425,7 +376,7 @@ def _objects(reply: str, many: bool) -> list[dict[str, Any]]:
     start, end = reply.find("{"), reply.rfind("}")
     if start < 0 or end < start:
         raise ValueError("there is no JSON object in it")
-    said = json.loads(reply[start : end + 1])
+    said = json.loads(reply[start : end + 1], parse_float=str, parse_int=str)
     rows = said.get("rows") if many else [said]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError('"rows" is no list of objects')

@@ -132,7 +132,7 @@ def meaning_of(words: str, kind: str, style: Style, around: str = "") -> Meaning
     if kind == "date":
         return _date(dates[0], words, style) if len(dates) == 1 else Meaning()
     numbers = [each for each in tokens if each not in dates]
-    if kind not in ("number", "money") or len(numbers) != 1:
+    if kind not in ("number", "money") or len({each.text for each in numbers}) != 1:
         return Meaning()
     meaning = _number(numbers[0], words, style)
     if kind == "number":
