@@ -82,7 +82,8 @@ def extract(
         raise typer.BadParameter("name the files and folders behind the fields", param_hint="PATH")
     fields = _fields(fields_and_paths[0], schema)
     log = _log(out, fields, rows, resume) if out else None
-    with _workbench(library, kit=kit, device=device, generator_url=generator, generator_model=model) as bench:
+    there = any(path.exists() for path in paths)
+    with _workbench(library, there, kit=kit, device=device, generator_url=generator, generator_model=model) as bench:
         entries = _entries(bench, paths)
         if not entries:
             raise FileNotFoundError(errno.ENOENT, "there are no documents there", str(paths[0]))
@@ -122,7 +123,7 @@ def _fields(written: str, schema: Path | None) -> "list[Field]":
 
 
 @contextmanager
-def _workbench(library: Path, **changes: Any) -> "Iterator[Workbench]":
+def _workbench(library: Path, create: bool, **changes: Any) -> "Iterator[Workbench]":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from indexing.embedding.protocol import keep_freed_memory
     from ui.settings import Settings
@@ -130,7 +131,7 @@ def _workbench(library: Path, **changes: Any) -> "Iterator[Workbench]":
 
     keep_freed_memory()
     settings = Settings.load(library, **{name: value for name, value in changes.items() if value})
-    bench = Workbench.open(settings, create=True)
+    bench = Workbench.open(settings, create=create)
     try:
         yield bench
     finally:

@@ -80,7 +80,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
 
     @contextmanager
-    def opened(library: Path, **changes: Any) -> Iterator[Bench]:
+    def opened(library: Path, create: bool, **changes: Any) -> Iterator[Bench]:
         yield bench
 
     monkeypatch.setattr(extract_module, "_workbench", opened)
