@@ -195,18 +195,18 @@ class Extractor:
 
     def _read(self, document: Document, wanted: Field, reply: str, near: int | None = None) -> Cell:
         """The reply as a cell. `near` is the line of the entry that it belongs to."""
-        words = reply.strip().strip("\"'`*“”")
+        words = _bare(reply)
         if _is_absent(words):
             return Cell()
         places = document.places(words) or document.places(document.nearest(words, wanted.type or "text"))
         if not places:
             return self._meant(document, wanted, Cell(state="unchecked", written=words))
         place, support = self._best(document, wanted, places, near)
+        says_again = near is not None or self._says_again(document, wanted, place)
+        if not says_again:
+            place, support = self._asked_alone(document, wanted, place), 0.0
         cell = self._meant(document, wanted, _cell(document, place, support), place)
-        sure = support >= self._settings.least_choice and (
-            near is not None or self._says_again(document, wanted, place)
-        )
-        return cell if sure else replace(cell, state="unchecked")
+        return cell if support >= self._settings.least_choice else replace(cell, state="unchecked")
 
     def _best(
         self, document: Document, wanted: Field, places: Sequence[Place], near: int | None
@@ -222,15 +222,29 @@ class Extractor:
         if self._reader.next_words is None or near is not None:
             return likely[0], 1.0
         lines = {document.text_of(place): place for place in reversed(likely)}
-        chosen = [lines[text] for text in dict.fromkeys(map(document.text_of, likely))][: self._settings.most_places]
-        chances = [0.0] * len(chosen)
-        orders = {tuple(range(len(chosen))), tuple(reversed(range(len(chosen))))}  # small models prefer some letters
+        some = [lines[text] for text in dict.fromkeys(map(document.text_of, likely))][: self._settings.most_places]
+        chances = self._chances(document, wanted, some)
+        return some[max(range(len(some)), key=chances.__getitem__)], sum(chances)  # the same value in each of them
+
+    def _chances(self, document: Document, wanted: Field, places: Sequence[Place]) -> list[float]:
+        """How likely the model chooses the line of each place; a small model prefers some letters, so in two orders."""
+        chances = [0.0] * len(places)
+        orders = {tuple(range(len(places))), tuple(reversed(range(len(places))))}
         for order in sorted(orders):
-            texts = [as_data(document.text_of(chosen[at])) for at in order]
+            texts = [as_data(document.text_of(places[at])) for at in order]
             for at, chance in zip(order, self._chosen(document, wanted, texts), strict=True):
                 chances[at] += chance / len(orders)
-        best = max(range(len(chosen)), key=chances.__getitem__)
-        return chosen[best], sum(chances)  # it is the same value in each of them
+        return chances
+
+    def _asked_alone(self, document: Document, wanted: Field, place: Place) -> Place:
+        """This place, or what the model says when it is asked for the field alone, whichever it chooses."""
+        words = _bare(self._ask(document, self._alone(_described(wanted))))
+        others = [] if _is_absent(words) else document.places(words)
+        if not others:
+            return place
+        other, _ = self._best(document, wanted, others, None)
+        mine, its = self._chances(document, wanted, [place, other])
+        return other if its > mine else place
 
     def _chosen(self, document: Document, wanted: Field, texts: Sequence[str]) -> list[float]:
         """How likely the model chooses each line, where it may also choose none."""
@@ -246,7 +260,8 @@ class Extractor:
             return True
         turns = _turns(document, self._alone(_described(wanted)))
         numbers = [token for token in read(place.words) if token.readings]
-        begins = [place.words, *(place.words[token.start : token.end] for token in numbers[:1])]
+        glued = place.around.partition("\n")[0].rpartition(" ")[2]  # "$" or "RM" that touches an amount
+        begins = [place.words, *(place.words[token.start : token.end] for token in numbers[:1]), glued + place.words]
         return max(self._reader.next_words(turns, begins)) >= self._settings.least_again
 
     def _yes_or_no(self, document: Document, wanted: Field, entry: str) -> Cell:
@@ -350,9 +365,8 @@ def _turns(document: Document, asked: str) -> tuple[Turn, ...]:
 
 
 def _described(wanted: Field) -> str:
-    kind = f" ({wanted.type})" if wanted.type and wanted.type not in ("text", "yes/no") else ""
-    hint = f": {as_data(wanted.hint)}" if wanted.hint else ""
-    return f"{as_data(wanted.name)}{kind}{hint}"
+    """Its name and what else is known. Its type is left out: told that it is money, a model takes any amount."""
+    return as_data(wanted.name) + (f": {as_data(wanted.hint)}" if wanted.hint else "")
 
 
 def _cell(document: Document, place: Place, support: float) -> Cell:
@@ -365,6 +379,10 @@ def _cell(document: Document, place: Place, support: float) -> Cell:
         chunk_id=chunk.id,
         support=support,
     )
+
+
+def _bare(reply: str) -> str:
+    return reply.strip().strip("\"'`*“”")
 
 
 def _is_absent(reply: str) -> bool:
