@@ -9,7 +9,7 @@ from indexing.records import Box, Chunk
 from rag.fields import FieldType, Style
 from rag.passages import Passage, fold, passages
 from rag.prompt import as_data
-from rag.support import Token, find_run, read
+from rag.support import TextToken, find_run, read
 
 _MOST_LINES = 3  # that one value runs over
 _ALIKE = 0.85  # two writings of the same words, 0..1
@@ -62,7 +62,7 @@ class Document:
                 break
         return found
 
-    def _places_in(self, wanted: Sequence[Token], first: int, length: int) -> list[Place]:
+    def _places_in(self, wanted: Sequence[TextToken], first: int, length: int) -> list[Place]:
         text = "\n".join(line.passage.quote for line in self.lines[first : first + length])
         held = read(text)
         found, start = list[Place](), 0

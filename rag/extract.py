@@ -56,7 +56,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class ExtractedRow:
     """One document, or one entry of it. With a `reason` it could not be read, and there are no cells."""
 
     path: str
@@ -91,7 +91,7 @@ class ExtractSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reader:
+class FieldReader:
     """The model that reads. `capable` models reply in JSON; `next_words` is there where the model is in process."""
 
     write: Callable[[Sequence[Turn], int, Sequence[str]], str]
@@ -114,7 +114,7 @@ def _wording(name: str) -> str:
 class Extractor:
     """Fills rows from documents with one model."""
 
-    def __init__(self, reader: Reader, find: Find, settings: ExtractSettings | None = None) -> None:
+    def __init__(self, reader: FieldReader, find: Find, settings: ExtractSettings | None = None) -> None:
         self._reader, self._find, self._settings = reader, find, settings or ExtractSettings()
 
     def typed(self, fields: Sequence[Field]) -> list[Field]:
@@ -126,22 +126,24 @@ class Extractor:
         chosen = self._choice([Turn(role="user", text=asked)], ("text", "number", "date", "money", "yes"))
         return "yes/no" if chosen == "yes" else cast(FieldType, chosen)
 
-    def rows(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], *, many: bool = False) -> list[Row]:
+    def rows(
+        self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], *, many: bool = False
+    ) -> list[ExtractedRow]:
         """One row of a document, or with `many` one for each entry that it lists, or none where it lists none."""
         if not Document(chunks).lines:
-            return [Row(path=path, reason="no words were found in it")]
+            return [ExtractedRow(path=path, reason="no words were found in it")]
         if self._reader.capable:
             return self._all_at_once(path, chunks, fields, many)
         return self._entries(path, chunks, fields) if many else [self._row(path, chunks, fields)]
 
-    def _row(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> Row:
+    def _row(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> ExtractedRow:
         document = self._document(path, chunks)
         if document is not None:
-            return Row(path=path, cells=self._cells(document, fields))
+            return ExtractedRow(path=path, cells=self._cells(document, fields))
         cells: dict[str, Cell] = {}
         for each in fields:  # each has parts of the document of its own
             cells |= self._cells(self._parts(path, chunks, [each]), [each])
-        return Row(path=path, cells=cells)
+        return ExtractedRow(path=path, cells=cells)
 
     def _cells(
         self, document: Document, fields: Sequence[Field], entry: str = "", near: int | None = None
@@ -176,12 +178,12 @@ class Extractor:
     def _alone(described: str) -> str:
         return _wording("wanted").format(field=described)
 
-    def _entries(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> list[Row]:
+    def _entries(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> list[ExtractedRow]:
         """The first field of every entry, then the others of each, looked for near it."""
         first, *others = fields
         document = self._document(path, chunks) or self._parts(path, chunks, fields)
         every = self._ask(document, _wording("every").format(field=_described(first)), values=10)
-        rows, after = list[Row](), -1
+        rows, after = list[ExtractedRow](), -1
         for words in [line.strip() for line in every.splitlines() if not _is_absent(line)][: self._settings.most_rows]:
             here = next((each for each in document.places(words) if each.first > after), None)
             if here is None:
@@ -190,7 +192,7 @@ class Extractor:
                 after = near = here.first
                 cell, line = self._meant(document, first, _cell(document, here, 1.0), here), document.text_of(here)
             entry = _wording("entry").format(line=as_data(line)) + "\n"
-            rows.append(Row(path=path, cells={first.name: cell, **self._cells(document, others, entry, near)}))
+            rows.append(ExtractedRow(path=path, cells={first.name: cell, **self._cells(document, others, entry, near)}))
         return rows
 
     def _read(self, document: Document, wanted: Field, reply: str, near: int | None = None) -> Cell:
@@ -288,7 +290,9 @@ class Extractor:
 
     # -- a capable model --------------------------------------------------------------------------------------------
 
-    def _all_at_once(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], many: bool) -> list[Row]:
+    def _all_at_once(
+        self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], many: bool
+    ) -> list[ExtractedRow]:
         document = self._document(path, chunks) or self._parts(path, chunks, fields)
         members = "\n".join(
             f"- {json.dumps(each.name, ensure_ascii=False)}: "
@@ -306,16 +310,16 @@ class Extractor:
                 turns = (*turns, Turn(role="assistant", text=reply), Turn(role="user", text=again))
                 continue
             return [self._row_of(path, document, fields, each) for each in objects[: self._settings.most_rows]]
-        return [Row(path=path, reason="the model did not reply with the JSON that it was asked for")]
+        return [ExtractedRow(path=path, reason="the model did not reply with the JSON that it was asked for")]
 
-    def _row_of(self, path: str, document: Document, fields: Sequence[Field], said: Mapping[str, Any]) -> Row:
+    def _row_of(self, path: str, document: Document, fields: Sequence[Field], said: Mapping[str, Any]) -> ExtractedRow:
         cells: dict[str, Cell] = {}
         for each in fields:
             cell = self._read(document, each, _text(said.get(each.name)))
             cells[each.name] = (
                 replace(cell, value=_text(said[each.name])) if each.type == "yes/no" and cell.written else cell
             )
-        return Row(path=path, cells=cells)
+        return ExtractedRow(path=path, cells=cells)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from rag.errors import RagError
-from rag.support import Token, read
+from rag.support import TextToken, read
 
 FieldType = Literal["text", "number", "date", "money", "yes/no"]
 FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
@@ -157,7 +157,7 @@ def day_of(told: str, words: str) -> str:
     return _iso(days[0])
 
 
-def _days(token: Token) -> list[str]:
+def _days(token: TextToken) -> list[str]:
     return sorted(reading.lstrip("-") for reading in token.readings if reading.lstrip("-").count("-") == 2)
 
 
@@ -170,7 +170,7 @@ def _numbers(text: str) -> list[str]:
     return "".join(sign if sign.isdecimal() else " " for sign in text).split()
 
 
-def _date(token: Token, words: str, style: Style) -> Meaning:
+def _date(token: TextToken, words: str, style: Style) -> Meaning:
     days = _days(token)
     if len(days) > 1 and style.day_first is not None:
         first = int(_numbers(words[token.start : token.end])[0])
@@ -179,7 +179,7 @@ def _date(token: Token, words: str, style: Style) -> Meaning:
     return Meaning(value=days[0]) if len(days) == 1 else Meaning(readings=tuple(days))
 
 
-def _number(token: Token, words: str, style: Style) -> Meaning:
+def _number(token: TextToken, words: str, style: Style) -> Meaning:
     written = words[token.start : token.end]
     owed = words.strip().startswith("(") and words.strip().endswith(")")  # how bookkeepers write what is owed
     minus = "-" if owed or words[: token.start].endswith("−") else ""
@@ -201,7 +201,7 @@ def _plain(minus: str, number: str) -> str:
     return number
 
 
-def _currency(words: str, amount: Token, around: str) -> str:
+def _currency(words: str, amount: TextToken, around: str) -> str:
     """The sign or short name beside the amount: in the words, or in the line where a sign or name touches them."""
     beside = [words[: amount.start], words[amount.end :]]
     if not any(sign.isalnum() or _is_sign(sign) for part in beside for sign in part):

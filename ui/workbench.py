@@ -375,7 +375,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
 
 
 def _build_extractor(bench: Workbench) -> "Extractor":
-    from rag.extract import Extractor, ExtractSettings, Reader
+    from rag.extract import Extractor, ExtractSettings, FieldReader
     from rag.langchain import LlaveroChatModel, write_with
 
     answerer, generator = bench.answerer, bench.rag.generator
@@ -387,7 +387,7 @@ def _build_extractor(bench: Workbench) -> "Extractor":
     else:
         assert engine is not None  # the answerer has one or the other
         count, context = engine.count_tokens, engine.context_tokens
-    reader = Reader(
+    reader = FieldReader(
         write=write_with(answerer.chat),
         count_tokens=count,
         context_tokens=context,

@@ -8,7 +8,7 @@ from rag_doubles import chunk
 
 from indexing.records import Chunk
 from llava_model.serving.engine import Turn
-from rag.extract import Cell, Extractor, ExtractSettings, Reader, Row
+from rag.extract import Cell, ExtractedRow, Extractor, ExtractSettings, FieldReader
 from rag.fields import Field, FieldsError, FieldType, Style, day_of, fields_of_schema, meaning_of, parse_fields
 
 RECEIPT = "ACME TOOLS LTD\n12 Mill Lane\nDate: 25/12/2018\nHammer 9.00\nTotal: 9.00\nCash 10.00"
@@ -50,7 +50,7 @@ class ScriptedReader:
         capable: bool = False,
         settings: ExtractSettings | None = None,
     ) -> Extractor:
-        reader = Reader(
+        reader = FieldReader(
             write=self.write,
             count_tokens=self.count_tokens,
             context_tokens=4096,
@@ -275,7 +275,7 @@ def test_asked_for_the_field_alone_the_model_may_do_better_but_is_not_believed()
 def test_pages_of_pictures_and_labels_are_not_read() -> None:
     page, label = chunk("Total 5.00", kind="page"), chunk("menu", kind="image")
     (row,) = ScriptedReader({}).extractor().rows("/a", [page, label], parse_fields("total:money"))
-    assert row == Row(path="/a", reason="no words were found in it")
+    assert row == ExtractedRow(path="/a", reason="no words were found in it")
 
 
 def test_chunks_are_read_down_the_page() -> None:

@@ -6,7 +6,7 @@ from chat_server import ChatServer, serving
 from rag_doubles import chunk
 
 from llava_model.serving.engine import Turn
-from rag.extract import Extractor, Reader
+from rag.extract import Extractor, FieldReader
 from rag.fields import parse_fields
 from rag.generate import chat_model, token_counter
 from rag.langchain import write_with
@@ -16,7 +16,7 @@ from rag.settings import GeneratorSettings
 def test_a_server_fills_in_all_fields_in_one_request() -> None:
     with serving(ChatServer(reply=json.dumps({"company": "ACME TOOLS LTD", "total": None}))) as server:
         settings = GeneratorSettings(url=server.url, model="llava")
-        reader = Reader(
+        reader = FieldReader(
             write=write_with(chat_model(settings)),
             count_tokens=token_counter(settings),
             context_tokens=settings.context_tokens,

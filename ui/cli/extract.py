@@ -23,7 +23,7 @@ from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 if TYPE_CHECKING:
     from indexing.ledger import FileEntry
     from llava_model.jsonl_log import JsonlLog
-    from rag.extract import Cell, Row
+    from rag.extract import Cell, ExtractedRow
     from rag.fields import Field
     from ui.workbench import Workbench
 
@@ -160,8 +160,8 @@ class _Run:
     ) -> None:
         """`fields` with their types; `asked` as the user wrote them."""
         self._bench, self.fields, self._asked, self._log = bench, fields, asked, log
-        self._before: dict[tuple[str, str], list[Row]] = {}
-        self.rows: list[Row] = []
+        self._before: dict[tuple[str, str], list[ExtractedRow]] = {}
+        self.rows: list[ExtractedRow] = []
         self.done = self.failed = 0
 
     def over(self, entries: "Sequence[FileEntry]") -> None:
@@ -186,14 +186,14 @@ class _Run:
             self._log.path.unlink(missing_ok=True)
             self._log.note.unlink(missing_ok=True)
 
-    def _of(self, entry: "FileEntry") -> "list[Row]":
+    def _of(self, entry: "FileEntry") -> "list[ExtractedRow]":
         from indexing.errors import IndexingError
         from llava_model.errors import LlavaError
         from rag.errors import GeneratorReplyError, GeneratorTimeoutError
-        from rag.extract import Row
+        from rag.extract import ExtractedRow
 
         if entry.state != "indexed":
-            return [Row(path=entry.path, reason=entry.reason or entry.state)]
+            return [ExtractedRow(path=entry.path, reason=entry.reason or entry.state)]
         try:
             chunks = self._bench.chunks(entry.path)
             content = chunks[0].content_hash if chunks else ""
@@ -201,7 +201,7 @@ class _Run:
                 return self._before[entry.path, content]
             found = self._bench.extractor.rows(entry.path, chunks, self.fields, many=self._asked["rows"])
         except (IndexingError, LlavaError, GeneratorReplyError, GeneratorTimeoutError) as error:
-            return [Row(path=entry.path, reason=str(error))]
+            return [ExtractedRow(path=entry.path, reason=str(error))]
         if self._log and not any(row.reason for row in found):
             self._log.append({"path": entry.path, "content": content, "rows": [asdict(row) for row in found]})
         return found
@@ -215,10 +215,10 @@ class _Run:
             raise fault
 
     def _remember(self, record: Mapping[str, Any], place: int) -> None:
-        from rag.extract import Cell, Row
+        from rag.extract import Cell, ExtractedRow
 
         self._before[record["path"], record["content"]] = [
-            Row(
+            ExtractedRow(
                 path=row["path"],
                 cells={
                     name: Cell(
@@ -282,7 +282,7 @@ def _shown(cell: "Cell | None") -> str:
     return f"{mark} {terminal.shorten(f'{_read_as(cell)} {cell.currency}'.strip(), _SHOWN_SIGNS)}"
 
 
-def table_document(fields: "Sequence[Field]", rows: "Sequence[Row]") -> dict[str, Any]:
+def table_document(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> dict[str, Any]:
     """The rows as JSON has them."""
     kinds = {each.name: each.type for each in fields}
     return {
@@ -336,7 +336,7 @@ def _columns(fields: "Sequence[Field]") -> list[tuple[str, str | None]]:
     return [*columns, ("reason", None)]
 
 
-def _table(fields: "Sequence[Field]", rows: "Sequence[Row]") -> Iterator[list[str | float | None]]:
+def _table(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> Iterator[list[str | float | None]]:
     for row in rows:
         line: list[str | float | None] = [row.path]
         for each in fields:
@@ -351,7 +351,7 @@ def _table(fields: "Sequence[Field]", rows: "Sequence[Row]") -> Iterator[list[st
         yield [terminal.printable(each) if isinstance(each, str) else each for each in (*line, row.reason)]
 
 
-def write_table(path: Path, fields: "Sequence[Field]", rows: "Sequence[Row]") -> None:
+def write_table(path: Path, fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> None:
     """Write the table whole: a reader sees the old file or the new one. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -362,7 +362,7 @@ def write_table(path: Path, fields: "Sequence[Field]", rows: "Sequence[Row]") ->
         part.unlink(missing_ok=True)
 
 
-def _csv(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
+def _csv(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> bytes:
     """UTF-8 with a mark by which spreadsheets know it; an apostrophe keeps a text from being a formula."""
 
     def safe(value: str | float | None) -> str | float | None:
@@ -375,7 +375,7 @@ def _csv(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
     return text.getvalue().encode("utf-8-sig", "replace")
 
 
-def _xlsx(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
+def _xlsx(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> bytes:
     from openpyxl import Workbook
 
     book = Workbook()
@@ -392,7 +392,7 @@ def _xlsx(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
     return stream.getvalue()
 
 
-def _parquet(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
+def _parquet(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> bytes:
     """Values of numbers and amounts are doubles, missing where they cannot be told."""
     import pyarrow
     from pyarrow import parquet
@@ -412,7 +412,7 @@ def _parquet(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
     return stream.getvalue()
 
 
-def _json(fields: "Sequence[Field]", rows: "Sequence[Row]") -> bytes:
+def _json(fields: "Sequence[Field]", rows: "Sequence[ExtractedRow]") -> bytes:
     return (terminal.json_text(table_document(fields, rows)) + "\n").encode("utf-8", "replace")
 
 

@@ -19,6 +19,7 @@ def test_pixels_are_read_when_they_are_asked_for_and_the_file_goes_with_them(tmp
     squares_NHWC = np.random.default_rng(0).integers(0, 255, (3, 4, 4, 3), dtype=np.uint8)
     path = tmp_path / "pixels.bin"
     path.write_bytes(squares_NHWC.tobytes())
+    gc.collect()  # what other tests have left open
     before = open_files()
     pixels = PixelFile(path, {"page-0001.jpg": 0, PICTURE: 2, THUMB: 2}, 4)
     assert not path.exists()

@@ -13,7 +13,7 @@ import pytest
 from command_line import Run
 
 from rag.errors import GeneratorUnreachableError
-from rag.extract import Cell, Row
+from rag.extract import Cell, ExtractedRow
 from rag.fields import Field
 from ui.cli import extract as extract_module
 
@@ -67,12 +67,12 @@ class Bench:
     def typed(self, fields: Sequence[Field]) -> list[Field]:
         return [replace(each, type=each.type or "text") for each in fields]
 
-    def rows(self, path: str, chunks: Any, fields: Sequence[Field], *, many: bool) -> list[Row]:
+    def rows(self, path: str, chunks: Any, fields: Sequence[Field], *, many: bool) -> list[ExtractedRow]:
         if Path(path).name == self.stop_at:
             self.stop_at = ""
             raise self.fault
         self.read.append(Path(path).name)
-        return [Row(path=path, cells=cells())] * (2 if many else 1)
+        return [ExtractedRow(path=path, cells=cells())] * (2 if many else 1)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_csv_holds_no_formula(run: Run, bench: Bench, folder: Path, tmp_path: 
 
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1"])
 def test_every_start_of_a_formula_is_a_text(start: str, tmp_path: Path) -> None:
-    row = Row(path="/a", cells={"x": Cell(state="unchecked", written=start, value=start)})
+    row = ExtractedRow(path="/a", cells={"x": Cell(state="unchecked", written=start, value=start)})
     extract_module.write_table(tmp_path / "t.csv", [Field(name="x", type="text")], [row])
     with (tmp_path / "t.csv").open(encoding="utf-8-sig", newline="") as file:
         line = list(csv.reader(file))[1]
