@@ -15,7 +15,7 @@ that does not bear it out, while exactly one other does, gets that other marker;
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -121,7 +121,7 @@ def cite(
     notes: list[str] = []
     said: list[tuple[str, list[Citation]]] = []
     holds = False
-    for plain, named in _claims(text.strip()):
+    for plain, named in _claims(_in_square_brackets(text.strip(), check.markers)):
         wrong = [number for number in named if number not in check.markers]
         notes += [f"The model named evidence [{number}], which there is not." for number in wrong]
         known = [number for number in named if number in check.markers]
@@ -134,6 +134,15 @@ def cite(
         return Cited(text=bare, citations=(), notes=tuple(notes), supported=False)
     marked = "".join(_with_markers(plain, [each.marker for each in found]) for plain, found in said).strip()
     return Cited(text=marked, citations=_merged([each for _, found in said for each in found]), notes=tuple(notes))
+
+
+def _in_square_brackets(text: str, markers: Set[int]) -> str:
+    """Small models also end with "(2)": that is a marker where there is evidence of that number."""
+    body = text.rstrip(_STOPS + " ")
+    head, bracket, number = body.removesuffix(")").rpartition("(")
+    if not (body.endswith(")") and bracket and number.isdecimal() and int(number) in markers):
+        return text
+    return f"{head}[{number}]{text[len(body) :]}"
 
 
 class _Check:

@@ -79,6 +79,16 @@ def test_markers_are_read_in_every_writing(text: str, named: list[int]) -> None:
     assert take_markers(plain)[1] == []
 
 
+@pytest.mark.parametrize("text", ["Helen Marsh (2)", "Helen Marsh (2).", "Helen Marsh [2]."])
+def test_a_round_bracket_at_the_end_is_a_marker_where_evidence_has_its_number(text: str) -> None:
+    result = cited(text)
+    assert [each.marker for each in result.citations] == [2] and result.text.startswith("Helen Marsh [2]")
+
+
+def test_a_round_bracket_that_names_no_evidence_stays_words() -> None:
+    assert cited("Helen Marsh (7)").text.startswith("Helen Marsh (7)")
+
+
 @pytest.mark.parametrize(
     ("claim", "source"),
     [
