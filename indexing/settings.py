@@ -76,7 +76,7 @@ def _workers() -> int:
     """One for each core this process may use. The third and further ones only where memory is plenty.
 
     A worker that reads words in a picture takes about 0.5 GB, and one at a time takes more than 0.6
-    (`large_memory_bytes`); with two of them a whole run stays under 2.5 GB.
+    (`large_memory_bytes`); with two of them a run over hostile files took 2.7 GB in all.
     """
     import psutil
 

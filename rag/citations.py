@@ -30,9 +30,6 @@ State = Literal["quoted", "supported", "unchecked"]
 Judge = Callable[[str, str, str], float]
 """(question, sentence, quote) → the probability that the sentence answers the question as the quote says."""
 
-RECOGNISED_AS = "recognised as"
-"""What a person reads beside the label of a picture, where other sources have a tick."""
-
 _OPENING, _CLOSING, _STOPS = "［【〔[", "］】〕]", ".!?。！？…؟।"
 _BRACKET = re.compile(
     rf"[\[{_OPENING[:-1]}][ \t]*(?:evidence[ \t]*)?\^?(\d[\d.,;:/ \t–—-]*)(?:[\]{_CLOSING[:-1]}]|\s*\Z)", re.IGNORECASE

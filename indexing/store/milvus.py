@@ -119,12 +119,6 @@ class MilvusStore:
         (found,) = self._search(channel, [vector], limit, expression(filter, also=[f"has_{channel} == true"]))
         return _found(found)
 
-    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
-        self._check_query(channel, *{len(vector) for vector in vectors})
-        condition = expression(EVERYTHING, also=[f"has_{channel} == true"])
-        answers = self._search(channel, list(vectors), 1, condition, fields=["id"])
-        return [float(hit["distance"]) for found in answers for hit in found]
-
     def search_words(
         self,
         query: str,

@@ -163,9 +163,6 @@ class Store(Protocol):
     ) -> Found:
         """Rows nearest to a unit vector of the channel, among those that have one; scores are cosines."""
 
-    def best_scores(self, channel: Channel, vectors: Sequence[Vector]) -> list[float]:
-        """The cosine of the nearest row for each of some unit vectors, in one request; empty where there is none."""
-
     def search_words(
         self,
         query: str,

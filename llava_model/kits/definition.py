@@ -35,7 +35,7 @@ from typing import Any, Literal, get_args
 from llava_model.checkpoints.manifest import flush, sha256_of
 from llava_model.kits.errors import KitDamagedError, KitDefinitionError, KitNotFoundError, KitNotInstalledError
 
-ComponentName = Literal["vision", "text", "language", "llava"]
+ComponentName = Literal["vision", "text", "language", "llava", "reranker"]
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """A format names the code that loads the weights: timm, open_clip, sentence-transformer, causal-lm, llava, or an
 embedder that the kit brings."""

@@ -1,4 +1,4 @@
-"""What counts as the same word: one reading of text for ranking, relevance and checking citations.
+"""What counts as the same word in English made-up documents: for telling facts from the questions of the tests apart.
 
 "Totals: 1,234.50 EUR on 5 March 2018" → total, 1234.5, eur, 2018-03-05
 Words are folded (case, accents, plural), numbers lose their thousands separators, dates become ISO
@@ -6,9 +6,9 @@ whatever their writing. Both sides of every comparison go through here, so that 
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable
 from datetime import date
+
+from rag.passages import fold
 
 # The words that carry no evidence by themselves: English function words and the words questions are made of.
 _STOP_WORDS = """
@@ -40,12 +40,6 @@ _NUMBER = re.compile(r"\d+(?:[.,' ]\d{3})*(?:[.,]\d+)?")
 _NUMBER_ONLY = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-def fold(text: str) -> str:
-    """Lower case, without accents and width variants: "Café ＡＢＣ" → "cafe abc"."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
-
-
 def terms(text: str) -> list[str]:
     """Every word, number and date of `text` in order, folded; a date is one term, its ISO form."""
     return [term for term, _ in _read(text)]
@@ -61,32 +55,6 @@ def content_terms(text: str) -> list[str]:
     return list(dict.fromkeys(kept))
 
 
-def as_written(text: str) -> dict[str, str]:
-    """Each content term of a text with the word it was made of, for showing to people; a date stands for itself."""
-    written = {term: term for term in content_terms(text)}
-    for word in re.findall(r"\w+(?:['’.,]\w+)*", text):
-        for term in content_terms(word):
-            if written.get(term) == term:
-                written[term] = word
-    return written
-
-
-def with_date_writings(text: str) -> str:
-    """The text with its dates in the writings that documents use, for an engine that compares letters.
-
-    >>> with_date_writings("receipt of 5 March 2018")
-    'receipt of 5 March 2018 05/03/2018 2018-03-05 05 Mar 2018'
-    """
-    days = [date.fromisoformat(term) for term in dict.fromkeys(terms(text)) if is_date(term)]
-    writings = (f"{day:%d/%m/%Y} {day:%Y-%m-%d} {day:%d} {_month_name(day)} {day:%Y}" for day in days)
-    return " ".join([text, *writings])
-
-
-def _month_name(day: date) -> str:
-    """Not `%b`, which follows the machine's language."""
-    return _MONTH_NAMES.split()[day.month - 1][:3].title()
-
-
 def is_number(term: str) -> bool:
     """True for a number or a date as `terms` writes them."""
     return term[:1].isdigit() and (_NUMBER_ONLY.fullmatch(term) is not None or is_date(term))
@@ -95,11 +63,6 @@ def is_number(term: str) -> bool:
 def is_date(term: str) -> bool:
     """True for a term that stands for a date."""
     return re.fullmatch(r"\d{4}-\d{2}-\d{2}", term) is not None
-
-
-def numbers(text: str) -> set[str]:
-    """The numbers and dates of `text`, in one writing each."""
-    return {term for term in terms(text) if is_number(term)}
 
 
 def _read(text: str) -> list[tuple[str, str]]:
@@ -179,52 +142,3 @@ def _iso(year: int, month: int, day: int) -> str | None:
         except ValueError:
             continue
     return None
-
-
-# What a question calls by one word and a document by another: the attributes that people ask for.
-_ALSO_CALLED = {
-    asked: frozenset(content_terms(written))
-    for asked, written in {
-        "heavy": "weight weighs weighing kg kilograms grams pounds tonnes",
-        "weigh": "weight heavy kg kilograms grams pounds tonnes",
-        "tall": "height high metres",
-        "high": "height tall",
-        "wide": "width",
-        "deep": "depth draught",
-        "old": "age aged",
-        "far": "distance km kilometres miles",
-        "fast": "speed knots",
-        "hot": "temperature degrees",
-        "loud": "noise decibels",
-        "big": "size capacity area volume",
-        "cost": "price fee charge eur euros usd dollars pounds",
-        "price": "cost fee eur euros usd dollars pounds",
-        "expensive": "price cost",
-        "paid": "total amount price paid",
-        "phone": "telephone tel",
-        "telephone": "phone tel",
-        "called": "name named",
-        "boss": "director manager head",
-        "birthday": "born birth",
-    }.items()
-    for asked in content_terms(asked)
-}
-
-
-def also_called(term: str) -> frozenset[str]:
-    """Other words under which a document may hold what this word of a question asks for."""
-    return _ALSO_CALLED.get(term, frozenset())
-
-
-def near(term: str, held: Iterable[str]) -> bool:
-    """Whether a long word is held but for one letter changed, lost or added, as OCR does. Numbers never are."""
-    if len(term) < 6 or any(sign.isdigit() for sign in term):
-        return False
-    return any(abs(len(other) - len(term)) <= 1 and _one_off(term, other) for other in held if other[:1].isalpha())
-
-
-def _one_off(one: str, other: str) -> bool:
-    if len(one) > len(other):
-        one, other = other, one
-    same = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-    return one[same + (len(one) == len(other)) :] == other[same + 1 :]

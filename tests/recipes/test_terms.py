@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes.pocket.terms import content_terms, near, numbers, terms, with_date_writings
+from recipes.pocket.terms import content_terms, terms
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,10 @@ def test_words_of_questions_are_no_evidence() -> None:
 
 
 def test_numbers_are_found_among_words() -> None:
-    assert numbers("It holds 1.8 litres since 2 May 2024") == {"1.8", "2024-05-02"}
-
-
-def test_one_letter_off_is_near_but_a_number_never_is() -> None:
-    assert near("invoice", {"inv0ice"}) and near("restaurant", {"restaurnt"})
-    assert not near("123456", {"123457"})
-    assert not near("cat", {"car"})
-
-
-def test_dates_of_a_query_are_written_in_the_ways_of_documents() -> None:
-    assert with_date_writings("receipt of 5 March 2018").endswith("05/03/2018 2018-03-05 05 Mar 2018")
-    assert with_date_writings("no date here") == "no date here"
+    assert {term for term in terms("It holds 1.8 litres since 2 May 2024") if term[0].isdigit()} == {
+        "1.8",
+        "2024-05-02",
+    }
 
 
 @given(st.text(max_size=200))

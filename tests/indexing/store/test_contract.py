@@ -95,20 +95,6 @@ def test_a_row_without_a_vector_never_shows_up_even_behind_opposite_ones(store: 
     assert ordinals(store.search_vector("text", unit(-1, width=TEXT), limit=9)) == [1]
 
 
-def test_best_scores_are_those_of_one_search_each(store: Store) -> None:
-    store.upsert([Row(chunk=chunk(0), clip=unit(1)), Row(chunk=chunk(1), clip=unit(1, 2)), Row(chunk=chunk(2))])
-    store.ready()
-    asked = [unit(2), unit(1, 2), unit(-1)]
-    assert store.best_scores("clip", asked) == pytest.approx(
-        [store.search_vector("clip", vector, limit=1)[0][1] for vector in asked], abs=1e-6
-    )
-
-
-def test_an_empty_library_has_no_best_scores(store: Store) -> None:
-    store.ready()
-    assert store.best_scores("clip", [unit(1), unit(2)]) == []
-
-
 def test_rows_are_found_before_and_after_the_index_is_made(store: Store) -> None:
     needs(store, "bm25")
     store.upsert([Row(chunk=chunk(0, text="lighthouse keeper"), clip=unit(1))])
@@ -263,8 +249,6 @@ def test_a_vector_of_another_width_is_refused_with_both_numbers(store: Store) ->
         store.upsert([Row(chunk=chunk(0), clip=unit(1, width=5))])
     with pytest.raises(DimensionMismatchError, match=r"8-d.*5-d"):
         store.search_vector("clip", unit(1, width=5), limit=1)
-    with pytest.raises(DimensionMismatchError, match=r"8-d.*5-d"):
-        store.best_scores("clip", [unit(1), unit(1, width=5)])
 
 
 def test_the_word_channel_takes_no_vectors(store: Store) -> None:
