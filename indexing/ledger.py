@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 from indexing.discover import Seen
 from indexing.errors import ADVICE, IndexingError
-from indexing.records import Chunk, Kind
+from indexing.records import Chunk, Kind, Note
 
 # -- what the ledger says of a file and of its bytes, and how it comes out of SQLite's rows ------------------------
 
@@ -83,7 +83,12 @@ class FileEntry:
     chunks: int
     size_bytes: int
     indexed_at: str  # ISO 8601 with zone; "" where nothing was indexed
-    notes: tuple[str, ...] = ()  # what the reader left out, and why
+    notes: tuple[Note, ...] = ()  # what the reader left out, and why
+
+    @property
+    def read_in_part(self) -> bool:
+        """It holds something that was not read."""
+        return any(note.unread for note in self.notes)
 
 
 def file_record(row: tuple[object, ...]) -> FileRecord:
@@ -124,8 +129,16 @@ def entry_from(row: tuple[object, ...]) -> FileEntry:
         chunks=sum(json.loads(cast(str, chunks)).values()),
         size_bytes=cast(int, size),
         indexed_at=cast(str, indexed_at),
-        notes=tuple(json.loads(cast(str, notes))),
+        notes=tuple(map(_note, json.loads(cast(str, notes)))),
     )
+
+
+def _note(value: str | list[Any]) -> Note:
+    """A note as `finish` wrote it; earlier programs wrote its sentence alone."""
+    if isinstance(value, str):
+        return Note(value)
+    text, kind, place, count, unread = value
+    return Note(text, kind=kind, place=place, number=count, unread=unread)
 
 
 _SCHEMA_VERSION = 1
@@ -311,13 +324,18 @@ class Ledger:
                 (content.hash, content.shown_path, content.kind, json.dumps(content.chunks), self._format),
             )
 
-    def finish(self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
+    def finish(self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[Note, ...] = ()) -> None:
         """The path holds this content, all of which is in the store. What it held before is left to `release`."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE contents SET state = 'indexed', seconds = ?, notes = ?, indexed_at = ?"
                 " WHERE hash = ? AND state <> 'indexed'",
-                (seconds, json.dumps(notes), _now(), content_hash),
+                (
+                    seconds,
+                    json.dumps([[note, note.kind, note.place, note.number, note.unread] for note in notes]),
+                    _now(),
+                    content_hash,
+                ),
             )
             self._see(connection, seen, content_hash, content=content_hash)
 

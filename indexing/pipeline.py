@@ -29,7 +29,7 @@ from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.readers.output import THUMB
-from indexing.records import Chunk
+from indexing.records import Chunk, Note
 from indexing.settings import IndexingSettings
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
@@ -78,7 +78,13 @@ class IndexReport:
     chunks: int  # rows written by this run
     seconds: float
     failures: tuple[Failure, ...]
+    noted: tuple[FileEntry, ...] = ()  # files below the run's paths with notes, in order; those of earlier runs, too
     cancelled: bool = False
+
+    @property
+    def read_in_part(self) -> tuple[FileEntry, ...]:
+        """Files that hold something which was not read."""
+        return tuple(entry for entry in self.noted if entry.read_in_part)
 
 
 class NotInLibraryError(IndexingError):
@@ -229,7 +235,7 @@ class _IndexRun:
             self._maker.close()
         if not stopped:
             self._forget_gone(paths)
-        return self._report(cancelled=stopped)
+        return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
         stopped = False
@@ -310,7 +316,7 @@ class _IndexRun:
         for other in self._prefetch.finished(content_hash):
             self._indexed(other, content_hash)
 
-    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[str, ...] = ()) -> None:
+    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[Note, ...] = ()) -> None:
         before = self._ledger.file(seen.path)
         self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes)
         self._done("updated" if before is not None and before.content is not None else "added", seen.path)
@@ -331,7 +337,7 @@ class _IndexRun:
         record = self._ledger.file(path)
         return record is not None and record.content is None and leads_nowhere(path)
 
-    def _report(self, *, cancelled: bool) -> IndexReport:
+    def _report(self, paths: Sequence[str], *, cancelled: bool) -> IndexReport:
         if tidy(self._library, self._store) or self._changed:
             self._store.ready()
         stored, expected = self._store.count(), self._ledger.rows()
@@ -350,8 +356,13 @@ class _IndexRun:
             chunks=self._maker.written,
             seconds=time.monotonic() - self._counts.started,
             failures=tuple(self._counts.failures),
+            noted=self._noted(paths),
             cancelled=cancelled,
         )
+
+    def _noted(self, roots: Sequence[str]) -> tuple[FileEntry, ...]:
+        below = {path for root in roots for path in self._ledger.paths_below(printable(root))}
+        return tuple(entry for entry in self._ledger.entries() if entry.notes and entry.path in below)
 
     def _done(self, outcome: str, path: str) -> None:
         self._counts.counts[outcome] += 1

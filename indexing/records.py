@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self, get_args
 
 Box = tuple[float, float, float, float]
 Kind = Literal["image", "page", "text", "table", "figure"]
@@ -61,6 +61,42 @@ class Page:
     read_by_ocr: bool = False
 
 
+NoteKind = Literal[
+    "attachment", "chart", "comment", "embedded", "encoding", "font", "form", "formula", "hidden", "name", "page",
+    "picture", "revision", "script", "text",
+]  # fmt: skip
+NOTE_KINDS: tuple[NoteKind, ...] = get_args(NoteKind)
+
+
+class Note(str):
+    """A sentence for a person on what a reader saw in a file and did not read, or read in another way than expected;
+    with what a program wants to know of it.
+
+        Note("2 embedded files were not read", kind="attachment", number=2, unread=True)
+    """
+
+    kind: NoteKind
+    place: str
+    """Where in the file: "page 3", "sheet 'Prices'", an attachment's name; "" for the file as a whole."""
+    number: int
+    """How many of what the sentence speaks of."""
+    unread: bool
+    """Something a person would look for in the file cannot be found in the library."""
+
+    def __new__(
+        cls, text: str, *, kind: NoteKind = "text", place: str = "", number: int = 1, unread: bool = False
+    ) -> Self:
+        """`unread` is for what makes a run end with exit code 3."""
+        note = super().__new__(cls, text)
+        note.kind, note.place, note.number, note.unread = kind, place, number, unread
+        return note
+
+    def within(self, place: str) -> "Note":
+        """The same of a part of a file: its sentence begins with the place."""
+        inner = f"{place}, {self.place}" if self.place else place
+        return Note(f"{place}: {self}", kind=self.kind, place=inner, number=self.number, unread=self.unread)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """Everything one reader got out of one file.
@@ -74,7 +110,7 @@ class Reading:
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # author, date, subject, from, to …
-    notes: tuple[str, ...] = ()  # what was left out and why, one sentence each
+    notes: tuple[Note, ...] = ()  # what was left out and why, one sentence each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

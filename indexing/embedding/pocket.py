@@ -23,7 +23,7 @@ Legend: B batch, K classes, D width of a vector, H W pixels, C colours.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 PREPROCESS = Preprocess(size=224, resize_to=256, rounding="nearest", whole_drawings=True, crop_first=True)
 MAX_LABELS = 5
 MIN_PROBABILITY = 0.05  # below it a label is noise: an unknown thing spreads over many classes
+_LARGE_BLOCKS = 3  # of seven: pictures 224 wide are 112, 56 and 28 wide in them
 BATCH = 16  # what passes the network at once; 32 takes a fifth longer a picture, its activations fall out of the caches
 
 SHIPPED = Path(__file__).with_name("imagenet_minilm.safetensors")
@@ -200,7 +201,31 @@ def load_classifier(folder: Path, device: str) -> Any:
     if (classes := int(network.num_classes)) != 1000:
         raise WeightsError(folder, f"it tells {classes} classes apart, not ImageNet's 1000")
     _fold_normalisations(network.eval())
-    return network.requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network.requires_grad_(False).to(device, memory_format=torch.channels_last)
+    if device == "cpu":
+        _begin_one_by_one(network)
+    return network
+
+
+def _begin_one_by_one(network: Any) -> None:
+    """In place: the first layers of an EfficientNet, whose outputs are the largest, see one picture after the other.
+
+    They then stay in the caches: an eighth less time, and 60 MB of activations for 16 pictures instead of 260.
+    """
+    import torch
+
+    if not all(hasattr(network, name) for name in ("conv_stem", "bn1", "blocks")):
+        return
+
+    class _OneByOne(torch.nn.Sequential):
+        def forward(self, input: "Tensor") -> "Tensor":
+            layers: Callable[[Tensor], Tensor] = super().forward
+            return torch.cat([layers(input[at : at + 1]) for at in range(len(input))])
+
+    network.conv_stem = _OneByOne(network.conv_stem, network.bn1, *network.blocks[:_LARGE_BLOCKS])
+    network.bn1 = torch.nn.Identity()
+    for at in range(_LARGE_BLOCKS):
+        network.blocks[at] = torch.nn.Identity()
 
 
 def _fold_normalisations(network: Any) -> None:

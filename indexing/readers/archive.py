@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, words_of
-from indexing.records import Block
+from indexing.records import Block, Note
 from indexing.settings import MEGABYTE, ReadLimits
 
 _MOST_MEMBERS = 20_000
@@ -136,7 +136,7 @@ def _unpacked_sizes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[int]:
             data = unpacker.unconsumed_tail
 
 
-def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[str, ...]:
+def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[Note, ...]:
     """One note for words, one for pictures, one for embedded files, where there are any that were not read."""
     read: Counter[str] = Counter()
     for block in blocks:
@@ -149,7 +149,8 @@ def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[str
                 there.update(_WORD.findall(_text_of(archive.read(name))))
         names = archive.namelist()
     words = (there - read).total()
-    notes = [f"{words:,} words in text boxes, footnotes, comments, charts or the like were not read"] if words else []
+    sentence = f"{words:,} words in text boxes, footnotes, comments, charts or the like were not read"
+    notes = [Note(sentence, number=words, unread=True)] if words else []
     return (*notes, *_notes_on_members(names))
 
 
@@ -194,7 +195,7 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _notes_on_members(names: Iterable[str]) -> Iterator[str]:
+def _notes_on_members(names: Iterable[str]) -> Iterator[Note]:
     embedded = 0
     odd: Counter[str] = Counter()
     for name in names:
@@ -204,6 +205,7 @@ def _notes_on_members(names: Iterable[str]) -> Iterator[str]:
         embedded += bool(_EMBEDDED.match(name))
     if odd:
         kinds = ", ".join(sorted(odd))
-        yield f"{odd.total():,} embedded pictures or recordings of kinds that are not read were left out ({kinds})"
+        sentence = f"{odd.total():,} embedded pictures or recordings of kinds that are not read were left out ({kinds})"
+        yield Note(sentence, kind="picture", number=odd.total(), unread=True)
     if embedded:
-        yield f"{embedded:,} embedded files were not read"
+        yield Note(f"{embedded:,} embedded files were not read", kind="embedded", number=embedded, unread=True)

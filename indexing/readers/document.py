@@ -15,7 +15,7 @@ from typing import IO, Any
 from indexing.errors import UnreadableFileError, pass_on
 from indexing.readers.encoding import decoded
 from indexing.readers.output import ReaderOutput
-from indexing.records import Block, Page, Reading
+from indexing.records import Block, Note, Page, Reading
 from indexing.settings import ReadLimits
 
 _LEAST_FIGURE_SIDE = 120
@@ -42,7 +42,7 @@ def finished(
     title: str | None = None,
     metadata: dict[str, str] | None = None,
     pictures: Iterator[tuple[int | None, bytes]] | None = None,
-    notes: tuple[str, ...] = (),
+    notes: tuple[Note, ...] = (),
 ) -> Reading:
     """The blocks as a document. Figures are made of `pictures`, each given with its slide. A document without a title
     of its own takes its first heading for one."""
@@ -61,7 +61,7 @@ def finished(
     )
 
 
-def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[str]]:
+def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[Note]]:
     """Figures in order, and notes on those that were left out."""
     figures: list[Block] = []
     too_many = 0
@@ -78,9 +78,13 @@ def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput)
             broken[error.reason] += 1
             continue
         figures += [block] if block is not None else []
-    notes = [f"{count:,} embedded pictures could not be read: {reason}" for reason, count in broken.items()]
+    notes = [
+        Note(f"{count:,} embedded pictures could not be read: {reason}", kind="picture", number=count, unread=True)
+        for reason, count in broken.items()
+    ]
     if too_many:
-        notes.append(f"{too_many:,} embedded pictures over the limit of {output.limits.max_figures:,} were left out")
+        sentence = f"{too_many:,} embedded pictures over the limit of {output.limits.max_figures:,} were left out"
+        notes.append(Note(sentence, kind="picture", number=too_many, unread=True))
     return figures, notes
 
 
@@ -96,13 +100,13 @@ def figure_block(data: bytes, output: ReaderOutput, *, page: int | None = None, 
     return Block(kind="figure", text=text, page=page, caption=caption, image=output.figure(image))
 
 
-def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
+def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[Note, ...]]:
     """The file as text, whatever its encoding, and a note where it was cut."""
     with path.open("rb") as file:
         return read_text_of(file, limits, is_html=is_html)
 
 
-def read_text_of(file: IO[bytes], limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[str, ...]]:
+def read_text_of(file: IO[bytes], limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[Note, ...]]:
     """The same for an open file, such as a page in an archive."""
     data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
     text = clean(decoded(data, is_html=is_html))
@@ -110,7 +114,7 @@ def read_text_of(file: IO[bytes], limits: ReadLimits, *, is_html: bool = False) 
         text = _XML_DECLARATION.sub("", text)
     if len(text) > limits.max_text_characters:
         limit = limits.max_text_characters
-        return text[:limit], (f"longer than {limit:,} characters, of which the first were read",)
+        return text[:limit], (Note(f"longer than {limit:,} characters, of which the first were read", unread=True),)
     return text, ()
 
 

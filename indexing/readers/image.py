@@ -20,7 +20,7 @@ from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileE
 from indexing.readers.ocr import SIDE, Grey, has_text
 from indexing.readers.output import THUMB_SIDE, ReaderOutput, at_most
 from indexing.readers.registry import FileStart, Reader
-from indexing.records import Block, Page, Reading
+from indexing.records import Block, Note, Page, Reading
 
 if TYPE_CHECKING:
     from indexing.embedding.protocol import Pixels
@@ -61,7 +61,7 @@ def read_picture(path: Path, output: ReaderOutput) -> Reading:
     return _read_one(upright, reread, output, title=path.stem, notes=notes)
 
 
-def _others_in(image: Image.Image) -> tuple[str, ...]:
+def _others_in(image: Image.Image) -> tuple[Note, ...]:
     """Asked after the first is decoded. Their number is not: an old GIF has to be read to its end for that."""
     try:
         more = bool(getattr(image, "is_animated", False))
@@ -70,7 +70,7 @@ def _others_in(image: Image.Image) -> tuple[str, ...]:
         return ()
     if not more:
         return ()
-    return ("several pictures in one file, such as an animation: the first was read",)
+    return (Note("several pictures in one file, such as an animation: the first was read", kind="picture"),)
 
 
 def decode(image: Image.Image, *, least_side: int) -> Image.Image:
@@ -184,7 +184,7 @@ def decoded_bytes(data: BinaryIO, output: ReaderOutput) -> Image.Image:
 
 
 def _read_one(
-    image: Image.Image, reread: Path | None, output: ReaderOutput, *, title: str, notes: tuple[str, ...]
+    image: Image.Image, reread: Path | None, output: ReaderOutput, *, title: str, notes: tuple[Note, ...]
 ) -> Reading:
     pixels_HWC = np.asarray(image)
     if not _is_written(pixels_HWC):
@@ -203,12 +203,13 @@ def _read_one(
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None), notes=notes)
 
 
-def _unread_lines(count: int) -> tuple[str, ...]:
-    return (f"{count:,} lines of text over the limit for one picture were not read",) if count else ()
+def _unread_lines(count: int) -> tuple[Note, ...]:
+    sentence = f"{count:,} lines of text over the limit for one picture were not read"
+    return (Note(sentence, number=count, unread=True),) if count else ()
 
 
 def _wordless(
-    image: Image.Image, output: ReaderOutput, title: str, notes: tuple[str, ...], pixels_HWC: "Pixels | None" = None
+    image: Image.Image, output: ReaderOutput, title: str, notes: tuple[Note, ...], pixels_HWC: "Pixels | None" = None
 ) -> Reading:
     thumb = output.picture(image, pixels_HWC)
     width, height = output.sizes[thumb.name]
@@ -220,7 +221,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
     """A TIFF of several pages, such as a fax or a scanner's stack."""
     pages: list[Page] = []
     blocks: list[Block] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     for index in range(min(frames, output.limits.max_pages)):
         try:
             with _damage_named():
@@ -231,7 +232,8 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
             pass_on(error)
             if not pages:
                 raise
-            notes.append(f"frames from {index + 1} on could not be read: {error.reason}")
+            sentence = f"frames from {index + 1} on could not be read: {error.reason}"
+            notes.append(Note(sentence, kind="page", number=frames - index, unread=True))
             break
         frame, words = words_in(frame)
         kept = output.page(frame, index + 1)
@@ -240,10 +242,11 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
         width, height = output.sizes[kept.name]
         pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
         blocks.extend(words.blocks(page=index + 1) if words else ())
-        notes.extend(f"frame {index + 1}: {note}" for note in _unread_lines(words.left_out if words else 0))
+        notes.extend(note.within(f"frame {index + 1}") for note in _unread_lines(words.left_out if words else 0))
         output.page_done()
     if frames > output.limits.max_pages:
-        notes.append(f"{frames:,} frames, of which the first {output.limits.max_pages:,} were read")
+        sentence = f"{frames:,} frames, of which the first {output.limits.max_pages:,} were read"
+        notes.append(Note(sentence, kind="page", number=frames - output.limits.max_pages, unread=True))
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 

@@ -20,7 +20,7 @@ from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
 from indexing.readers.registry import FileStart, Reader, read, recognise
 from indexing.readers.web import read_markup
-from indexing.records import Block, Page, Reading
+from indexing.records import Block, Note, Page, Reading
 from indexing.settings import ReadLimits
 
 _EXTENSIONS = (".eml",)
@@ -50,7 +50,7 @@ class _Mail:
         self._limits: ReadLimits = output.limits
         self._attachments = 0
         self._pages: list[Page] = []
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     def read(self, message: EmailMessage, *, fallback_title: str) -> Reading:
         blocks = list(self._blocks(message, depth=1))
@@ -105,7 +105,7 @@ class _Mail:
         self._attachments += 1
         if self._attachments > self._limits.max_attachments or depth >= self._limits.max_depth:
             limits = f"the limits are {self._limits.max_attachments:,} and {self._limits.max_depth:,}"
-            self._notes.append(f"attachment '{name}' was not read: too many, or nested too deeply ({limits})")
+            self._unread(name, f"too many, or nested too deeply ({limits})")
             return
         yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
         try:
@@ -113,7 +113,11 @@ class _Mail:
                 yield from self._content(part, name, depth)
         except UnreadableFileError as error:
             pass_on(error)
-            self._notes.append(f"attachment '{name}' was not read: {error.reason}")
+            self._unread(name, error.reason)
+
+    def _unread(self, name: str, reason: str) -> None:
+        words = f"attachment '{name}' was not read: {reason}"
+        self._notes.append(Note(words, kind="attachment", place=f"attachment '{name}'", unread=True))
 
     def _content(self, part: MIMEPart, name: str, depth: int) -> Iterator[Block]:
         inner = _inner_mail(part)
@@ -145,7 +149,7 @@ class _Mail:
             self._output.page_offset = 0
         numbers = {page.number: before + index for index, page in enumerate(reading.pages, start=1)}
         self._pages += [replace(page, number=numbers[page.number]) for page in reading.pages]
-        self._notes += [f"attachment '{name}': {note}" for note in reading.notes]
+        self._notes += [note.within(f"attachment '{name}'") for note in reading.notes]
         for block in reading.blocks:
             level = min(block.level + 1, 7) if block.kind == "heading" else block.level
             yield replace(block, page=numbers.get(block.page), level=level)

@@ -13,7 +13,7 @@ from indexing.readers.document import finished, read_text, without_bullet
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
 from indexing.readers.web import read_markup
-from indexing.records import Block, Reading
+from indexing.records import Block, Note, Reading
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 """Values above the text, between two lines of dashes; the second would make a heading of the line above it."""
@@ -59,7 +59,7 @@ def read_markdown(path: Path, output: ReaderOutput) -> Reading:
     return finished(path, page.blocks, output, notes=(*notes, *flattened, *page.notes))
 
 
-def flat_markdown(text: str, *, deepest: int) -> tuple[str, tuple[str, ...]]:
+def flat_markdown(text: str, *, deepest: int) -> tuple[str, tuple[Note, ...]]:
     """The text, and a note where lines lost their place in a list or quote."""
     lines = [_flat_line(line, deepest) for line in text.split("\n")]
     flattened = sum(flat is not None for flat in lines)
@@ -68,7 +68,8 @@ def flat_markdown(text: str, *, deepest: int) -> tuple[str, tuple[str, ...]]:
     text = "\n\n".join(_without_lonely_brackets(paragraph) for paragraph in text.split("\n\n"))
     if not flattened:
         return text, ()
-    return text, (f"{flattened:,} lines nested deeper than {deepest} were read as paragraphs of their own",)
+    sentence = f"{flattened:,} lines nested deeper than {deepest} were read as paragraphs of their own"
+    return text, (Note(sentence, number=flattened),)
 
 
 def _flat_line(line: str, deepest: int) -> str | None:

@@ -29,6 +29,7 @@ from indexing.errors import (
     words_of,
 )
 from indexing.readers.encoding import WESTERN, guess_encoding
+from indexing.records import Note
 
 if TYPE_CHECKING:
     from indexing.readers.output import ReaderOutput
@@ -217,9 +218,9 @@ def read(path: Path, output: "ReaderOutput") -> "Reading":
     """Read one file as what its bytes say it is; raises UnreadableFileError's children."""
     found = recognise(path)
     reading = _read(found.reader, path, output)
-    notes = [*([found.note] if found.note else []), *reading.notes]
+    notes = [*([Note(found.note, kind="name")] if found.note else []), *reading.notes]
     if not reading.blocks and not any(page.image for page in reading.pages):
-        notes.append("no words and no pictures were found in it")
+        notes.append(Note("no words and no pictures were found in it", unread=not reading.notes))
     return replace(reading, notes=_few(notes))
 
 
@@ -263,8 +264,10 @@ def _modules() -> Iterator[str]:
                 yield ".".join(("indexing.readers", *file.relative_to(folder).with_suffix("").parts))
 
 
-def _few(notes: Sequence[str]) -> tuple[str, ...]:
+def _few(notes: Sequence[Note]) -> tuple[Note, ...]:
     """A list that a person reads; what is over is counted."""
     if len(notes) <= _MOST_NOTES:
         return tuple(notes)
-    return (*notes[: _MOST_NOTES - 1], f"and {len(notes) - _MOST_NOTES + 1:,} notes more")
+    kept, more = notes[: _MOST_NOTES - 1], notes[_MOST_NOTES - 1 :]
+    unread = any(note.unread for note in more)
+    return (*kept, Note(f"and {len(more):,} notes more", number=len(more), unread=unread))

@@ -38,7 +38,7 @@ from indexing.readers.document import (
 )
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
-from indexing.records import Block, Reading
+from indexing.records import Block, Note, Reading
 
 LONGEST_HEADING = 200
 _NO_WORDS = ("del", "link", "meta", "noscript", "script", "style", "head", "ix:header", "xml")
@@ -76,7 +76,7 @@ class Markup:
 
     title: str
     blocks: tuple[Block, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def read_html(path: Path, output: ReaderOutput) -> Reading:
@@ -106,10 +106,8 @@ def read_markup(text: str) -> Markup:
         body = main
     blocks = tuple(walk.over(body))
     if walk.left_out:
-        notes = (
-            *notes,
-            f"{walk.left_out:,} words in menus, form controls or beside the page's main part were left out",
-        )
+        sentence = f"{walk.left_out:,} words in menus, form controls or beside the page's main part were left out"
+        notes = (*notes, Note(sentence, number=walk.left_out))
     return Markup(title=title, blocks=blocks, notes=notes)
 
 
@@ -221,7 +219,7 @@ def _is_drawn_twice(element: Any) -> bool:
     return any("katex-mathml" in (each.get("class") or "").split() for each in element.itersiblings(preceding=True))
 
 
-def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
+def parse_html(text: str) -> tuple[Any, tuple[Note, ...]]:
     """The root element (None where there is nothing) and notes on what was lost."""
     notes = _hidden(text)
     root, cut = _parsed(text)
@@ -229,22 +227,28 @@ def parse_html(text: str) -> tuple[Any, tuple[str, ...]]:
         return root, notes
     flat, taken = _flattened(text)
     root, cut = _parsed(flat)
-    lost = [f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks"] if taken else []
+    lost = (
+        [Note(f"{taken:,} tags nested deeper than {_DEEPEST:,} were read as line breaks", number=taken)]
+        if taken
+        else []
+    )
     return root, (*notes, *lost, *cut)
 
 
-def _hidden(text: str) -> tuple[str, ...]:
+def _hidden(text: str) -> tuple[Note, ...]:
     lowered = text.lower()
     last = {start: lowered.rfind(start) for start in _HIDING}
     ends = {start: lowered.find(_HIDING[start], at) for start, at in last.items() if at >= 0}
     return tuple(
-        f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup"
+        Note(
+            f"'{start}' without an end hides the last {len(text) - last[start]:,} characters of the markup", unread=True
+        )
         for start, end in ends.items()
         if end < 0
     )
 
 
-def _parsed(text: str) -> tuple[Any, list[str]]:
+def _parsed(text: str) -> tuple[Any, list[Note]]:
     """As bytes: lxml refuses a string that says an encoding of its own."""
     from lxml import etree
 
@@ -254,7 +258,10 @@ def _parsed(text: str) -> tuple[Any, list[str]]:
     except etree.XMLSyntaxError:  # no element at all
         root = None
     fatal = [error for error in parser.error_log if error.level_name == "FATAL" and "LIMIT" in error.type_name]
-    return root, [f"the parser stopped in line {error.line:,} of the markup ({error.message})" for error in fatal]
+    return root, [
+        Note(f"the parser stopped in line {error.line:,} of the markup ({error.message})", unread=True)
+        for error in fatal
+    ]
 
 
 def _flattened(text: str) -> tuple[str, int]:
@@ -285,7 +292,7 @@ def read_epub(path: Path, output: ReaderOutput) -> Reading:
         package_name = _package_name(archive, members)
         package = _xml(archive.read(package_name))
         blocks: list[Block] = []
-        notes: list[str] = []
+        notes: list[Note] = []
         missing = 0
         names = _pages(package, package_name)
         for name in dict.fromkeys(names):
@@ -294,17 +301,20 @@ def read_epub(path: Path, output: ReaderOutput) -> Reading:
                     text, cut = read_text_of(file, output.limits, is_html=True)
                 page = read_markup(text)
                 blocks.extend(page.blocks)
-                notes.extend(f"page '{posixpath.basename(name)}': {note}" for note in (*cut, *page.notes))
+                notes.extend(note.within(f"page '{posixpath.basename(name)}'") for note in (*cut, *page.notes))
             else:
                 missing += 1
     metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _line_of(package, theirs))}
     if len(set(names)) < len(names):
-        notes.append(f"the book's list names {len(names):,} pages, of which {len(set(names)):,} are different ones")
+        sentence = f"the book's list names {len(names):,} pages, of which {len(set(names)):,} are different ones"
+        notes.append(Note(sentence, kind="page"))
     if missing:
-        notes.append(f"{missing} of the book's pages are named in its list and missing in its file")
+        sentence = f"{missing} of the book's pages are named in its list and missing in its file"
+        notes.append(Note(sentence, kind="page", number=missing, unread=True))
     pictures = sum(bool(_PICTURE.search(name)) for name in members)
     if pictures:
-        notes.append(f"{pictures:,} pictures in the book were not looked at")
+        sentence = f"{pictures:,} pictures in the book were not looked at"
+        notes.append(Note(sentence, kind="picture", number=pictures, unread=True))
     return finished(path, blocks, output, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
 
 

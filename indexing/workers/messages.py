@@ -19,7 +19,7 @@ from indexing import errors
 from indexing.embedding.protocol import Pixels
 from indexing.errors import UnreadableFileError, disk_error, words_of
 from indexing.readers.output import PICTURE, PIXELS_FILE, THUMB
-from indexing.records import Block, Box, Line, Page, Reading
+from indexing.records import NOTE_KINDS, Block, Box, Line, Note, Page, Reading
 
 _IMAGE_NAME = re.compile(r"(?:page|figure)-\d{4,6}\.jpg|thumb\.jpg")
 _BLOCK_KINDS = ("heading", "text", "table", "figure")
@@ -60,7 +60,7 @@ def reading_to_json(reading: Reading) -> dict[str, Any]:
         ],
         "blocks": [_block_to_json(block) for block in reading.blocks],
         "metadata": dict(reading.metadata),
-        "notes": list(reading.notes),
+        "notes": [[note, note.kind, note.place, note.number, note.unread] for note in reading.notes],
     }
 
 
@@ -72,8 +72,15 @@ def reading_from_json(value: Mapping[str, Any], folder: Path) -> Reading:
         pages=tuple(_page(each, folder) for each in value["pages"]),
         blocks=tuple(_block(each, folder) for each in value["blocks"]),
         metadata={_text(key): _text(each) for key, each in value["metadata"].items()},
-        notes=tuple(_text(note) for note in value["notes"]),
+        notes=tuple(map(_note, value["notes"])),
     )
+
+
+def _note(value: Sequence[Any]) -> Note:
+    text, kind, place, count, unread = value
+    if kind not in NOTE_KINDS:
+        raise ValueError(f"unknown kind of note {kind!r}")
+    return Note(_text(text), kind=kind, place=_text(place), number=int(count), unread=unread is True)
 
 
 def image_name(value: object) -> str:

@@ -17,7 +17,7 @@ from makers.all_files import hostile_files
 from processes import Ran, llavero
 from traps import Traps
 
-MOST_MEMORY_BYTES = 3_500_000_000
+MOST_MEMORY_BYTES = 2_500_000_000
 _READER_SECONDS = 25
 """What one parser may take here; the product's own limit is 120 s. What is slow because of a hole takes longer."""
 _RUN_SECONDS = 600

@@ -183,7 +183,7 @@ def index(
             terminal.say(text)
     if not report.failed and not any((report.added, report.updated, report.unchanged)):
         terminal.tell("no files found there")
-    raise typer.Exit(WITH_PROBLEMS if report.failed else DONE)
+    raise typer.Exit(WITH_PROBLEMS if report.failed or report.read_in_part else DONE)
 
 
 @app.command()
@@ -267,18 +267,21 @@ def chat(
 def list_files(
     library: LibraryOption = DEFAULT_LIBRARY,
     failed: Annotated[bool, typer.Option("--failed", help="Only the files that could not be read.")] = False,
+    notes: Annotated[bool, typer.Option("--notes", help="Only the files that were read with notes.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the library's files with their state."""
+    """List the library's files with their state, and with notes on what was not read."""
     with _workbench(_settings(library)) as bench:
         entries = [entry for entry in bench.files() if not failed or entry.state == "failed"]
+    if notes:
+        entries = [entry for entry in entries if entry.notes]
     if json:
         terminal.say_json({"files": [terminal.file_document(entry) for entry in entries]})
         return
     for entry in entries:
         terminal.say(terminal.file_line(entry))
     if not entries:
-        terminal.tell("no files; add some with: llavero index FOLDER")
+        terminal.tell("no such files" if failed or notes else "no files; add some with: llavero index FOLDER")
 
 
 @app.command()

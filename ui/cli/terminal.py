@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from indexing.pipeline import FileEntry, IndexReport
-    from indexing.records import Hit
+    from indexing.records import Hit, Note
     from llava_model.kits import Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
 """Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""
+_MOST_IN_PART = 20
 _TEXT_WIDTH = 160
 
 CitationState = Literal["quoted", "supported", "recognised", "unchecked"]
@@ -138,6 +139,11 @@ def report_lines(report: "IndexReport") -> list[str]:
         f"{report.failed} failed; {report.chunks} chunks in {duration(report.seconds)}"
     ]
     lines += [f"failed: {one_line(failure.path)}: {failure.reason}" for failure in report.failures]
+    in_part = report.read_in_part
+    for entry in in_part[:_MOST_IN_PART]:
+        lines += [f"in part: {one_line(entry.path)}: {note}" for note in entry.notes if note.unread]
+    if len(in_part) > _MOST_IN_PART:
+        lines.append(f"in part: {len(in_part) - _MOST_IN_PART:,} files more; see: llavero list --notes")
     return lines
 
 
@@ -198,8 +204,9 @@ def read_question() -> str:
 
 
 def file_line(entry: "FileEntry") -> str:
-    """State, size, chunks, path, the reason of a failure, and what the reader left out."""
-    line = f"{entry.state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {one_line(entry.path)}"
+    """State ("in part" where something in the file was not read), size, chunks, path, and why."""
+    state = "in part" if entry.state == "indexed" and entry.read_in_part else entry.state
+    line = f"{state:8s} {size(entry.size_bytes):>9s} {entry.chunks:5d} chunks  {one_line(entry.path)}"
     return "\n         ".join([line, *([entry.reason] if entry.reason else []), *entry.notes])
 
 
@@ -226,6 +233,7 @@ def report_document(report: "IndexReport") -> dict[str, Any]:
         "chunks": report.chunks,
         "seconds": round(report.seconds, 3),
         "failures": [{"path": str(failure.path), "reason": failure.reason} for failure in report.failures],
+        "notes": [{"path": entry.path, **note_document(note)} for entry in report.noted for note in entry.notes],
     }
 
 
@@ -286,7 +294,18 @@ def file_document(entry: "FileEntry") -> dict[str, Any]:
         "chunks": entry.chunks,
         "bytes": entry.size_bytes,
         "indexed_at": entry.indexed_at,
-        "notes": list(entry.notes),
+        "notes": [note_document(note) for note in entry.notes],
+    }
+
+
+def note_document(note: "Note") -> dict[str, Any]:
+    """What a reader saw in a file and did not read; `unread` where a search cannot find it."""
+    return {
+        "text": str(note),
+        "kind": note.kind,
+        "place": note.place,
+        "number": note.number,
+        "unread": note.unread,
     }
 
 

@@ -122,9 +122,17 @@ def _draw_finished(job: JobView) -> None:
         headline += f"{new} {'file' if new == 1 else 'files'} added" if new else "Nothing new"
         details = [f"{report.unchanged} were there already"] if report.unchanged else []
         details += [f"{wording.shown(Path(failure.path).name)}: {failure.reason}" for failure in report.failures]
+        details += [
+            f"{wording.shown(Path(entry.path).name)}, read in part: {note}"
+            for entry in report.read_in_part
+            for note in entry.notes
+            if note.unread
+        ]
         made = "1 passage or picture" if report.chunks == 1 else f"{report.chunks:,} passages and pictures"
         took = f"{made} in {terminal.duration(report.seconds)}"
-        shared.notice(headline, *details, took if new else "", tone="warn" if report.failures else "")
+        shared.notice(
+            headline, *details, took if new else "", tone="warn" if report.failures or report.read_in_part else ""
+        )
 
 
 def _names(job: JobView) -> str:

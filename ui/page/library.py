@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from indexing.records import Kind
     from ui.workbench import Stats, Workbench
 
-STATES = {"all": "All", "indexed": "Indexed", "failed": "Could not be read", "pending": "To be written again"}
+STATES = {
+    "all": "All",
+    "indexed": "Indexed",
+    "in part": "Read in part",
+    "failed": "Could not be read",
+    "pending": "To be written again",
+}
 SHOWN_CHUNKS = 48
 SHOWN_FAILURES = 50
 
@@ -64,7 +70,7 @@ def _counted(count: int, kind: "Kind") -> str:
 
 
 def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
-    states = {entry.state for entry in files}
+    states = set(map(_state, files))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     words = left.text_input("Find a file", placeholder="part of a name or folder", key="library-words")
     state = right.segmented_control(
@@ -77,8 +83,12 @@ def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
     return [
         entry
         for entry in files
-        if (state in (None, "all") or entry.state == state) and words.strip().lower() in entry.path.lower()
+        if (state in (None, "all") or _state(entry) == state) and words.strip().lower() in entry.path.lower()
     ]
+
+
+def _state(entry: "FileEntry") -> str:
+    return "in part" if entry.state == "indexed" and entry.read_in_part else entry.state
 
 
 def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
@@ -89,10 +99,11 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
         "File": [wording.shown(path.name) for path in paths],
-        "State": [STATES.get(entry.state, entry.state) for entry in files],
+        "State": [STATES.get(_state(entry), entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
         "Chunks": [entry.chunks for entry in files],
         "Size": [terminal.size(entry.size_bytes) for entry in files],
+        "Notes": ["; ".join(entry.notes) for entry in files],
         "Indexed": [_moment(entry.indexed_at) for entry in files],
         "Folder": [wording.shown(str(path.parent)) for path in paths],
     }

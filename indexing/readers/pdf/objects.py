@@ -12,7 +12,7 @@ from PIL import Image
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.text import ToFractions
 from indexing.readers.reading_order import Piece
-from indexing.records import Box
+from indexing.records import Box, Note, NoteKind
 from indexing.settings import ReadLimits
 
 _MOST_OBJECTS = 20_000
@@ -36,6 +36,9 @@ _SENTENCES: dict[Kind, str] = {
     "files": "{count:,} embedded files were not read",
     "lines": "{count:,} lines over the limit for text in a picture were left out",
 }
+
+_NOTE_KINDS: dict[Kind, NoteKind] = {"figures": "picture", "remarks": "comment", "files": "attachment"}
+_REMARKS: tuple[Kind, ...] = ("repeating", "figures", "objects")  # nothing is missing from the text
 
 _Fill = tuple[Box, tuple[int, ...]]
 """A filled rectangle and its colour."""
@@ -182,10 +185,15 @@ class ObjectsLeftOut:
         self.count: Counter[Kind] = Counter()
         self._limits = limits
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """In the order above, without the kinds of which there is nothing."""
         return [
-            sentence.format(count=self.count[kind], limits=self._limits)
+            Note(
+                sentence.format(count=self.count[kind], limits=self._limits),
+                kind=_NOTE_KINDS.get(kind, "text"),
+                number=self.count[kind],
+                unread=kind not in _REMARKS,
+            )
             for kind, sentence in _SENTENCES.items()
             if self.count[kind]
         ]
@@ -227,11 +235,15 @@ class Repeats:
         """The page stands there once more."""
         self._times[first] += 1
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """For each page that stands there more than once; a long list is cut and counted."""
-        told = [f"page {number} stands {times + 1:,} times and was read once" for number, times in self._named()]
-        more = len(self._times) - len(told)
-        return [*told, f"and {more:,} more pages stand there several times"] if more else told
+        told = [
+            Note(f"page {number} stands {times + 1:,} times and was read once", kind="page", place=f"page {number}")
+            for number, times in self._named()
+        ]
+        if more := len(self._times) - len(told):
+            told.append(Note(f"and {more:,} more pages stand there several times", kind="page", number=more))
+        return told
 
     def _named(self) -> list[tuple[int, int]]:
         return sorted(self._times.most_common(_MOST_NAMED))

@@ -33,7 +33,7 @@ from indexing.readers.pdf.tables import ruled_tables
 from indexing.readers.pdf.text import PageText, read_text, turn
 from indexing.readers.reading_order import Piece
 from indexing.readers.registry import FileStart, Reader
-from indexing.records import Block, Page, Reading
+from indexing.records import Block, Note, Page, Reading
 
 _OCR_SIDE = 2000
 _FEW_CHARACTERS = 12
@@ -137,13 +137,15 @@ class _Document:
             self._unreadable.add(number)
             return None
 
-    def _notes(self, count: int, last: int) -> Iterator[str]:
+    def _notes(self, count: int, last: int) -> Iterator[Note]:
         """On pages after the `last` one that was read, on pages that could not be read, and on what was left out."""
         if last < count:
-            yield f"{count:,} pages, of which the first {last:,} were read"
+            sentence = f"{count:,} pages, of which the first {last:,} were read"
+            yield Note(sentence, kind="page", number=count - last, unread=True)
         if self._unreadable:
             numbers = ", ".join(str(each) for each in sorted(self._unreadable)[:10])
-            yield f"{len(self._unreadable)} of {count} pages could not be read: {numbers}"
+            sentence = f"{len(self._unreadable)} of {count} pages could not be read: {numbers}"
+            yield Note(sentence, kind="page", number=len(self._unreadable), unread=True)
         self._left_out.count["files"] = embedded_files(self._document)
         yield from self._repeats.notes()
         yield from self._left_out.notes()

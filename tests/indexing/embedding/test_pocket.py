@@ -105,6 +105,19 @@ def test_a_large_batch_gives_the_vectors_of_small_ones(embedder: PocketEmbedder)
     np.testing.assert_allclose(together.vectors_BD[-4:], embedder.embed_images(pixels[-4:]).vectors_BD, atol=1e-5)
 
 
+def test_the_largest_layers_see_one_picture_at_a_time(embedder: PocketEmbedder, pixels: np.ndarray) -> None:
+    seen: dict[str, set[int]] = {"first": set(), "last": set()}
+    first, last = embedder._network.conv_stem[0], embedder._network.conv_head
+    handles = [
+        layer.register_forward_hook(lambda _, inputs, __, name=name: seen[name].add(len(inputs[0])))
+        for name, layer in (("first", first), ("last", last))
+    ]
+    embedder.embed_images(np.concatenate([pixels, pixels]))
+    for handle in handles:
+        handle.remove()
+    assert seen["first"] == {1} and max(seen["last"]) > 1
+
+
 def test_read_only_pixels_are_embedded_too(embedder: PocketEmbedder, pixels: np.ndarray) -> None:
     """As they come from `np.asarray(picture)[None]` or a memory map."""
     frozen = pixels[:1].copy()

@@ -134,7 +134,7 @@ def test_only_one_parser_at_a_time_is_large_and_the_other_stands_still_meanwhile
     grown = time.time()
     time.sleep(1.0)
     hoard = None
-    send({"reading": EMPTY | {"notes": [f"{grown} {time.time()}"]}, "pixels": []})
+    send({"reading": EMPTY | {"notes": [[f"{grown} {time.time()}", "text", "", 1, False]]}, "pixels": []})
     """
     pool = pool_of(tmp_path, workers=2, body=body, seconds=FOR_EVER, large_memory_bytes=100_000_000)
     found = outcomes(pool, files(tmp_path, "a.txt", "b.txt"))

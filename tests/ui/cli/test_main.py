@@ -42,6 +42,34 @@ def test_indexing_prints_one_document_and_exits_3_when_a_file_failed(run: Run, f
     assert "empty" in document["failures"][0]["reason"]
 
 
+def test_a_file_that_was_read_in_part_is_named_until_it_is_read_whole(run: Run, tmp_path: Path) -> None:
+    mail, library = tmp_path / "in" / "mail.eml", tmp_path / "library"
+    mail.parent.mkdir()
+    head = "From: a@example.org\nTo: b@example.org\nSubject: Tools\nMIME-Version: 1.0\n"
+    body = "--x\nContent-Type: text/plain\n\nSee the file.\n"
+    attached = "--x\nContent-Disposition: attachment; filename=a.out\nContent-Transfer-Encoding: base64\n\nf0VMRgIBAQA=\n"
+    mail.write_text(f"{head}Content-Type: multipart/mixed; boundary=x\n\n{body}{attached}--x--\n")
+    for _ in range(2):  # a second run reads nothing, and says it again
+        outcome = run("index", mail.parent, "--library", library, "--json")
+        assert outcome.code == 3 and outcome.document["failed"] == 0
+        (note,) = outcome.document["notes"]
+        assert note == {
+            "path": str(mail),
+            "text": "attachment 'a.out' was not read: a program is not read here",
+            "kind": "attachment",
+            "place": "attachment 'a.out'",
+            "number": 1,
+            "unread": True,
+        }
+    assert f"in part: {mail}: attachment 'a.out' was not read" in run("index", mail.parent, "--library", library).out
+    (mail.parent / "plain.txt").write_text("Nothing is missing here.")
+    run("index", mail.parent, "--library", library)
+    noted = run("list", "--library", library, "--notes", "--json").document["files"]
+    assert [Path(file["path"]).name for file in noted] == ["mail.eml"] and noted[0]["notes"][0]["unread"]
+    lines = run("list", "--library", library).out.splitlines()
+    assert lines[0].startswith("in part ") and "a.out" in lines[1] and lines[2].startswith("indexed ")
+
+
 def test_search_names_the_file_and_its_place_in_every_channel(run: Run, folder: Path, library: Path) -> None:
     outcome = run("search", "when does the ferry leave", "--library", library, "-k", 3, "--json")
     assert outcome.code == 0
