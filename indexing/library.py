@@ -179,6 +179,13 @@ class Library:
             else:
                 spooled.rmdir()
 
+    def first_picture(self, content_hash: str) -> Path | None:
+        """Its small picture, or its first page's; None where it has neither."""
+        thumb = self.folder / self.thumb(content_hash)
+        if thumb.is_file():
+            return thumb
+        return min(self.pages.joinpath(content_hash).glob("page-*.jpg"), default=None)
+
     def drop_pictures(self, content_hash: str) -> None:
         """Delete a content's pictures."""
         with _named(self.folder):

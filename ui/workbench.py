@@ -286,6 +286,10 @@ class Workbench:
         """What the next question of the same conversation should know."""
         return [Turn(role="user", text=question), Turn(role="assistant", text=answer.text)]
 
+    def thumbnail(self, content_hash: str) -> Path | None:
+        """A content's small picture, or the picture of its first page."""
+        return self._library.first_picture(content_hash) if content_hash else None
+
     def picture(self, chunk: Chunk) -> "Image.Image | None":
         """The chunk's stored picture: its page, figure or small picture; None where it has none."""
         file = self.picture_file(chunk)
