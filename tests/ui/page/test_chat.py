@@ -204,7 +204,7 @@ def test_questions_to_begin_with_are_made_of_what_is_in_the_library(bench: Any, 
     labels = button_labels(page)
     assert any("brew" in label for label in labels) and len(labels) <= 4
     assert all("\\*" in label for label in labels if "guide" in label)  # its signs stand for themselves
-    press(page, next(label for label in labels if "guide" in label))
+    settled(press(page, next(label for label in labels if "guide" in label)))
     assert bench.asked[0].question == "What is “brew_*guide*” about?"
 
 
@@ -215,8 +215,9 @@ def test_the_newest_question_is_at_the_top_and_earlier_ones_are_folded(bench: An
 
 
 def test_a_conversation_survives_a_reload_and_goes_with_a_new_one(bench: Any, page: AppTest) -> None:
+    bench.library_folder.mkdir()
     asked(page, "How much oil does the pump need?")
-    name = page.query_params["conversation"]
+    name = "".join(page.query_params["conversation"])
     (file,) = (bench.library_folder / "conversations").glob("*.json")
     assert file.stem == name and oct(file.stat().st_mode & 0o777) == "0o600"
     again = opened(conversation=name)
