@@ -158,6 +158,11 @@ class Library:
         _write(self.folder, record)
         self.record = record
 
+    def switch(self, record: LibraryRecord) -> None:
+        """From here on the library is what `record` says: one rename on disk."""
+        _write(self.folder, record)
+        self.record = record
+
     def image_folder(self, content_hash: str) -> str:
         """Where a content's pictures lie, as chunks name it."""
         return f"pages/{content_hash}"
