@@ -108,7 +108,7 @@ class Answerer:
 
         Raises EmptyQuestionError, PromptTooLongError, GeneratorError and what the store raises.
         """
-        clock = _Clock()
+        clock = self._clock()
         earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
         retrieval = self.retriever.search(
@@ -136,6 +136,10 @@ class Answerer:
             yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
             return
         yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
+
+    def _clock(self) -> "_Clock":
+        """Starts now."""
+        return _Clock()
 
     def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
         """What may answer, likeliest first; behind the first what stands beside it on its page."""

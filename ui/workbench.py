@@ -407,8 +407,19 @@ def _build_answerer(bench: Workbench) -> "Answerer":
     rag, kit = bench.rag, bench.kit
     if rag.generator is not None:
         from rag.generate import chat_model, token_counter
+        from rag.steps import Files, StepwiseAnswerer
 
-        return Answerer(
+        def paths() -> list[str]:
+            return [entry.path for entry in bench.files() if entry.chunks]
+
+        def extract(path: str, names: Sequence[str]) -> dict[str, str]:
+            from rag.fields import parse_fields
+
+            extractor = bench.extractor
+            (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
+            return {name: f"{cell.written or 'absent'} ({cell.state})" for name, cell in row.cells.items()}
+
+        return StepwiseAnswerer(
             bench.retriever,
             chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
             count_tokens=token_counter(rag.generator),
@@ -417,6 +428,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             model=rag.generator.model,
             load_image=bench.picture,
             settings=rag,
+            files=Files(paths=paths, extract=extract),
         )
     from rag.langchain import LlaveroChatModel
 

@@ -14,7 +14,6 @@ from llava_model.serving.engine import Engine, open_engine
 from rag.langchain import LlaveroChatModel, LlaveroRetriever
 from rag.retrieve import Retriever
 
-
 pytestmark = pytest.mark.anyio
 
 
