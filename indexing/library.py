@@ -229,10 +229,15 @@ def _lock(folder: Path) -> IO[str]:
         lock.close()
         raise
     lock.truncate(0)
-    command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:2]])
-    json.dump({"process": os.getpid(), "command": command}, lock)
+    json.dump({"process": os.getpid(), "command": command_of_this_process()}, lock)
     lock.flush()
     return lock
+
+
+def command_of_this_process() -> str:
+    """What a person typed to start it: `llavero ui`, also where that has started another program."""
+    words = [Path(sys.argv[0] or "python").name, *sys.argv[1:2]]
+    return os.environ.get("LLAVERO_COMMAND") or " ".join(words)
 
 
 def _create(folder: Path, kit: str, embedder: str) -> LibraryRecord:

@@ -28,9 +28,11 @@ HOSTS_VARIABLE = "LLAVERO_PAGE_HOSTS"
 """Further names and addresses, with commas between them, under which browsers reach the page."""
 
 
-def command(library: Path, port: int, address: str) -> list[str]:
-    """The argument list for `exec`; run it with `environment(library)`. `address` is what the server binds to."""
-    return [sys.executable, str(SERVER), "--address", address, "--port", str(port)]
+def command(library: Path, port: int, address: str, *, api_port: int = 0, keys: Path | None = None) -> list[str]:
+    """The argument list for `exec`; run it with `environment(library)`. `address` is what the server binds to; with
+    `api_port` the same process also answers programs there."""
+    more = [*(["--api-port", str(api_port)] if api_port else []), *(["--keys", str(keys)] if keys else [])]
+    return [sys.executable, str(SERVER), "--address", address, "--port", str(port), *more]
 
 
 def hosts(address: str, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -71,7 +73,8 @@ def environment(library: Path, base: Mapping[str, str] = os.environ) -> dict[str
     """The process's variables: which library, no hub, threads that sleep while they wait, memory that is used again."""
     quiet = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     kept = {name: value for name, value in base.items() if not name.startswith("STREAMLIT_")}
-    return {**quiet, **KEEP_FREED_MEMORY, **kept, "LLAVERO_LIBRARY": str(library.resolve())}
+    ours = {"LLAVERO_LIBRARY": str(library.resolve()), "LLAVERO_COMMAND": "llavero ui"}
+    return {**quiet, **KEEP_FREED_MEMORY, **kept, **ours}
 
 
 def health_url(port: int, address: str) -> str:
@@ -81,7 +84,14 @@ def health_url(port: int, address: str) -> str:
 
 
 def serve_page(
-    settings: Settings, *, port: int, address: str, open_browser: bool, on_ready: Callable[[str], None]
+    settings: Settings,
+    *,
+    port: int,
+    address: str,
+    open_browser: bool,
+    on_ready: Callable[[str], None],
+    api_port: int = 0,
+    keys: Path | None = None,
 ) -> int:
     """Start the page and wait until it ends → its exit code, or 0 if a signal ended it.
 
@@ -99,7 +109,8 @@ def serve_page(
         }.items()
         if value
     }
-    process = subprocess.Popen(command(settings.library, port, address), env=variables)
+    words = command(settings.library, port, address, api_port=api_port, keys=keys)
+    process = subprocess.Popen(words, env=variables)
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         process.terminate()

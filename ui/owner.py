@@ -7,11 +7,13 @@ Only whoever holds the library's lock makes the socket, so a file that a dead ow
 nobody answers at counts as none. Made of the standard library alone: a terminal that finds an owner loads nothing else.
 """
 
+import fcntl
 import http.client
 import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -98,6 +100,25 @@ def find(library: Path) -> "OwnersService | None":
     except (OSError, http.client.HTTPException):
         return None
     return service
+
+
+def wait_for(library: Path, seconds: float) -> "OwnersService | None":
+    """The same, where a process that holds the library's lock may be about to listen; None once nobody holds it."""
+    deadline = time.monotonic() + seconds
+    while (found := find(library)) is None and _is_held(library) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def _is_held(library: Path) -> bool:
+    try:
+        with (library / "library.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class OwnersService:

@@ -8,7 +8,6 @@ import base64
 import errno
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,9 +212,11 @@ class LibraryService:
     @property
     def identity(self) -> Document:
         """See `Service`."""
+        from indexing.library import command_of_this_process
+
         return {
             "process": os.getpid(),
-            "command": " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:2]]),
+            "command": command_of_this_process(),
             "kit": self.bench.kit.name,
             "library": str(self.bench.library_folder),
             "reader_is_tiny": self.bench.reader_is_tiny,

@@ -21,7 +21,7 @@ def started(compose: dict[str, Any], profile: str) -> dict[str, Any]:
     return {name: s for name, s in compose["services"].items() if profile in s["profiles"]}
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "docker/gpu.yml"])
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker/gpu.yml", "docker/api.yml"])
 def test_the_file_follows_the_compose_schema(name: str) -> None:
     expanded = yaml.safe_dump(yaml.safe_load((ROOT / name).read_text()))  # merge keys resolved, as compose does
     assert PyCompose.from_yaml(expanded).service_names()

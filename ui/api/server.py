@@ -67,6 +67,27 @@ def listen(host: str, port: int, keys: KeyFile) -> socket.socket:
     return listening
 
 
+def serve_beside(library: OpenLibrary, listening: socket.socket, *, keys: Path | None) -> uvicorn.Server:
+    """The interface over TCP from a thread, beside the page that has the library open; set `should_exit` to end it."""
+    libraries = Libraries.with_open(library)
+    rules = AccessRules(keys=KeyFile(keys or default_key_file()), rate=RateLimit(_PER_MINUTE))
+    app = build_app(libraries, rules, tools=_tools(libraries, write=False))
+    server = uvicorn.Server(_config(app))
+    threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="llavero-interface", daemon=True).start()
+    return server
+
+
+def _tools(libraries: Libraries, *, write: bool) -> Any:
+    tools = build_tools(lambda: {each.name: each.service for each in libraries}, write=write)
+    return tools.streamable_http_app(streamable_http_path="/", stateless_http=True)
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, http=connection_class(ConnectionLimits()), timeout_graceful_shutdown=5
+    )
+
+
 def _is_loopback(address: str) -> bool:
     import ipaddress
 
@@ -83,8 +104,7 @@ def serve(
 ) -> None:
     """Answer over TCP and at every library's socket until a signal ends it."""
     rules = AccessRules(keys=KeyFile(keys or default_key_file()), rate=RateLimit(_PER_MINUTE))
-    tools = build_tools(lambda: {each.name: each.service for each in libraries}, write=write_tools)
-    app = build_app(libraries, rules, tools=tools.streamable_http_app(streamable_http_path="/", stateless_http=True))
+    app = build_app(libraries, rules, tools=_tools(libraries, write=write_tools))
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     sockets: list[OwnersSocket] = []
@@ -96,10 +116,7 @@ def serve(
     for library in libraries:
         opened(library)
     libraries.on_open = opened
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, http=connection_class(ConnectionLimits()), timeout_graceful_shutdown=5
-    )
-    server = _Server(config, lambda: on_ready(url))
+    server = _Server(_config(app), lambda: on_ready(url))
     try:
         server.run(sockets=[listening])
     finally:

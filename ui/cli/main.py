@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from ui import documents, wording
+from ui import documents, owner, wording
 from ui.cli import (
     evaluate,
     library,
@@ -45,6 +45,9 @@ from ui.cli.library import (
 )
 from ui.cli.serve_model import serve
 from ui.cli.terminal import DONE, NOT_MET
+
+_OWNER_STARTS_SECONDS = 30.0
+"""How long another process that holds the library's lock may take until it can be asked where it is seen."""
 
 app = typer.Typer(
     name="llavero",
@@ -130,6 +133,10 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The page's port.")] = 8501,
     address: Annotated[str, typer.Option(help="Where to listen; not only for this machine.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    api_port: Annotated[
+        int, typer.Option("--api-port", min=0, max=65535, help="Also answer programs there, as `llavero api` does.")
+    ] = 0,
+    keys: serve_library.KeysOption = None,
     generator: GeneratorOption = "",
     model: ModelOption = "",
     kit: KitOption = "",
@@ -140,7 +147,33 @@ def ui(
     from ui.launch import serve_page
 
     chosen = settings(folder, kit=kit, device=device, generator_url=generator, generator_model=model)
-    raise typer.Exit(serve_page(chosen, port=port, address=address, open_browser=browser, on_ready=terminal.tell))
+    _refuse_second_owner(folder)
+    if api_port:
+        from ui.api.access import KeyFile, default_key_file
+        from ui.api.server import listen
+
+        listen(address, api_port, KeyFile(keys or default_key_file())).close()  # says now what is wrong with it
+    raise typer.Exit(
+        serve_page(
+            chosen,
+            port=port,
+            address=address,
+            open_browser=browser,
+            on_ready=terminal.tell,
+            api_port=api_port,
+            keys=keys,
+        )
+    )
+
+
+def _refuse_second_owner(folder: Path) -> None:
+    """A page of a library that is served already would wait for ever: say where it is served."""
+    found = owner.wait_for(folder.expanduser().absolute(), _OWNER_STARTS_SECONDS)
+    if found is None:
+        return
+    who = f"{found.identity['command']} (process {found.identity['process']})"
+    where = f"Open it there: {found.identity['url']}" if found.identity["url"] else "End that process first."
+    raise owner.OwnerError(f"the library is open in {who}", [where])
 
 
 app.command()(serve_library.api)

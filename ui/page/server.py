@@ -8,9 +8,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -23,6 +24,9 @@ from streamlit import config
 from ui import launch
 from ui.launch import HOSTS_VARIABLE
 from ui.wording import attempt
+
+if TYPE_CHECKING:
+    from ui.api.libraries import OpenLibrary
 
 # Who may talk to the page's server: the page itself, loaded under one of the server's own names.
 #
@@ -186,29 +190,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--api-port", type=int, default=0)
+    parser.add_argument("--keys", type=Path)
     asked = parser.parse_args()
     # A theme or a font in the user's own file can name an address, which Streamlit or the browser would fetch.
     config.get_config_files = lambda file_name: [str(HERE / ".streamlit" / file_name)]
     allowed = launch.hosts(asked.address)
     app = st.App(HERE / "app.py", middleware=[Middleware(Guard, hosts=allowed)])
     shown = "127.0.0.1" if asked.address in launch.ANY_ADDRESS else asked.address
-    threading.Thread(target=_open, args=(f"http://{shown}:{asked.port}",), name="llavero-opening", daemon=True).start()
+    url = f"http://{shown}:{asked.port}"
+    interface = _interface(asked.address, asked.api_port, asked.keys) if asked.api_port else None
+    threading.Thread(target=_open, args=(url, interface), name="llavero-opening", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):  # the HTTP server ends first and hands the signal on
         signal.signal(number, _end)
     app.run(config=launch.settings(asked.port, asked.address, allowed))
 
 
-def _open(url: str) -> None:
+def _interface(address: str, port: int, keys: Path | None) -> "Callable[[OpenLibrary], None]":
+    """Take the port now, and answer there once the library is open. Raises SettingsError."""
+    from ui.api.access import KeyFile, default_key_file
+    from ui.api.server import listen, serve_beside
+
+    listening = listen(address, port, KeyFile(keys or default_key_file()))
+
+    def serve(library: "OpenLibrary") -> None:
+        serve_beside(library, listening, keys=keys)
+
+    return serve
+
+
+def _open(url: str, interface: "Callable[[OpenLibrary], None] | None") -> None:
     """Open the library while the browser is on its way; terminals find it from then on. While another process has it,
     such as a terminal's question, wait for that."""
     from indexing.errors import LibraryInUseError
-    from ui.api.libraries import OpenLibrary, load_behind
+    from ui.api.libraries import load_behind
     from ui.api.server import OwnersSocket
     from ui.page import shared
 
-    def on_open(library: OpenLibrary) -> None:
+    def on_open(library: "OpenLibrary") -> None:
         socket = OwnersSocket(library, url=url)
         atexit.register(socket.close)
+        if interface is not None:
+            interface(library)
         load_behind(library)
 
     shared.opened.on_open = on_open
