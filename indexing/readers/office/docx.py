@@ -1,0 +1,86 @@
+"""Word: headings by style, tables whole; pages where Word has left its page breaks in the file.
+
+DOCX → a copy in which all that a person sees is paragraphs and tables (word_markup, word_beside) → unstructured
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from indexing.readers.archive import check_archive
+from indexing.readers.office.elements import (
+    PLAIN,
+    element_blocks,
+    find_text_in_one_pass,
+    office_reading,
+    own_properties,
+    prepare,
+)
+from indexing.readers.office.open_xml import Package, W, copy_with, is_on
+from indexing.readers.office.word_beside import Beside
+from indexing.readers.office.word_markup import Found, made_plain
+from indexing.readers.output import ReaderOutput
+from indexing.readers.registry import FileStart, Reader
+from indexing.records import Note, Reading
+
+_BODY = "word/document.xml"
+
+
+def read_docx(path: Path, output: ReaderOutput) -> Reading:
+    """Text with its tracked changes accepted; footnotes, comments, text boxes and charts behind their paragraph."""
+    check_archive(path, output.limits)
+    package = Package(path)
+    found = Found()
+    changes = _plain_parts(package, found)
+    prepare()
+    from docx import Document
+    from unstructured.partition.docx import partition_docx
+
+    find_text_in_one_pass()
+    with copy_with(package, changes, output) as copy:
+        del changes
+        blocks = list(element_blocks(partition_docx(str(copy), **PLAIN), paged=True))
+        own = own_properties(path, Document(str(copy)))
+    return office_reading(path, "docx", blocks, output, own, [*found.notes(), *_notes_on_chunks(package)])
+
+
+def _plain_parts(package: Package, found: Found) -> dict[str, bytes]:
+    """The body, the headers and the footers as plain paragraphs and tables."""
+    from lxml import etree
+
+    body = package.main_part(_BODY)
+    hidden = frozenset(_hiding_styles(package, body))
+    parts: dict[str, bytes] = {}
+    for name in (body, *package.related(body, "header", "footer")):
+        root = package.parsed(name)
+        if root is not None:
+            made_plain(root, found, hidden)
+            Beside(package, name, found).put_behind(root)
+            parts[name] = etree.tostring(root, encoding="UTF-8", xml_declaration=True, standalone=True)
+    return parts
+
+
+def _hiding_styles(package: Package, body: str) -> Iterator[str]:
+    """Ids of the styles of characters that hide them."""
+    for part in package.related(body, "styles"):
+        for style in package.parsed(part).iter(f"{W}style"):
+            vanish: Any = style.find(f"{W}rPr/{W}vanish")
+            if vanish is not None and is_on(vanish.get(f"{W}val")):
+                yield style.get(f"{W}styleId", "")
+
+
+def _notes_on_chunks(package: Package) -> Iterator[Note]:
+    """Documents of another kind that Word would take in when it next opens the file."""
+    chunks = package.related(package.main_part(_BODY), "aFChunk")
+    if chunks:
+        sentence = f"{len(chunks):,} documents inside the document, which Word shows as part of it, were not read"
+        yield Note(sentence, kind="embedded", number=len(chunks), unread=True)
+
+
+def _is_docx(start: FileStart) -> bool:
+    return start.members is not None and start.members.has_folder("word/")
+
+
+READERS = (
+    Reader(type="docx", extensions=(".docx", ".docm", ".dotx", ".dotm"), recognise=_is_docx, order=31, read=read_docx),
+)
