@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexing.readers.document import clean
-from indexing.readers.office.grid import MOST_CELLS, Cell, Sheet
+from indexing.readers.grid import MOST_CELLS, Cell, Sheet
 from indexing.readers.office.number_format import general, shown_number, shown_text
 from indexing.readers.office.open_xml import Package, is_on, local, parse
 

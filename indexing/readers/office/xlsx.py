@@ -14,7 +14,7 @@ from indexing.readers.document import clean
 from indexing.readers.office.charts import MOST_POINTS, chart_tables
 from indexing.readers.office.elements import core_properties, office_reading
 from indexing.readers.office.excel_cells import place_of, read_cells, texts_in, workbook_of
-from indexing.readers.office.grid import Sheet, sheet_blocks, sheet_notes
+from indexing.readers.grid import Sheet, sheet_blocks, sheet_notes
 from indexing.readers.office.open_xml import A, Package, R, local
 from indexing.readers.office.word_beside import comment_line, diagram_lines
 from indexing.readers.output import ReaderOutput

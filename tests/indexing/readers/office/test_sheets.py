@@ -11,7 +11,7 @@ from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 from reading_doubles import read_here
 
-from indexing.readers.office import grid
+from indexing.readers import grid
 from indexing.records import Reading
 
 

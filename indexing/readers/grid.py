@@ -42,7 +42,7 @@ class Sheet:
     """One sheet while it is read."""
 
     name: str
-    number: int
+    number: int | None  # the page
     hidden: bool = False
     rows: dict[int, Row] = field(default_factory=dict)  # in ascending order
     merged: list[Span] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _Part:
 
 def sheet_blocks(sheet: Sheet) -> Iterator[Block]:
     """The sheet's name as a heading, its tables, then what stands beside them."""
-    content = [*_tables(sheet), *sheet.beside, *(_text(sheet, line) for line in sheet.comments)]
+    content = [*tables(sheet), *sheet.beside, *(_text(sheet, line) for line in sheet.comments)]
     if content:
         mark = " (hidden sheet)" if sheet.hidden else ""
         yield Block(kind="heading", text=f"{clean(sheet.name)}{mark}", page=sheet.number, level=1)
@@ -107,7 +107,8 @@ def column_name(column: int) -> str:
     return name
 
 
-def _tables(sheet: Sheet) -> Iterator[Block]:
+def tables(sheet: Sheet) -> Iterator[Block]:
+    """Its tables, and words between them, in the order of the rows."""
     caption: list[str] = []
     for part in _parts(sheet):
         if part.is_words:
