@@ -56,8 +56,10 @@ def _notes(sheet: Sheet, is_whole: bool) -> Iterator[Note]:
 def _rows(text: str, sign: str, *, quoted: bool) -> Iterator[list[str]]:
     """The rows; `quoted` is False to take quotation marks for signs like others."""
     csv.field_size_limit(1 << 30)  # the text's own limit is smaller
-    how = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    return csv.reader(text.splitlines(keepends=True), delimiter=sign, quoting=how, skipinitialspace=True)
+    lines = text.splitlines(keepends=True)
+    if quoted:
+        return csv.reader(lines, delimiter=sign, skipinitialspace=True)
+    return csv.reader(lines, delimiter=sign, quoting=csv.QUOTE_NONE, skipinitialspace=True)
 
 
 def _sign_of(text: str) -> str:
@@ -109,7 +111,5 @@ def _is_delimited(start: FileStart) -> bool:
 
 
 READERS = (
-    Reader(
-        type="csv", extensions=_EXTENSIONS, recognise=_is_delimited, order=75, read=read_delimited, is_text=True
-    ),
+    Reader(type="csv", extensions=_EXTENSIONS, recognise=_is_delimited, order=75, read=read_delimited, is_text=True),
 )

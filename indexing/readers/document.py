@@ -47,7 +47,7 @@ def finished(
     """The blocks as a document. Figures are made of `pictures`, each given with its slide. A document without a title
     of its own takes its first heading for one."""
     if pictures is not None:
-        figures, left_out = _figures(pictures, output)
+        figures, left_out = figures_of(pictures, output)
         blocks, notes = [*blocks, *figures], (*notes, *left_out)
     numbers = sorted({block.page for block in blocks if block.page is not None})
     first = next((block.text for block in blocks if block.kind == "heading"), "")
@@ -61,7 +61,7 @@ def finished(
     )
 
 
-def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[Note]]:
+def figures_of(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[Note]]:
     """Figures in order, and notes on those that were left out."""
     figures: list[Block] = []
     too_many = 0

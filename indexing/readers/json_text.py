@@ -123,13 +123,12 @@ class _Walk:
         if len(records) < 2 or not all(isinstance(each, _Object) for each in records):
             return None
         names = list(dict.fromkeys(key for record in records for key, _ in record))
-        flat = all(
-            not isinstance(value, list) and len(str(value)) <= _LONGEST_CELL for record in records for _, value in record
-        )
+        values = (value for record in records for _, value in record)
+        flat = all(not isinstance(value, list) and len(str(value)) <= _LONGEST_CELL for value in values)
         if not flat or not 1 < len(names) <= _MOST_COLUMNS or any(len(dict(r)) < len(r) for r in records):
             return None
-        rows = [[self._shown(dict(record)[name]) if name in dict(record) else "" for name in names] for record in records]
-        return [[clean(name) for name in names], *rows]
+        by_name = [{key: self._shown(value) for key, value in record} for record in records]
+        return [[clean(name) for name in names], *([record.get(name, "") for name in names] for record in by_name)]
 
     def _line(self, name: str, value: Any) -> str:
         shown = self._shown(value)
@@ -151,6 +150,4 @@ def _is_json(start: FileStart) -> bool:
     return start.text is not None and start.suffix in _EXTENSIONS
 
 
-READERS = (
-    Reader(type="json", extensions=_EXTENSIONS, recognise=_is_json, order=76, read=read_json, is_text=True),
-)
+READERS = (Reader(type="json", extensions=_EXTENSIONS, recognise=_is_json, order=76, read=read_json, is_text=True),)

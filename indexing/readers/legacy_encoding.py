@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from indexing.readers import letters
+from indexing.readers import alphabets
 
 WESTERN = "cp1252"
 _PRIOR = {
@@ -141,8 +141,8 @@ def _alphabets() -> tuple[dict[str, float], ...]:
     """Letter → what it is worth, for each language: 1 for its most frequent one, less for the others. Accents tell by
     being there at all, whole alphabets by how often each letter is used."""
     return (
-        *(_worth(order, 0.5) for order in letters.LATIN.values()),
-        *(_worth(order, 0.8) for order in letters.OTHER.values()),
+        *(_worth(order, 0.5) for order in alphabets.LATIN.values()),
+        *(_worth(order, 0.8) for order in alphabets.OTHER.values()),
     )
 
 
@@ -193,11 +193,11 @@ def _wide_score(counts: dict[str, int]) -> float:
     kana = sum(count for char, count in counts.items() if "\u3041" <= char <= "\u30fe")
     has_kana = kana > sum(counts.values()) * 0.15
     return max(
-        _sum_of(counts, letters.SIMPLIFIED, "gb2312", range(0xB0, 0xD8), 0.0),
-        _sum_of(counts, letters.TRADITIONAL, "big5", range(0xA4, 0xC7), 0.0),
-        _sum_of(counts, letters.JAPANESE, "euc_jp", range(0xB0, 0xD0), 1.0)
+        _sum_of(counts, alphabets.SIMPLIFIED, "gb2312", range(0xB0, 0xD8), 0.0),
+        _sum_of(counts, alphabets.TRADITIONAL, "big5", range(0xA4, 0xC7), 0.0),
+        _sum_of(counts, alphabets.JAPANESE, "euc_jp", range(0xB0, 0xD0), 1.0)
         - (0 if has_kana else 0.1 * sum(counts.values())),
-        _sum_of(counts, letters.KOREAN, "euc_kr", range(0xB0, 0xC9), 0.0),
+        _sum_of(counts, alphabets.KOREAN, "euc_kr", range(0xB0, 0xC9), 0.0),
     )
 
 

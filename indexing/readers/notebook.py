@@ -94,7 +94,7 @@ class _Cells:
         else:
             yield from self._text(_joined(shown.get("text", "")))
             # the first versions of the format have the pictures beside the text
-            self._shown({"image/png": shown[name] for name in ("png",) if name in shown})
+            self._shown({"image/png": shown["png"]} if "png" in shown else {})
 
     def _shown(self, data: dict[str, Any]) -> list[Block]:
         """The form that a person sees."""
@@ -139,7 +139,5 @@ def _is_notebook(start: FileStart) -> bool:
 
 
 READERS = (
-    Reader(
-        type="notebook", extensions=(".ipynb",), recognise=_is_notebook, order=64, read=read_notebook, is_text=True
-    ),
+    Reader(type="notebook", extensions=(".ipynb",), recognise=_is_notebook, order=64, read=read_notebook, is_text=True),
 )

@@ -78,7 +78,7 @@ def markdown_page(text: str) -> Markup:
 def _write_marks_of_items(tokens: "Sequence[Token]") -> None:
     """The numbers of lists, which pages do not have in their text, and the boxes of lists of tasks, as words.
 
-        "3. Close the valve\n4. - [x] Drain"   →   "3. Close the valve" · "4. ☒ Drain"
+    "3. Close the valve\n4. - [x] Drain"   →   "3. Close the valve" · "4. ☒ Drain"
     """
     next_number: list[int | None] = []  # of the lists around the current place; None in one without numbers
     mark = ""

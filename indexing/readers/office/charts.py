@@ -2,8 +2,8 @@
 
 A chart keeps the values that it was last drawn with. They are read as the axes show them (a date as a date, 0.25 as
 25%), one row for each category, one column for each series. Series with categories of their own (points in a plane)
-become tables of their own. Programs other than Office leave these values out of a workbook's charts; then they are looked
-up in the cells (`Lookup`). Excel's newer kinds (waterfall, tree map) have another markup and the same parts.
+become tables of their own. Programs other than Office leave these values out of a workbook's charts; then they are
+looked up in the cells (`Lookup`). Excel's newer kinds (waterfall, tree map) have another markup and the same parts.
 """
 
 from collections.abc import Callable, Iterator, Sequence

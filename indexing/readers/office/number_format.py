@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_(?P<space>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
@@ -258,7 +259,7 @@ def _moment(value: float, section: Sequence[Token], is_1904: bool) -> datetime:
 def _decimals_of_seconds(section: Sequence[Token]) -> int:
     """Zeros after a point, as in ss.00."""
     count = 0
-    for before, (kind, _) in zip(section, section[1:], strict=False):
+    for before, (kind, _) in pairwise(section):
         count += kind == "digit" and (before == ("sign", ".") or count > 0)
     return count
 

@@ -11,10 +11,10 @@ from typing import Any
 from indexing.errors import UnsupportedFileError
 from indexing.readers.archive import check_archive
 from indexing.readers.document import clean
+from indexing.readers.grid import Sheet, sheet_blocks, sheet_notes
 from indexing.readers.office.charts import MOST_POINTS, chart_tables
 from indexing.readers.office.elements import core_properties, office_reading
 from indexing.readers.office.excel_cells import place_of, read_cells, texts_in, workbook_of
-from indexing.readers.grid import Sheet, sheet_blocks, sheet_notes
 from indexing.readers.office.open_xml import A, Package, R, local
 from indexing.readers.office.word_beside import comment_line, diagram_lines
 from indexing.readers.output import ReaderOutput
@@ -65,7 +65,7 @@ def read_xlsx(path: Path, output: ReaderOutput) -> Reading:
     return office_reading(path, "xlsx", blocks, output, core_properties(package), notes)
 
 
-def _drawn(package: Package, sheet: str, number: int, sheets: Mapping[str, Sheet]) -> Iterator[Block]:
+def _drawn(package: Package, sheet: str, number: int | None, sheets: Mapping[str, Sheet]) -> Iterator[Block]:
     """Charts, diagrams, and words in shapes."""
 
     def lookup(reference: str) -> list[str]:

@@ -95,7 +95,7 @@ def test_no_reader_asks_for_a_grammar(tmp_path: Path) -> None:
     paths = [str(make(tmp_path / f"a.{kind}", run("(", 99))) for kind, make in FORMATS.items()]
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from reading_doubles import *\n"
-        "for path in sys.argv[2:]: read_here(Path(path), Path('out'))\n"
+        "for path in sys.argv[2:]: read_here(Path(path), Path('out').resolve())\n"
         "print([name for name in ('spacy', 'markdown') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -67,7 +67,9 @@ def test_json_says_the_names_that_lead_to_a_value(tmp_path: Path) -> None:
 
 
 def test_json_lines_are_records_and_a_broken_line_is_a_line(tmp_path: Path) -> None:
-    reading = read(tmp_path, "a.jsonl", '{"name": "Kay", "town": "Ryde"}\n{broken\n{"name": "Ann", "long": "%s"}' % ("w " * 99))
+    reading = read(
+        tmp_path, "a.jsonl", '{"name": "Kay", "town": "Ryde"}\n{broken\n{"name": "Ann", "long": "%s"}' % ("w " * 99)
+    )
     assert pairs(reading)[:2] == [("text", "1 › name: Kay\n1 › town: Ryde"), ("text", "2: {broken")]
 
 
