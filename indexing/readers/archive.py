@@ -26,6 +26,7 @@ _MOST_MEMBERS = 20_000
 _RATIO_FROM_BYTES = 20 * MEGABYTE
 _CHUNK = 1 << 16
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+READ_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 READ_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 _RELATION = re.compile(rb'Target="\.\./media/([^"/]+)"')
 _SLIDE_RELATIONS = re.compile(r"ppt/slides/_rels/slide(\d+)\.xml\.rels$")

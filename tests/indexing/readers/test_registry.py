@@ -62,8 +62,8 @@ def _saved(path: Path, text: str) -> Path:
 
 def test_the_readers_are_asked_in_a_fixed_order() -> None:
     assert [reader.type for reader in registry.all_readers()] == [
-        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx",
-        "mail", "html", "markdown", "text",
+        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx", "opendocument", "ods",
+        "rtf", "xls", "mail", "html", "notebook", "markdown", "csv", "json", "text",
     ]  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_no_two_readers_claim_one_extension() -> None:
 
 
 def test_asking_all_readers_imports_no_parser() -> None:
-    parsers = ("lxml", "pypdfium2", "unstructured", "markdown_it", "docx", "pptx", "pandas", "onnxruntime", "rapidocr")
+    parsers = ("lxml", "pypdfium2", "unstructured", "markdown_it", "docx", "pptx", "pandas", "openpyxl", "xlrd", "striprtf", "onnxruntime", "rapidocr")
     script = "import sys; from indexing.readers.registry import all_readers; all_readers()\n"
     script += f"print([name for name in {parsers} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
