@@ -51,6 +51,7 @@ class Sheet:
     hidden_rows: int = 0  # with something in them
     hidden_columns: int = 0
     formulas: int = 0  # without a value
+    is_damaged: bool = False  # from somewhere on
     cut_from: int = 0  # the first row that was not read; 0 where all were
 
 
@@ -90,6 +91,9 @@ def sheet_notes(sheets: Sequence[Sheet]) -> list[Note]:
         if sheet.formulas:
             sentence = f"{sheet.formulas:,} formulas of {place} have no value in the file and were read as formulas"
             notes.append(Note(sentence, kind="formula", number=sheet.formulas, place=place, unread=True))
+        if sheet.is_damaged:
+            sentence = f"{place} is damaged and was read up to row {max(sheet.rows, default=0):,}"
+            notes.append(Note(sentence, place=place, unread=True))
         if sheet.cut_from:
             sentence = (
                 f"{place} was read up to row {sheet.cut_from - 1:,}: more than {MOST_CELLS:,} cells in the workbook"

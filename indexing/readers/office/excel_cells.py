@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from indexing.errors import DamagedFileError, words_of
 from indexing.readers.document import clean
 from indexing.readers.grid import MOST_CELLS, Cell, Sheet
 from indexing.readers.office.number_format import general, shown_number, shown_text
@@ -53,8 +54,13 @@ def workbook_of(package: Package, part: str, root: Any) -> Workbook:
 
 
 def read_cells(package: Package, part: str, sheet: Sheet, book: Workbook) -> None:
-    """Fill the sheet from its part of the package."""
-    _SheetWalk(sheet, book).over(package, part)
+    """Fill the sheet from its part of the package, up to where that is damaged."""
+    from lxml import etree
+
+    try:
+        _SheetWalk(sheet, book).over(package, part)
+    except etree.XMLSyntaxError:
+        sheet.is_damaged = True
 
 
 def place_of(reference: str) -> tuple[int, int]:
@@ -112,6 +118,16 @@ def _events(package: Package, part: str, *tags: str) -> Iterator[Any]:
 
 
 def _shared_texts(package: Package, part: str) -> Iterator[str]:
+    """Raises DamagedFileError: without them hardly any cell says what it shows."""
+    from lxml import etree
+
+    try:
+        yield from _all_shared_texts(package, part)
+    except etree.XMLSyntaxError as error:
+        raise DamagedFileError(f"the texts of the workbook are damaged ({words_of(error)})") from error
+
+
+def _all_shared_texts(package: Package, part: str) -> Iterator[str]:
     for count, element in enumerate(_events(package, part, "{*}si")):
         if count >= _MOST_TEXTS:
             return
@@ -138,6 +154,8 @@ class _SheetWalk:
             name = local(element)
             if name == "row":
                 last = self._row(element, last)
+                if self.sheet.cut_from:
+                    break
             elif name == "mergeCell":
                 self._merge(element.get("ref", ""))
             elif is_on(element.get("hidden", "0")):
@@ -146,13 +164,11 @@ class _SheetWalk:
 
     def _row(self, element: Any, last: int) -> int:
         number = int(element.get("r", "0")) or last + 1
-        if self.sheet.cut_from:
-            return number
         row: dict[int, Cell] = {}
         at = 0
-        for each in element.iterchildren("{*}c"):
+        for each in element:
             at = place_of(each.get("r", ""))[1] or at + 1
-            cell = self._cell(each, number, at)
+            cell = self._cell(each)
             if cell is not None and cell.text.strip():
                 row[at] = cell
         if len(row) > self.book.left:
@@ -173,18 +189,17 @@ class _SheetWalk:
         if found is not None and len(self.sheet.merged) < _MOST_MERGED:
             self.sheet.merged.append((*place_of(found[1]), *place_of(found[2])))
 
-    def _cell(self, element: Any, row: int, column: int) -> Cell | None:
-        value = element.findtext("{*}v")
+    def _cell(self, element: Any) -> Cell | None:
+        inner = {child.tag.rpartition("}")[2]: child for child in element}
         kind = element.get("t", "n")
         if kind == "inlineStr":
-            inner = element.find("{*}is")
-            return None if inner is None else self._text(_rich_text(inner), element)
-        formula = element.find("{*}f")
-        if formula is not None:
-            self._remember(formula, element.get("r", ""))
+            return self._text(_rich_text(inner["is"]), element) if "is" in inner else None
+        value = inner["v"].text or "" if "v" in inner else None
+        if "f" in inner:
+            self._remember(inner["f"], element.get("r", ""))
             if value is None or (value == "" and kind not in _ERRORS_ARE_TEXT):
                 self.sheet.formulas += 1
-                return Cell(self._formula(formula, element.get("r", "")))
+                return Cell(self._formula(inner["f"], element.get("r", "")))
         return None if value is None else self._value(value, kind, element)
 
     def _value(self, value: str, kind: str, element: Any) -> Cell:

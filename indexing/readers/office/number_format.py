@@ -58,7 +58,7 @@ def shown_text(value: str, code: str) -> str:
 
 def general(value: float) -> str:
     """All digits of the number that it was saved with, without an exponent where that stays short."""
-    if value == int(value) and abs(value) < 1e15:
+    if abs(value) < 1e15 and value == int(value):
         return str(int(value))
     digits = format(value, ".15g")
     if "e" in digits and 1e-10 < abs(value) < 1e20:

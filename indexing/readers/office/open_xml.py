@@ -167,7 +167,9 @@ def parse(data: bytes, name: str) -> Any:
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
     )
     try:
-        return etree.fromstring(data, parser)
+        root = etree.fromstring(data, parser)
+        etree.strip_elements(root, etree.Entity, with_tail=False)  # names that only the part's own DTD explains
+        return root
     except etree.XMLSyntaxError as error:
         raise DamagedFileError(f"the part '{name}' of the document is damaged ({words_of(error)})") from error
 

@@ -22,12 +22,12 @@ _BEGINS = b"{\\rtf"
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
 _BRACE = re.compile(r"\\[\\{}]|[{}]|\\bin\d{1,9}")
 _TAKEN = re.compile(
-    r"\{(?:\\\*)?\s*\\(footnote|annotation|atnauthor|shp|shpgrp|do|shptxt|dptxbxtext|headerl|headerr|headerf|header|footerl|footerr"
+    r"\{(?:\\\*)?\s*\\(footnote|annotation|atnauthor|fldinst|shptxt|dptxbxtext|headerl|headerr|headerf|header|footerl|footerr"
     r"|footerf|footer|pict|objdata|deleted|nonshppict|title|author)(?![a-z])"
 )
 """Groups that are taken out."""
-_SHAPES = ("shp", "shpgrp", "do")
-"""In these the words of text boxes lie in a group of their own, beside numbers that nobody reads."""
+_SHAPES = re.compile(r"\{(?:\\\*)?\s*\\(?:shpinst|shpgrp|shp|do)(?![a-z])")
+"""Beginnings of groups that striprtf drops, text boxes and all; without their names it goes through them."""
 _CELL, _ROW, _MARK, _END = "\ue010", "\ue011", "\ue012", "\ue013"
 _PLACE = re.compile(f"{_MARK}(\\d+){_END}")
 _CELLS = re.compile(r"\\(?:nest)?cell(?![a-z])[ ]?")
@@ -75,6 +75,7 @@ def _decoded(data: bytes, code_page: str) -> str:
 
 def _without_groups(text: str, taken: _Taken) -> str:
     """The text without the groups that striprtf would drop; one pass, since a group's end is looked for once."""
+    text = _SHAPES.sub("{", text)
     parts: list[str] = []
     at = 0
     while (found := _TAKEN.search(text, at)) is not None:
@@ -118,10 +119,8 @@ def _take(kind: str, inner: str, taken: _Taken) -> str:
             taken.pictures.append(inner)
         else:
             taken.counts["pict"] += 1
-    elif kind in _SHAPES:
-        return "".join(found[0] for found in _PLACE.finditer(_without_groups(inner, taken)))
-    elif kind == "nonshppict":
-        return ""  # the same picture for old programs
+    elif kind in ("nonshppict", "fldinst"):
+        return ""  # the same picture for old programs; how a program found the words that follow
     elif len(taken.beside) < _MOST_TAKEN:
         if kind == "footnote":
             name = "Endnote" if "\\ftnalt" in inner[:100] else "Footnote"
@@ -131,6 +130,8 @@ def _take(kind: str, inner: str, taken: _Taken) -> str:
             inner = f"{taken.author}{_MARK}{inner}"
         taken.beside.append(inner)
         return f"{_MARK}{len(taken.beside) - 1}{_END}"
+    else:
+        taken.counts["over"] += 1
     return ""
 
 
@@ -207,6 +208,9 @@ def _notes(taken: _Taken, *, is_cut: bool, limit: int) -> Iterator[Note]:
     if taken.counts["objdata"]:
         sentence = f"{taken.counts['objdata']:,} embedded files were not read"
         yield Note(sentence, kind="embedded", number=taken.counts["objdata"], unread=True)
+    if taken.counts["over"]:
+        sentence = f"{taken.counts['over']:,} footnotes, comments or text boxes over the limit of {_MOST_TAKEN:,} were left out"
+        yield Note(sentence, number=taken.counts["over"], unread=True)
     if is_cut:
         yield Note(f"longer than {limit:,} bytes, of which the first were read", unread=True)
 
