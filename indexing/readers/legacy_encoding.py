@@ -30,6 +30,9 @@ _CERTAIN_SCORE = 0.55
 _CERTAIN_LEAD = 0.12
 _CERTAIN_LEAD_OF_MANY = 0.05
 _MANY_BYTES = 40
+_REPLACED = "\ufffd"
+_MOST_DAMAGED = 0.02
+"""Of the bytes beyond ASCII: what makes no sense in an encoding tells against it, unless it is a damaged place."""
 _LEAST_BYTES = 4
 """Fewer bytes beyond ASCII, or a lead or score below these, leave a doubt that a person is told of."""
 
@@ -56,10 +59,10 @@ class Guess:
 def legacy_encoding(sample: bytes) -> Guess:
     """The likeliest encoding of text that is no UTF-8; `sample` ends between two characters."""
     found: dict[str, tuple[float, str]] = {}
+    high = sum(byte >= 0x80 for byte in sample)
     for encoding, prior in _PRIOR.items():
-        try:
-            text = sample.decode(encoding)
-        except UnicodeDecodeError:
+        text = sample.decode(encoding, "replace")
+        if text.count(_REPLACED) > max(1, high * _MOST_DAMAGED):
             continue
         score = _score(text) + prior
         if score > found.get(text, (float("-inf"), ""))[0]:
@@ -69,7 +72,6 @@ def legacy_encoding(sample: bytes) -> Guess:
         return Guess(encoding=WESTERN, is_doubtful=True)
     score, encoding = ranked[0]
     lead = score - ranked[1][0] if len(ranked) > 1 else 1.0
-    high = sum(byte >= 0x80 for byte in sample)
     least_lead = _CERTAIN_LEAD if high < _MANY_BYTES else _CERTAIN_LEAD_OF_MANY
     doubtful = score < _CERTAIN_SCORE or lead < least_lead or high < _LEAST_BYTES
     return Guess(encoding=encoding, is_doubtful=doubtful and not _is_plain_western(encoding, sample))
@@ -131,6 +133,8 @@ def _is_mark(char: str) -> bool:
 
 
 def _sign_score(char: str) -> float:
+    if char == _REPLACED:
+        return -3.0
     if char in _QUOTES:
         return 0.7
     return 0.6 if char in _SIGNS else -1.5

@@ -29,6 +29,7 @@ _BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
 _DEEPEST_BRACKET = 10
 _MOST_LONELY = 50
 """So many brackets without a partner in one paragraph cost nothing."""
+_PROSE = ("", ".txt", ".text", ".asc")
 _MARKDOWN = (".md", ".markdown")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
 _BOXES = {" ": "☐ ", "x": "☒ ", "X": "☒ "}
@@ -37,12 +38,18 @@ _BOXES = {" ": "☐ ", "x": "☒ ", "X": "☒ "}
 def read_plain(path: Path, output: ReaderOutput) -> Reading:
     """Plain text in any encoding that it is likely to have."""
     text, notes = read_text(path, output.limits)
-    return finished(path, plain_blocks(text), output, title=path.stem, notes=notes)
+    blocks = plain_blocks(text) if path.suffix.lower() in _PROSE else _blocks_as_written(text)
+    return finished(path, blocks, output, title=path.stem, notes=notes)
 
 
 def plain_blocks(text: str) -> list[Block]:
     """One block a line; nothing in it is taken for a heading."""
     return [Block(kind="text", text=line) for line in _lines(text)]
+
+
+def _blocks_as_written(text: str) -> list[Block]:
+    """Of programs, settings and differences: there a dash or a star at the beginning of a line means something."""
+    return [Block(kind="text", text=line.rstrip()) for line in text.split("\n") if line.strip()]
 
 
 def _lines(text: str) -> Iterator[str]:

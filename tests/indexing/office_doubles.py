@@ -80,3 +80,27 @@ def pairs(reading: Reading) -> list[tuple[str, str]]:
 def texts(reading: Reading) -> list[str]:
     """The text of each block."""
     return [block.text for block in reading.blocks]
+
+
+_STRICT = {
+    "http://schemas.openxmlformats.org/officeDocument/2006/": "http://purl.oclc.org/ooxml/officeDocument/",
+    "http://schemas.openxmlformats.org/drawingml/2006/": "http://purl.oclc.org/ooxml/drawingml/",
+    **{
+        f"http://schemas.openxmlformats.org/{kind}/2006/": f"http://purl.oclc.org/ooxml/{kind}/"
+        for kind in ("wordprocessingml", "spreadsheetml", "presentationml")
+    },
+    "relationships/extended-properties": "relationships/extendedProperties",
+}
+
+
+def as_strict(path: Path) -> Path:
+    """The same document with the namespaces of ISO 29500 Strict."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith((".xml", ".rels"))]
+    return rewritten(path, dict.fromkeys(names, _strict))
+
+
+def _strict(xml: str) -> str:
+    for ordinary, strict in _STRICT.items():
+        xml = xml.replace(ordinary, strict)
+    return xml

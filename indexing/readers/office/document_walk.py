@@ -89,8 +89,8 @@ class DocumentWalk:
         if self._changes:
             inserted, deleted = self._changes["insertion"], self._changes["deletion"]
             sentence = (
-                f"tracked changes were read as accepted: {inserted:,} insertions are in the text, {deleted:,} deletions "
-                "are not"
+                f"tracked changes were read as accepted: {inserted:,} insertions are in the text, "
+                f"{deleted:,} deletions are not"
             )
             yield Note(sentence, kind="revision", number=inserted + deleted)
         for what, count in self._unread.items():
@@ -212,7 +212,9 @@ def _state_of(control: Any) -> str:
     """What a form's control shows."""
     label = control.get(f"{FORM}label", "")
     if local(control) in ("checkbox", "radio"):
-        state = control.get(f"{FORM}current-state") or control.get(f"{FORM}state") or control.get(f"{FORM}current-selected")
+        state = (
+            control.get(f"{FORM}current-state") or control.get(f"{FORM}state") or control.get(f"{FORM}current-selected")
+        )
         return f"{CROSSED if state in ('checked', 'true') else EMPTY_BOX} {label}".strip()
     return str(control.get(f"{FORM}current-value") or control.get(f"{FORM}value") or label)
 

@@ -66,7 +66,9 @@ def document_reading(
     own = _own(package)
     odd = Counter(name.rpartition(".")[2].lower() for name in walk.pictures if not READ_PICTURE.search(name))
     if odd:
-        sentence = f"{odd.total():,} embedded pictures of kinds that are not read were left out ({', '.join(sorted(odd))})"
+        sentence = (
+            f"{odd.total():,} embedded pictures of kinds that are not read were left out ({', '.join(sorted(odd))})"
+        )
         notes.append(Note(sentence, kind="picture", number=odd.total(), unread=True))
     pictures = ((page, package.read(name)) for name, page in walk.pictures.items() if READ_PICTURE.search(name))
     title = own.pop("title", "")

@@ -22,8 +22,8 @@ _BEGINS = b"{\\rtf"
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
 _BRACE = re.compile(r"\\[\\{}]|[{}]|\\bin\d{1,9}")
 _TAKEN = re.compile(
-    r"\{(?:\\\*)?\s*\\(footnote|annotation|atnauthor|fldinst|shptxt|dptxbxtext|headerl|headerr|headerf|header|footerl|footerr"
-    r"|footerf|footer|pict|objdata|deleted|nonshppict|title|author)(?![a-z])"
+    r"\{(?:\\\*)?\s*\\(footnote|annotation|atnauthor|fldinst|shptxt|dptxbxtext|"
+    r"headerl|headerr|headerf|header|footerl|footerr|footerf|footer|pict|objdata|deleted|nonshppict|title|author)(?![a-z])"
 )
 """Groups that are taken out."""
 _SHAPES = re.compile(r"\{(?:\\\*)?\s*\\(?:shpinst|shpgrp|shp|do)(?![a-z])")
@@ -57,7 +57,11 @@ def read_rtf(path: Path, output: ReaderOutput) -> Reading:
     text = _without_groups(_decoded(data, page[1].decode() if page else "1252"), taken)
     encoding = f"cp{page[1].decode()}" if page else "cp1252"
     lines = _plain(text, encoding)
-    blocks = [Block(kind="text", text=each) for each in dict.fromkeys(_words(each, encoding) for each in taken.headers) if each]
+    blocks = [
+        Block(kind="text", text=each)
+        for each in dict.fromkeys(_words(each, encoding) for each in taken.headers)
+        if each
+    ]
     blocks += _blocks(lines, taken, encoding)
     own = {name: _words(value, encoding) for name, value in taken.own.items()}
     title = own.pop("title", "")
@@ -209,7 +213,8 @@ def _notes(taken: _Taken, *, is_cut: bool, limit: int) -> Iterator[Note]:
         sentence = f"{taken.counts['objdata']:,} embedded files were not read"
         yield Note(sentence, kind="embedded", number=taken.counts["objdata"], unread=True)
     if taken.counts["over"]:
-        sentence = f"{taken.counts['over']:,} footnotes, comments or text boxes over the limit of {_MOST_TAKEN:,} were left out"
+        over = taken.counts["over"]
+        sentence = f"{over:,} footnotes, comments or text boxes over the limit of {_MOST_TAKEN:,} were left out"
         yield Note(sentence, number=taken.counts["over"], unread=True)
     if is_cut:
         yield Note(f"longer than {limit:,} bytes, of which the first were read", unread=True)

@@ -227,7 +227,7 @@ def _write_formulas(root: Any) -> None:
 
 
 def formula_line(formula: Any) -> str:
-    """An Office formula as one line. One pass over the events; what Word draws above each other is put into brackets."""
+    """An Office formula as one line, in one pass; what Word draws above each other is put into brackets."""
     from lxml import etree
 
     parts: list[str] = []

@@ -90,7 +90,9 @@ class _BookReader:
         code = self._format(cell)
         if kind in (xlrd.XL_CELL_NUMBER, xlrd.XL_CELL_DATE):
             is_1904 = bool(self._book.datemode)
-            return Cell(general(value) if code == "General" else shown_number(value, code, is_1904=is_1904), is_number=True)
+            return Cell(
+                general(value) if code == "General" else shown_number(value, code, is_1904=is_1904), is_number=True
+            )
         if kind == xlrd.XL_CELL_BOOLEAN:
             return Cell("TRUE" if value else "FALSE")
         if kind == xlrd.XL_CELL_ERROR:

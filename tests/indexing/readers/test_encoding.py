@@ -69,19 +69,24 @@ def test_western_text_is_windows_1252(language: str) -> None:
 
 
 SHORT = [
-    ("cp1252", "Café Müller"), ("cp1252", "Größe 5 €"), ("cp1252", "naïve “quoted” – it’s £5"), ("cp1252", "° 5 µm ± 2"),
+    ("cp1252", "Café Müller"), ("cp1252", "Größe 5 €"), ("cp1252", "naïve “quoted” – it’s £5"),
+    ("cp1252", "° 5 µm ± 2"),
     ("cp1252", "¿Cuánto cuesta? El niño"), ("cp1252", "smørrebrød på åen"), ("cp1252", "São Paulo não é a capital"),
     ("iso8859_15", "Preis: 5 € für Käse"), ("mac_roman", "Größe für Käse und Brötchen"),
     ("cp850", "Größe für Käse und Brötchen"),
     ("koi8_r", "Привет"), ("cp1251", "Привет"), ("cp866", "Привет"), ("cp1251", "СКЛАД № 5"), ("koi8_r", "СКЛАД"),
     ("iso8859_5", "Ключ от склада"), ("mac_cyrillic", "Ключ от склада у сторожа"), ("cp1251", "Київ їжа"),
     ("cp1250", "Łódź"), ("cp1250", "Škoda, Plzeň"), ("iso8859_2", "Příští týden přijde účetní"),
-    ("cp852", "Příští týden přijde účetní"), ("cp1250", "Köszönöm, hűtő, őszi"), ("cp1250", "Şcoală în Bucureşti, ţară"),
-    ("cp1253", "Το κλειδί της αποθήκης"), ("cp1253", "Αθήνα"), ("cp1254", "Işık ağaçları için yağmur, İstanbul'da güneş"),
+    ("cp852", "Příští týden přijde účetní"), ("cp1250", "Köszönöm, hűtő, őszi"),
+    ("cp1250", "Şcoală în Bucureşti, ţară"),
+    ("cp1253", "Το κλειδί της αποθήκης"), ("cp1253", "Αθήνα"),
+    ("cp1254", "Işık ağaçları için yağmur, İstanbul'da güneş"),
     ("cp1255", "מפתח המחסן נמצא במגירה"), ("cp1256", "مفتاح المستودع في الدرج"),
     ("cp1257", "Raktai yra stalčiuje, šešėlis ąžuolas"), ("cp874", "กุญแจอยู่ในลิ้นชัก"),
-    ("gb18030", "北京"), ("gb18030", "合同编号"), ("gb18030", "姓名,电话\n王小明,13800\n李丽,13900"), ("cp950", "臺北市"),
-    ("cp950", "會議記錄\n倉庫的鑰匙放在二樓的藍色抽屜裡。"), ("cp932", "品名,価格\n万年筆,4800\n便箋,650"), ("cp932", "東京都"),
+    ("gb18030", "北京"), ("gb18030", "合同编号"), ("gb18030", "姓名,电话\n王小明,13800\n李丽,13900"),
+    ("cp950", "臺北市"),
+    ("cp950", "會議記錄\n倉庫的鑰匙放在二樓的藍色抽屜裡。"), ("cp932", "品名,価格\n万年筆,4800\n便箋,650"),
+    ("cp932", "東京都"),
     ("cp932", "ありがとう"), ("cp932", "ﾃｽﾄ 商品ｺｰﾄﾞ"), ("euc_jp", "会議室の予約は三時です"), ("cp949", "서울"),
     ("cp949", "이름,가격\n연필,500"), ("iso2022_jp", "会議室の予約"), ("utf-16-le", "Ключ от склада"),
 ]  # fmt: skip
@@ -118,6 +123,15 @@ def test_a_file_with_a_damaged_byte_stays_utf_8_and_is_told(tmp_path: Path, text
     reading = read_here(tmp_path / "a.txt", tmp_path / "out")
     assert words_of(reading.blocks).replace("\ufffd", "") == damaged.replace(b"\xff", b"").decode()
     assert [(note.kind, note.number) for note in reading.notes] == [("encoding", 1)]
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("gb18030", CHINESE), ("cp1251", RUSSIAN), ("cp932", JAPANESE)])
+def test_an_older_encoding_with_a_damaged_byte_is_told_all_the_same(encoding: str, text: str) -> None:
+    """Before a line break these are no characters."""
+    damaged = {"cp1251": b"\x98\n", "gb18030": b"\xff\n", "cp932": b"\x85\n"}[encoding]
+    found = decoded_with_notes(text.encode(encoding) + damaged)
+    assert found.text.startswith(text)
+    assert [(note.kind, note.number) for note in found.notes][-1] == ("encoding", 1)
 
 
 def test_a_mark_and_a_declaration_come_before_any_guess() -> None:

@@ -147,3 +147,8 @@ def test_lines_lose_bullets_and_keep_signs_that_mean_something() -> None:
 def test_the_deepest_quote_with_brackets_in_it_fits_into_the_stack(tmp_path: Path) -> None:
     path = written(tmp_path / "a.md", "- " * 80 + "[" * 50 + "deep words")
     assert "deep words" in words_of(read_here(path, tmp_path / "out").blocks)
+
+
+def test_lines_of_programs_and_settings_stay_as_they_are_written(tmp_path: Path) -> None:
+    reading = read_here(written(tmp_path / "a.diff", "- old\n+ new\n\n * star\n"), tmp_path / "out")
+    assert [block.text for block in reading.blocks] == ["- old", "+ new", " * star"]

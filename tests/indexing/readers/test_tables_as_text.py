@@ -96,13 +96,14 @@ def code(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
 def test_a_notebook_shows_text_code_and_outputs(tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (200, 160), "red").save(picture, "PNG")
+    shown = base64.b64encode(picture.getvalue()).decode()
     html = "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"
     reading = read(
         tmp_path,
         "a.ipynb",
         notebook(
             {"cell_type": "markdown", "source": ["# Tides\n", "\n", "M2 is 1.874 m."]},
-            code("plot(m2)", {"data": {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Fig>"}}),
+            code("plot(m2)", {"data": {"image/png": shown, "text/plain": "<Fig>"}}),
             code("table", {"data": {"text/html": html, "text/plain": "a b"}}),
             code("1 / 0", {"name": "stdout", "text": ["before\n"]},
                  {"ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}),

@@ -100,7 +100,9 @@ def test_slides_are_pages_with_their_notes_and_hidden_ones_are_told(tmp_path: Pa
             "<text:p>say it</text:p></draw:text-box></draw:frame></presentation:notes></draw:page>"
         )
 
-    hiding = "<style:style style:name='h'><style:drawing-page-properties presentation:visibility='hidden'/></style:style>"
+    hiding = (
+        "<style:style style:name='h'><style:drawing-page-properties presentation:visibility='hidden'/></style:style>"
+    )
     body = f"<office:presentation>{slide(1)}{slide(2, 'h')}</office:presentation>"
     reading = read(odf(tmp_path / "a.odp", "presentation", body, styles=hiding))
     assert [(block.page, block.kind, block.text) for block in reading.blocks] == [
@@ -117,8 +119,9 @@ def test_a_sheet_shows_the_values_that_the_program_showed(tmp_path: Path) -> Non
         "table:number-columns-repeated='2'/><table:table-row><table:table-cell><text:p>Well</text:p></table:table-cell>"
         "<table:table-cell><text:p>Sunk</text:p></table:table-cell></table:table-row>"
         "<table:table-row table:visibility='collapse'><table:table-cell><text:p>Frome</text:p></table:table-cell>"
-        "<table:table-cell office:value-type='date' office:date-value='1998-03-05'><office:annotation><dc:creator>R. Quill"
-        "</dc:creator><text:p>dry</text:p></office:annotation><text:p>5 March 98</text:p></table:table-cell>"
+        "<table:table-cell office:value-type='date' office:date-value='1998-03-05'><office:annotation>"
+        "<dc:creator>R. Quill</dc:creator><text:p>dry</text:p></office:annotation>"
+        "<text:p>5 March 98</text:p></table:table-cell>"
         "</table:table-row><table:table-row><table:table-cell><text:p>Exe</text:p></table:table-cell><table:table-cell "
         "table:formula='of:=TODAY()'/></table:table-row><table:table-row table:number-rows-repeated='1048573'>"
         "<table:table-cell table:number-columns-repeated='16384'/></table:table-row></table:table></office:spreadsheet>"
@@ -155,7 +158,10 @@ def test_old_workbooks_are_read_with_their_formats(tmp_path: Path) -> None:
         ("heading", "Notes (hidden sheet)"),
         ("table", "| kept | dry |\n| --- | --- |\n| 5 | 0.1 |"),
     ]  # fmt: skip
-    assert [(note.kind, note.place) for note in reading.notes] == [("hidden", "sheet 'Wells'"), ("hidden", "sheet 'Notes'")]
+    assert [(note.kind, note.place) for note in reading.notes] == [
+        ("hidden", "sheet 'Wells'"),
+        ("hidden", "sheet 'Notes'"),
+    ]
 
 
 @pytest.mark.parametrize("cut", [700, 3_000])
@@ -185,7 +191,8 @@ def test_rich_text_with_its_notes_tables_and_pictures(tmp_path: Path) -> None:
     assert pairs(reading) == [
         ("text", "Marlowe"), ("text", "The beams are oak1 and elm ."), ("text", "Footnote 1: dated to 1437"),
         ("text", "Договор €5 a|b"), ("text", "Paid."), ("text", "Comment by R. Quill: the bill was paid"),
-        ("table", "| a | b |\n| --- | --- |\n| 1 | 2\\|3 |"), ("text", "After."), ("text", "in the box"), ("figure", ""),
+        ("table", "| a | b |\n| --- | --- |\n| 1 | 2\\|3 |"), ("text", "After."),
+        ("text", "in the box"), ("figure", ""),
     ]  # fmt: skip
     assert (reading.title, reading.metadata) == ("Survey", {"author": "Ann"})
     assert [(note.kind, note.number, note.unread) for note in reading.notes] == [
@@ -200,4 +207,6 @@ def test_unbalanced_rich_text_ends(tmp_path: Path, text: str) -> None:
 
 
 def test_texts_of_a_document_without_styles(tmp_path: Path) -> None:
-    assert texts(read(odf(tmp_path / "a.odt", "text", "<office:text><text:p>words</text:p></office:text>"))) == ["words"]
+    assert texts(read(odf(tmp_path / "a.odt", "text", "<office:text><text:p>words</text:p></office:text>"))) == [
+        "words"
+    ]

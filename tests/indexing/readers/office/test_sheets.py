@@ -6,7 +6,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from office_doubles import rewritten
+from office_doubles import as_strict, rewritten
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 from reading_doubles import read_here
@@ -161,3 +161,22 @@ def test_a_sheet_that_claims_a_million_rows_costs_what_is_in_it(tmp_path: Path) 
     book = book_of(["Key", "Holder"], ["Boathouse", "Lark"])
     book.active["XFD1048576"].number_format = "0.00"
     assert tables(read(tmp_path, book)) == ["| Key | Holder |\n| --- | --- |\n| Boathouse | Lark |"]
+
+
+def test_a_strict_workbook_is_read_as_the_ordinary_kind(tmp_path: Path) -> None:
+    book = book_of(["Budget", "Sum"], ["Roof", 0.5])
+    book.active["B2"].number_format = "0%"
+    book.active["B2"].comment = Comment("agreed", "R. Quill")
+    ordinary = read(tmp_path, book)
+    assert read_here(as_strict(tmp_path / "a.xlsx"), tmp_path / "out").blocks == ordinary.blocks
+    assert "50%" in tables(ordinary)[0]
+
+
+def test_a_damaged_sheet_is_read_up_to_its_damage(tmp_path: Path) -> None:
+    book_of(["a", "b"], [1, 2], [3, 4]).save(str(tmp_path / "a.xlsx"))
+    path = rewritten(
+        tmp_path / "a.xlsx", {"xl/worksheets/sheet1.xml": lambda xml: xml.replace('<row r="3"', '<row <<r="3"')}
+    )
+    reading = read_here(path, tmp_path / "out")
+    assert tables(reading) == ["| a | b |\n| --- | --- |\n| 1 | 2 |"]
+    assert reading.notes[0].unread and "damaged" in reading.notes[0]

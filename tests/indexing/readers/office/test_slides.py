@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pptx
 import pytest
-from office_doubles import OFFICE, rewritten
+from office_doubles import OFFICE, as_strict, rewritten
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
@@ -66,13 +66,17 @@ AUTHORS = (
 )
 DIAGRAM = (
     '<dgm:dataModel xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
-    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:pt><dgm:t><a:p><a:r><a:t>Order</a:t></a:r></a:p>'
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:pt><dgm:t><a:p><a:r><a:t>'
+    "Order</a:t></a:r></a:p>"
     "</dgm:t></dgm:pt><dgm:pt><dgm:t><a:p><a:r><a:t>Deliver</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:dataModel>"
 )
 CHOICE = (
-    '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><mc:Choice Requires="p14">'
-    '<p:sp><p:nvSpPr><p:cNvPr id="90" name="x"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr><p:spPr><a:xfrm><a:off x="-90" y="-90"/>'
-    '<a:ext cx="9" cy="9"/></a:xfrm></p:spPr><p:txBody><a:bodyPr/><a:p><a:r><a:t>for new programs</a:t></a:r></a:p></p:txBody>'
+    '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+    '<mc:Choice Requires="p14">'
+    '<p:sp><p:nvSpPr><p:cNvPr id="90" name="x"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr>'
+    '<p:spPr><a:xfrm><a:off x="-90" y="-90"/>'
+    '<a:ext cx="9" cy="9"/></a:xfrm></p:spPr><p:txBody><a:bodyPr/>'
+    "<a:p><a:r><a:t>for new programs</a:t></a:r></a:p></p:txBody>"
     "</p:sp></mc:Choice><mc:Fallback/></mc:AlternateContent>"
 )
 
@@ -102,3 +106,8 @@ def test_comments_diagrams_and_alternatives_are_read_with_their_slide(show: Path
     words = [block.text for block in reading.blocks if block.page == 1 and block.kind == "text"]
     assert words == ["for new programs", "Order\nDeliver", "Comment by R. Quill: the bill was paid"]
     assert not any(note.unread for note in reading.notes)
+
+
+def test_a_strict_show_is_read_as_the_ordinary_kind(show: Path) -> None:
+    ordinary = read(show)
+    assert read(as_strict(show)).blocks == ordinary.blocks
