@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.embedding.protocol import Embedder
+    from indexing.rebuild import RebuildReport
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
     from rag.extract import Extractor
@@ -72,6 +73,9 @@ class BuiltOnce(Generic[Part]):
         self._build, self.__doc__ = build, build.__doc__
 
     def __get__(self, bench: "Workbench", owner: type) -> Part:
+        if self in bench._parts:  # without the lock: who needs one part does not wait for another that is being made
+            made: Part = bench._parts[self]
+            return made
         with bench._building:
             if self not in bench._parts:
                 bench._parts[self] = self._build(bench)
@@ -262,6 +266,18 @@ class Workbench:
             self.index([Path(path) for path in paths])
         return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)
 
+    def backup(self, target: Path, on_file: Callable[[int], None] = lambda count: None) -> int:
+        """The whole library in one file → how many files are in it. Nothing is written to it meanwhile.
+
+        Raises BackupError, also where the rows lie on a Milvus server, which has backups of its own.
+        """
+        from indexing.backup import BackupError, write_backup
+
+        if self.settings.milvus_uri:
+            raise BackupError(f"the rows lie on the Milvus server {self.settings.milvus_uri}; back that up there")
+        with self._writing:
+            return write_backup(self._library, self.store, target, on_file=on_file)
+
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def search(self, request: SearchRequest) -> Retrieval:
@@ -283,20 +299,67 @@ class Workbench:
         """What the next question of the same conversation should know."""
         return [Turn(role="user", text=question), Turn(role="assistant", text=answer.text)]
 
+    def thumbnail(self, content_hash: str) -> Path | None:
+        """A content's small picture, or the picture of its first page."""
+        return self._library.first_picture(content_hash) if content_hash else None
+
     def picture(self, chunk: Chunk) -> "Image.Image | None":
         """The chunk's stored picture: its page, figure or small picture; None where it has none."""
+        file = self.picture_file(chunk)
+        return self.open_picture(file) if file else None
+
+    def picture_file(self, chunk: Chunk) -> Path | None:
+        """Where that picture lies inside the library."""
         if not chunk.image:
             return None
         file = (self.library_folder / chunk.image).resolve()
         if not file.is_relative_to(self.library_folder.resolve()) or not file.exists():
             return None
-        return self.open_picture(file)
+        return file
 
     def open_picture(self, path: Path) -> "Image.Image":
         """A picture file, upright, on white; raises UnreadablePictureError with the reason."""
         from llava_model.images import open_picture
 
         return open_picture(path)
+
+
+def rebuild_library(settings: Settings, kit_name: str, on_progress: Callable[[int, int], None]) -> "RebuildReport":
+    """Give the library the vectors of another kit; nobody else may have it open. See `indexing.rebuild`."""
+    from indexing.rebuild import rebuild
+
+    record = LibraryRecord.read(settings.library)
+    if record is None:
+        raise LibraryNotFoundError(settings.library)
+    kit = find(kit_name)
+    for component in kit.components:
+        kit.path(component.name)
+    _check_device(settings.device)
+
+    def open_store(of: LibraryRecord) -> MilvusStore:
+        return MilvusStore.open(
+            settings.milvus_uri or library.milvus,
+            token=settings.milvus_token or None,
+            collection=of.collection,
+            clip_dimensions=of.clip_dimensions,
+            text_dimensions=of.text_dimensions,
+        )
+
+    with Library.open(settings.library, kit=record.kit) as library:
+        store = open_store(library.record)
+        try:
+            recovery.recover(library, store)
+        finally:
+            store.close()
+        embedder = _load_embedder(kit, settings.device)
+        return rebuild(
+            library,
+            kit=kit.name,
+            embedder=embedder,
+            open_store=open_store,
+            settings=settings.indexing,
+            on_progress=on_progress,
+        )
 
 
 def _check_device(device: str) -> None:
@@ -344,8 +407,19 @@ def _build_answerer(bench: Workbench) -> "Answerer":
     rag, kit = bench.rag, bench.kit
     if rag.generator is not None:
         from rag.generate import chat_model, token_counter
+        from rag.steps import Files, StepwiseAnswerer
 
-        return Answerer(
+        def paths() -> list[str]:
+            return [entry.path for entry in bench.files() if entry.chunks]
+
+        def extract(path: str, names: Sequence[str]) -> dict[str, str]:
+            from rag.fields import parse_fields
+
+            extractor = bench.extractor
+            (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
+            return {name: f"{cell.written or 'absent'} ({cell.state})" for name, cell in row.cells.items()}
+
+        return StepwiseAnswerer(
             bench.retriever,
             chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
             count_tokens=token_counter(rag.generator),
@@ -354,6 +428,7 @@ def _build_answerer(bench: Workbench) -> "Answerer":
             model=rag.generator.model,
             load_image=bench.picture,
             settings=rag,
+            files=Files(paths=paths, extract=extract),
         )
     from rag.langchain import LlaveroChatModel
 

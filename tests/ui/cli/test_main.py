@@ -47,7 +47,9 @@ def test_a_file_that_was_read_in_part_is_named_until_it_is_read_whole(run: Run, 
     mail.parent.mkdir()
     head = "From: a@example.org\nTo: b@example.org\nSubject: Tools\nMIME-Version: 1.0\n"
     body = "--x\nContent-Type: text/plain\n\nSee the file.\n"
-    attached = "--x\nContent-Disposition: attachment; filename=a.out\nContent-Transfer-Encoding: base64\n\nf0VMRgIBAQA=\n"
+    attached = (
+        "--x\nContent-Disposition: attachment; filename=a.out\nContent-Transfer-Encoding: base64\n\nf0VMRgIBAQA=\n"
+    )
     mail.write_text(f"{head}Content-Type: multipart/mixed; boundary=x\n\n{body}{attached}--x--\n")
     for _ in range(2):  # a second run reads nothing, and says it again
         outcome = run("index", mail.parent, "--library", library, "--json")
@@ -95,7 +97,7 @@ def test_filters_keep_everything_else_out(run: Run, folder: Path, library: Path)
 
 def test_ask_prints_the_contracts_document(run: Run, folder: Path, library: Path) -> None:
     document = run("ask", "How many litres of oil does the bilge pump need?", "--library", library, "--json").document
-    assert set(document) == {"answer", "refused", "citations", "hits", "model", "milliseconds"}
+    assert set(document) == {"answer", "refused", "citations", "hits", "model", "confidence", "milliseconds"}
     assert not document["refused"] and document["answer"]
     assert document["hits"][0]["path"] == str(folder / "pump.txt")
     assert set(document["milliseconds"]) == {"retrieve", "first_token", "total"}

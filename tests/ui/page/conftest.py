@@ -194,6 +194,9 @@ class MemoryWorkbench:
     def picture(self, chunk: Chunk) -> Image.Image | None:
         return a_page(chunk.text.splitlines()) if chunk.image else None
 
+    def thumbnail(self, content_hash: str) -> Path | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 
@@ -210,10 +213,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWor
     memory.add("letter.png", "Dear Ada, the harbour is closed until May.", kind="page")
     monkeypatch.setattr(shared, "open_workbench", lambda: memory)
     monkeypatch.setattr(shared.atexit, "register", lambda *_: None)
-    st.cache_resource.clear()
+    monkeypatch.setattr(shared.opened, "on_open", lambda library: None)
+    shared.opened.close()
     st.cache_data.clear()
     yield memory
     memory.may_index.set()
-    if memory.library_folder:
-        shared.queue().close()
-    st.cache_resource.clear()
+    shared.opened.close()
