@@ -78,8 +78,15 @@ def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
             key = (member.CRC, member.file_size)
             if key not in seen and READ_MEDIA.match(member.filename):
                 seen.add(key)
-                with contextlib.suppress(zipfile.BadZipFile):  # a broken picture does not cost the words
-                    yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)
+                yield slides.get(member.filename.rsplit("/", 1)[-1]), picture_in(archive, member)
+
+
+def picture_in(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The picture's bytes; none for one whose bytes are damaged, which is told as the others that cannot be read."""
+    try:
+        return archive.read(member)
+    except zipfile.BadZipFile:
+        return b""
 
 
 def _slides_of_media(archive: zipfile.ZipFile) -> dict[str, int]:

@@ -9,6 +9,7 @@ e-books, is a program of its own, and a reader starts none.)
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from indexing.errors import DamagedFileError, EncryptedFileError, words_of
-from indexing.readers.archive import check_archive
+from indexing.readers.archive import check_archive, picture_in
 from indexing.readers.document import clean, figures_of, finished, read_text_of
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
@@ -50,16 +51,15 @@ def read_epub(path: Path, output: ReaderOutput) -> Reading:
         missing = 0
         names = _pages(package, package_name)
         for name in dict.fromkeys(names):
-            if name in members:
-                with archive.open(name) as file:
-                    text, cut = read_text_of(file, output.limits, is_html=True)
-                page = read_markup(text)
-                for picture in _shown(text, posixpath.dirname(name)):
-                    pictures.setdefault(picture, len(chapters))
-                chapters.append(list(page.blocks))
-                notes.extend(note.within(f"page '{posixpath.basename(name)}'") for note in (*cut, *page.notes))
-            else:
+            if name not in members:
                 missing += 1
+                continue
+            text, told = _page_text(archive, name, output)
+            page = read_markup(text)
+            for picture in _shown(text, posixpath.dirname(name)):
+                pictures.setdefault(picture, len(chapters))
+            chapters.append(list(page.blocks))
+            notes.extend(note.within(f"page '{posixpath.basename(name)}'") for note in (*told, *page.notes))
         for name in sorted(filter(_PICTURE.search, members)):
             pictures.setdefault(name, len(chapters))
         figures, left_out = figures_of(_read(archive, pictures, members), output)
@@ -82,6 +82,15 @@ def read_epub(path: Path, output: ReaderOutput) -> Reading:
     return finished(path, blocks, output, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
 
 
+def _page_text(archive: zipfile.ZipFile, name: str, output: ReaderOutput) -> tuple[str, tuple[Note, ...]]:
+    """The page's markup; a damaged page does not cost the others."""
+    try:
+        with archive.open(name) as file:
+            return read_text_of(file, output.limits, is_html=True)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        return "", (Note(f"the page is damaged and was not read ({words_of(error)})", kind="page", unread=True),)
+
+
 def _shown(page: str, folder: str) -> Iterator[str]:
     """The names of the pictures that a page shows, in their order."""
     root, _ = parse_html(page)
@@ -102,7 +111,7 @@ def _read(
             member = archive.getinfo(name)
             if (member.CRC, member.file_size) not in seen:
                 seen.add((member.CRC, member.file_size))
-                yield chapter, archive.read(member)
+                yield chapter, picture_in(archive, member)
 
 
 def _package_name(archive: zipfile.ZipFile, members: frozenset[str]) -> str:

@@ -137,7 +137,7 @@ def _is_xls(start: FileStart) -> bool:
     try:
         with olefile.OleFileIO(start.path) as container:
             streams = {"/".join(parts).lower() for parts in container.listdir()}
-    except (OSError, ValueError, IndexError, TypeError):
+    except (OSError, ValueError, IndexError, TypeError, RecursionError):
         return False  # told as damaged, since nobody takes it
     return "encryptedpackage" not in streams and any(stream in streams for stream in _STREAMS)
 

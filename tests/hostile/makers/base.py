@@ -157,7 +157,8 @@ def _open_document() -> bytes:
     declared = " ".join(f'xmlns:{each}="{names.format(each)}"' for each in ("office", "text", "table"))
     cells = "<table:table-row><table:table-cell><text:p>Rose</text:p></table:table-cell></table:table-row>"
     content = (
-        f"<office:document-content {declared}><office:body><office:text><text:h>Harbour</text:h><text:p>{WORDS}</text:p>"
+        f"<office:document-content {declared}><office:body><office:text><text:h>Harbour</text:h>"
+        f"<text:p>{WORDS}</text:p>"
         f"<table:table>{cells * 2}</table:table></office:text></office:body></office:document-content>"
     )
     return zipped({"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": content.encode()})

@@ -170,3 +170,16 @@ def test_a_book_of_pictures_has_figures_and_drawings_are_told(tmp_path: Path) ->
 def test_a_broken_picture_is_told(tmp_path: Path) -> None:
     reading = with_pictures(tmp_path, {}, {"OEBPS/cover.png": b"no picture"})
     assert [(note.kind, note.unread) for note in reading.notes] == [("picture", True)]
+
+
+def test_a_damaged_chapter_does_not_cost_the_others(tmp_path: Path) -> None:
+    data = book({"OEBPS/text/one.xhtml": None})
+    (tmp_path / "a.epub").write_bytes(data)
+    with zipfile.ZipFile(tmp_path / "a.epub", "a") as archive:
+        archive.writestr("OEBPS/text/one.xhtml", page("One"))
+    whole = (tmp_path / "a.epub").read_bytes()
+    assert whole.count(b"One") == 1  # it is not packed
+    (tmp_path / "a.epub").write_bytes(whole.replace(b"<h1>One", b"<h1>0ne"))
+    reading = read_here(tmp_path / "a.epub", tmp_path / "out")
+    assert [block.text for block in reading.blocks] == ["Two", "It rained & rained."]
+    assert reading.notes[0].unread and "damaged" in reading.notes[0]
