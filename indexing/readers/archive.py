@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, words_of
+from indexing.readers.office.symbols import symbol, symbols_in
 from indexing.records import Block, Note
 from indexing.settings import MEGABYTE, ReadLimits
 
@@ -144,9 +145,12 @@ def _unpacked_sizes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[int]:
             data = unpacker.unconsumed_tail
 
 
-def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[Note, ...]:
-    """One note for words, one for pictures, one for embedded files, where there are any that were not read."""
+def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block], left_out: Iterable[str] = ()) -> tuple[Note, ...]:
+    """One note for words, one for pictures, one for embedded files, where there are any that were not read. `left_out`
+    are texts that nobody sees in the document, such as the footnotes of deleted words."""
     read: Counter[str] = Counter()
+    for text in left_out:
+        read.update(_WORD.findall(text))
     for block in blocks:
         read.update(_WORD.findall(block.text))
         read.update(_WORD.findall(block.caption))
@@ -190,21 +194,29 @@ class _Texts:
         self.found: list[str] = []
         self._passed_over = 0
         self._is_text = False
+        self._font = ""  # of the run
 
-    def start(self, tag: str, _attributes: Mapping[str, str]) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         name = _local(tag)
         self._passed_over += name in _PASSED_OVER
+        if name == "r":
+            self._font = ""
+        elif name == "rFonts":
+            self._font = next((each for key, each in attributes.items() if _local(key) in ("ascii", "hAnsi")), "")
+        elif name == "sym":
+            named = {_local(key): each for key, each in attributes.items()}
+            self.found.append(symbol(named.get("font", ""), named.get("char", "")))
         self._is_text = name in ("t", "v") and not self._passed_over
         self.found.append(" " if name == "txbxContent" else "")
 
     def data(self, text: str) -> None:
-        self.found.append(text if self._is_text else "")
+        self.found.append(symbols_in(self._font, text) if self._is_text else "")
 
     def end(self, tag: str) -> None:
         name = _local(tag)
         self._passed_over -= name in _PASSED_OVER
         self._is_text = False
-        self.found.append(" " if name in _APART else "")
+        self.found.append("-" if name == "noBreakHyphen" else " " if name in _APART else "")
 
     def close(self) -> None:
         pass

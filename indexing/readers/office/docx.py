@@ -31,7 +31,7 @@ def read_docx(path: Path, output: ReaderOutput) -> Reading:
     check_archive(path, output.limits)
     package = Package(path)
     found = Found()
-    changes = _plain_parts(package, found)
+    changes, never_shown = _plain_parts(package, found)
     prepare()
     from docx import Document
     from unstructured.partition.docx import partition_docx
@@ -41,23 +41,27 @@ def read_docx(path: Path, output: ReaderOutput) -> Reading:
         del changes
         blocks = list(element_blocks(partition_docx(str(copy), **PLAIN), paged=True))
         own = own_properties(path, Document(str(copy)))
-    return office_reading(path, "docx", blocks, output, own, [*found.notes(), *_notes_on_chunks(package)])
+    notes = [*found.notes(), *_notes_on_chunks(package)]
+    return office_reading(path, "docx", blocks, output, own, notes, left_out=never_shown)
 
 
-def _plain_parts(package: Package, found: Found) -> dict[str, bytes]:
-    """The body, the headers and the footers as plain paragraphs and tables."""
+def _plain_parts(package: Package, found: Found) -> tuple[dict[str, bytes], list[str]]:
+    """The body, the headers and the footers as plain paragraphs and tables; and footnotes of words that were deleted."""
     from lxml import etree
 
     body = package.main_part(_BODY)
     hidden = frozenset(_hiding_styles(package, body))
     parts: dict[str, bytes] = {}
+    never_shown: list[str] = []
     for name in (body, *package.related(body, "header", "footer")):
         root = package.parsed(name)
         if root is not None:
             made_plain(root, found, hidden)
-            Beside(package, name, found).put_behind(root)
+            beside = Beside(package, name, found)
+            beside.put_behind(root)
+            never_shown += beside.never_shown()
             parts[name] = etree.tostring(root, encoding="UTF-8", xml_declaration=True, standalone=True)
-    return parts
+    return parts, never_shown
 
 
 def _hiding_styles(package: Package, body: str) -> Iterator[str]:

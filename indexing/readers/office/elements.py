@@ -35,10 +35,11 @@ def office_reading(
     notes: Sequence[Note] = (),
     *,
     pictures: Iterator[tuple[int | None, bytes]] | None = None,
+    left_out: Sequence[str] = (),
 ) -> Reading:
     """With the pictures inside, and notes on what was not read; `own` are the file's own title and the like."""
     title = own.pop("title", "")
-    unread = notes_on_unread(path, kind, blocks)
+    unread = notes_on_unread(path, kind, blocks, left_out)
     shown = media(path) if pictures is None else pictures
     return finished(path, blocks, output, title=title, metadata=own, pictures=shown, notes=(*notes, *unread))
 

@@ -51,6 +51,11 @@ class Beside:
                 if text and f" {key}" not in self._given:
                     _append(body, _paragraph(text))
 
+    def never_shown(self) -> list[str]:
+        """Footnotes and endnotes that no paragraph points to any more."""
+        of_kinds = (("F", self._footnotes), ("E", self._endnotes))
+        return [text for kind, texts in of_kinds for key, text in texts.items() if f"{kind} {key}" not in self._given]
+
     def _blocks(self, element: Any, numbers: dict[Any, int]) -> Iterator[Any]:
         """Paragraphs and tables for one element; the element itself says nothing any more."""
         name, key = local(element), element.get(f"{W}id", "")

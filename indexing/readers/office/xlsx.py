@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from indexing.errors import UnsupportedFileError
+from indexing.errors import DamagedFileError, UnsupportedFileError
 from indexing.readers.archive import check_archive
 from indexing.readers.document import clean
 from indexing.readers.grid import Sheet, sheet_blocks, sheet_notes
@@ -16,6 +16,7 @@ from indexing.readers.office.charts import MOST_POINTS, chart_tables
 from indexing.readers.office.elements import core_properties, office_reading
 from indexing.readers.office.excel_cells import place_of, read_cells, texts_in, workbook_of
 from indexing.readers.office.open_xml import A, Package, R, local
+from indexing.readers.office.symbols import CROSSED, EMPTY_BOX
 from indexing.readers.office.word_beside import comment_line, diagram_lines
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
@@ -24,6 +25,7 @@ from indexing.records import Block, Note, Reading
 _WORKBOOK = "xl/workbook.xml"
 _HIDDEN = ("hidden", "veryHidden")
 _MOST_COMMENTS = 20_000
+_MOST_CONTROLS = 5_000
 _LONGEST_VALUE = 60
 _PLACEHOLDER = "tc={"
 """The author of what Excel writes into the old list of comments for a conversation in the new one."""
@@ -71,6 +73,8 @@ def _drawn(package: Package, sheet: str, number: int | None, sheets: Mapping[str
     def lookup(reference: str) -> list[str]:
         return texts_in(reference, sheets, MOST_POINTS)
 
+    for text in islice(_form_controls(package, sheet), _MOST_CONTROLS):
+        yield Block(kind="text", text=text, page=number)
     for drawing in package.related(sheet, "drawing"):
         for text in _shape_texts(package.parsed(drawing)):
             yield Block(kind="text", text=text, page=number)
@@ -80,6 +84,19 @@ def _drawn(package: Package, sheet: str, number: int | None, sheets: Mapping[str
             lines = diagram_lines(package.parsed(part))
             if lines:
                 yield Block(kind="text", text="\n".join(lines), page=number)
+
+
+def _form_controls(package: Package, sheet: str) -> Iterator[str]:
+    """Check boxes and radio buttons that lie on the cells, with their labels."""
+    for part in package.related(sheet, "vmlDrawing"):
+        try:
+            root = package.parsed(part)
+        except DamagedFileError:  # some programs write it as HTML; the comments in it are read elsewhere
+            continue
+        for data in root.iter("{*}ClientData"):
+            if data.get("ObjectType") in ("Checkbox", "Radio"):
+                label = " ".join(" ".join(data.getparent().itertext("{*}font", "{*}div", "{*}span")).split())
+                yield f"{CROSSED if (data.findtext('{*}Checked') or '0').strip() == '1' else EMPTY_BOX} {clean(label)}"
 
 
 def _shape_texts(drawing: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from office_doubles import as_strict, rewritten
+from office_doubles import OFFICE, as_strict, rewritten
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 from reading_doubles import read_here
@@ -180,3 +180,46 @@ def test_a_damaged_sheet_is_read_up_to_its_damage(tmp_path: Path) -> None:
     reading = read_here(path, tmp_path / "out")
     assert tables(reading) == ["| a | b |\n| --- | --- |\n| 1 | 2 |"]
     assert reading.notes[0].unread and "damaged" in reading.notes[0]
+
+
+def related(xml: str, kind: str, target: str) -> str:
+    new = f'<Relationship Id="x{kind}" Type="{OFFICE}/{kind}" Target="{target}"/>'
+    return xml.replace("</Relationships>", f"{new}</Relationships>")
+
+
+def test_a_conversation_says_who_wrote_what_and_is_read_once(tmp_path: Path) -> None:
+    book = book_of(["Budget", "Sum"], ["Roof", 4100])
+    book.active["B2"].comment = Comment("[Threaded comment] Your version of Excel …", "tc={1}")
+    book.save(str(tmp_path / "a.xlsx"))
+    space = 'xmlns="http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments"'
+    said = f'<ThreadedComments {space}><threadedComment ref="B2" personId="p"><text>agreed</text></threadedComment>'
+    said += '<threadedComment ref="B2" personId="q"><text>paid</text></threadedComment></ThreadedComments>'
+    people = f'<personList {space}><person displayName="R. Quill" id="p"/>'
+    people += '<person displayName="K. Vane" id="q"/></personList>'
+    rewritten(
+        tmp_path / "a.xlsx",
+        {
+            "xl/worksheets/_rels/sheet1.xml.rels": lambda xml: related(xml, "threadedComment", "/xl/said.xml"),
+            "xl/_rels/workbook.xml.rels": lambda xml: related(xml, "person", "/xl/people.xml"),
+        },
+        **{"xl/said.xml": said, "xl/people.xml": people},
+    )
+    reading = read_here(tmp_path / "a.xlsx", tmp_path / "out")
+    assert [block.text for block in reading.blocks if block.text.startswith("Comment")] == [
+        "Comment by R. Quill (cell B2, 4100): agreed", "Comment by K. Vane (cell B2, 4100): paid",
+    ]  # fmt: skip
+
+
+def test_check_boxes_that_lie_on_the_cells_say_whether_they_are_ticked(tmp_path: Path) -> None:
+    book = book_of(["Budget", "Sum"], ["Roof", 4100])
+    book.active["B2"].comment = Comment("agreed", "R. Quill")
+    book.save(str(tmp_path / "a.xlsx"))
+    box = (
+        '<v:shape xmlns:v="urn:schemas-microsoft-com:vml" xmlns:x="urn:schemas-microsoft-com:office:excel"><v:textbox>'
+        '<div><font>Paid</font></div></v:textbox><x:ClientData ObjectType="Checkbox"><x:Checked>1</x:Checked>'
+        "</x:ClientData></v:shape>"
+    )
+    vml = f"<xml>{box}{box.replace('<x:Checked>1</x:Checked>', '').replace('Paid', 'Late')}</xml>"
+    relations = {"xl/worksheets/_rels/sheet1.xml.rels": lambda xml: related(xml, "vmlDrawing", "/xl/boxes.vml")}
+    reading = read_here(rewritten(tmp_path / "a.xlsx", relations, **{"xl/boxes.vml": vml}), tmp_path / "out")
+    assert [block.text for block in reading.blocks if block.text[0] in "☒☐"] == ["☒ Paid", "☐ Late"]

@@ -171,9 +171,9 @@ def test_a_footnote_that_is_pointed_to_many_times_is_read_once(tmp_path: Path) -
     ],
 )  # fmt: skip
 def test_a_box_says_whether_it_is_ticked(tmp_path: Path, markup: str, sign: str) -> None:
-    assert texts(read(tmp_path, paragraph(markup, " Photographs may be published"))) == [
-        f"{sign} Photographs may be published"
-    ]
+    reading = read(tmp_path, paragraph(markup, " Photographs may be published"))
+    assert texts(reading) == [f"{sign} Photographs may be published"]
+    assert reading.notes == ()
 
 
 def test_hidden_text_is_read_and_told(tmp_path: Path) -> None:
@@ -279,3 +279,18 @@ def test_strict_open_xml_is_read_as_the_ordinary_kind(tmp_path: Path) -> None:
 def test_a_document_that_word_takes_in_when_it_opens_is_told(tmp_path: Path) -> None:
     reading = read(tmp_path, paragraph("Words"), {"chunk.htm": ("aFChunk", "<html/>")})
     assert [(note.kind, note.unread) for note in reading.notes] == [("embedded", True)]
+
+
+def test_the_footnote_of_deleted_words_is_not_missed(tmp_path: Path) -> None:
+    notes = f'<w:footnotes {W}><w:footnote w:id="1">{paragraph("old note")}</w:footnote></w:footnotes>'
+    gone = '<w:del w:id="9"><w:r><w:delText>old</w:delText></w:r><w:r><w:footnoteReference w:id="1"/></w:r></w:del>'
+    reading = read(tmp_path, paragraph("Words", gone), {"footnotes.xml": ("footnotes", notes)})
+    assert texts(reading) == ["Words"]
+    assert [note.kind for note in reading.notes] == ["revision"]
+
+
+def test_signs_and_hyphens_in_words_are_not_missed(tmp_path: Path) -> None:
+    greek = "<w:r><w:sym w:font='Symbol' w:char='F061'/></w:r>"
+    hyphen = "<w:r><w:t>e</w:t><w:noBreakHyphen/><w:t>mail</w:t></w:r>"
+    reading = read(tmp_path, paragraph("x", greek, " ", hyphen))
+    assert texts(reading) == ["xα e-mail"] and reading.notes == ()
