@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, words_of
-from indexing.readers.office.symbols import symbol, symbols_in
+from indexing.readers.symbols import symbol, symbols_in
 from indexing.records import Block, Note
 from indexing.settings import MEGABYTE, ReadLimits
 

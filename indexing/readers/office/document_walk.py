@@ -12,8 +12,8 @@ from typing import Any
 
 from indexing.readers.document import clean, markdown_table, without_empty
 from indexing.readers.office.open_xml import Package, local
-from indexing.readers.office.symbols import CROSSED, EMPTY_BOX
 from indexing.readers.office.word_beside import comment_line
+from indexing.readers.symbols import CROSSED, EMPTY_BOX
 from indexing.records import Block, Note
 
 _NAMESPACE = "{{urn:oasis:names:tc:opendocument:xmlns:{}:1.0}}"

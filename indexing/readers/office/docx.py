@@ -46,7 +46,7 @@ def read_docx(path: Path, output: ReaderOutput) -> Reading:
 
 
 def _plain_parts(package: Package, found: Found) -> tuple[dict[str, bytes], list[str]]:
-    """The body, the headers and the footers as plain paragraphs and tables; and footnotes of words that were deleted."""
+    """Body, headers and footers as plain paragraphs and tables; and the footnotes of words that were deleted."""
     from lxml import etree
 
     body = package.main_part(_BODY)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from indexing.readers.office.open_xml import W, is_on, local
-from indexing.readers.office.symbols import CROSSED, EMPTY_BOX, symbol, symbols_in
+from indexing.readers.symbols import CROSSED, EMPTY_BOX, symbol, symbols_in
 from indexing.records import Note
 
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"

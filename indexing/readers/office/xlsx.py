@@ -16,10 +16,10 @@ from indexing.readers.office.charts import MOST_POINTS, chart_tables
 from indexing.readers.office.elements import core_properties, office_reading
 from indexing.readers.office.excel_cells import place_of, read_cells, texts_in, workbook_of
 from indexing.readers.office.open_xml import A, Package, R, local
-from indexing.readers.office.symbols import CROSSED, EMPTY_BOX
 from indexing.readers.office.word_beside import comment_line, diagram_lines
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
+from indexing.readers.symbols import CROSSED, EMPTY_BOX
 from indexing.records import Block, Note, Reading
 
 _WORKBOOK = "xl/workbook.xml"
