@@ -3,8 +3,9 @@
 A zip bomb is found twice: from the sizes that the directory declares, and by unpacking every member while counting,
 because a directory can lie and not every parser stops where it says.
 
-The libraries that read office files follow the paragraphs of the body and pass over text boxes, footnotes, comments and
-charts without a word. So all words in the archive's XML are compared with the words that came out, and counted.
+The libraries that read office files follow the paragraphs of the body and pass over what stands elsewhere without a
+word. So all words in the archive's XML are compared with the words that came out, and counted: a part of the markup
+that no reader knows of is told.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, words_of
+from indexing.readers.symbols import symbol, symbols_in
 from indexing.records import Block, Note
 from indexing.settings import MEGABYTE, ReadLimits
 
@@ -25,18 +27,24 @@ _MOST_MEMBERS = 20_000
 _RATIO_FROM_BYTES = 20 * MEGABYTE
 _CHUNK = 1 << 16
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+READ_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 READ_MEDIA = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 _RELATION = re.compile(rb'Target="\.\./media/([^"/]+)"')
 _SLIDE_RELATIONS = re.compile(r"ppt/slides/_rels/slide(\d+)\.xml\.rels$")
 
 _PARTS = {
-    "docx": re.compile(r"word/(?:document|footnotes|endnotes|comments|charts/chart\d+|diagrams/data\d+)\.xml$"),
-    "pptx": re.compile(r"ppt/(?:slides/slide\d+|charts/chart\d+|diagrams/data\d+|comments/.*)\.xml$"),
-    "xlsx": re.compile(r"xl/(?:comments\d*|comments/.*|drawings/drawing\d+|charts/chart\d+)\.xml$"),
+    "docx": re.compile(r"word/(?:document\d*|footnotes|endnotes|comments|diagrams/data\d+)\.xml$"),
+    "pptx": re.compile(r"ppt/(?:slides/slide\d+|diagrams/data\d+)\.xml$"),
+    "xlsx": re.compile(r"xl/drawings/drawing\d+\.xml$"),
 }
 _PICTURE = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(\w+)$", re.IGNORECASE)
 _EMBEDDED = re.compile(r"(?:word|ppt|xl)/embeddings/[^/]+$")
+_OF_CHARTS = re.compile(r"(?:word|ppt|xl)/charts/_rels/[^/]+\.rels$")
+_EMBEDDING = re.compile(rb'embeddings/([^"/]+)"')
 _WORD = re.compile(r"\w+")
+_PASSED_OVER = frozenset({"Fallback", "moveFrom", "del", "rt", "oMath"})
+"""What says again what stands beside it (for older programs, in small letters above), what was taken out of the text,
+and formulas, whose letters come out in another order."""
 _APART = frozenset({"p", "tab", "br", "cr", "v", "tc"})
 """Elements at whose end a word ends, though no space may stand there."""
 
@@ -62,12 +70,6 @@ def has_member(path: Path, name: str) -> bool:
         return name in archive.namelist()
 
 
-def is_strict(path: Path) -> bool:
-    """Office can save with the namespaces of ISO 29500 Strict, which hardly any library reads."""
-    with zipfile.ZipFile(path) as archive:
-        return "_rels/.rels" in archive.namelist() and b"purl.oclc.org/ooxml" in archive.read("_rels/.rels")
-
-
 def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
     """Each distinct embedded picture once, with the slide that shows it (PowerPoint only)."""
     with zipfile.ZipFile(path) as archive:
@@ -77,8 +79,15 @@ def media(path: Path) -> Iterator[tuple[int | None, bytes]]:
             key = (member.CRC, member.file_size)
             if key not in seen and READ_MEDIA.match(member.filename):
                 seen.add(key)
-                with contextlib.suppress(zipfile.BadZipFile):  # a broken picture does not cost the words
-                    yield slides.get(member.filename.rsplit("/", 1)[-1]), archive.read(member)
+                yield slides.get(member.filename.rsplit("/", 1)[-1]), picture_in(archive, member)
+
+
+def picture_in(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The picture's bytes; none for one whose bytes are damaged, which is told as the others that cannot be read."""
+    try:
+        return archive.read(member)
+    except zipfile.BadZipFile:
+        return b""
 
 
 def _slides_of_media(archive: zipfile.ZipFile) -> dict[str, int]:
@@ -136,9 +145,12 @@ def _unpacked_sizes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[int]:
             data = unpacker.unconsumed_tail
 
 
-def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[Note, ...]:
-    """One note for words, one for pictures, one for embedded files, where there are any that were not read."""
+def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block], left_out: Iterable[str] = ()) -> tuple[Note, ...]:
+    """One note for words, one for pictures, one for embedded files, where there are any that were not read. `left_out`
+    are texts that nobody sees in the document, such as the footnotes of deleted words."""
     read: Counter[str] = Counter()
+    for text in left_out:
+        read.update(_WORD.findall(text))
     for block in blocks:
         read.update(_WORD.findall(block.text))
         read.update(_WORD.findall(block.caption))
@@ -148,10 +160,20 @@ def notes_on_unread(path: Path, kind: str, blocks: Iterable[Block]) -> tuple[Not
             if _PARTS[kind].match(name):
                 there.update(_WORD.findall(_text_of(archive.read(name))))
         names = archive.namelist()
+        read_as_charts = set(_embedded_in_charts(archive))
     words = (there - read).total()
-    sentence = f"{words:,} words in text boxes, footnotes, comments, charts or the like were not read"
+    sentence = f"{words:,} words in parts of the document that are not known here were not read"
     notes = [Note(sentence, number=words, unread=True)] if words else []
-    return (*notes, *_notes_on_members(names))
+    return (*notes, *_notes_on_members(name for name in names if name not in read_as_charts))
+
+
+def _embedded_in_charts(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Workbooks that only hold the numbers of a chart."""
+    for name in archive.namelist():
+        if _OF_CHARTS.match(name):
+            folder = name.partition("/")[0]
+            for found in _EMBEDDING.findall(archive.read(name)):
+                yield f"{folder}/embeddings/{found.decode(errors='replace')}"
 
 
 def _text_of(part: bytes) -> str:
@@ -172,20 +194,29 @@ class _Texts:
         self.found: list[str] = []
         self._passed_over = 0
         self._is_text = False
+        self._font = ""  # of the run
 
-    def start(self, tag: str, _attributes: Mapping[str, str]) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         name = _local(tag)
-        self._passed_over += name == "Fallback"  # says again, for older programs, what its sibling says
+        self._passed_over += name in _PASSED_OVER
+        if name == "r":
+            self._font = ""
+        elif name == "rFonts":
+            self._font = next((each for key, each in attributes.items() if _local(key) in ("ascii", "hAnsi")), "")
+        elif name == "sym":
+            named = {_local(key): each for key, each in attributes.items()}
+            self.found.append(symbol(named.get("font", ""), named.get("char", "")))
         self._is_text = name in ("t", "v") and not self._passed_over
+        self.found.append(" " if name == "txbxContent" else "")
 
     def data(self, text: str) -> None:
-        self.found.append(text if self._is_text else "")
+        self.found.append(symbols_in(self._font, text) if self._is_text else "")
 
     def end(self, tag: str) -> None:
         name = _local(tag)
-        self._passed_over -= name == "Fallback"
+        self._passed_over -= name in _PASSED_OVER
         self._is_text = False
-        self.found.append(" " if name in _APART else "")
+        self.found.append("-" if name == "noBreakHyphen" else " " if name in _APART else "")
 
     def close(self) -> None:
         pass

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from indexing.errors import UnreadableFileError, pass_on
-from indexing.readers.encoding import decoded
+from indexing.readers.encoding import decoded_with_notes
 from indexing.readers.output import ReaderOutput
 from indexing.records import Block, Note, Page, Reading
 from indexing.settings import ReadLimits
@@ -47,7 +47,7 @@ def finished(
     """The blocks as a document. Figures are made of `pictures`, each given with its slide. A document without a title
     of its own takes its first heading for one."""
     if pictures is not None:
-        figures, left_out = _figures(pictures, output)
+        figures, left_out = figures_of(pictures, output)
         blocks, notes = [*blocks, *figures], (*notes, *left_out)
     numbers = sorted({block.page for block in blocks if block.page is not None})
     first = next((block.text for block in blocks if block.kind == "heading"), "")
@@ -61,7 +61,7 @@ def finished(
     )
 
 
-def _figures(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[Note]]:
+def figures_of(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutput) -> tuple[list[Block], list[Note]]:
     """Figures in order, and notes on those that were left out."""
     figures: list[Block] = []
     too_many = 0
@@ -109,13 +109,15 @@ def read_text(path: Path, limits: ReadLimits, *, is_html: bool = False) -> tuple
 def read_text_of(file: IO[bytes], limits: ReadLimits, *, is_html: bool = False) -> tuple[str, tuple[Note, ...]]:
     """The same for an open file, such as a page in an archive."""
     data = file.read(4 * (limits.max_text_characters + 1))  # no encoding has longer characters
-    text = clean(decoded(data, is_html=is_html))
+    found = decoded_with_notes(data, is_html=is_html)
+    text = clean(found.text)
     if is_html:
         text = _XML_DECLARATION.sub("", text)
     if len(text) > limits.max_text_characters:
         limit = limits.max_text_characters
-        return text[:limit], (Note(f"longer than {limit:,} characters, of which the first were read", unread=True),)
-    return text, ()
+        cut = Note(f"longer than {limit:,} characters, of which the first were read", unread=True)
+        return text[:limit], (cut, *found.notes)
+    return text, found.notes
 
 
 def clean(text: str) -> str:

@@ -8,12 +8,16 @@ they have no partner or stand too deep in others, are escaped. Ordinary text com
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indexing.readers.document import finished, read_text, without_bullet
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
-from indexing.readers.web import read_markup
+from indexing.readers.web import Markup, read_markup
 from indexing.records import Block, Note, Reading
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 """Values above the text, between two lines of dashes; the second would make a heading of the line above it."""
@@ -25,18 +29,27 @@ _BRACKET = re.compile(r"\\.|[\[\]]", re.DOTALL)
 _DEEPEST_BRACKET = 10
 _MOST_LONELY = 50
 """So many brackets without a partner in one paragraph cost nothing."""
+_PROSE = ("", ".txt", ".text", ".asc")
 _MARKDOWN = (".md", ".markdown")
+_TASK = re.compile(r"\[([ xX])\][ \t]+")
+_BOXES = {" ": "☐ ", "x": "☒ ", "X": "☒ "}
 
 
 def read_plain(path: Path, output: ReaderOutput) -> Reading:
     """Plain text in any encoding that it is likely to have."""
     text, notes = read_text(path, output.limits)
-    return finished(path, plain_blocks(text), output, title=path.stem, notes=notes)
+    blocks = plain_blocks(text) if path.suffix.lower() in _PROSE else _blocks_as_written(text)
+    return finished(path, blocks, output, title=path.stem, notes=notes)
 
 
 def plain_blocks(text: str) -> list[Block]:
     """One block a line; nothing in it is taken for a heading."""
     return [Block(kind="text", text=line) for line in _lines(text)]
+
+
+def _blocks_as_written(text: str) -> list[Block]:
+    """Of programs, settings and differences: there a dash or a star at the beginning of a line means something."""
+    return [Block(kind="text", text=line.rstrip()) for line in text.split("\n") if line.strip()]
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -48,15 +61,54 @@ def _lines(text: str) -> Iterator[str]:
 
 def read_markdown(path: Path, output: ReaderOutput) -> Reading:
     """Markdown (CommonMark, with tables) by way of HTML."""
+    text, notes = read_text(path, output.limits)
+    page = markdown_page(text)
+    return finished(path, page.blocks, output, notes=(*notes, *page.notes))
+
+
+def markdown_page(text: str) -> Markup:
+    """The blocks of a text in Markdown."""
     from markdown_it import MarkdownIt
 
-    text, notes = read_text(path, output.limits)
-    text = _FRONT_MATTER.sub(r"\1\n\n", text)
+    values = _FRONT_MATTER.match(text)
+    text = text[values.end() :] if values else text
+    above = [Block(kind="text", text=values[1])] if values and values[1].strip() else []
     text, flattened = flat_markdown(text, deepest=DEEPEST)
     # a quote inside an item of a list counts twice: the list, the item
     parser = MarkdownIt("commonmark", {"maxNesting": 6 * DEEPEST}).enable("table")
-    page = read_markup(parser.render(text))
-    return finished(path, page.blocks, output, notes=(*notes, *flattened, *page.notes))
+    tokens = parser.parse(text)
+    _write_marks_of_items(tokens)
+    page = read_markup(parser.renderer.render(tokens, parser.options, {}))
+    return Markup(title=page.title, blocks=(*above, *page.blocks), notes=(*flattened, *page.notes))
+
+
+def _write_marks_of_items(tokens: "Sequence[Token]") -> None:
+    """The numbers of lists, which pages do not have in their text, and the boxes of lists of tasks, as words.
+
+    "3. Close the valve\n4. - [x] Drain"   →   "3. Close the valve" · "4. ☒ Drain"
+    """
+    next_number: list[int | None] = []  # of the lists around the current place; None in one without numbers
+    mark = ""
+    for token in tokens:
+        if token.type == "ordered_list_open":
+            next_number.append(int(token.attrGet("start") or 1))
+        elif token.type == "bullet_list_open":
+            next_number.append(None)
+        elif token.type in ("ordered_list_close", "bullet_list_close"):
+            next_number.pop()
+        elif token.type == "list_item_open" and next_number[-1] is not None:
+            mark += f"{next_number[-1]}{token.markup} "
+            next_number[-1] += 1
+        elif token.type == "list_item_close":
+            mark = ""
+        elif token.type == "inline" and token.children:
+            is_item = token.level > 1 and bool(next_number)
+            box = _TASK.match(token.content) if is_item else None
+            first = token.children[0]
+            if first.type == "text":
+                words = first.content[box.end() :] if box else first.content
+                first.content = f"{mark}{_BOXES[box[1]] if box else ''}{words}"
+                mark = ""
 
 
 def flat_markdown(text: str, *, deepest: int) -> tuple[str, tuple[Note, ...]]:

@@ -151,7 +151,7 @@ def _refused_ole(path: Path) -> UnreadableFileError:
     try:
         with olefile.OleFileIO(path) as container:
             streams = {"/".join(parts).lower() for parts in container.listdir()}
-    except (OSError, ValueError, IndexError, TypeError) as error:
+    except (OSError, ValueError, IndexError, TypeError, RecursionError) as error:
         pass_on(error)
         return DamagedFileError(f"an old Office container that is damaged ({words_of(error)})")
     if "encryptedpackage" in streams:
@@ -171,7 +171,7 @@ def _iso_media(brand: bytes) -> str:
 def _as_text(head: bytes) -> str | None:
     """The head as text, or None when it is binary: control characters are what text does not have."""
     encoding = guess_encoding(head, whole=len(head) < _HEAD_BYTES)
-    encodings = (encoding,) if encoding.startswith("utf") else (encoding, WESTERN)
+    encodings = (encoding,) if encoding.startswith(("utf-16", "utf-32")) else (encoding, WESTERN)
     texts = (head.decode(each, errors="replace") for each in encodings)
     return next(filter(_is_readable, texts), None)
 

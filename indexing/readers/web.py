@@ -1,4 +1,4 @@
-"""Web pages, the HTML parts of mails, and e-books: one walk over the tree, markup → blocks.
+"""Web pages, the HTML parts of mails, and the pages of e-books: one walk over the tree, markup → blocks.
 
     <h2>Duck</h2><p>A <b>bird</b>.<p>It swims.   →   heading "Duck" (level 2) · text "A bird." · text "It swims."
 
@@ -7,33 +7,21 @@ controls and what browsers show only in need are words that belong to no text: t
 
 libxml2 stops at 2,048 elements inside each other and drops the rest of the file without an error. A page that comes so
 far is parsed again with its deepest tags turned into line breaks: all words stay, only that nesting is lost.
-
-An e-book is a zip of web pages, read in the order of the book's own list. (pandoc, which unstructured asks for e-books,
-is a program of its own, and a reader starts none.)
-
-    META-INF/container.xml → the package file → its metadata, its manifest (id → page), its spine (ids in their order)
 """
 
-import posixpath
 import re
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from indexing.errors import DamagedFileError, EncryptedFileError, words_of
-from indexing.readers.archive import check_archive
 from indexing.readers.document import (
     BLOCKS,
     HEADINGS,
     cells_of,
-    clean,
     finished,
     markdown_table,
     read_text,
-    read_text_of,
     without_bullet,
 )
 from indexing.readers.output import ReaderOutput
@@ -60,14 +48,6 @@ _WITHOUT_END = frozenset({
     "area", "base", "basefont", "br", "col", "embed", "frame", "hr", "img", "input", "isindex", "keygen", "link",
     "meta", "param", "source", "track", "wbr",
 })  # fmt: skip
-
-_CONTAINER = "META-INF/container.xml"
-_ENCRYPTION = "META-INF/encryption.xml"
-_FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Fonts are often scrambled in books whose words anybody may read."""
-_PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
-_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg)$", re.IGNORECASE)
-_METADATA = {"creator": "author", "subject": "subject", "date": "date"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,85 +262,6 @@ def _flattened(text: str) -> tuple[str, int]:
     return _TAG.sub(shallow, text), taken
 
 
-def read_epub(path: Path, output: ReaderOutput) -> Reading:
-    """Raises EncryptedFileError for a book under copy protection, DamagedFileError for one without a list of pages."""
-    check_archive(path, output.limits)
-    with zipfile.ZipFile(path) as archive:
-        members = frozenset(archive.namelist())
-        if _ENCRYPTION in members and _is_protected(archive.read(_ENCRYPTION)):
-            raise EncryptedFileError("the book is under copy protection")
-        package_name = _package_name(archive, members)
-        package = _xml(archive.read(package_name))
-        blocks: list[Block] = []
-        notes: list[Note] = []
-        missing = 0
-        names = _pages(package, package_name)
-        for name in dict.fromkeys(names):
-            if name in members:
-                with archive.open(name) as file:
-                    text, cut = read_text_of(file, output.limits, is_html=True)
-                page = read_markup(text)
-                blocks.extend(page.blocks)
-                notes.extend(note.within(f"page '{posixpath.basename(name)}'") for note in (*cut, *page.notes))
-            else:
-                missing += 1
-    metadata = {ours: words for theirs, ours in _METADATA.items() if (words := _line_of(package, theirs))}
-    if len(set(names)) < len(names):
-        sentence = f"the book's list names {len(names):,} pages, of which {len(set(names)):,} are different ones"
-        notes.append(Note(sentence, kind="page"))
-    if missing:
-        sentence = f"{missing} of the book's pages are named in its list and missing in its file"
-        notes.append(Note(sentence, kind="page", number=missing, unread=True))
-    pictures = sum(bool(_PICTURE.search(name)) for name in members)
-    if pictures:
-        sentence = f"{pictures:,} pictures in the book were not looked at"
-        notes.append(Note(sentence, kind="picture", number=pictures, unread=True))
-    return finished(path, blocks, output, title=_line_of(package, "title"), metadata=metadata, notes=tuple(notes))
-
-
-def _package_name(archive: zipfile.ZipFile, members: frozenset[str]) -> str:
-    if _CONTAINER in members:
-        for each in _xml(archive.read(_CONTAINER)).iter("{*}rootfile"):
-            if each.get("full-path") in members:
-                return str(each.get("full-path"))
-    for name in sorted(members):
-        if name.endswith(".opf"):
-            return name
-    raise DamagedFileError("the book has no list of its pages")
-
-
-def _pages(package: Any, package_name: str) -> list[str]:
-    """The names of the book's pages in reading order; those that the list leaves out (`linear="no"`) come last."""
-    folder = posixpath.dirname(package_name)
-    manifest = {each.get("id"): each for each in package.iter("{*}item")}
-    spine = sorted(package.iter("{*}itemref"), key=lambda each: each.get("linear") == "no")
-    items = [manifest[each.get("idref")] for each in spine if each.get("idref") in manifest]
-    pages = [each.get("href", "") for each in items if each.get("media-type") in _PAGE_TYPES]
-    return [posixpath.normpath(posixpath.join(folder, unquote(urlsplit(page).path))) for page in pages]
-
-
-def _line_of(package: Any, name: str) -> str:
-    """A line of the book's own metadata (Dublin Core)."""
-    found = package.find(f".//{{http://purl.org/dc/elements/1.1/}}{name}")
-    return " ".join(clean(found.text or "").split())[:500] if found is not None else ""
-
-
-def _is_protected(encryption: bytes) -> bool:
-    methods = [each.get("Algorithm", "") for each in _xml(encryption).iter("{*}EncryptionMethod")]
-    return any(method not in _FONT_SCRAMBLING for method in methods)
-
-
-def _xml(data: bytes) -> Any:
-    """XML without entities and without anything from elsewhere."""
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise DamagedFileError(f"the book's list of pages is damaged ({words_of(error)})") from error
-
-
 def _is_html(start: FileStart) -> bool:
     if start.text is None:
         return False
@@ -376,12 +277,6 @@ def _after_prolog(text: str) -> str:
     return text
 
 
-def _is_epub(start: FileStart) -> bool:
-    zipped = start.members
-    return zipped is not None and (zipped.media_type == b"application/epub+zip" or _CONTAINER in zipped.names)
-
-
 READERS = (
-    Reader(type="epub", extensions=(".epub",), recognise=_is_epub, order=30, read=read_epub),
     Reader(type="html", extensions=_HTML_EXTENSIONS, recognise=_is_html, order=61, read=read_html, is_text=True),
 )

@@ -152,6 +152,18 @@ def _saved(document: object) -> bytes:
     return buffer.getvalue()
 
 
+def _open_document() -> bytes:
+    names = "urn:oasis:names:tc:opendocument:xmlns:{}:1.0"
+    declared = " ".join(f'xmlns:{each}="{names.format(each)}"' for each in ("office", "text", "table"))
+    cells = "<table:table-row><table:table-cell><text:p>Rose</text:p></table:table-cell></table:table-row>"
+    content = (
+        f"<office:document-content {declared}><office:body><office:text><text:h>Harbour</text:h>"
+        f"<text:p>{WORDS}</text:p>"
+        f"<table:table>{cells * 2}</table:table></office:text></office:body></office:document-content>"
+    )
+    return zipped({"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": content.encode()})
+
+
 @cache
 def seeds() -> dict[str, bytes]:
     """One harmless file of each kind that is made here, by name."""
@@ -167,5 +179,10 @@ def seeds() -> dict[str, bytes]:
         "report.pdf": pdf_of(),
         "report.html": page_text.encode(),
         "report.md": f"# Harbour\n\n{WORDS}\n\n| ship | berth |\n|---|---|\n| Rose | 7 |\n".encode(),
+        "report.rtf": (r"{\rtf1\ansi\pard Harbour{\footnote " + WORDS + r"}\par \trowd ship\cell 7\cell\row}").encode(),
+        "report.odt": _open_document(),
+        "report.csv": f"ship;berth\nRose;7\n{WORDS};8\n".encode(),
+        "report.json": f'{{"ships": [{{"name": "Rose", "berth": 7}}], "words": "{WORDS}"}}'.encode(),
+        "report.ipynb": f'{{"nbformat": 4, "cells": [{{"cell_type": "markdown", "source": ["{WORDS}"]}}]}}'.encode(),
         "report.txt": (WORDS + "\n\n").encode() * 8,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from PIL import Image
 from reading_doubles import read_here, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
@@ -118,3 +119,67 @@ def test_a_page_that_the_list_names_many_times_is_read_once(tmp_path: Path) -> N
 def test_a_page_with_an_xml_declaration_is_read(tmp_path: Path) -> None:
     declared = '<?xml version="1.0" encoding="UTF-8"?>' + page("Declared")
     assert "Declared" in words_of(read(tmp_path, book({"OEBPS/text/one.xhtml": declared})).blocks)
+
+
+def picture_of(colour: str) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (200, 160), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+def with_pictures(tmp_path: Path, pages: Mapping[str, str], pictures: Mapping[str, bytes]) -> Reading:
+    (tmp_path / "a.epub").write_bytes(book(pages))
+    with zipfile.ZipFile(tmp_path / "a.epub", "a") as archive:
+        for name, data in pictures.items():
+            archive.writestr(name, data)
+    return read_here(tmp_path / "a.epub", tmp_path / "out")
+
+
+def test_pictures_follow_the_words_of_the_page_that_shows_them(tmp_path: Path) -> None:
+    first = page("One").replace("</p>", '</p><img src="../images/a%20b.png"/><img src="../images/a%20b.png"/>')
+    second = page("Two").replace(
+        "</p>", '</p><svg xmlns="http://www.w3.org/2000/svg"><image xlink:href="../images/c.png" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink"/></svg>'
+    )  # fmt: skip
+    reading = with_pictures(
+        tmp_path,
+        {"OEBPS/text/one.xhtml": first, "OEBPS/text/chapter 2.xhtml": second},
+        {"OEBPS/images/a b.png": picture_of("red"), "OEBPS/images/c.png": picture_of("blue"),
+         "OEBPS/cover.png": picture_of("green")},
+    )  # fmt: skip
+    assert [block.kind for block in reading.blocks] == [
+        "heading",
+        "text",
+        "figure",
+        "heading",
+        "text",
+        "figure",
+        "figure",
+    ]
+    assert reading.notes == () and all(block.page is None for block in reading.blocks)
+
+
+def test_a_book_of_pictures_has_figures_and_drawings_are_told(tmp_path: Path) -> None:
+    only = '<html xmlns="http://www.w3.org/1999/xhtml"><body><img src="../g.png"/></body></html>'
+    pages = {"OEBPS/text/one.xhtml": only, "OEBPS/text/chapter 2.xhtml": only}
+    reading = with_pictures(tmp_path, pages, {"OEBPS/g.png": picture_of("red"), "OEBPS/h.svg": b"<svg/>"})
+    assert [block.kind for block in reading.blocks] == ["figure"]
+    assert [(note.kind, note.number, note.unread) for note in reading.notes] == [("picture", 1, True)]
+
+
+def test_a_broken_picture_is_told(tmp_path: Path) -> None:
+    reading = with_pictures(tmp_path, {}, {"OEBPS/cover.png": b"no picture"})
+    assert [(note.kind, note.unread) for note in reading.notes] == [("picture", True)]
+
+
+def test_a_damaged_chapter_does_not_cost_the_others(tmp_path: Path) -> None:
+    data = book({"OEBPS/text/one.xhtml": None})
+    (tmp_path / "a.epub").write_bytes(data)
+    with zipfile.ZipFile(tmp_path / "a.epub", "a") as archive:
+        archive.writestr("OEBPS/text/one.xhtml", page("One"))
+    whole = (tmp_path / "a.epub").read_bytes()
+    assert whole.count(b"One") == 1  # it is not packed
+    (tmp_path / "a.epub").write_bytes(whole.replace(b"<h1>One", b"<h1>0ne"))
+    reading = read_here(tmp_path / "a.epub", tmp_path / "out")
+    assert [block.text for block in reading.blocks] == ["Two", "It rained & rained."]
+    assert reading.notes[0].unread and "damaged" in reading.notes[0]

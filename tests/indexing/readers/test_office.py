@@ -80,14 +80,14 @@ def rewritten(path: Path, name: str, change: Callable[[bytes], bytes], **added: 
 
 
 def test_words_in_places_that_are_not_read_are_counted(tmp_path: Path) -> None:
-    control = b"<w:sdt><w:sdtContent><w:p><w:r><w:t>four words in control</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    control = b"<w:later><w:p><w:r><w:t>four words in control</w:t></w:r></w:p></w:later>"
     path = rewritten(
         word_file(tmp_path / "a.docx"),
         "word/document.xml",
         lambda data: data.replace(b"<w:body>", b"<w:body>" + control),
     )
     assert read_here(path, tmp_path / "out").notes == (
-        "4 words in text boxes, footnotes, comments, charts or the like were not read",
+        "4 words in parts of the document that are not known here were not read",
     )
 
 
@@ -319,3 +319,12 @@ def test_every_block_of_a_document_without_pages_has_none(tmp_path: Path) -> Non
     reading = read_bytes(tmp_path, "a.md", b"# One\n\nwords")
     assert all(isinstance(block, Block) and block.page is None for block in reading.blocks)
     assert reading.pages == ()
+
+
+def test_a_picture_whose_bytes_are_damaged_is_told(tmp_path: Path) -> None:
+    path = word_file(tmp_path / "a.docx")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("word/media/plan.png", b"PLAN" * 50)
+    path.write_bytes(path.read_bytes().replace(b"PLAN", b"PLAM", 1))
+    (note,) = read_here(path, tmp_path / "out").notes
+    assert note.unread and note.kind == "picture"

@@ -95,7 +95,7 @@ def test_no_reader_asks_for_a_grammar(tmp_path: Path) -> None:
     paths = [str(make(tmp_path / f"a.{kind}", run("(", 99))) for kind, make in FORMATS.items()]
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from reading_doubles import *\n"
-        "for path in sys.argv[2:]: read_here(Path(path), Path('out'))\n"
+        "for path in sys.argv[2:]: read_here(Path(path), Path('out').resolve())\n"
         "print([name for name in ('spacy', 'markdown') if name in sys.modules])"
     )
     done = subprocess.run(
@@ -147,3 +147,8 @@ def test_lines_lose_bullets_and_keep_signs_that_mean_something() -> None:
 def test_the_deepest_quote_with_brackets_in_it_fits_into_the_stack(tmp_path: Path) -> None:
     path = written(tmp_path / "a.md", "- " * 80 + "[" * 50 + "deep words")
     assert "deep words" in words_of(read_here(path, tmp_path / "out").blocks)
+
+
+def test_lines_of_programs_and_settings_stay_as_they_are_written(tmp_path: Path) -> None:
+    reading = read_here(written(tmp_path / "a.diff", "- old\n+ new\n\n * star\n"), tmp_path / "out")
+    assert [block.text for block in reading.blocks] == ["- old", "+ new", " * star"]

@@ -62,8 +62,8 @@ def _saved(path: Path, text: str) -> Path:
 
 def test_the_readers_are_asked_in_a_fixed_order() -> None:
     assert [reader.type for reader in registry.all_readers()] == [
-        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx",
-        "mail", "html", "markdown", "text",
+        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx", "opendocument", "ods",
+        "rtf", "xls", "mail", "html", "notebook", "markdown", "csv", "json", "text",
     ]  # fmt: skip
 
 
@@ -73,7 +73,20 @@ def test_no_two_readers_claim_one_extension() -> None:
 
 
 def test_asking_all_readers_imports_no_parser() -> None:
-    parsers = ("lxml", "pypdfium2", "unstructured", "markdown_it", "docx", "pptx", "pandas", "onnxruntime", "rapidocr")
+    parsers = (
+        "lxml",
+        "pypdfium2",
+        "unstructured",
+        "markdown_it",
+        "docx",
+        "pptx",
+        "pandas",
+        "openpyxl",
+        "xlrd",
+        "striprtf",
+        "onnxruntime",
+        "rapidocr",
+    )
     script = "import sys; from indexing.readers.registry import all_readers; all_readers()\n"
     script += f"print([name for name in {parsers} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -90,7 +103,8 @@ def test_asking_all_readers_imports_no_parser() -> None:
         ("a.eml", b"words", "mail"),
         ("a.htm", b"words", "html"),
         ("a.markdown", b"words", "markdown"),
-        ("a.csv", b"a,b\n1,2\n", "text"),
+        ("a.csv", b"a,b\n1,2\n", "csv"),
+        ("a.log", b"a,b\n1,2\n", "text"),
     ],
 )
 def test_the_bytes_decide_and_the_name_only_between_kinds_of_text(
@@ -104,7 +118,6 @@ def test_the_bytes_decide_and_the_name_only_between_kinds_of_text(
 @pytest.mark.parametrize(
     ("data", "error", "words"),
     [
-        (b"{\\rtf1 words}", UnsupportedFileError, "an RTF document"),
         (b"%!PS-Adobe-3.0", UnsupportedFileError, "a PostScript file"),
         (b"\0\0\0\x18ftypheic", UnsupportedFileError, "a HEIC picture"),
         (b"PK\x03\x04 cut off", DamagedFileError, "ends early"),
