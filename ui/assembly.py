@@ -1,7 +1,7 @@
 """The parts of a workbench that answer: retrieval, model and checks put together from its settings."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from indexing.records import Chunk
 from indexing.store.protocol import Filter
@@ -10,13 +10,66 @@ from rag.retrieve import SearchRequest
 
 if TYPE_CHECKING:
     from rag.answer import Answerer
+    from PIL import Image
+
+    from indexing.pipeline import FileEntry
+    from llava_model.kits import Kit
+    from llava_model.serving.engine import Engine
     from rag.extract import Extractor
-    from ui.workbench import Workbench
+    from rag.retrieve import Retrieval, Retriever
+    from rag.settings import RagSettings
 
 _MOST_CHUNKS = 30  # of one long document, in which a field is looked for
 
 
-def build_answerer(bench: "Workbench") -> "Answerer":
+class Parts(Protocol):
+    """What a workbench has that answers are made of; the models are loaded when they are asked for."""
+
+    kit: "Kit"
+
+    @property
+    def rag(self) -> "RagSettings":
+        """How questions are answered."""
+        ...
+
+    @property
+    def retriever(self) -> "Retriever":
+        """Search over the store."""
+        ...
+
+    @property
+    def engine(self) -> "Engine":
+        """The kit's language model."""
+        ...
+
+    @property
+    def answerer(self) -> "Answerer":
+        """What `build_answerer` made."""
+        ...
+
+    @property
+    def extractor(self) -> "Extractor":
+        """What `build_extractor` made."""
+        ...
+
+    def search(self, request: SearchRequest) -> "Retrieval":
+        """By words, by picture, or both."""
+        ...
+
+    def files(self) -> "Iterable[FileEntry]":
+        """Every file."""
+        ...
+
+    def chunks(self, path: str) -> Sequence[Chunk]:
+        """Everything that was made of one file."""
+        ...
+
+    def picture(self, chunk: Chunk) -> "Image.Image | None":
+        """The chunk's stored picture."""
+        ...
+
+
+def build_answerer(bench: Parts) -> "Answerer":
     """Retrieval with the kit's model behind it, or with the server that the settings name."""
     from rag.answer import Answerer
 
@@ -65,7 +118,7 @@ def build_answerer(bench: "Workbench") -> "Answerer":
     )
 
 
-def build_extractor(bench: "Workbench") -> "Extractor":
+def build_extractor(bench: Parts) -> "Extractor":
     """The same model as a reader of fields."""
     from rag.extract import Extractor, ExtractSettings, FieldReader
     from rag.langchain import LlaveroChatModel, write_with
