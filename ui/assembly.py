@@ -9,12 +9,12 @@ from llava_model.kits import shipped_weights
 from rag.retrieve import SearchRequest
 
 if TYPE_CHECKING:
-    from rag.answer import Answerer
     from PIL import Image
 
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine
+    from rag.answer import Answerer
     from rag.extract import Extractor
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
