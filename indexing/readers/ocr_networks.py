@@ -30,7 +30,8 @@ process's first session on, so only a reader's process turns it on, where nothin
 def text_map(small_HWC: Pixels) -> npt.NDArray[np.float32]:
     """How likely each pixel of a BGR picture is text, (H, W); H and W are multiples of 32."""
     input_1CHW = (small_HWC[None].transpose(0, 3, 1, 2) / np.float32(127.5) - 1).astype(np.float32)
-    return np.asarray(_detector().run(None, {"x": input_1CHW})[0], np.float32)[0, 0]
+    text_HW: npt.NDArray[np.float32] = np.asarray(_detector().run(None, {"x": input_1CHW})[0], np.float32)[0, 0]
+    return text_HW
 
 
 def detected(image_HWC: Pixels) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Long pictures (screenshots of a whole chat, panoramas) in overlapping tiles; the lines found in them are put together.
+"""Long pictures (screenshots of a whole chat, panoramas) in overlapping tiles, and their lines put together again.
 
 The detector sees a picture at most 1,280 long; letters of a screenshot that is ten times as long as it is wide
 would be a pixel high. So it is given squarish tiles one after the other. A line in the overlap of two tiles is found
@@ -23,7 +23,7 @@ SHORT_SIDE = 1400
 _LENGTH = 1.5
 _OVERLAP = 0.2
 """Length and overlap of a tile, in widths of the picture."""
-MOST_TILES = 60
+MOST_TILES = 30
 """Reading a tile takes about half a second."""
 _SAME_LINE = 0.6
 

@@ -16,7 +16,7 @@ from indexing.errors import (
     UnreadableFileError,
     UnsupportedFileError,
 )
-from indexing.readers.image import decode
+from indexing.readers.decoding import decode
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import read
 from indexing.records import Reading
@@ -231,8 +231,8 @@ def test_a_very_large_picture_is_made_smaller_band_by_band(
     picture.save(path, exif=exif)
     with Image.open(path) as opened:
         whole = decode(opened, least_side=100)
-    monkeypatch.setattr("indexing.readers.image._LARGE_PIXELS", 1_000_000)
-    monkeypatch.setattr("indexing.readers.image._BAND_PIXELS", 100_000)
+    monkeypatch.setattr("indexing.readers.decoding._LARGE_PIXELS", 1_000_000)
+    monkeypatch.setattr("indexing.readers.decoding._BAND_PIXELS", 100_000)
     with Image.open(path) as opened:
         small = decode(opened, least_side=100)
     assert small.mode == "RGB" and small.size == ((2_050, 1_025) if orientation == 1 else (1_025, 2_050))
