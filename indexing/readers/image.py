@@ -13,7 +13,7 @@ from indexing.errors import DamagedFileError, UnreadableFileError, UnsupportedFi
 from indexing.readers.camera_raw import is_camera_raw
 from indexing.readers.decoding import OCR_SIDE, brands, check_pixels, damage_named, decode, is_heic, opened
 from indexing.readers.exif import photo_metadata
-from indexing.readers.letters import SIDE, Grey, has_text, has_word
+from indexing.readers.letters import SIDE, Grey, Strokes
 from indexing.readers.ocr_tiles import SHORT_SIDE, is_long, longest_read, tiles
 from indexing.readers.output import THUMB_SIDE, ReaderOutput, at_most
 from indexing.readers.registry import FileStart, Reader
@@ -94,12 +94,12 @@ def _is_written(pixels_HWC: "Pixels") -> bool:
 
 
 def _tile_is_written(pixels_HWC: "Pixels") -> bool:
-    grey = small_grey(pixels_HWC)
     from indexing.readers.ocr import has_legible_line, looks_written
 
-    if has_text(grey) and looks_written(pixels_HWC):
+    strokes = Strokes(small_grey(pixels_HWC))
+    if strokes.make_text() and looks_written(pixels_HWC):
         return True
-    return has_word(grey) and has_legible_line(pixels_HWC)
+    return strokes.make_a_word() and has_legible_line(pixels_HWC)
 
 
 def _read_words(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:

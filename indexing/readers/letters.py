@@ -5,8 +5,8 @@ A black-hat (top-hat) filter takes the strokes out. Connected pieces of a letter
 to its right-hand neighbour, and the letters in runs are counted; the same along the other axis finds
 pages that lie on their side. Grass, gravel and leaves make many pieces and hardly any runs.
 
-    has_text   twenty letters in runs of five or more: a page, a receipt, a screenshot
-    has_word   four letters in a row that are printed in one colour on another: a sign, a number plate, a label
+    text     twenty letters in runs of five or more: a page, a receipt, a screenshot
+    a word   four letters in a row that are printed in one colour on another: a sign, a number plate, a label
 
 Measured rates and times: docs/LOG.md.
 
@@ -50,21 +50,48 @@ Numbers = npt.NDArray[np.float32]
 Pieces = tuple[Numbers, Numbers, Numbers, Numbers]
 
 
+class Strokes:
+    """The strokes of a grey picture, (H, W) and about `SIDE` long; each polarity is taken out once."""
+
+    def __init__(self, grey: Grey) -> None:
+        self._grey = grey
+        self._pieces: dict[int, Pieces] = {}
+
+    def of(self, operation: int) -> Pieces:
+        """Dark ones for the black-hat filter, light ones for the top-hat filter."""
+        if operation not in self._pieces:
+            self._pieces[operation] = _letter_pieces(self._grey, operation)
+        return self._pieces[operation]
+
+    def make_text(self) -> bool:
+        """True when there are lines of print."""
+        return _letters_in_runs(self, LETTERS_FOR_TEXT) >= LETTERS_FOR_TEXT
+
+    def make_a_word(self) -> bool:
+        """True when at least one word may stand somewhere; large letters are found in a copy of half the size."""
+        half = at_most(self._grey, max(1, max(self._grey.shape) // 2))
+        return _a_word_stands_in(self._grey, self) or _a_word_stands_in(half, Strokes(half))
+
+
 def has_text(grey: Grey) -> bool:
     """True when there are lines of print; `grey` is (H, W), about `SIDE` long."""
-    return letters_in_runs(grey, enough=LETTERS_FOR_TEXT) >= LETTERS_FOR_TEXT
+    return Strokes(grey).make_text()
 
 
 def has_word(grey: Grey) -> bool:
-    """True when at least one word may stand somewhere; large letters are found in a copy of half the size."""
-    return any(_a_word_stands_in(each) for each in (grey, at_most(grey, max(1, max(grey.shape) // 2))))
+    """True when at least one word may stand somewhere."""
+    return Strokes(grey).make_a_word()
 
 
 def letters_in_runs(grey: Grey, *, enough: int = 1 << 30) -> int:
     """The most letters that stand in runs, over both polarities and both directions; stops at `enough`."""
+    return _letters_in_runs(Strokes(grey), enough)
+
+
+def _letters_in_runs(strokes: Strokes, enough: int) -> int:
     most = 0
     for operation in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-        x, y, w, h = _letter_pieces(grey, operation)
+        x, y, w, h = strokes.of(operation)
         if len(x) >= LETTERS_FOR_TEXT:
             most = max(most, _in_runs(x, y, w, h))
             if most < enough:
@@ -86,7 +113,8 @@ def _letter_pieces(grey: Grey, operation: int) -> Pieces:
     x, y, w, h, area = cast(npt.NDArray[np.int32], stats)[1:].T
     short, long = np.minimum(w, h), np.maximum(w, h)
     letter = (long >= 4) & (long <= 64) & (short >= 2) & (short <= 48) & (area >= 8)
-    letter &= (area >= 0.12 * w * h) & (area <= 0.92 * w * h) & (long <= 12 * short)
+    hollow = (area <= 0.92 * w * h) | (long >= 3 * short)  # an I is a bar
+    letter &= (area >= 0.12 * w * h) & hollow & (long <= 12 * short)
     x, y, w, h = (each[letter][:_MOST_SHAPES].astype(np.float32) for each in (x, y, w, h))
     return x, y, w, h
 
@@ -115,9 +143,9 @@ def _run_lengths(x: Numbers, following: npt.NDArray[np.intp]) -> npt.NDArray[np.
     return length
 
 
-def _a_word_stands_in(grey: Grey) -> bool:
+def _a_word_stands_in(grey: Grey, strokes: Strokes) -> bool:
     for operation in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-        x, y, w, h = _letter_pieces(grey, operation)
+        x, y, w, h = strokes.of(operation)
         if any(_is_word(grey, each) for each in _words(x, y, w, h)):
             return True
         if any(_is_word(grey.T, each) for each in _words(y, x, h, w)):

@@ -52,7 +52,10 @@ _LINE_FILLED = 0.65
 _MOST_TRIED = 3
 """Lines that are read to learn whether a sign is one; 15 ms each."""
 _SAMPLES = 5
+_ENOUGH_VOTES = 3
+"""The direction model decides alone that a page is not upside down where it has seen so many lines."""
 _MOST_PIECES = 3_000
+_LEAST_SIDE = 8
 _lock = threading.Lock()
 
 
@@ -198,17 +201,21 @@ def _clockwise(points: npt.NDArray[Any]) -> Quad:
 
 
 def _detect(image_HWC: Pixels) -> list[Quad]:
-    """Text lines as quads in pixels of `image_HWC`, which may be long."""
+    """Text lines as quads in pixels of `image_HWC`, which may be long. Large letters that the detector misses are often
+    seen in a small copy."""
     height, width = image_HWC.shape[:2]
     found = [(tile, _detect_in_tile(tile.pixels_HWC)) for tile in tiles(image_HWC)]
-    return put_together(found, upright=height > width)
+    quads = put_together(found, upright=height > width)
+    if quads or min(height, width) < _LEAST_SIDE or len(found) > 1:
+        return quads
+    return [look.quad for look in _first_look(image_HWC, _WORD_LOOK_SIDE) if look.is_line]
 
 
 def _detect_in_tile(image_HWC: Pixels) -> list[Quad]:
     """Small pictures are enlarged for the detector, large ones made smaller, each pixel with its neighbours: else the
     noise of a night photograph hides letters."""
     height, width = image_HWC.shape[:2]
-    if min(height, width) < 8:
+    if min(height, width) < _LEAST_SIDE:
         return []
     longest = max(height, width)
     scale = min(3.0, 640 / longest) if longest < 640 else min(1.0, (SIDE - 2 * BORDER) / longest)
@@ -243,7 +250,7 @@ def _turn(image_HWC: Pixels, quads: Sequence[Quad]) -> Turn:
     if lying > upright:
         left, right = ([np.ascontiguousarray(np.rot90(crop, k)) for crop in crops] for k in (1, 3))
         return 90 if _legibility(left) >= _legibility(right) else 270
-    if not upside_down(crops):
+    if len(crops) >= _ENOUGH_VOTES and not upside_down(crops):
         return 0
     turned = [np.ascontiguousarray(np.rot90(crop, 2)) for crop in crops]
     return 180 if _legibility(turned) > 1.1 * _legibility(crops) else 0

@@ -26,7 +26,7 @@ _TELLING = 2.5
 _KNOWN_SHARE = 0.6
 """A picture of which less is known, measured along its lines, is written in another script, by hand, or blurred."""
 _LEAST_LENGTH = 4.0
-_MOST_LENGTH = 12.0
+_MOST_LENGTH = 8.0
 """No line counts for more: a rule across the page can pass for one of 60 heights."""
 _PAGE = 3
 """In a picture of fewer lines those that the recogniser is in doubt of may be shapes that are no letters at all."""

@@ -26,6 +26,8 @@ _OVERLAP = 0.2
 MOST_TILES = 30
 """Reading a tile takes about half a second."""
 _SAME_LINE = 0.6
+_SLACK = 0.25
+"""Two quads of one line may differ by so much of its height."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,9 +103,10 @@ def _is_same_line(quad: Quad, other: Quad) -> bool:
 def _around(quads: Sequence[Quad]) -> Quad:
     """One of them where it holds the others, else the upright rectangle around all."""
     points = np.concatenate(quads)
-    (left, top), (right, low) = points.min(axis=0), points.max(axis=0)
+    low, high = points.min(axis=0), points.max(axis=0)
     for quad in quads:
-        (x0, y0), (x1, y1) = quad.min(axis=0), quad.max(axis=0)
-        if (x1 - x0) * (y1 - y0) >= 0.95 * (right - left) * (low - top):
+        near = _SLACK * (quad[:, 1].max() - quad[:, 1].min())
+        if (quad.min(axis=0) <= low + near).all() and (quad.max(axis=0) >= high - near).all():
             return quad
-    return np.array([[left, top], [right, top], [right, low], [left, low]], np.float32)
+    (left, top), (right, bottom) = low, high
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
