@@ -21,7 +21,7 @@ from indexing.records import Block, Note, Page, Reading
 
 if TYPE_CHECKING:
     from indexing.embedding.protocol import Pixels
-    from indexing.readers.ocr import OcrText
+    from indexing.readers.ocr import FewWords, OcrText
 
 
 def read_picture(path: Path, output: ReaderOutput) -> Reading:
@@ -84,28 +84,35 @@ def _is_whole(decoded: Image.Image, size: tuple[int, int]) -> bool:
 
 def words_in(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
     """The picture turned upright, and the words in it; None when nothing is written there."""
-    return _read_words(image) if _is_written(np.asarray(image)) else (image, None)
+    seen = _seen_words(np.asarray(image))
+    return _read_words(image, seen) if seen != "none" else (image, None)
 
 
-def _is_written(pixels_HWC: "Pixels") -> bool:
+def _seen_words(pixels_HWC: "Pixels") -> "FewWords":
     """Ask the pixels, then the OCR's own detector on a small copy: both are cheap beside OCR. Long pictures are asked
     tile by tile."""
-    return any(_tile_is_written(tile.pixels_HWC) for tile in tiles(pixels_HWC))
+    unread = False
+    for tile in tiles(pixels_HWC):
+        seen = _seen_in_tile(tile.pixels_HWC)
+        if seen == "legible":
+            return seen
+        unread = unread or seen == "illegible"
+    return "illegible" if unread else "none"
 
 
-def _tile_is_written(pixels_HWC: "Pixels") -> bool:
-    from indexing.readers.ocr import has_legible_line, looks_written
+def _seen_in_tile(pixels_HWC: "Pixels") -> "FewWords":
+    from indexing.readers.ocr import few_words, looks_written
 
     strokes = Strokes(small_grey(pixels_HWC))
     if strokes.make_text() and looks_written(pixels_HWC):
-        return True
-    return strokes.make_a_word() and has_legible_line(pixels_HWC)
+        return "legible"
+    return few_words(pixels_HWC) if strokes.make_a_word() else "none"
 
 
-def _read_words(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
-    from indexing.readers.ocr import read_words
+def _read_words(image: Image.Image, seen: "FewWords") -> tuple[Image.Image, "OcrText | None"]:
+    from indexing.readers.ocr import one_unread_line, read_words
 
-    words = read_words(np.asarray(image))
+    words = read_words(np.asarray(image)) if seen == "legible" else one_unread_line()
     if words.turned and words.lines:
         image = image.rotate(words.turned, expand=True)
     return image, words if words.lines or words.unread else None
@@ -135,13 +142,14 @@ def _read_one(
     image: Image.Image, reread: Path | None, output: ReaderOutput, *, title: str, notes: tuple[Note, ...]
 ) -> Reading:
     pixels_HWC = np.asarray(image)
-    if not _is_written(pixels_HWC):
+    seen = _seen_words(pixels_HWC)
+    if seen == "none":
         return _wordless(image, output, title, notes, pixels_HWC)
-    if reread is not None:
+    if reread is not None and seen == "legible":
         with opened(reread, output) as again:
             image = decode(again, least_side=SHORT_SIDE if is_long(*again.size) else OCR_SIDE // 2)
     image, cut = _for_words(image)
-    image, words = _read_words(image)
+    image, words = _read_words(image, seen)
     notes = (*notes, *cut, *(words.notes() if words else ()))
     if words is None or not words.lines:
         return _wordless(image, output, title, notes)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from reading_doubles import read_here
 
 from indexing.readers.letters import has_word
-from indexing.readers.ocr import has_legible_line
+from indexing.readers.ocr import few_words
 from indexing.records import Reading
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -68,7 +68,7 @@ def test_a_noisy_picture_taken_at_night_is_read_although_it_is_large(tmp_path: P
 @pytest.mark.parametrize("path", sorted(PICTURES.glob("*.webp")), ids=lambda path: path.stem)
 def test_photographs_get_no_words(path: Path) -> None:
     with Image.open(path) as image:
-        assert not has_legible_line(np.asarray(image.convert("RGB")))
+        assert few_words(np.asarray(image.convert("RGB"))) == "none"
 
 
 def test_stripes_are_no_word_and_four_letters_are_one() -> None:
@@ -130,4 +130,16 @@ def test_an_alphabet_that_nobody_knows_is_told_and_not_guessed(tmp_path: Path) -
             draw.line(points, fill="black", width=3, joint="curve")
     reading = read(page, tmp_path)
     assert words_of(reading) == []
+    assert [(note.kind, note.unread) for note in reading.notes] == [("script", True)]
+
+
+def test_a_sign_in_an_alphabet_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    chance = np.random.default_rng(11)
+    panel = sign(" " * 18)
+    draw = ImageDraw.Draw(panel)
+    for column in range(12):
+        points = [(260 + 50 * column + 1.7 * x, 335 + 2.4 * y) for x, y in chance.integers(0, 22, (4, 2))]
+        draw.line(points, fill="white", width=7, joint="curve")
+    reading = read(panel, tmp_path)
+    assert words_of(reading) == [] and not reading.pages[0].read_by_ocr
     assert [(note.kind, note.unread) for note in reading.notes] == [("script", True)]
