@@ -9,8 +9,9 @@ figure chunk (a piece's repeated table header aside).
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from indexing.embedding.protocol import Label
 from indexing.records import Block, Box, Chunk, Kind, Line, Page, Reading, SourceFile
@@ -18,6 +19,11 @@ from indexing.records import Block, Box, Chunk, Kind, Line, Page, Reading, Sourc
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 _HYPHENATED = re.compile(r"[^\W\d_]{2}[-\u2010\u00ad]$")
 _PAGE_WORDS = 40
+_TAKEN = "Taken "
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +59,31 @@ def with_labels(chunk: Chunk, labels: Sequence[Label], *, least: float = 0.1, mo
     return replace(chunk, text=f"{chunk.text}\n{words}".strip())
 
 
+def without_labels(chunk: Chunk) -> Chunk:
+    """A picture's chunk as it was before `with_labels`: what its camera wrote stays, what a kit recognised goes."""
+    if chunk.kind != "image":
+        return chunk
+    taken = [line for line in chunk.text.split("\n") if line.startswith(_TAKEN)]
+    return replace(chunk, text="\n".join(taken))
+
+
+def taken_words(metadata: Mapping[str, str]) -> str:
+    """What a camera wrote beside a picture, as a sentence that can be searched; "" where it wrote nothing.
+
+    >>> taken_words({"taken": "2019-07-14T10:32:05", "camera": "Canon EOS 80D", "latitude": "48.8", "longitude": "2.3"})
+    'Taken on 14 July 2019 at 10:32 with Canon EOS 80D at latitude 48.8, longitude 2.3'
+    """
+    parts: list[str] = []
+    if taken := metadata.get("taken"):
+        moment = datetime.fromisoformat(taken)
+        parts.append(f"on {moment.day} {_MONTHS[moment.month - 1]} {moment.year} at {moment:%H:%M}")
+    if camera := metadata.get("camera"):
+        parts.append(f"with {camera}")
+    if "latitude" in metadata and "longitude" in metadata:
+        parts.append(f"at latitude {metadata['latitude']}, longitude {metadata['longitude']}")
+    return f"{_TAKEN}{' '.join(parts)}" if parts else ""
+
+
 class _Chunker:
     def __init__(self, reading: Reading, source: SourceFile, folder: str, settings: ChunkSettings) -> None:
         self._reading = reading
@@ -66,12 +97,13 @@ class _Chunker:
         return (*self._pictures_and_pages(), *self._contents())
 
     def _pictures_and_pages(self) -> Iterator[Chunk]:
+        taken = taken_words(self._reading.metadata)
         for page in self._reading.pages:
             if page.image is None:
                 continue
             yield self._chunk(
                 "image" if self._reading.is_picture else "page",
-                text="" if self._reading.is_picture else self._first_words(page),
+                text=taken if self._reading.is_picture else self._first_words(page),
                 page=page.number,
                 box=(0.0, 0.0, 1.0, 1.0),
             )

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from indexing.chunking import without_labels
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder, Pixels
 from indexing.errors import IndexingError, StoreError
 from indexing.ledger import Content
 from indexing.library import Library, LibraryRecord
-from indexing.readers.image import open_kept
+from indexing.readers.decoding import open_kept
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore
@@ -130,7 +131,7 @@ def _fill(
                 missing = len(ids) - len(found)
                 raise StoreError(f"{missing} rows of '{content.shown_path}' are missing: llavero verify --repair")
             chunks += len(found)
-            maker.add(_job(content), [_unlabelled(chunk) for chunk in found], _Pictures(library, embedder, found))
+            maker.add(_job(content), [without_labels(chunk) for chunk in found], _Pictures(library, embedder, found))
         maker.flush()
     finally:
         maker.close()
@@ -140,11 +141,6 @@ def _fill(
 
 def _job(content: Content) -> Job:
     return Job(content=content, missing=content.rows, is_written=lambda: None)
-
-
-def _unlabelled(chunk: Chunk) -> Chunk:
-    """A picture without the words that the earlier kit recognised in it; the new one finds its own."""
-    return replace(chunk, text="") if chunk.kind == "image" else chunk
 
 
 class _Pictures(Mapping[str, Pixels]):

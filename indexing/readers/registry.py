@@ -62,7 +62,12 @@ _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "a video file"),
     (b"\xff\x0a", "a JPEG XL picture (save it as JPEG or PNG)"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture (save it as JPEG or PNG)"),
-    (b"\0\0\0\x0cjP", "a JPEG 2000 picture (save it as JPEG or PNG)"),
+    (b"FUJIFILMCCD-RAW", "a camera's raw picture (save it as JPEG)"),
+    (b"FOVb", "a camera's raw picture (save it as JPEG)"),
+    (b"IIRO", "a camera's raw picture (save it as JPEG)"),
+    (b"IIRS", "a camera's raw picture (save it as JPEG)"),
+    (b"IIU\0", "a camera's raw picture (save it as JPEG)"),
+    (b"MMOR", "a camera's raw picture (save it as JPEG)"),
     (b"8BPS", "a Photoshop file (save it as JPEG or PNG)"),
 )
 _OLD_OFFICE = (
@@ -163,9 +168,7 @@ def _refused_ole(path: Path) -> UnreadableFileError:
 
 
 def _iso_media(brand: bytes) -> str:
-    if brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return "a HEIC picture (save it as JPEG)"
-    return "an AVIF picture (save it as JPEG)" if brand in (b"avif", b"avis") else "a video file"
+    return "a camera's raw picture (save it as JPEG)" if brand == b"crx " else "a video file"
 
 
 def _as_text(head: bytes) -> str | None:

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from indexing.errors import (
     UnreadableFileError,
     UnsupportedFileError,
 )
-from indexing.readers.image import decode
+from indexing.readers.decoding import decode
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import read
 from indexing.records import Reading
@@ -43,7 +44,7 @@ def is_red(pixel: np.ndarray) -> bool:
     return bool(pixel[0] > 180 and pixel[1] < 60 and pixel[2] < 60)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".tif", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".tif", ".bmp", ".avif", ".jp2", ".j2k"])
 def test_every_picture_format_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"p{suffix}"
     half_red().save(path)
@@ -75,6 +76,14 @@ def test_a_sixteen_bit_scan_keeps_its_brightness(tmp_path: Path) -> None:
 def test_transparent_parts_are_white(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert pixels_of(tmp_path / "clear.png", tmp_path / "out").min() == 255
+
+
+def test_a_white_drawing_on_transparent_paper_can_be_seen(tmp_path: Path) -> None:
+    logo = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+    logo.paste((255, 255, 255, 255), (16, 16, 48, 48))
+    logo.save(tmp_path / "logo.png")
+    pixels = pixels_of(tmp_path / "logo.png", tmp_path / "out")
+    assert pixels[16, 16].min() > 250 and pixels[2, 2].max() < 120
 
 
 def test_a_palette_with_a_transparent_colour_is_white_there(tmp_path: Path) -> None:
@@ -158,7 +167,14 @@ def test_a_wrong_extension_is_read_as_what_it_is_with_a_note(tmp_path: Path) -> 
         ("noise.txt", bytes(range(256)) * 20, UnsupportedFileError, "binary data"),
         ("noise.bin", b"\x7fELF" + b"\0" * 100, UnsupportedFileError, "a program"),
         ("film.mp4", b"\0\0\0\x18ftypmp42" + b"\0" * 50, UnsupportedFileError, "a video file"),
-        ("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 50, UnsupportedFileError, "save it as JPEG"),
+        (
+            "photo.CR3",
+            b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + b"\0" * 50,
+            UnsupportedFileError,
+            "a camera's raw picture",
+        ),
+        ("photo.RAF", b"FUJIFILMCCD-RAW 0201" + b"\0" * 50, UnsupportedFileError, "a camera's raw picture"),
+        ("photo.jxl", b"\xff\x0a" + b"\0" * 50, UnsupportedFileError, "a JPEG XL picture"),
         ("pack.zip", b"PK\x03\x04" + b"\0" * 60, DamagedFileError, "damaged or ends early"),
         ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, UnreadableFileError, "."),
         ("archive.rar", b"Rar!\x1a\x07\x01\0", UnsupportedFileError, "a RAR archive"),
@@ -231,8 +247,8 @@ def test_a_very_large_picture_is_made_smaller_band_by_band(
     picture.save(path, exif=exif)
     with Image.open(path) as opened:
         whole = decode(opened, least_side=100)
-    monkeypatch.setattr("indexing.readers.image._LARGE_PIXELS", 1_000_000)
-    monkeypatch.setattr("indexing.readers.image._BAND_PIXELS", 100_000)
+    monkeypatch.setattr("indexing.readers.decoding._LARGE_PIXELS", 1_000_000)
+    monkeypatch.setattr("indexing.readers.decoding._BAND_PIXELS", 100_000)
     with Image.open(path) as opened:
         small = decode(opened, least_side=100)
     assert small.mode == "RGB" and small.size == ((2_050, 1_025) if orientation == 1 else (1_025, 2_050))
@@ -245,3 +261,63 @@ def test_a_strip_of_a_picture_is_refused_before_it_is_decoded(tmp_path: Path) ->
     Image.new("1", (1, 200_000)).save(path)
     with pytest.raises(FileTooLargeError, match="1 × 200,000 pixels; a side may have 100,000"):
         read_here(path, tmp_path / "out")
+
+
+def test_a_heic_picture_is_read_where_its_decoder_is_installed_and_else_says_what_is_missing(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "pictures" / "half-red.heic"
+    if find_spec("pi_heif") is None:
+        with pytest.raises(UnsupportedFileError, match="pip install pi-heif, or save it as JPEG"):
+            read_here(path, tmp_path / "out")
+        return
+    pixels = pixels_of(path, tmp_path / "out")
+    assert is_red(pixels[16, 4]) and not is_red(pixels[16, 28])
+    assert read_here(path, tmp_path / "again").metadata == {"taken": "2019-07-14T10:32:05", "camera": "Pocket 3"}
+
+
+def test_of_a_camera_s_raw_picture_the_preview_is_read_and_a_note_says_so(tmp_path: Path) -> None:
+    half_red().save(tmp_path / "photo.dng", "TIFF", tiffinfo={50706: b"\x01\x04\0\0"})
+    reading = read_here(tmp_path / "photo.dng", tmp_path / "out")
+    assert reading.notes == ("a camera's raw picture: the preview in it, of 200 × 100 pixels, was read",)
+    assert not reading.notes[0].unread
+
+
+def test_a_raw_picture_without_a_preview_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    half_red().save(tmp_path / "photo.nef", "TIFF", tiffinfo={50706: b"\x01\x04\0\0"})
+    data = bytearray((tmp_path / "photo.nef").read_bytes())
+    place = data.index(struct.pack("<HHI", 259, 3, 1))  # the compression's tag
+    data[place + 8 : place + 10] = struct.pack("<H", 34713)  # Nikon's own
+    (tmp_path / "photo.nef").write_bytes(data)
+    with pytest.raises(UnsupportedFileError, match="raw picture without a preview"):
+        read_here(tmp_path / "photo.nef", tmp_path / "out")
+
+
+def photo(path: Path, *, taken: str = "2019:07:14 10:32:05", place: tuple[float, ...] = (48.0, 51.0, 30.24)) -> Path:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 80D\0"
+    exif.get_ifd(0x8769).update({0x9003: taken, 0x9011: "+02:00"})
+    exif.get_ifd(0x8825).update({1: "S", 2: place, 3: "E", 4: (2.0, 17.0, 40.2)})
+    half_red().save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_time_place_and_camera_of_a_photograph_are_known(tmp_path: Path, suffix: str) -> None:
+    assert read_here(photo(tmp_path / f"p{suffix}"), tmp_path / "out").metadata == {
+        "taken": "2019-07-14T10:32:05+02:00",
+        "latitude": "-48.858400",
+        "longitude": "2.294500",
+        "camera": "Canon EOS 80D",
+    }
+
+
+@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "", "2019:13:45 99:00:00", "yesterday"])
+def test_nonsense_of_a_camera_is_left_out(tmp_path: Path, taken: str) -> None:
+    path = photo(tmp_path / "p.jpg", taken=taken, place=(480.0, 0.0, 0.0))
+    assert read_here(path, tmp_path / "out").metadata == {"camera": "Canon EOS 80D"}
+
+
+def test_damaged_exif_does_not_keep_a_picture_from_being_read(tmp_path: Path) -> None:
+    data = photo(tmp_path / "p.jpg").read_bytes()
+    start = data.index(b"Exif\0\0") + 14
+    (tmp_path / "bad.jpg").write_bytes(data[:start] + b"\xff" * 40 + data[start + 40 :])
+    assert read_here(tmp_path / "bad.jpg", tmp_path / "out").metadata == {}

@@ -62,8 +62,8 @@ def _saved(path: Path, text: str) -> Path:
 
 def test_the_readers_are_asked_in_a_fixed_order() -> None:
     assert [reader.type for reader in registry.all_readers()] == [
-        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx", "opendocument", "ods",
-        "rtf", "xls", "mail", "html", "notebook", "markdown", "csv", "json", "text",
+        *("png", "jpeg", "webp", "gif", "tiff", "bmp", "avif", "heic", "jpeg2000"), "pdf", "epub", "docx", "pptx", "xlsx",
+        "opendocument", "ods", "rtf", "xls", "svg", "mail", "html", "notebook", "markdown", "csv", "json", "text",
     ]  # fmt: skip
 
 

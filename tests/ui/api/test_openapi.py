@@ -49,7 +49,9 @@ def test_no_request_meets_an_unexpected_error(client: TestClient, keys: KeyFile,
 FIELDS = ("path", "folder", "name", "extension", "title", "page")
 EVIL = st.one_of(
     st.text(max_size=60),
-    st.sampled_from(['" or 1 == 1 or "', "\\", '\\" or id != "', "a\nb", "{x}", "'; drop", "\ud800", "x" * 3000, "null"]),
+    st.sampled_from(
+        ['" or 1 == 1 or "', "\\", '\\" or id != "', "a\nb", "{x}", "'; drop", "\ud800", "x" * 3000, "null"]
+    ),
 )
 
 
