@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from indexing.readers.document import finished, read_text
-from indexing.readers.grid import MOST_CELLS, Cell, Sheet, tables
+from indexing.readers.grid import MOST_CELLS, GridCell, Sheet, tables
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
 from indexing.readers.registry import FileStart, Reader
@@ -101,9 +101,9 @@ def _fill(sheet: Sheet, rows: Iterator[list[str]]) -> bool:
     return True
 
 
-def _cell(value: str) -> Cell:
+def _cell(value: str) -> GridCell:
     shown = value.strip()
-    return Cell(shown, is_number=bool(_NUMBER.fullmatch(shown)))
+    return GridCell(shown, is_number=bool(_NUMBER.fullmatch(shown)))
 
 
 def _is_delimited(start: FileStart) -> bool:

@@ -24,14 +24,14 @@ _MOST_CAPTION_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GridCell:
     """One cell as it is shown."""
 
     text: str
     is_number: bool = False
 
 
-Row = dict[int, Cell]
+Row = dict[int, GridCell]
 """Column → cell, from 1 on; only cells with something in them."""
 Span = tuple[int, int, int, int]
 """First row, first column, last row, last column of merged cells."""

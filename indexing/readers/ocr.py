@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexing.readers.letters import letters_in_runs as letters_in_runs  # the PDF reader asks for both here
-from indexing.readers.ocr_judgement import Judgement, Recognised, judged
+from indexing.readers.ocr_judgement import Judgement, RecognisedLine, judged
 from indexing.readers.ocr_networks import (
     BORDER,
     SIDE,
@@ -152,7 +152,7 @@ def few_words(image_HWC: Pixels) -> FewWords:
     return "illegible" if plain else "none"
 
 
-def _both_ways(image_HWC: Pixels, quad: Quad) -> list[Recognised]:
+def _both_ways(image_HWC: Pixels, quad: Quad) -> list[RecognisedLine]:
     """What the recogniser makes of a line, and of the same line upside down."""
     crop = straightened(image_HWC, quad)
     turns = (0, 2) if crop.shape[1] >= crop.shape[0] else (1, 3)
@@ -160,9 +160,11 @@ def _both_ways(image_HWC: Pixels, quad: Quad) -> list[Recognised]:
     return list(map(_as_line, crops, recognised(crops)))
 
 
-def _as_line(crop_HWC: Pixels, found: tuple[str, float]) -> Recognised:
+def _as_line(crop_HWC: Pixels, found: tuple[str, float]) -> RecognisedLine:
     text, confidence = found
-    return Recognised(text=" ".join(text.split()), confidence=confidence, length=crop_HWC.shape[1] / crop_HWC.shape[0])
+    return RecognisedLine(
+        text=" ".join(text.split()), confidence=confidence, length=crop_HWC.shape[1] / crop_HWC.shape[0]
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ _GREEK = re.compile("[Ͱ-Ͽἀ-῿]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recognised:
+class RecognisedLine:
     """One line as the recogniser read it."""
 
     text: str
@@ -87,7 +87,7 @@ class Judgement:
     """Lines that are written there and could not be read."""
 
 
-def judged(lines: Sequence[Recognised]) -> Judgement:
+def judged(lines: Sequence[RecognisedLine]) -> Judgement:
     """Lines of an unknown script are left out and counted; guesses at shapes that are no letters only left out."""
     telling = [line for line in lines if line.length >= _TELLING]
     foreign = _is_foreign(telling)
@@ -105,20 +105,20 @@ def judged(lines: Sequence[Recognised]) -> Judgement:
     return Judgement(kept=tuple(kept), unread=unread)
 
 
-def _is_unread(line: Recognised, foreign: bool, *, sure: bool) -> bool:
+def _is_unread(line: RecognisedLine, foreign: bool, *, sure: bool) -> bool:
     """Something is written there. Over a rule, a bar code or a shape the recogniser is not `sure` that it saw any."""
     if line.length < _TELLING or not (foreign or line.is_greek or line.is_passed_over):
         return False
     return line.confidence >= LEAST_CONFIDENCE or (foreign and not sure)
 
 
-def _is_foreign(telling: Sequence[Recognised]) -> bool:
+def _is_foreign(telling: Sequence[RecognisedLine]) -> bool:
     whole = sum(min(line.length, _MOST_LENGTH) for line in telling)
     known = sum(min(line.length, _MOST_LENGTH) for line in telling if line.is_known)
     return whole >= _LEAST_LENGTH and known < _KNOWN_SHARE * whole
 
 
-def _is_kept(line: Recognised, foreign: bool) -> bool:
+def _is_kept(line: RecognisedLine, foreign: bool) -> bool:
     if not line.characters or line.confidence < LEAST_CONFIDENCE or line.is_passed_over or line.is_greek:
         return False
     return not foreign or (line.is_known and line.confidence >= _CERTAIN)

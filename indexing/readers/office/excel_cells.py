@@ -14,7 +14,7 @@ from typing import Any
 
 from indexing.errors import DamagedFileError, words_of
 from indexing.readers.document import clean
-from indexing.readers.grid import MOST_CELLS, Cell, Sheet
+from indexing.readers.grid import MOST_CELLS, GridCell, Sheet
 from indexing.readers.office.number_format import general, shown_number, shown_text
 from indexing.readers.office.open_xml import Package, is_on, local, parse
 
@@ -82,7 +82,7 @@ def texts_in(reference: str, sheets: Mapping[str, Sheet], most: int) -> list[str
     (top, left), (bottom, right) = place_of(first), place_of(last or first)
     if sheet is None or not 0 < top <= bottom or (bottom - top + 1) * (right - left + 1) > most:
         return []
-    blank = Cell("")
+    blank = GridCell("")
     return [
         sheet.rows.get(row, {}).get(column, blank).text
         for row in range(top, bottom + 1)
@@ -164,7 +164,7 @@ class _SheetWalk:
 
     def _row(self, element: Any, last: int) -> int:
         number = int(element.get("r", "0")) or last + 1
-        row: dict[int, Cell] = {}
+        row: dict[int, GridCell] = {}
         at = 0
         for each in element:
             at = place_of(each.get("r", ""))[1] or at + 1
@@ -180,7 +180,7 @@ class _SheetWalk:
             self._note_hidden_columns(row)
         return number
 
-    def _note_hidden_columns(self, row: dict[int, Cell]) -> None:
+    def _note_hidden_columns(self, row: dict[int, GridCell]) -> None:
         for first, last in self._hidden_columns:
             self._in_hidden.update(column for column in row if first <= column <= last)
 
@@ -189,7 +189,7 @@ class _SheetWalk:
         if found is not None and len(self.sheet.merged) < _MOST_MERGED:
             self.sheet.merged.append((*place_of(found[1]), *place_of(found[2])))
 
-    def _cell(self, element: Any) -> Cell | None:
+    def _cell(self, element: Any) -> GridCell | None:
         inner = {child.tag.rpartition("}")[2]: child for child in element}
         kind = element.get("t", "n")
         if kind == "inlineStr":
@@ -199,30 +199,30 @@ class _SheetWalk:
             self._remember(inner["f"], element.get("r", ""))
             if value is None or (value == "" and kind not in _ERRORS_ARE_TEXT):
                 self.sheet.formulas += 1
-                return Cell(self._formula(inner["f"], element.get("r", "")))
+                return GridCell(self._formula(inner["f"], element.get("r", "")))
         return None if value is None else self._value(value, kind, element)
 
-    def _value(self, value: str, kind: str, element: Any) -> Cell:
+    def _value(self, value: str, kind: str, element: Any) -> GridCell:
         if kind == "s":
             at = int(value) if value.isdecimal() else -1
             return self._text(self.book.texts[at] if 0 <= at < len(self.book.texts) else "", element)
         if kind == "b":
-            return Cell("TRUE" if is_on(value) else "FALSE")
+            return GridCell("TRUE" if is_on(value) else "FALSE")
         if kind == "n":
             try:
-                return Cell(clean(self._number(float(value), self._format(element))), is_number=True)
+                return GridCell(clean(self._number(float(value), self._format(element))), is_number=True)
             except ValueError:
-                return Cell(clean(value))
+                return GridCell(clean(value))
         if kind == "d":
-            return Cell(clean(value).removesuffix("T00:00:00").replace("T", " "), is_number=True)
+            return GridCell(clean(value).removesuffix("T00:00:00").replace("T", " "), is_number=True)
         return self._text(clean(value), element)
 
     def _number(self, value: float, code: str) -> str:
         return general(value) if code == "General" else shown_number(value, code, is_1904=self.book.is_1904)
 
-    def _text(self, text: str, element: Any) -> Cell:
+    def _text(self, text: str, element: Any) -> GridCell:
         code = self._format(element)
-        return Cell(shown_text(text, code) if "@" in code and code != "@" else text)
+        return GridCell(shown_text(text, code) if "@" in code and code != "@" else text)
 
     def _format(self, element: Any) -> str:
         style = element.get("s", "0")

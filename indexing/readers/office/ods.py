@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from indexing.readers.document import clean
-from indexing.readers.grid import MOST_CELLS, Cell, Row, Sheet, column_name, sheet_blocks, sheet_notes
+from indexing.readers.grid import MOST_CELLS, GridCell, Row, Sheet, column_name, sheet_blocks, sheet_notes
 from indexing.readers.office.document_walk import OFFICE, STYLE, TABLE, TEXT, DocumentWalk, annotation_line, words_of
 from indexing.readers.office.open_document import document_reading, packed
 from indexing.readers.office.open_xml import Package
@@ -121,7 +121,7 @@ class _SheetsWalk:
             column += count
         return row
 
-    def _cell(self, element: Any, sheet: Sheet) -> Cell | None:
+    def _cell(self, element: Any, sheet: Sheet) -> GridCell | None:
         lines = [words_of(each).strip() for each in element.iterchildren(f"{TEXT}p", f"{TEXT}h", f"{TEXT}list")]
         shown = "\n".join(lines).strip()
         kind = element.get(f"{OFFICE}value-type", "")
@@ -132,9 +132,9 @@ class _SheetsWalk:
         if not shown and formula and not kind:
             sheet.formulas += 1
             shown = formula.partition(":")[2] if formula.partition(":")[0].isalpha() else formula
-        return Cell(clean(shown), is_number=kind in _NUMBERS) if shown else None
+        return GridCell(clean(shown), is_number=kind in _NUMBERS) if shown else None
 
-    def _hang(self, element: Any, sheet: Sheet, column: int, cell: Cell | None) -> None:
+    def _hang(self, element: Any, sheet: Sheet, column: int, cell: GridCell | None) -> None:
         """Merged cells, comments and drawings of a cell."""
         width, height = _count(element, "number-columns-spanned"), _count(element, "number-rows-spanned")
         row = self._row + 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from indexing.errors import DamagedFileError, EncryptedFileError, words_of
 from indexing.readers.document import clean, finished
-from indexing.readers.grid import MOST_CELLS, Cell, Row, Sheet, column_name, sheet_blocks, sheet_notes
+from indexing.readers.grid import MOST_CELLS, GridCell, Row, Sheet, column_name, sheet_blocks, sheet_notes
 from indexing.readers.office.number_format import general, shown_number, shown_text
 from indexing.readers.office.word_beside import comment_line
 from indexing.readers.output import ReaderOutput
@@ -83,21 +83,21 @@ class _BookReader:
                 row[column + 1] = cell
         return row
 
-    def _cell(self, cell: Any) -> Cell:
+    def _cell(self, cell: Any) -> GridCell:
         import xlrd
 
         kind, value = cell.ctype, cell.value
         code = self._format(cell)
         if kind in (xlrd.XL_CELL_NUMBER, xlrd.XL_CELL_DATE):
             is_1904 = bool(self._book.datemode)
-            return Cell(
+            return GridCell(
                 general(value) if code == "General" else shown_number(value, code, is_1904=is_1904), is_number=True
             )
         if kind == xlrd.XL_CELL_BOOLEAN:
-            return Cell("TRUE" if value else "FALSE")
+            return GridCell("TRUE" if value else "FALSE")
         if kind == xlrd.XL_CELL_ERROR:
-            return Cell(xlrd.error_text_from_code.get(value, "#ERROR"))
-        return Cell(clean(shown_text(str(value), code)))
+            return GridCell(xlrd.error_text_from_code.get(value, "#ERROR"))
+        return GridCell(clean(shown_text(str(value), code)))
 
     def _format(self, cell: Any) -> str:
         if cell.xf_index is None or cell.xf_index >= len(self._book.xf_list):

@@ -1,10 +1,10 @@
 """What is kept of the recogniser's lines: its answers are written down here as it gave them."""
 
-from indexing.readers.ocr_judgement import Judgement, Recognised, judged
+from indexing.readers.ocr_judgement import Judgement, RecognisedLine, judged
 
 
-def line(text: str, confidence: float, length: float) -> Recognised:
-    return Recognised(text=text, confidence=confidence, length=length)
+def line(text: str, confidence: float, length: float) -> RecognisedLine:
+    return RecognisedLine(text=text, confidence=confidence, length=length)
 
 
 ENGLISH = [line("Agreement on the lease of rooms", 0.99, 16.0), line("The monthly rent is 450 euros", 1.0, 15.0)]
@@ -13,7 +13,7 @@ HEBREW = [line("CALL LUIL ILULCIU", 0.91, 9.0), line("uAlCL auuut LA40", 0.74, 9
 GREEK = [line("Σμβαση µσωση κατοικα", 0.81, 13.0), line("εταξ των συβαλλμνων", 0.77, 12.0)]
 
 
-def kept(lines: list[Recognised]) -> list[str]:
+def kept(lines: list[RecognisedLine]) -> list[str]:
     return [each.text for each, keep in zip(lines, judged(lines).kept, strict=True) if keep]
 
 

@@ -29,7 +29,7 @@ def test_no_request_meets_an_unexpected_error(client: TestClient, keys: KeyFile,
 
         @QUIET
         @given(case=operation.as_strategy())
-        def ask(case: schemathesis.Case) -> None:
+        def ask(case: schemathesis.Case, tags: tuple[str, ...] = tuple(operation.tags or ())) -> None:
             nonlocal asked
             asked += 1
             path = case.formatted_path.replace("{library}", "boats")
@@ -39,7 +39,7 @@ def test_no_request_meets_an_unexpected_error(client: TestClient, keys: KeyFile,
                 case.method, path, params=dict(case.query or {}), json=body, headers={**(case.headers or {}), **headers}
             )
             assert answer.status_code != 500, (case.method, path, body, answer.text)
-            if answer.status_code >= 400 and "openai" not in operation.tags:
+            if answer.status_code >= 400 and "openai" not in tags:
                 assert answer.json()["status"] == answer.status_code
 
         ask()
