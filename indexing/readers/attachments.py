@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from indexing.errors import EmptyFileError, UnreadableFileError, pass_on
+from indexing.errors import DamagedFileError, EmptyFileError, UnreadableFileError, in_words, pass_on
 from indexing.readers.document import clean, figure_block
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import all_readers, read, recognise
@@ -44,7 +44,7 @@ class Attachments:
         what is the machine's fault alone (`errors.pass_on`).
 
         `content` may come in pieces, and raise an UnreadableFileError between them. A place for `{name}` in `heading`
-        is filled.
+        is filled; without a heading ("") the file's blocks stand under that of the place.
         """
         return self._within_limits(name, heading, lambda shown: self._content(shown, content))
 
@@ -52,7 +52,7 @@ class Attachments:
         self, name: str, reader: Callable[[ReaderOutput], Reading], *, heading: str = "Attachment: {name}"
     ) -> list[Block]:
         """The same for what is no file by itself, such as a mail that its parser has already taken apart."""
-        return self._within_limits(name, heading, lambda shown: self._document(shown, reader))
+        return self._within_limits(name, heading, lambda shown: self._document(shown, partial(_guarded, reader)))
 
     def _within_limits(self, name: str, heading: str, blocks_of: Callable[[str], Iterator[Block]]) -> list[Block]:
         name = shown_name(name)
@@ -62,7 +62,8 @@ class Attachments:
             return []
         inside.attachments += 1
         inside.depth += 1
-        blocks = [Block(kind="heading", text=heading.replace("{name}", name), level=1)]
+        shown = heading.replace("{name}", name)
+        blocks = [Block(kind="heading", text=shown, level=1)] if heading else []
         try:
             with self._output.part():
                 blocks += blocks_of(name)
@@ -120,6 +121,19 @@ class Attachments:
             level = min(block.level + 1, _DEEPEST_HEADING) if block.kind == "heading" else block.level
             page = before + (block.page or 1) if block.page in shown else None
             yield replace(block, page=page, level=level)
+
+
+def _guarded(reader: Callable[[ReaderOutput], Reading], output: ReaderOutput) -> Reading:
+    """Whatever a parser throws is the failure of the part alone."""
+    try:
+        return reader(output)
+    except UnreadableFileError:
+        raise
+    except RecursionError as error:
+        raise DamagedFileError("its content is nested too deeply") from error
+    except Exception as error:
+        pass_on(error)
+        raise DamagedFileError(in_words(error)) from error
 
 
 def shown_name(name: str) -> str:
