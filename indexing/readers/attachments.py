@@ -54,6 +54,17 @@ class Attachments:
         """The same for what is no file by itself, such as a mail that its parser has already taken apart."""
         return self._within_limits(name, heading, lambda shown: self._document(shown, partial(_guarded, reader)))
 
+    def section(self, name: str, reader: Callable[[ReaderOutput], Reading]) -> list[Block]:
+        """The same without limits, for what is the file itself: a letter of a mailbox, a sheet of a book."""
+        name = shown_name(name)
+        blocks = [Block(kind="heading", text=name, level=1)]
+        try:
+            blocks += self._document(name, partial(_guarded, reader))
+        except UnreadableFileError as error:
+            pass_on(error)
+            self.leave_out(name, error.reason)
+        return blocks
+
     def _within_limits(self, name: str, heading: str, blocks_of: Callable[[str], Iterator[Block]]) -> list[Block]:
         name = shown_name(name)
         inside, limits = self._output.inside, self._output.limits

@@ -6,7 +6,7 @@ import email.policy
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from indexing.readers.document import clean
 from indexing.readers.encoding import decoded
@@ -39,20 +39,20 @@ def shown_headers(message: EmailMessage) -> dict[str, str]:
     """The header lines that people search for."""
     found: dict[str, str] = {}
     for name in SHOWN:
-        values = [_value(message, each, raw) for each, raw in message.raw_items() if each.lower() == name.lower()]
+        values = [_value(each, raw) for each, raw in message.raw_items() if each.lower() == name.lower()]
         value = ", ".join(" ".join(clean(each).split()) for each in values if each.strip())
         if value:
             found[name] = printable(value)
     return found
 
 
-def _value(message: EmailMessage, name: str, raw: object) -> str:
+def _value(name: str, raw: object) -> str:
     """Decoded; bytes beyond ASCII, which have no place in a header, are taken for the likeliest encoding."""
     text = str(raw)
     if not text.isascii():
         text = decoded(text.encode("utf-8", "surrogateescape"))
     text = " ".join(text.splitlines())
-    return _or(lambda: str(message.policy.header_factory(name, text)), text)
+    return _or(lambda: str(email.policy.default.header_factory(name, text)), text)
 
 
 def type_of(part: MIMEPart) -> str:
@@ -62,12 +62,12 @@ def type_of(part: MIMEPart) -> str:
 
 def parameter(part: MIMEPart, name: str) -> str:
     """A parameter of the content type, in lower case; "" without one."""
-    return str(_or(lambda: part.get_param(name), "") or "").lower()
+    return _or(lambda: part.get_param(name), "").lower()
 
 
 def name_of(part: MIMEPart) -> str:
     """The file's name; "" without one."""
-    return printable(_or(part.get_filename, None) or "")
+    return printable(_or(part.get_filename, ""))
 
 
 def is_attachment(part: MIMEPart) -> bool:
@@ -83,8 +83,7 @@ def children(part: MIMEPart) -> list[MIMEPart]:
 
 def payload(part: MIMEPart) -> bytes:
     """The part's bytes, without their transfer encoding."""
-    data = _or(lambda: part.get_payload(decode=True), b"")
-    return data if isinstance(data, bytes) else b""
+    return _or(lambda: part.get_payload(decode=True), b"")
 
 
 def text_of(part: MIMEPart, *, is_html: bool = False) -> str:
@@ -103,7 +102,7 @@ def text_file(part: MIMEPart) -> bytes:
 
 
 def _declared(part: MIMEPart, data: bytes) -> str | None:
-    charset = str(_or(part.get_content_charset, None) or "")
+    charset = _or(part.get_content_charset, "")
     if not charset:
         return None
     try:
@@ -117,8 +116,10 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _or(ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+def _or(ask: Callable[[], Any], otherwise: Answer) -> Answer:
+    """What the parser says, where it is of the kind that is expected."""
     try:
-        return ask()
+        answer = ask()
     except _CHOKES:
         return otherwise
+    return answer if isinstance(answer, type(otherwise)) else otherwise

@@ -197,7 +197,7 @@ class Reader:
     """Whether a file is of this type. It may raise an UnreadableFileError for one that is, and is damaged."""
     order: int
     """Readers are asked in this order, and the first that recognises a file reads it. Pictures have 10, PDF 20, zipped
-    documents 30 to 33, mail 60, web pages 61, Markdown 70, plain text 90."""
+    documents 30 to 33, archives 39, mail 60, web pages 61, Markdown 70, plain text 90."""
     read: "Callable[[Path, ReaderOutput], Reading]"
     """Raises the children of UnreadableFileError for a file that cannot be read."""
     is_picture: bool = False

@@ -21,8 +21,7 @@ from indexing.records import Reading
 
 
 def several(kind: str, *parts: Message, **parameters: str) -> MIMEMultipart:
-    whole = MIMEMultipart(kind, _subparts=parts, **parameters)
-    return whole
+    return MIMEMultipart(kind, _subparts=parts, **parameters)
 
 
 def read(tmp_path: Path, message: Message) -> Reading:
