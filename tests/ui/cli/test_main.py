@@ -47,7 +47,9 @@ def test_a_file_that_was_read_in_part_is_named_until_it_is_read_whole(run: Run, 
     mail.parent.mkdir()
     head = "From: a@example.org\nTo: b@example.org\nSubject: Tools\nMIME-Version: 1.0\n"
     body = "--x\nContent-Type: text/plain\n\nSee the file.\n"
-    attached = "--x\nContent-Disposition: attachment; filename=a.out\nContent-Transfer-Encoding: base64\n\nf0VMRgIBAQA=\n"
+    attached = (
+        "--x\nContent-Disposition: attachment; filename=a.out\nContent-Transfer-Encoding: base64\n\nf0VMRgIBAQA=\n"
+    )
     mail.write_text(f"{head}Content-Type: multipart/mixed; boundary=x\n\n{body}{attached}--x--\n")
     for _ in range(2):  # a second run reads nothing, and says it again
         outcome = run("index", mail.parent, "--library", library, "--json")
