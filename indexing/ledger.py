@@ -85,6 +85,7 @@ class FileEntry:
     size_bytes: int
     indexed_at: str  # ISO 8601 with zone; "" where nothing was indexed
     notes: tuple[Note, ...] = ()  # what the reader left out, and why
+    content: str = ""  # hash of what is searchable, "" where nothing is
 
     @property
     def read_in_part(self) -> bool:
@@ -131,6 +132,7 @@ def entry_from(row: tuple[object, ...]) -> FileEntry:
         size_bytes=cast(int, size),
         indexed_at=cast(str, indexed_at),
         notes=tuple(map(_note, json.loads(cast(str, notes)))),
+        content=cast("str | None", content) or "",
     )
 
 

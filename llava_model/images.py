@@ -36,12 +36,13 @@ _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError)
 
 
-def open_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture upright and in RGB; of several frames the first. The file's name does not decide its format.
+def open_picture(source: Path | bytes, *, name: str = "picture", max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture upright and in RGB; of several frames the first. The file's name does not decide its format; `name`
+    is what errors call bytes without a file.
 
     Raises PictureTooLargeError before decoding, UnreadablePictureError for what is no (whole) picture.
     """
-    name = source.name if isinstance(source, Path) else "picture"
+    name = source.name if isinstance(source, Path) else name
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:

@@ -65,6 +65,19 @@ def fields_of_schema(schema: object) -> list[Field]:
     )
 
 
+def fields_of(described: Sequence[Mapping[str, Any]]) -> list[Field]:
+    """`[{"name": "total", "type": "money"}]` → fields. Raises FieldsError."""
+    for each in described:
+        kind = each.get("type")
+        if not isinstance(each.get("name"), str) or not isinstance(each.get("hint", ""), str):
+            raise FieldsError("each needs a name, and both its name and its hint are texts")
+        if kind is not None and kind not in FIELD_TYPES:
+            raise FieldsError(f"'{each['name']}' has the type '{kind}', which there is not")
+    return _checked(
+        [Field(name=each["name"].strip(), type=each.get("type"), hint=each.get("hint", "")) for each in described]
+    )
+
+
 def _schema_type(described: Mapping[str, Any]) -> FieldType:
     kind, form = described.get("type", "string"), described.get("format", "")
     kind = next((each for each in kind if each != "null"), "string") if isinstance(kind, list) else kind

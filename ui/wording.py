@@ -18,6 +18,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
+from ui.owner import OwnerError
+
 JOINERS = "\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
 """Persian and Indic spelling and many emoji need them; `visible` keeps them."""
 BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0"  # Unicode calls them letters and marks, but nothing is seen
@@ -97,7 +99,13 @@ def expected_faults() -> tuple[type[BaseException], ...]:
     from rag.errors import RagError
     from ui.settings import SettingsError
 
-    return IndexingError, LlavaError, KitError, RagError, SettingsError, OSError
+    return IndexingError, LlavaError, KitError, RagError, SettingsError, OwnerError, OSError
+
+
+def is_expected(fault: BaseException) -> bool:
+    """Whether it was made for people. What another process told is known without loading anything."""
+    known_before = isinstance(fault, OwnerError | OSError)
+    return known_before or isinstance(fault, expected_faults())
 
 
 def sentences(fault: BaseException) -> list[str]:

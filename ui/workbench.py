@@ -73,6 +73,9 @@ class BuiltOnce(Generic[Part]):
         self._build, self.__doc__ = build, build.__doc__
 
     def __get__(self, bench: "Workbench", owner: type) -> Part:
+        if self in bench._parts:  # without the lock: who needs one part does not wait for another that is being made
+            made: Part = bench._parts[self]
+            return made
         with bench._building:
             if self not in bench._parts:
                 bench._parts[self] = self._build(bench)
@@ -288,12 +291,17 @@ class Workbench:
 
     def picture(self, chunk: Chunk) -> "Image.Image | None":
         """The chunk's stored picture: its page, figure or small picture; None where it has none."""
+        file = self.picture_file(chunk)
+        return self.open_picture(file) if file else None
+
+    def picture_file(self, chunk: Chunk) -> Path | None:
+        """Where that picture lies inside the library."""
         if not chunk.image:
             return None
         file = (self.library_folder / chunk.image).resolve()
         if not file.is_relative_to(self.library_folder.resolve()) or not file.exists():
             return None
-        return self.open_picture(file)
+        return file
 
     def open_picture(self, path: Path) -> "Image.Image":
         """A picture file, upright, on white; raises UnreadablePictureError with the reason."""

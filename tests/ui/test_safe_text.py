@@ -10,6 +10,7 @@ from page_tags import Tags
 from rag.citations import Citation
 from ui import wording
 from ui.cli import terminal
+from ui.documents import citation_document
 from ui.page import source_cards
 
 IMITATIONS = [
@@ -62,7 +63,7 @@ def cited(name: str, state: Literal["quoted", "supported", "unchecked"]) -> Cita
 @pytest.mark.parametrize("name", IMITATIONS)
 def test_in_a_terminal_the_verdict_stands_before_the_name_and_the_name_in_its_marks(name: str) -> None:
     for state, begins in (("quoted", "  [1] ✓ quoted: "), ("unchecked", "  [1] not checked: ")):
-        line = terminal.printable(terminal.citation_line(cited(name, state)))
+        line = terminal.printable(terminal.citation_line(citation_document(cited(name, state))))
         assert line.startswith(begins + wording.shown(f"/{name}") + ", page 3: “")
         assert len(line.splitlines()) == 1
 

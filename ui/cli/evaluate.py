@@ -10,7 +10,6 @@ prepare      question files and folders made from others' files
 
 import errno
 import json as json_module
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ui.cli import terminal
+from ui.cli.library import open_workbench, settings
 from ui.cli.progress import ProgressLine, show_index
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
+from ui.documents import progress_document
 
 if TYPE_CHECKING:
     from indexing.store.protocol import Filter
@@ -210,9 +211,10 @@ def attacks(
         questions = _spread(write_suite(Path(made) / "documents", seed=seed, address=address), limit)
         with _workbench(Path(made) / "library", create=True, kit=kit, **choice) as bench:
             with ProgressLine() as line:
-                bench.index([Path(made) / "documents"], on_progress=lambda so_far: show_index(line, so_far))
-            settings = _settings_of(bench, (), k=k) | {"library": "", "seed": seed}
-            _run("attacks", questions, _asking(bench, k, attacks=True), output, settings, {"fetched": requests})
+                folder = Path(made) / "documents"
+                bench.index([folder], on_progress=lambda so_far: show_index(line, progress_document(so_far)))
+            measured = _settings_of(bench, (), k=k) | {"library": "", "seed": seed}
+            _run("attacks", questions, _asking(bench, k, attacks=True), output, measured, {"fetched": requests})
 
 
 @prepare_app.command("xquad")
@@ -303,12 +305,7 @@ def _write_questions(path: Path, questions: "Sequence[KnownQuestion]") -> None:
 
 @contextmanager
 def _workbench(library: Path, *, create: bool = False, **changes: Any) -> "Iterator[Workbench]":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from ui.settings import Settings
-    from ui.workbench import Workbench
-
-    settings = Settings.load(library, **{name: value for name, value in changes.items() if value})
-    bench = Workbench.open(settings, create=create)
+    bench = open_workbench(settings(library, **changes), create=create)
     try:
         yield bench
     finally:

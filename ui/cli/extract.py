@@ -7,9 +7,7 @@ import csv
 import errno
 import io
 import json as json_module
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,17 +15,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ui.cli import terminal
+from ui.cli.library import (
+    DEFAULT_LIBRARY,
+    DeviceOption,
+    GeneratorOption,
+    JsonOption,
+    KitOption,
+    LibraryOption,
+    ModelOption,
+    check_generator,
+    opened,
+)
 from ui.cli.progress import ProgressLine, show_index
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
+from ui.documents import Document
+from ui.owner import OwnerError
+from ui.service import Service
 
 if TYPE_CHECKING:
-    from indexing.ledger import FileEntry
     from llava_model.jsonl_log import JsonlLog
     from rag.extract import Cell, ExtractedRow
     from rag.fields import Field
-    from ui.workbench import Workbench
 
-DEFAULT_LIBRARY = Path("library")
 _FORMULA_STARTS = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins so for a formula
 _NUMERIC = ("number", "money")
 _SHOWN_SIGNS = 40
@@ -55,22 +64,13 @@ def extract(
         Path | None,
         typer.Option("--schema", metavar="FILE.json", help="A JSON schema whose properties are the fields."),
     ] = None,
-    library: Annotated[
-        Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.")
-    ] = DEFAULT_LIBRARY,
-    kit: Annotated[
-        str,
-        typer.Option(
-            "--kit", envvar="LLAVERO_KIT", help="The kit of weights; by default the library's own, or pocket."
-        ),
-    ] = "",
-    generator: Annotated[
-        str, typer.Option("--generator", metavar="URL", help="Read with this OpenAI-compatible server instead.")
-    ] = "",
-    model: Annotated[str, typer.Option("--model", help="The model's name at --generator.")] = "",
-    device: Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu, cuda or cuda:N.")] = "",
+    library: LibraryOption = DEFAULT_LIBRARY,
+    kit: KitOption = "",
+    generator: GeneratorOption = "",
+    model: ModelOption = "",
+    device: DeviceOption = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run to --out that was stopped.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Read fields out of documents into a table; every cell says where it stands and whether it was checked."""
     if out is not None and out.suffix.lower() not in _WRITERS:
@@ -82,21 +82,22 @@ def extract(
         raise typer.BadParameter("name the files and folders behind the fields", param_hint="PATH")
     fields = _fields(fields_and_paths[0], schema)
     log = _log(out, fields, rows, resume) if out else None
+    check_generator(generator)
     there = any(path.exists() for path in paths)
-    with _workbench(library, there, kit=kit, device=device, generator_url=generator, generator_model=model) as bench:
-        entries = _entries(bench, paths)
-        if not entries:
+    chosen = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
+    with opened(library, create=there, **chosen) as service:
+        files = _files(service, paths)
+        if not files:
             raise FileNotFoundError(errno.ENOENT, "there are no documents there", str(paths[0]))
-        if bench.reader_is_tiny:
+        identity = service.identity
+        if identity["reader_is_tiny"]:
             terminal.tell(
-                f"The model of kit {bench.kit.name} is too small to read fields: most cells will be wrong or absent. "
+                f"The model of kit {identity['kit']} is too small to read fields: most cells will be wrong or absent. "
                 "Use --kit small, or a server with --generator."
             )
-        asked = _asked(fields, rows)
-        fields = bench.extractor.typed(fields)
-        run = _Run(bench, fields, asked, log)
+        run = _Run(service, fields, _asked(fields, rows), log)
         try:
-            run.over(entries)
+            run.over(files)
         except BaseException as error:
             _keep(run, out)
             if isinstance(error, KeyboardInterrupt):
@@ -105,9 +106,9 @@ def extract(
                 raise typer.Exit(NOT_MET) from None
             raise
     if out:
-        write_table(out, fields, run.rows)
+        write_table(out, run.fields, run.rows)
         run.forget_log()
-    _say(run, fields, out, json)
+    _say(run, run.fields, out, json)
     raise typer.Exit(WITH_PROBLEMS if run.failed else DONE)
 
 
@@ -122,31 +123,14 @@ def _fields(written: str, schema: Path | None) -> "list[Field]":
         raise FieldsError(f"{schema} is no JSON ({error})") from error
 
 
-@contextmanager
-def _workbench(library: Path, create: bool, **changes: Any) -> "Iterator[Workbench]":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from indexing.embedding.protocol import keep_freed_memory
-    from ui.settings import Settings
-    from ui.workbench import Workbench
-
-    keep_freed_memory()
-    settings = Settings.load(library, **{name: value for name, value in changes.items() if value})
-    bench = Workbench.open(settings, create=create)
-    try:
-        yield bench
-    finally:
-        bench.close()
-
-
-def _entries(bench: "Workbench", paths: Sequence[Path]) -> "list[FileEntry]":
+def _files(service: Service, paths: Sequence[Path]) -> list[Document]:
     """Every file at or below the paths, indexed where it is new or changed."""
     wanted = [path.absolute() for path in paths]
-    there = [path for path in wanted if path.exists()]
+    there = [str(path) for path in wanted if path.exists()]
     if there:
         with ProgressLine() as line:
-            bench.index(there, on_progress=lambda so_far: show_index(line, so_far))
-    found = [each for each in bench.files() if any(Path(each.path).is_relative_to(path) for path in wanted)]
-    return sorted(found, key=lambda each: each.path)
+            service.index(there, retry_failed=False, on_progress=lambda so_far: show_index(line, so_far))
+    return [each for each in service.files() if any(Path(each["path"]).is_relative_to(path) for path in wanted)]
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------
@@ -156,26 +140,26 @@ class _Run:
     """The rows so far. With a log, a document whose content was read before is not read again."""
 
     def __init__(
-        self, bench: "Workbench", fields: "Sequence[Field]", asked: Mapping[str, Any], log: "JsonlLog | None"
+        self, service: Service, fields: "Sequence[Field]", asked: Mapping[str, Any], log: "JsonlLog | None"
     ) -> None:
-        """`fields` with their types; `asked` as the user wrote them."""
-        self._bench, self.fields, self._asked, self._log = bench, fields, asked, log
+        """`fields` get their types with the first document; `asked` as the user wrote them."""
+        self._service, self.fields, self._asked, self._log = service, fields, asked, log
         self._before: dict[tuple[str, str], list[ExtractedRow]] = {}
         self.rows: list[ExtractedRow] = []
         self.done = self.failed = 0
 
-    def over(self, entries: "Sequence[FileEntry]") -> None:
+    def over(self, files: Sequence[Document]) -> None:
         """Read every document. Raises what ends a whole run, such as a server that is gone."""
         if self._log:
             self._log.open(self._remember, check=self._check)
         try:
             with ProgressLine() as line:
-                for entry in entries:
-                    found = self._of(entry)
+                for file in files:
+                    found = self._of(file)
                     self.rows += found
                     self.done += 1
                     self.failed += any(row.reason for row in found)
-                    line.count(self.done, len(entries), "documents")
+                    line.count(self.done, len(files), "documents")
         finally:
             if self._log:
                 self._log.close()
@@ -186,24 +170,30 @@ class _Run:
             self._log.path.unlink(missing_ok=True)
             self._log.note.unlink(missing_ok=True)
 
-    def _of(self, entry: "FileEntry") -> "list[ExtractedRow]":
+    def _of(self, file: Document) -> "list[ExtractedRow]":
         from indexing.errors import IndexingError
         from llava_model.errors import LlavaError
         from rag.errors import GeneratorReplyError, GeneratorTimeoutError
         from rag.extract import ExtractedRow
 
-        if entry.state != "indexed":
-            return [ExtractedRow(path=entry.path, reason=entry.reason or entry.state)]
+        path, content = file["path"], file["content"]
+        if file["state"] != "indexed":
+            return [ExtractedRow(path=path, reason=file["reason"] or file["state"])]
+        if (path, content) in self._before:
+            return self._before[path, content]
         try:
-            chunks = self._bench.chunks(entry.path)
-            content = chunks[0].content_hash if chunks else ""
-            if (entry.path, content) in self._before:
-                return self._before[entry.path, content]
-            found = self._bench.extractor.rows(entry.path, chunks, self.fields, many=self._asked["rows"])
+            wanted = [asdict(each) for each in self.fields]
+            answer = self._service.extract(path, wanted, many=self._asked["rows"])
         except (IndexingError, LlavaError, GeneratorReplyError, GeneratorTimeoutError) as error:
-            return [ExtractedRow(path=entry.path, reason=str(error))]
+            return [ExtractedRow(path=path, reason=str(error))]
+        except OwnerError as error:
+            if error.status >= 500 or not error.status:
+                raise
+            return [ExtractedRow(path=path, reason=str(error))]
+        self.fields = _typed_fields(answer["fields"])
+        found = list(map(_row, answer["rows"]))
         if self._log and not any(row.reason for row in found):
-            self._log.append({"path": entry.path, "content": content, "rows": [asdict(row) for row in found]})
+            self._log.append({"path": path, "content": content, "rows": answer["rows"]})
         return found
 
     def _check(self, noted: Mapping[str, Any]) -> None:
@@ -215,24 +205,23 @@ class _Run:
             raise fault
 
     def _remember(self, record: Mapping[str, Any], place: int) -> None:
-        from rag.extract import Cell, ExtractedRow
+        self._before[record["path"], record["content"]] = list(map(_row, record["rows"]))
 
-        self._before[record["path"], record["content"]] = [
-            ExtractedRow(
-                path=row["path"],
-                cells={
-                    name: Cell(
-                        **{
-                            **cell,
-                            "boxes": tuple(tuple(box) for box in cell["boxes"]),
-                            "readings": tuple(cell["readings"]),
-                        }
-                    )
-                    for name, cell in row["cells"].items()
-                },
-            )
-            for row in record["rows"]
-        ]
+
+def _row(row: Document) -> "ExtractedRow":
+    from rag.extract import Cell, ExtractedRow
+
+    cells = {
+        name: Cell(**{**cell, "boxes": tuple(tuple(box) for box in cell["boxes"]), "readings": tuple(cell["readings"])})
+        for name, cell in row["cells"].items()
+    }
+    return ExtractedRow(path=row["path"], cells=cells, reason=row.get("reason", ""))
+
+
+def _typed_fields(described: Sequence[Document]) -> "list[Field]":
+    from rag.fields import fields_of
+
+    return fields_of(described)
 
 
 def _log(out: Path, fields: "Sequence[Field]", many: bool, resume: bool) -> "JsonlLog":

@@ -1,7 +1,8 @@
-"""The `llavero` command: the verbs of a library are here, those of the model in a file for each group.
+"""The `llavero` command: every verb is in the file of its group.
 
-    llavero index, search, ask, …     here
-    llavero kit …                     here
+    llavero index, search, ask, …     library
+    llavero ui, doctor, kit …         here
+    llavero api, mcp, key             serve_library
     llavero eval …                    evaluate
     llavero extract                   extract
     llavero serve                     serve_model
@@ -10,35 +11,40 @@
 Nothing heavy is imported before a verb runs, so `--help` answers at once.
 """
 
-import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from ui import documents, wording
 from ui.cli import (
     evaluate,
+    library,
     model_checkpoints,
     model_generate,
     model_scores,
     model_train,
     model_validate,
     progress,
+    serve_library,
     terminal,
 )
 from ui.cli.extract import extract
+from ui.cli.library import (
+    DEFAULT_LIBRARY,
+    DeviceOption,
+    GeneratorOption,
+    JsonOption,
+    KitOption,
+    LibraryOption,
+    ModelOption,
+    check_generator,
+    settings,
+)
 from ui.cli.serve_model import serve
-from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
-
-if TYPE_CHECKING:
-    from indexing.records import Kind
-    from indexing.store import Filter
-    from ui.settings import Settings
-    from ui.workbench import Workbench
+from ui.cli.terminal import DONE, NOT_MET
 
 app = typer.Typer(
     name="llavero",
@@ -71,37 +77,18 @@ for _verb in (
 ):
     model_app.command()(_verb)
 
-LibraryOption = Annotated[
-    Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.", show_default=True)
-]
-KitOption = Annotated[
-    str,
-    typer.Option("--kit", envvar="LLAVERO_KIT", help="The kit of weights; by default the library's own, or pocket."),
-]
-DeviceOption = Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu, cuda or cuda:N.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
-CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits.")]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option("--where", metavar="FIELD=VALUE", help="Only this path, folder, name, extension, title or page."),
-]
-KindOption = Annotated[
-    list[str] | None, typer.Option("--kind", help="Only image, page, text, table or figure; may be repeated.")
-]
-GeneratorOption = Annotated[
-    str,
-    typer.Option(
-        "--generator", metavar="URL", help="Answer with this OpenAI-compatible server instead of the model in process."
-    ),
-]
-ModelOption = Annotated[str, typer.Option("--model", help="The model's name at --generator.")]
-DEFAULT_LIBRARY = Path("library")
+app.command()(library.index)
+app.command()(library.search)
+app.command()(library.ask)
+app.command()(library.chat)
+app.command(name="list")(library.list_files)
+app.command()(library.remove)
+app.command()(library.stats)
+app.command()(library.verify)
 
 
 def main() -> None:
     """Entry point: errors made for people become one line and exit code 1, never a traceback."""
-    from ui.wording import expected_faults
-
     # Before torch is loaded: threads that spin while they wait make small models several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -114,226 +101,18 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(NOT_MET)
     except Exception as error:
-        if not isinstance(error, expected_faults()):
+        if not wording.is_expected(error):
             raise
         terminal.tell_fault(error)
         sys.exit(NOT_MET)
 
 
-@contextmanager
-def _workbench(settings: "Settings", *, create: bool = False) -> "Iterator[Workbench]":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `kit install` may reach a hub
-    from indexing.embedding.protocol import keep_freed_memory
-    from ui.workbench import Workbench
-
-    keep_freed_memory()
-    bench = Workbench.open(settings, create=create)
-    try:
-        yield bench
-    finally:
-        bench.close()
-
-
-def _settings(library: Path, **changes: Any) -> "Settings":
-    from ui.settings import Settings
-
-    return Settings.load(library, **{name: value for name, value in changes.items() if value not in ("", None)})
-
-
-def _filter(kinds: list[str] | None, where: list[str] | None) -> "Filter":
-    from indexing.records import KINDS
-    from indexing.store import Filter
-
-    for kind in kinds or ():
-        if kind not in KINDS:
-            raise typer.BadParameter(f"'{kind}' is none of {', '.join(KINDS)}", param_hint="--kind")
-    pairs = []
-    for condition in where or ():
-        field, equals, value = condition.partition("=")
-        if not equals or not field:
-            raise typer.BadParameter(f"'{condition}' is not FIELD=VALUE", param_hint="--where")
-        pairs.append((field.strip(), value))
-    chosen: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind in (kinds or ()))
-    return Filter(kinds=chosen, where=tuple(pairs))
-
-
 @app.command()
-def index(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to index.")],
-    library: LibraryOption = DEFAULT_LIBRARY,
-    kit: KitOption = "",
-    device: DeviceOption = "",
-    retry_failed: Annotated[bool, typer.Option(help="Read files again that failed before, though unchanged.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Index pictures and documents; a second run reads only what is new or changed."""
-    if not any(path.exists() for path in paths):
-        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
-    settings = _settings(library, kit=kit, device=device)
-    with progress.ProgressLine() as line, _workbench(settings, create=True) as bench:
-        report = bench.index(
-            [path.absolute() for path in paths],
-            on_progress=lambda so_far: progress.show_index(line, so_far),
-            retry_failed=retry_failed,
-        )
-    if json:
-        terminal.say_json(terminal.report_document(report))
-    else:
-        for text in terminal.report_lines(report):
-            terminal.say(text)
-    if not report.failed and not any((report.added, report.updated, report.unchanged)):
-        terminal.tell("no files found there")
-    raise typer.Exit(WITH_PROBLEMS if report.failed or report.read_in_part else DONE)
-
-
-@app.command()
-def search(
-    query: Annotated[str, typer.Argument(help="Words to search for.")] = "",
-    image: Annotated[Path | None, typer.Option("--image", help="A picture to search by; both count.")] = None,
-    k: CountOption = 8,
-    kind: KindOption = None,
-    where: WhereOption = None,
-    library: LibraryOption = DEFAULT_LIBRARY,
-    device: DeviceOption = "",
-    json: JsonOption = False,
-) -> None:
-    """Search by words, by a picture, or by both."""
-    if not query.strip() and image is None:
-        raise typer.BadParameter("say what to search for: words, --image FILE, or both")
-    from rag.retrieve import SearchRequest
-
-    chosen = _filter(kind, where)
-    with _workbench(_settings(library, device=device)) as bench:
-        picture = bench.open_picture(image) if image else None
-        retrieval = bench.search(SearchRequest(text=query, image=picture, k=k, filter=chosen))
-    if json:
-        terminal.say_json(terminal.retrieval_document(retrieval))
-        return
-    for number, hit in enumerate(retrieval.hits, start=1):
-        terminal.say(terminal.hit_line(number, hit))
-    for note in retrieval.notes:
-        terminal.tell(note)
-    if not retrieval.hits:
-        terminal.tell("nothing found")
-
-
-@app.command()
-def ask(
-    question: Annotated[str, typer.Argument(help="The question.")],
-    image: Annotated[list[Path] | None, typer.Option("--image", help="A picture the question is about.")] = None,
-    k: CountOption = 8,
-    kind: KindOption = None,
-    where: WhereOption = None,
-    library: LibraryOption = DEFAULT_LIBRARY,
-    generator: GeneratorOption = "",
-    model: ModelOption = "",
-    device: DeviceOption = "",
-    show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Print the model's input on stderr.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Ask one question; the answer names its sources."""
-    chosen = _filter(kind, where)
-    with _workbench(_settings(library, device=device, generator_url=generator, generator_model=model)) as bench:
-        pictures = tuple(bench.open_picture(path) for path in image or ())
-        events = bench.ask(question, images=pictures, k=k, filter=chosen)
-        answer = terminal.show_answer(events, stream=not json)
-    if show_prompt:
-        for turn in answer.prompt:
-            terminal.tell(f"--- {turn.role}" + (f" ({len(turn.images)} pictures)" if turn.images else ""))
-            terminal.tell(turn.text)
-    if json:
-        terminal.say_json(terminal.answer_document(answer))
-
-
-@app.command()
-def chat(
-    k: CountOption = 8,
-    where: WhereOption = None,
-    library: LibraryOption = DEFAULT_LIBRARY,
-    generator: GeneratorOption = "",
-    model: ModelOption = "",
-    device: DeviceOption = "",
-) -> None:
-    """Ask one question after the other; follow-ups know what was said. An empty line or Ctrl-D ends it."""
-    chosen = _filter(None, where)
-    with _workbench(_settings(library, device=device, generator_url=generator, generator_model=model)) as bench:
-        history: list[Any] = []
-        while question := terminal.read_question():
-            answer = terminal.show_answer(bench.ask(question, history=tuple(history), k=k, filter=chosen), stream=True)
-            history += bench.as_history(question, answer)
-
-
-@app.command(name="list")
-def list_files(
-    library: LibraryOption = DEFAULT_LIBRARY,
-    failed: Annotated[bool, typer.Option("--failed", help="Only the files that could not be read.")] = False,
-    notes: Annotated[bool, typer.Option("--notes", help="Only the files that were read with notes.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """List the library's files with their state, and with notes on what was not read."""
-    with _workbench(_settings(library)) as bench:
-        entries = [entry for entry in bench.files() if not failed or entry.state == "failed"]
-    if notes:
-        entries = [entry for entry in entries if entry.notes]
-    if json:
-        terminal.say_json({"files": [terminal.file_document(entry) for entry in entries]})
-        return
-    for entry in entries:
-        terminal.say(terminal.file_line(entry))
-    if not entries:
-        terminal.tell("no such files" if failed or notes else "no files; add some with: llavero index FOLDER")
-
-
-@app.command()
-def remove(
-    what: Annotated[str, typer.Argument(metavar="PATH|ID", help="A file, a folder, or the id of a hit's file.")],
-    library: LibraryOption = DEFAULT_LIBRARY,
-    json: JsonOption = False,
-) -> None:
-    """Take a file or folder out of the library; the files themselves stay where they are."""
-    with _workbench(_settings(library)) as bench:
-        report = bench.remove(what)
-    if json:
-        terminal.say_json({"removed": report.files, "chunks": report.chunks})
-    else:
-        terminal.say(f"{report.files} files and {report.chunks} chunks removed from the library")
-
-
-@app.command()
-def stats(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:
-    """Count what the library holds, in the store itself."""
-    with _workbench(_settings(library)) as bench:
-        document = terminal.stats_document(bench.stats())
-    if json:
-        terminal.say_json(document)
-        return
-    for name, value in document.items():
-        terminal.say(f"{name:12s} {terminal.plain(value)}")
-
-
-@app.command()
-def verify(
-    library: LibraryOption = DEFAULT_LIBRARY,
-    repair: Annotated[bool, typer.Option("--repair", help="Write missing rows again and drop orphaned ones.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Compare the ledger with the store: rows that are missing, and rows nobody owns."""
-    with _workbench(_settings(library)) as bench:
-        report = bench.verify(repair=repair)
-    document = {"missing": report.missing, "orphaned": report.orphaned, "repaired": report.repaired}
-    if json:
-        terminal.say_json(document)
-    else:
-        terminal.say(" · ".join(f"{value} {name}" for name, value in document.items()))
-    raise typer.Exit(NOT_MET if (report.missing or report.orphaned) and not report.repaired else DONE)
-
-
-@app.command()
-def doctor(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:
+def doctor(folder: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:
     """Check this machine, the kits and the library, and say what to do about what is wrong."""
     from ui.doctor import examine
 
-    findings = examine(_settings(library))
+    findings = examine(settings(folder))
     if json:
         terminal.say_json({"checks": [finding.document() for finding in findings]})
     else:
@@ -344,7 +123,7 @@ def doctor(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -
 
 @app.command()
 def ui(
-    library: LibraryOption = DEFAULT_LIBRARY,
+    folder: LibraryOption = DEFAULT_LIBRARY,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The page's port.")] = 8501,
     address: Annotated[str, typer.Option(help="Where to listen; not only for this machine.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
@@ -354,12 +133,16 @@ def ui(
     device: DeviceOption = "",
 ) -> None:
     """Open the page: chat, search, library and upload."""
+    check_generator(generator)
     from ui.launch import serve_page
 
-    settings = _settings(library, kit=kit, device=device, generator_url=generator, generator_model=model)
-    raise typer.Exit(serve_page(settings, port=port, address=address, open_browser=browser, on_ready=terminal.tell))
+    chosen = settings(folder, kit=kit, device=device, generator_url=generator, generator_model=model)
+    raise typer.Exit(serve_page(chosen, port=port, address=address, open_browser=browser, on_ready=terminal.tell))
 
 
+app.command()(serve_library.api)
+app.command()(serve_library.mcp)
+app.add_typer(serve_library.key_app, name="key")
 app.command()(serve)
 app.command()(extract)
 
@@ -369,7 +152,7 @@ def kit_list(json: JsonOption = False) -> None:
     """The kits, what they hold, and which are installed."""
     from llava_model.kits import available
 
-    kits = [terminal.kit_document(kit) for kit in available()]
+    kits = [documents.kit_document(kit) for kit in available()]
     if json:
         terminal.say_json({"kits": kits})
         return

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from ui import wording
 from ui.cli.terminal import duration, printable, size
+from ui.documents import Document
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from indexing.pipeline import Progress
     from llava_model.kits import InstallProgress
 
 PLAIN_LINE_EVERY_SECONDS = 5.0
@@ -131,16 +131,17 @@ class ProgressLine:
         self._live.update(line, refresh=True)
 
 
-def show_index(line: ProgressLine, progress: "Progress") -> None:
+def show_index(line: ProgressLine, progress: Document) -> None:
     """A run over files: `412 of 1,020 files · 38.1 files/s · 16 s left · harbour.jpg`."""
-    parts = [f"{progress.done:,} of {progress.found:,}{'' if progress.walked else '+'} files"]
-    if progress.files_per_second:
-        parts.append(f"{progress.files_per_second:.1f} files/s")
-    if progress.seconds_left is not None:
-        parts.append(f"{duration(progress.seconds_left)} left")
-    if progress.current:
-        parts.append(wording.shown(progress.current))
-    line.show(" · ".join(parts), share=progress.done / progress.found if progress.walked and progress.found else None)
+    done, found, walked = progress["done"], progress["found"], progress["walked"]
+    parts = [f"{done:,} of {found:,}{'' if walked else '+'} files"]
+    if progress["files_per_second"]:
+        parts.append(f"{progress['files_per_second']:.1f} files/s")
+    if progress["seconds_left"] is not None:
+        parts.append(f"{duration(progress['seconds_left'])} left")
+    if progress["current"]:
+        parts.append(wording.shown(progress["current"]))
+    line.show(" · ".join(parts), share=done / found if walked and found else None)
 
 
 def show_install(line: ProgressLine, progress: "InstallProgress") -> None:

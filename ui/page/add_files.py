@@ -6,11 +6,11 @@ import streamlit as st
 
 from ui import wording
 from ui.cli import terminal
+from ui.jobs import JobView, QueueView
 from ui.launch import MAX_UPLOAD_MEGABYTES
 from ui.page import safe_html, shared
-from ui.page.jobs import JobView, QueueView
 from ui.page.tabs import Tab
-from ui.page.uploads import FOLDER, UploadRefusedError, save
+from ui.uploads import FOLDER, UploadRefusedError, save
 
 REDRAW_SECONDS = 1.0
 SHOWN_FINISHED = 5

@@ -14,7 +14,7 @@ from ui import wording
 from ui.page import draw, safe_html, search, shared, source_cards
 from ui.page.answering import AnswerView, RunningAnswer
 from ui.page.tabs import Tab
-from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

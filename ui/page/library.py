@@ -12,7 +12,7 @@ from ui.cli import terminal
 from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
-from ui.page.uploads import is_upload
+from ui.uploads import is_upload
 from ui.wording import attempt
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ui import wording
 from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
-from ui.page.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 from ui.wording import attempt
 
 if TYPE_CHECKING:

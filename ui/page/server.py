@@ -1,10 +1,13 @@
 """The process that serves the page: Streamlit behind the guard, with the settings of `ui.launch` and no others."""
 
 import argparse
+import atexit
 import re
 import secrets
 import signal
 import sys
+import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
@@ -19,6 +22,7 @@ from streamlit import config
 
 from ui import launch
 from ui.launch import HOSTS_VARIABLE
+from ui.wording import attempt
 
 # Who may talk to the page's server: the page itself, loaded under one of the server's own names.
 #
@@ -173,6 +177,8 @@ async def _close(send: Send) -> None:
 
 
 HERE = Path(__file__).parent
+_OPENS_WITHIN_SECONDS = 120.0
+_TRIES_AGAIN_SECONDS = 0.1
 
 
 def main() -> None:
@@ -185,9 +191,30 @@ def main() -> None:
     config.get_config_files = lambda file_name: [str(HERE / ".streamlit" / file_name)]
     allowed = launch.hosts(asked.address)
     app = st.App(HERE / "app.py", middleware=[Middleware(Guard, hosts=allowed)])
+    shown = "127.0.0.1" if asked.address in launch.ANY_ADDRESS else asked.address
+    threading.Thread(target=_open, args=(f"http://{shown}:{asked.port}",), name="llavero-opening", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):  # the HTTP server ends first and hands the signal on
         signal.signal(number, _end)
     app.run(config=launch.settings(asked.port, asked.address, allowed))
+
+
+def _open(url: str) -> None:
+    """Open the library while the browser is on its way; terminals find it from then on. While another process has it,
+    such as a terminal's question, wait for that."""
+    from indexing.errors import LibraryInUseError
+    from ui.api.libraries import OpenLibrary, load_behind
+    from ui.api.server import OwnersSocket
+    from ui.page import shared
+
+    def on_open(library: OpenLibrary) -> None:
+        socket = OwnersSocket(library, url=url)
+        atexit.register(socket.close)
+        load_behind(library)
+
+    shared.opened.on_open = on_open
+    deadline = time.monotonic() + _OPENS_WITHIN_SECONDS
+    while isinstance(attempt(shared.opened.get), LibraryInUseError) and time.monotonic() < deadline:
+        time.sleep(_TRIES_AGAIN_SECONDS)
 
 
 def _end(signal_number: int, frame: FrameType | None) -> None:

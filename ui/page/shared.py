@@ -4,10 +4,9 @@ The library is named by `LLAVERO_LIBRARY`; `ui.launch` sets it together with the
 """
 
 import atexit
-import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,17 +14,15 @@ from uuid import uuid4
 import streamlit as st
 
 from ui import wording
+from ui.api.libraries import OpenLibrary, load_behind
 from ui.cli import terminal
+from ui.jobs import IndexingQueue, QueueView
 from ui.page import safe_html
-from ui.page.jobs import IndexingQueue, QueueView
-from ui.wording import attempt, explained
+from ui.wording import explained
 
 if TYPE_CHECKING:
-    from indexing.pipeline import IndexReport, Progress
+    from indexing.pipeline import Progress
     from ui.workbench import Workbench
-
-_logger = logging.getLogger(__name__)
-_opening = threading.Lock()
 
 
 def open_workbench() -> "Workbench":
@@ -39,34 +36,53 @@ def open_workbench() -> "Workbench":
     return Workbench.open(settings, create=True)
 
 
-@st.cache_resource(show_spinner="Opening the library and its models …")
+class _Opened:
+    """The one open library of this process; opened by the server when it starts, else by the first visit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._library: OpenLibrary | None = None
+        self.on_open: Callable[[OpenLibrary], None] = load_behind
+
+    def get(self) -> "OpenLibrary":
+        """Open it, or what is open. After a failure the next visit tries again."""
+        if self._library is not None:
+            return self._library
+        with self._lock:
+            if self._library is None:
+                bench = open_workbench()
+                self._library = OpenLibrary(bench.library_folder.name, bench)
+                self.on_open(self._library)
+            return self._library
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a visit need not wait."""
+        return self._library is not None
+
+    def close(self) -> None:
+        """End its jobs and close it."""
+        with self._lock:
+            library, self._library = self._library, None
+        if library is not None:
+            library.close()
+
+
+opened = _Opened()
+atexit.register(opened.close)
+
+
 def workbench() -> "Workbench":
-    """The one workbench of this process. After a failure the next visit tries again.
-
-    Everything is loaded here, by one thread, so that no later question or search waits or builds anything.
-    """
-    with _opening:
-        bench = open_workbench()
-        atexit.register(bench.close)
-        prepared = attempt(lambda: bench.answerer)
-        if isinstance(prepared, Exception):  # search works without a generator; the first question says what is wrong
-            _logger.error("the generator could not be prepared", exc_info=prepared)
-    return bench
+    """The one workbench of this process. Its models are loaded behind it; what needs one waits for that one."""
+    if not opened.is_open:
+        with st.spinner("Opening the library …"):
+            return opened.get().service.bench
+    return opened.get().service.bench
 
 
-@st.cache_resource(show_spinner=False)
 def queue() -> IndexingQueue:
     """The one indexing queue of this process, which works for every session."""
-    bench = workbench()
-
-    def run(
-        paths: Sequence[Path], on_progress: "Callable[[Progress], None]", cancelled: Callable[[], bool]
-    ) -> "IndexReport":
-        return bench.index(list(paths), on_progress=on_progress, cancelled=cancelled)
-
-    jobs = IndexingQueue(run)
-    atexit.register(jobs.close)  # runs before the workbench closes: last in, first out
-    return jobs
+    return opened.get().jobs
 
 
 def session_name() -> str:

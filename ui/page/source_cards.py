@@ -17,7 +17,7 @@ from rag.passages import as_plain_rows
 from ui import wording
 from ui.cli.terminal import STATE_WORDS, shorten, weakest
 from ui.page import draw, safe_html
-from ui.page.uploads import safe_name
+from ui.uploads import safe_name
 from ui.wording import expected_faults
 
 if TYPE_CHECKING:

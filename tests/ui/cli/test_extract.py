@@ -4,9 +4,8 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,45 +33,43 @@ def cells(total: str = "9.00") -> dict[str, Cell]:
 
 @dataclass
 class Bench:
-    """A library of the files that exist; `bad.pdf` cannot be read. Its model reads whatever file it is given."""
+    """A service over the files that exist; `bad.pdf` cannot be read. Its model reads whatever file it is given."""
 
     files_there: list[Path] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     stop_at: str = ""
     fault: BaseException = field(default_factory=KeyboardInterrupt)
     reader_is_tiny: bool = False
-    kit: Any = field(default_factory=lambda: SimpleNamespace(name="pocket"))
     content: str = "one"
 
     @property
-    def extractor(self) -> "Bench":
-        return self
+    def identity(self) -> dict[str, Any]:
+        return {"kit": "pocket", "reader_is_tiny": self.reader_is_tiny}
 
-    def index(self, paths: Sequence[Path], on_progress: Any) -> None:
-        self.files_there = [file for path in paths for file in ([path] if path.is_file() else path.iterdir())]
-
-    def files(self) -> list[Any]:
-        return [
-            SimpleNamespace(
-                path=str(file),
-                state="failed" if file.name == "bad.pdf" else "indexed",
-                reason="the file is empty" if file.name == "bad.pdf" else "",
-            )
-            for file in [*self.files_there, Path("/elsewhere/other.pdf")]
+    def index(self, paths: Sequence[str], *, retry_failed: bool, on_progress: Any) -> None:
+        self.files_there = [
+            file for path in map(Path, paths) for file in ([path] if path.is_file() else path.iterdir())
         ]
 
-    def chunks(self, path: str) -> list[Any]:
-        return [SimpleNamespace(content_hash=self.content)]
+    def files(self) -> list[dict[str, str]]:
+        return [
+            {
+                "path": str(file),
+                "state": "failed" if file.name == "bad.pdf" else "indexed",
+                "reason": "the file is empty" if file.name == "bad.pdf" else "",
+                "content": self.content,
+            }
+            for file in sorted([*self.files_there, Path("/elsewhere/other.pdf")])
+        ]
 
-    def typed(self, fields: Sequence[Field]) -> list[Field]:
-        return [replace(each, type=each.type or "text") for each in fields]
-
-    def rows(self, path: str, chunks: Any, fields: Sequence[Field], *, many: bool) -> list[ExtractedRow]:
+    def extract(self, path: str, fields: Sequence[dict[str, Any]], *, many: bool) -> dict[str, Any]:
         if Path(path).name == self.stop_at:
             self.stop_at = ""
             raise self.fault
         self.read.append(Path(path).name)
-        return [ExtractedRow(path=path, cells=cells())] * (2 if many else 1)
+        rows = [ExtractedRow(path=path, cells=cells())] * (2 if many else 1)
+        typed = [{**each, "type": each["type"] or "text"} for each in fields]
+        return {"fields": typed, "rows": [json.loads(json.dumps(asdict(row))) for row in rows]}
 
 
 @pytest.fixture
@@ -80,10 +77,10 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
 
     @contextmanager
-    def opened(library: Path, create: bool, **changes: Any) -> Iterator[Bench]:
+    def opened(library: Path, **changes: Any) -> Iterator[Bench]:
         yield bench
 
-    monkeypatch.setattr(extract_module, "_workbench", opened)
+    monkeypatch.setattr(extract_module, "opened", opened)
     return bench
 
 

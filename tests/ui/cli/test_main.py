@@ -97,7 +97,7 @@ def test_filters_keep_everything_else_out(run: Run, folder: Path, library: Path)
 
 def test_ask_prints_the_contracts_document(run: Run, folder: Path, library: Path) -> None:
     document = run("ask", "How many litres of oil does the bilge pump need?", "--library", library, "--json").document
-    assert set(document) == {"answer", "refused", "citations", "hits", "model", "milliseconds"}
+    assert set(document) == {"answer", "refused", "citations", "hits", "model", "confidence", "milliseconds"}
     assert not document["refused"] and document["answer"]
     assert document["hits"][0]["path"] == str(folder / "pump.txt")
     assert set(document["milliseconds"]) == {"retrieve", "first_token", "total"}

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Answer, Event, Token
+from rag.answer import Answer, Token
 from ui.cli import terminal
+from ui.documents import Document, event_document
 
 
 @given(st.text())
@@ -41,9 +42,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def answered(text: str) -> list[Event]:
+def answered(text: str) -> list[Document]:
     answer = Answer(text=text, refused=False, citations=(), hits=(), model="m", milliseconds={"total": 1.0})
-    return [Token(text="It is "), Token(text="a guess [2]."), answer]
+    return list(map(event_document, (Token(text="It is "), Token(text="a guess [2]."), answer)))
 
 
 def test_a_pipe_gets_the_checked_answer_once(capsys: pytest.CaptureFixture[str]) -> None:

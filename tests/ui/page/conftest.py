@@ -210,10 +210,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWor
     memory.add("letter.png", "Dear Ada, the harbour is closed until May.", kind="page")
     monkeypatch.setattr(shared, "open_workbench", lambda: memory)
     monkeypatch.setattr(shared.atexit, "register", lambda *_: None)
-    st.cache_resource.clear()
+    monkeypatch.setattr(shared.opened, "on_open", lambda library: None)
+    shared.opened.close()
     st.cache_data.clear()
     yield memory
     memory.may_index.set()
-    if memory.library_folder:
-        shared.queue().close()
-    st.cache_resource.clear()
+    shared.opened.close()

@@ -3,6 +3,7 @@
 UploadRefusedError   the file is too large, empty, or not a picture; the message says which
 """
 
+import filecmp
 import os
 import re
 import unicodedata
@@ -63,6 +64,23 @@ def save(library: Path, original: str, content: bytes, *, max_bytes: int) -> Pat
         target = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
         if _holds(target, content) or _written(target, content):
             return target
+    raise UploadRefusedError(f"'{original}': there are 10,000 files of that name already")
+
+
+def keep(library: Path, original: str, arrived: Path) -> Path:
+    """The same for a file that has arrived in the library's folder already: it is moved, not copied."""
+    folder = library / FOLDER
+    name = safe_name(original)
+    stem, suffix = Path(name).stem, Path(name).suffix
+    for number in range(1, 10_000):
+        target = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+        if target.is_file() and not target.is_symlink() and filecmp.cmp(target, arrived, shallow=False):
+            return target
+        try:
+            os.link(arrived, target)  # fails where the name is taken, which a rename would replace
+        except FileExistsError:
+            continue
+        return target
     raise UploadRefusedError(f"'{original}': there are 10,000 files of that name already")
 
 

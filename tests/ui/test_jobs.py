@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from indexing.errors import LibraryInUseError
-from ui.page.jobs import IndexingQueue, JobState, QueueView
+from ui.jobs import IndexingQueue, JobState, QueueView
 
 
 class Indexer:

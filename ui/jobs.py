@@ -6,10 +6,10 @@ page switch, a closed tab or a second user changes nothing about the run itself.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ui.wording import attempt, explained
 
@@ -21,6 +21,7 @@ RunIndex = Callable[
     [Sequence[Path], Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
 ]  # (paths, on_progress, cancelled) → report
 KEPT_FINISHED = 20
+_EVENT_SECONDS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,28 @@ class IndexingQueue:
                 finished=tuple(job.view() for job in reversed(self._finished)),
                 epoch=self._epoch,
             )
+
+    def find(self, number: int) -> JobView | None:
+        """A job, as long as it is among those that are kept."""
+        with self._changed:
+            return self._find(number)
+
+    def _find(self, number: int) -> JobView | None:
+        jobs = [*([self._running] if self._running else []), *self._waiting, *self._finished]
+        return next((job.view() for job in jobs if job.number == number), None)
+
+    def events(self, number: int, document: Callable[[JobView], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """A job's state a few times a second while it changes; the last event is `job`, when it has ended."""
+        shown: JobView | None = None
+        while (view := self.find(number)) is not None:
+            ended = view.state in ("done", "stopped", "failed")
+            if ended or view != shown:
+                yield {"event": "job" if ended else "progress", **document(view)}
+            if ended:
+                return
+            shown = view
+            with self._changed:
+                self._changed.wait(_EVENT_SECONDS)
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Block until nothing runs or waits; False if something does when the time is over."""

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ui.page import uploads
-from ui.page.uploads import UploadRefusedError
+from ui import uploads
+from ui.uploads import UploadRefusedError
 
 MEGABYTE = 1_000_000
 

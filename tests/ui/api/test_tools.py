@@ -1,0 +1,77 @@
+import json
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from ui.api.libraries import OpenLibrary
+from ui.api.tools import build_tools
+
+
+def called(library: OpenLibrary, *calls: tuple[str, dict[str, Any]], write: bool = False) -> list[Any]:
+    """What the protocol's own client gets."""
+
+    async def run() -> list[Any]:
+        server = build_tools(lambda: {"boats": library.service}, write=write)
+        async with Client(server) as client:
+            return [await client.call_tool(name, arguments) for name, arguments in calls]
+
+    return anyio.run(run)
+
+
+def text_of(result: Any) -> str:
+    return "".join(part.text for part in result.content if part.type == "text")
+
+
+def test_an_agent_searches_opens_and_asks(library: OpenLibrary) -> None:
+    found, answer = called(
+        library,
+        ("search", {"query": "bilge pump"}),
+        ("ask", {"question": "How many litres of oil does the pump need?"}),
+    )
+    best = json.loads(text_of(found))[0]
+    assert best["path"].endswith("pump.txt") and "4.2" in json.loads(text_of(answer))["answer"]
+    (page,) = called(library, ("open_page", {"id": best["id"]}))
+    assert "4.2 litres" in text_of(page)
+
+
+def test_filters_and_lists_say_what_is_there(library: OpenLibrary) -> None:
+    listed, narrowed = called(
+        library, ("list_files", {"name_contains": "PUMP"}), ("search", {"query": "ferry", "where": ["name=pump.txt"]})
+    )
+    assert [file["path"].rpartition("/")[2] for file in json.loads(text_of(listed))["files"]] == ["pump.txt"]
+    assert {hit["path"].rpartition("/")[2] for hit in json.loads(text_of(narrowed))} == {"pump.txt"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("search", {"query": "a", "k": 0}),
+        ("search", {"query": "a", "where": ["size"]}),
+        ("search", {"query": "a", "library": "letters"}),
+        ("open_page", {"id": "../../etc/passwd"}),
+        ("ask", {"question": ""}),
+        ("remove", {"path": "/"}),
+        ("index", {"paths": ["/etc"]}),
+    ],
+)
+def test_what_cannot_be_met_is_an_error_for_the_agent(
+    library: OpenLibrary, tool: str, arguments: dict[str, Any]
+) -> None:
+    (result,) = called(library, (tool, arguments))
+    assert result.is_error and text_of(result)
+
+
+def test_tools_that_change_something_are_there_only_when_asked_for_and_say_so(library: OpenLibrary) -> None:
+    async def listed(write: bool) -> dict[str, Any]:
+        async with Client(build_tools(lambda: {"boats": library.service}, write=write)) as client:
+            return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+    reading, writing = anyio.run(listed, False), anyio.run(listed, True)
+    assert set(reading) == {"search", "ask", "open_page", "list_files", "extract"}
+    assert set(writing) - set(reading) == {"index", "remove"}
+    assert all(tool.annotations.read_only_hint for tool in reading.values())
+    assert not writing["remove"].annotations.read_only_hint
+    for tool in writing.values():
+        assert tool.description and tool.input_schema["type"] == "object"

@@ -1,0 +1,224 @@
+"""The application: routes, errors, limits, who asked what, and numbers for Prometheus."""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui import wording
+from ui.api import library_routes, openai_routes
+from ui.api.access import OWNER, AccessRules, Key, allow
+from ui.api.bodies import LibraryBody
+from ui.api.libraries import Libraries
+from ui.api.problems import REFUSALS, ProblemError, answer_problem
+from ui.documents import Document
+
+audit = logging.getLogger("llavero.audit")
+"""One JSON line for each request: who, what, when, how long; no contents."""
+_MOST_BODY_BYTES = 100_000_000
+_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+
+
+def build_app(libraries: Libraries, access: AccessRules, *, tools: ASGIApp | None = None) -> FastAPI:
+    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given."""
+    app = _app(libraries, access, lifespan=_lifespan_of(tools))
+    app.include_router(library_routes.router, prefix="/v1/libraries/{library}", tags=["library"])
+    app.include_router(openai_routes.router, prefix="/v1", tags=["openai"])
+    _add_libraries(app)
+    if tools is not None:
+        app.mount("/mcp", _guarded(tools, app))
+    return app
+
+
+def build_owners_app(libraries: Libraries, access: AccessRules, *, url: str = "") -> ASGIApp:
+    """The same routes for one library's socket, whose clients are its owner; `url` is where the process is seen."""
+    app = _app(libraries, access)
+    app.state.url = url
+    app.include_router(library_routes.router)
+
+    async def owned(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, OWNER: True}, receive, send)
+
+    return owned
+
+
+def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
+    app = FastAPI(title="Llavero", version=version("llavero"), docs_url=None, redoc_url=None, **more)
+    app.state.libraries, app.state.access = libraries, access
+    app.state.numbers = Numbers(libraries)
+    for kind in (RequestValidationError, HTTPException, *REFUSALS, *wording.expected_faults(), Exception):
+        app.add_exception_handler(kind, answer_problem)
+    app.add_middleware(_Watched, numbers=app.state.numbers)
+
+    @app.get("/health", tags=["service"])
+    def health() -> Document:
+        """That the process answers; open to all, and says nothing else."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", dependencies=[allow("admin")], tags=["service"])
+    def metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(app.state.numbers.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _add_libraries(app: FastAPI) -> None:
+    libraries: Libraries = app.state.libraries
+
+    @app.get("/v1/libraries", dependencies=[allow("read")], tags=["libraries"])
+    def listed(request: Request) -> Document:
+        """The libraries that this key may see."""
+        key: Key = request.state.key
+        return {"libraries": [{"name": each.name} for each in libraries if key.opens(each.name)]}
+
+    @app.post("/v1/libraries", dependencies=[allow("admin")], status_code=201, tags=["libraries"])
+    def make(body: LibraryBody) -> Document:
+        """A new, empty library."""
+        return {"name": libraries.make(body.name).name}
+
+    @app.delete("/v1/libraries/{library}", dependencies=[allow("admin")], status_code=204, tags=["libraries"])
+    def delete(library: str) -> Response:
+        """Delete a library that was made here; the files that it was made of stay."""
+        libraries.delete(library)
+        return Response(status_code=204)
+
+    @app.get("/v1/version", dependencies=[allow("read")], tags=["service"])
+    def told_version() -> Document:
+        """Llavero's version."""
+        return {"version": app.version}
+
+
+def _lifespan_of(tools: Any) -> Callable[[FastAPI], Any] | None:
+    if tools is None:
+        return None
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with tools.router.lifespan_context(tools):
+            yield
+
+    return lifespan
+
+
+def _guarded(tools: ASGIApp, app: FastAPI) -> ASGIApp:
+    """MCP's own application asks the same function as every route."""
+    from ui.api.access import authorise
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request({**scope, "app": app, "path_params": {}}, receive)
+            try:
+                key = authorise(request, "read")
+                if not all(key.opens(each.name) for each in app.state.libraries):
+                    raise ProblemError(403, "agents need a key for every library that is open here")
+            except Exception as error:  # noqa: BLE001  # answered as everywhere
+                await (await answer_problem(request, error))(scope, receive, send)
+                return
+        await tools(scope, receive, send)
+
+    return guarded
+
+
+class Numbers:
+    """What is counted, in a registry of its own."""
+
+    def __init__(self, libraries: Libraries) -> None:
+        self._libraries = libraries
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "llavero_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "llavero_request_seconds", "From a request to its answer's end", ["route"], registry=self.registry,
+            buckets=_BUCKETS,
+        )  # fmt: skip
+        self.under_way = Gauge("llavero_requests_under_way", "Requests being answered", registry=self.registry)
+        self._files = Gauge("llavero_library_files", "Indexed files", ["library"], registry=self.registry)
+        self._waiting = Gauge("llavero_index_jobs_waiting", "Jobs that wait", ["library"], registry=self.registry)
+        self._rate = Gauge("llavero_index_files_per_second", "Of the running job", ["library"], registry=self.registry)
+
+    def text(self) -> bytes:
+        """Prometheus's text format."""
+        for each in self._libraries:
+            view = each.jobs.view()
+            progress = view.running.progress if view.running else None
+            indexed = sum(entry.state == "indexed" for entry in each.service.bench.files())
+            self._files.labels(each.name).set(indexed)
+            self._waiting.labels(each.name).set(len(view.waiting))
+            self._rate.labels(each.name).set(progress.files_per_second if progress else 0.0)
+        return generate_latest(self.registry)
+
+
+class _Watched:
+    """Around every request: its number, the limit for its body, its line in the audit log, its place in the numbers."""
+
+    def __init__(self, app: ASGIApp, *, numbers: Numbers) -> None:
+        self._app, self._numbers = app, numbers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, identity = time.monotonic(), secrets.token_hex(8)
+        scope.setdefault("state", {})
+        status = 0
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = [(b"x-request-id", identity.encode()), (b"x-content-type-options", b"nosniff")]
+                message = {**message, "headers": [*message.get("headers", ()), *own]}
+            await send(message)
+
+        self._numbers.under_way.inc()
+        try:
+            await self._app(scope, _limited(scope, receive), marked)
+        finally:
+            self._numbers.under_way.dec()
+            self._tell(scope, identity, status, time.monotonic() - began)
+
+    def _tell(self, scope: Scope, identity: str, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "") or "other"
+        self._numbers.requests.labels(route, scope["method"], str(status)).inc()
+        self._numbers.seconds.labels(route).observe(seconds)
+        key: Key | None = scope["state"].get("key")
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request": identity,
+            "who": key.name if key else "",
+            "method": scope["method"],
+            "route": route,
+            "library": scope.get("path_params", {}).get("library", ""),
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+        }
+        audit.info(json.dumps(line))
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """Bodies up to a limit; what an upload may have is checked where it is written."""
+    if scope["method"] == "PATCH":
+        return receive
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > _MOST_BODY_BYTES:
+            raise HTTPException(413, f"the body has more than {_MOST_BODY_BYTES:,} bytes")
+        return message
+
+    return limited

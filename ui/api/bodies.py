@@ -1,0 +1,73 @@
+"""What clients send, checked by pydantic: lengths and counts have limits, and nothing unknown is taken for known."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+
+MOST_CHARACTERS = 100_000
+"""Of a question. The model's window is far smaller; what is over is refused with what fits."""
+Words = Annotated[str, Field(max_length=MOST_CHARACTERS)]
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Body(BaseModel):
+    """Frozen, and without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class QuestionBody(Body):
+    """A question or search: words, pictures, or both; see `ui.service.Question`."""
+
+    text: Words = ""
+    images: Annotated[list[tuple[Name, Base64Bytes]], Field(max_length=8)] = []
+    history: Annotated[list[tuple[Words, Words]], Field(max_length=100)] = []
+    k: Annotated[int, Field(ge=1, le=100)] = 8
+    kinds: list[Literal["image", "page", "text", "table", "figure"]] = []
+    where: Annotated[list[tuple[Name, Annotated[str, Field(max_length=4000)]]], Field(max_length=100)] = []
+
+
+class AskBody(QuestionBody):
+    """`stream`: server-sent events as they come, or one document at the end."""
+
+    stream: bool = True
+
+
+class IndexBody(Body):
+    """Files and folders of the service's machine."""
+
+    paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    retry_failed: bool = False
+
+
+class RemoveBody(Body):
+    """A path, a folder or an id."""
+
+    what: Name
+
+
+class VerifyBody(Body):
+    """`repair` drops rows without an owner and writes missing ones again."""
+
+    repair: bool = False
+
+
+class ExtractBody(Body):
+    """Fields (as `rag.fields.Field`) of one document of the library."""
+
+    path: Name
+    fields: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    rows: bool = False
+
+
+class LibraryBody(Body):
+    """A new library's name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class UploadBody(Body):
+    """What is to come: the file's name and its size in bytes."""
+
+    name: Name
+    size: Annotated[int, Field(ge=1, le=1 << 40)]

@@ -1,0 +1,118 @@
+"""The processes that listen: one library's socket in a thread, and the interface over TCP in the main one."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from llava_model.serving.http.connections import ConnectionLimits, connection_class
+from ui import owner
+from ui.api.access import AccessRules, KeyFile, RateLimit, default_key_file
+from ui.api.app import build_app, build_owners_app
+from ui.api.libraries import Libraries, OpenLibrary, load_behind
+from ui.api.tools import build_tools
+from ui.settings import SettingsError
+
+_ENDS_WITHIN_SECONDS = 5.0
+_PER_MINUTE = 600
+_OWNERS_PER_MINUTE = 1_000_000
+
+
+class OwnersSocket:
+    """Answers at one library's socket, from a thread of its own, as long as the library is open."""
+
+    def __init__(self, library: OpenLibrary, *, url: str = "") -> None:
+        """`url` is told to clients: where the same process serves the page or the interface."""
+        self._folder = library.service.bench.library_folder
+        rules = AccessRules(keys=KeyFile(self._folder / "nokeys"), rate=RateLimit(_OWNERS_PER_MINUTE))
+        app = build_owners_app(Libraries.with_open(library), rules, url=url)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
+        self._listening = owner.listen(self._folder)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listening]}, name="llavero-socket", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Nobody finds this process any more; requests under way get a few seconds."""
+        owner.let_go(self._folder)
+        self._server.should_exit = True
+        self._thread.join(_ENDS_WITHIN_SECONDS)
+
+
+def listen(host: str, port: int, keys: KeyFile) -> socket.socket:
+    """Take the port. Raises SettingsError, also for an address that others reach while there are no keys."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+    except OSError as error:
+        raise SettingsError(f"there is no address '{host}': {error.strerror}") from error
+    if not _is_loopback(str(address[0])) and not keys.all():
+        fault = SettingsError(f"'{host}' is reached from other machines, and there are no keys")
+        fault.add_note("Make one first: llavero key add NAME --scope read")
+        raise fault
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        fault = SettingsError(f"cannot listen on {host}:{port}: {error.strerror}")
+        fault.add_note("Another service may be running there. Choose another port: --port 8766")
+        raise fault from error
+    return listening
+
+
+def _is_loopback(address: str) -> bool:
+    import ipaddress
+
+    return ipaddress.ip_address(address).is_loopback
+
+
+def serve(
+    libraries: Libraries,
+    listening: socket.socket,
+    *,
+    keys: Path | None,
+    write_tools: bool,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Answer over TCP and at every library's socket until a signal ends it."""
+    rules = AccessRules(keys=KeyFile(keys or default_key_file()), rate=RateLimit(_PER_MINUTE))
+    tools = build_tools(lambda: {each.name: each.service for each in libraries}, write=write_tools)
+    app = build_app(libraries, rules, tools=tools.streamable_http_app(streamable_http_path="/", stateless_http=True))
+    host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    sockets: list[OwnersSocket] = []
+
+    def opened(library: OpenLibrary) -> None:
+        sockets.append(OwnersSocket(library, url=url))
+        load_behind(library)
+
+    for library in libraries:
+        opened(library)
+    libraries.on_open = opened
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, http=connection_class(ConnectionLimits()), timeout_graceful_shutdown=5
+    )
+    server = _Server(config, lambda: on_ready(url))
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for each in sockets:
+            each.close()
+        libraries.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()

@@ -1,0 +1,107 @@
+"""Files that arrive in parts: announced, continued from where they stopped, and only then put among the uploads."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ui import uploads
+from ui.api.problems import ProblemError
+from ui.documents import Document
+
+_PARTIAL = ".arriving"
+_ID = re.compile(r"[0-9a-f]{32}")
+_MOST = 100
+_FORGOTTEN_SECONDS = 24 * 3600
+_busy: set[str] = set()
+
+
+class Part:
+    """The open file of one upload, which takes no more than was announced."""
+
+    def __init__(self, descriptor: int, room: int) -> None:
+        self._descriptor, self._room = descriptor, room
+
+    def write(self, piece: bytes) -> None:
+        """Raises ProblemError (413), OSError."""
+        if len(piece) > self._room:
+            raise ProblemError(413, "more bytes came than were announced")
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._room -= len(piece)
+
+
+class Uploads:
+    """The arriving files of one library, in a hidden folder beside those that are complete."""
+
+    def __init__(self, library: Path, *, max_bytes: int) -> None:
+        self._library, self._max_bytes = library, max_bytes
+        self._folder = library / uploads.FOLDER / _PARTIAL
+
+    def begin(self, name: str, size: int) -> Document:
+        """Raises ProblemError (413, 429, 507)."""
+        if size > self._max_bytes:
+            raise ProblemError(413, f"the file has {size:,} bytes, the limit is {self._max_bytes:,}")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._tidy()
+        if len(list(self._folder.glob("*.json"))) >= _MOST:
+            raise ProblemError(429, f"{_MOST} uploads are under way already")
+        if shutil.disk_usage(self._folder).free < size:
+            raise ProblemError(507, "there is no room for the file")
+        upload = secrets.token_hex(16)
+        (self._folder / upload).touch(mode=0o600)
+        (self._folder / f"{upload}.json").write_text(json.dumps({"name": name, "size": size}))
+        return {"upload": upload, "offset": 0, "size": size}
+
+    def state(self, upload: str) -> Document:
+        """Raises ProblemError (404)."""
+        return {"upload": upload, "offset": self._data(upload).stat().st_size, "size": self._note(upload)["size"]}
+
+    @asynccontextmanager
+    async def writing(self, upload: str, offset: int) -> AsyncIterator[Part]:
+        """The file from `offset` on. Raises ProblemError: 404; 409 where the file ends elsewhere, or two send it."""
+        state = self.state(upload)
+        if state["offset"] != offset:
+            raise ProblemError(409, f"{state['offset']:,} bytes have arrived; go on from there")
+        if upload in _busy:
+            raise ProblemError(409, "another request is sending this file")
+        _busy.add(upload)
+        descriptor = os.open(self._data(upload), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        try:
+            yield Part(descriptor, state["size"] - offset)
+        finally:
+            os.close(descriptor)
+            _busy.discard(upload)
+
+    def finish(self, upload: str) -> Path:
+        """Where the complete file lies. Raises UploadRefusedError, OSError."""
+        path = uploads.keep(self._library, self._note(upload)["name"], self._data(upload))
+        self.abandon(upload)
+        return path
+
+    def abandon(self, upload: str) -> None:
+        """Raises ProblemError (404)."""
+        self._data(upload).unlink(missing_ok=True)
+        (self._folder / f"{upload}.json").unlink(missing_ok=True)
+
+    def _data(self, upload: str) -> Path:
+        if not _ID.fullmatch(upload) or not (self._folder / f"{upload}.json").is_file():
+            raise ProblemError(404, "there is no such upload")
+        return self._folder / upload
+
+    def _note(self, upload: str) -> Document:
+        note: Document = json.loads((self._folder / f"{upload}.json").read_text())
+        return note
+
+    def _tidy(self) -> None:
+        for note in self._folder.glob("*.json"):
+            data = note.with_suffix("")
+            if time.time() - (data if data.exists() else note).stat().st_mtime > _FORGOTTEN_SECONDS:
+                data.unlink(missing_ok=True)
+                note.unlink(missing_ok=True)

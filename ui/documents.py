@@ -1,0 +1,198 @@
+"""Results as plain JSON, in the shapes that docs/CLI.md describes: what `--json` prints, what the service answers, and
+what the terminal's lines are made of, whether the library was opened here or by a process that was there before.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
+    from indexing.records import Chunk, Hit, Note
+    from llava_model.kits import Kit
+    from rag.answer import Answer, Event
+    from rag.citations import Citation
+    from rag.retrieve import Retrieval
+    from ui.workbench import Stats, VerifyReport
+
+Document = dict[str, Any]
+
+
+def report_document(report: "IndexReport") -> Document:
+    """What one indexing run did."""
+    return {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "failed": report.failed,
+        "chunks": report.chunks,
+        "seconds": round(report.seconds, 3),
+        "failures": [{"path": str(failure.path), "reason": failure.reason} for failure in report.failures],
+        "notes": [{"path": entry.path, **note_document(note)} for entry in report.noted for note in entry.notes],
+    }
+
+
+def progress_document(progress: "Progress") -> Document:
+    """How far a run is."""
+    return {
+        "done": progress.done,
+        "found": progress.found,
+        "walked": progress.walked,
+        "current": progress.current,
+        "files_per_second": progress.files_per_second,
+        "seconds_left": progress.seconds_left,
+    }
+
+
+def note_document(note: "Note") -> Document:
+    """What a reader saw in a file and did not read; `unread` where a search cannot find it."""
+    return {
+        "text": str(note),
+        "kind": note.kind,
+        "place": note.place,
+        "number": note.number,
+        "unread": note.unread,
+    }
+
+
+def hit_document(hit: "Hit") -> Document:
+    """One hit; `box` is null where the whole page or picture is meant."""
+    chunk = hit.chunk
+    return {
+        "id": chunk.id,
+        "path": chunk.path,
+        "kind": chunk.kind,
+        "page": chunk.page,
+        "box": list(chunk.box) if chunk.box else None,
+        "score": round(hit.score, 6),
+        "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
+        "text": chunk.text,
+    }
+
+
+def retrieval_document(retrieval: "Retrieval") -> Document:
+    """A search's hits, best first, with where the time went."""
+    return {
+        "hits": [hit_document(hit) for hit in retrieval.hits],
+        "milliseconds": _rounded(retrieval.milliseconds),
+        "notes": list(retrieval.notes),
+    }
+
+
+def citation_document(citation: "Citation") -> Document:
+    """One source of one sentence; `recognised` where the quote is what a recogniser said of a picture."""
+    return {
+        "marker": citation.marker,
+        "path": citation.path,
+        "page": citation.page,
+        "boxes": [list(box) for box in citation.boxes],
+        "quote": citation.quote,
+        "state": citation.state,
+        "verified": citation.verified,
+        "recognised": citation.recognised,
+        "id": citation.chunk_id,
+    }
+
+
+def answer_document(answer: "Answer") -> Document:
+    """An answer with its citations and everything retrieval found."""
+    return {
+        "answer": answer.text,
+        "refused": answer.refused,
+        "citations": [citation_document(citation) for citation in answer.citations],
+        "hits": [hit_document(hit) for hit in answer.hits],
+        "model": answer.model,
+        "confidence": round(answer.confidence, 4),
+        "milliseconds": _rounded(answer.milliseconds),
+    }
+
+
+def prompt_document(answer: "Answer") -> list[Document]:
+    """What the model was shown, turn by turn."""
+    return [{"role": turn.role, "text": turn.text, "pictures": len(turn.images)} for turn in answer.prompt]
+
+
+def event_document(event: "Event") -> Document:
+    """What happens while a question is answered: `found`, then a `token` for each piece of text, then the `answer`."""
+    from rag.answer import Answer, Retrieved
+
+    if isinstance(event, Retrieved):
+        return {"event": "found", **retrieval_document(event.retrieval)}
+    if isinstance(event, Answer):
+        return {"event": "answer", **answer_document(event), "prompt": prompt_document(event)}
+    return {"event": "token", "text": event.text}
+
+
+def file_document(entry: "FileEntry") -> Document:
+    """One file of the library with its state."""
+    return {
+        "path": str(entry.path),
+        "state": entry.state,
+        "reason": entry.reason,
+        "kind": entry.kind,
+        "chunks": entry.chunks,
+        "bytes": entry.size_bytes,
+        "indexed_at": entry.indexed_at,
+        "content": entry.content,
+        "notes": [note_document(note) for note in entry.notes],
+    }
+
+
+def chunk_document(chunk: "Chunk") -> Document:
+    """A passage, table, figure, page or picture with its lines and their boxes."""
+    return {
+        "id": chunk.id,
+        "path": chunk.path,
+        "kind": chunk.kind,
+        "page": chunk.page,
+        "box": list(chunk.box) if chunk.box else None,
+        "title": chunk.title,
+        "heading": chunk.heading,
+        "text": chunk.text,
+        "lines": [{"text": line.text, "box": list(line.box) if line.box else None} for line in chunk.lines],
+        "has_picture": bool(chunk.image),
+    }
+
+
+def stats_document(stats: "Stats") -> Document:
+    """What the library holds, counted in the store."""
+    return {
+        "files": stats.files,
+        "chunks": stats.chunks,
+        "kinds": dict(stats.kinds),
+        "channels": list(stats.channels),
+        "kit": stats.kit,
+        "embedder": stats.embedder,
+        "bytes": stats.size_bytes,
+        "failed": stats.failed,
+        "library": str(stats.library),
+        "store": stats.store,
+    }
+
+
+def verify_document(report: "VerifyReport") -> Document:
+    """Where ledger and store disagreed, in rows."""
+    return {"missing": report.missing, "orphaned": report.orphaned, "repaired": report.repaired}
+
+
+def removal_document(report: "RemoveReport") -> Document:
+    """What was taken out."""
+    return {"removed": report.files, "chunks": report.chunks}
+
+
+def kit_document(kit: "Kit") -> Document:
+    """One kit and what is in it."""
+    return {
+        "name": kit.name,
+        "title": kit.title,
+        "installed": kit.is_installed(),
+        "bytes": kit.size_bytes,
+        "folder": str(kit.folder),
+        "components": [
+            {"name": c.name, "format": c.format, "licence": c.licence, "bytes": c.size_bytes} for c in kit.components
+        ],
+    }
+
+
+def _rounded(milliseconds: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in milliseconds.items()}

@@ -1,0 +1,329 @@
+"""One library as the terminal, the HTTP interface and agents use it: requests and answers are plain JSON.
+
+LibraryService    over a workbench in this process
+ui.owner          the same functions, answered by the process that has the library open
+"""
+
+import base64
+import errno
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ui import documents
+from ui.documents import Document
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from indexing.records import Chunk
+    from indexing.store.protocol import Filter
+    from llava_model.serving.engine import Turn
+    from ui.workbench import Workbench
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is looked for or asked: words, pictures, or both."""
+
+    text: str = ""
+    images: tuple[tuple[str, bytes], ...] = ()
+    """(name, the file's bytes)."""
+    history: tuple[tuple[str, str], ...] = ()
+    """(question, answer) pairs, oldest first."""
+    k: int = 8
+    kinds: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    """(field, value); paths and folders absolute."""
+
+
+OnProgress = Callable[[Document], None]
+
+
+class Service(Protocol):
+    """What the terminal asks of a library, wherever that is open."""
+
+    def index(self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress) -> Document:
+        """Bring the library up to date with files and folders of this machine → the report."""
+        ...
+
+    def search(self, question: Question) -> Document:
+        """→ hits, best first."""
+        ...
+
+    def ask(self, question: Question) -> Iterator[Document]:
+        """→ what was found, the tokens, the answer; close it to stop the model."""
+        ...
+
+    def files(self) -> list[Document]:
+        """Every file with its state and notes."""
+        ...
+
+    def remove(self, what: str) -> Document:
+        """Take a file, a folder or the file behind an id out."""
+        ...
+
+    def stats(self) -> Document:
+        """What the library holds."""
+        ...
+
+    def verify(self, *, repair: bool) -> Document:
+        """Compare ledger and store."""
+        ...
+
+    def extract(self, path: str, fields: Sequence[Document], *, many: bool) -> Document:
+        """Fields of one document of the library → its rows, and the fields with the types that they were given."""
+        ...
+
+    @property
+    def identity(self) -> Document:
+        """Which process has the library open, and with what."""
+        ...
+
+    def source(self, chunk_id: str) -> Document:
+        """A passage with its lines and boxes."""
+        ...
+
+    def picture(self, chunk_id: str) -> bytes | None:
+        """The page, figure or small picture that belongs to a passage (JPEG)."""
+        ...
+
+
+class LibraryService:
+    """The functions above over a workbench; safe to call from several threads."""
+
+    def __init__(self, bench: "Workbench") -> None:
+        self.bench = bench
+
+    def index(
+        self,
+        paths: Sequence[str],
+        *,
+        retry_failed: bool = False,
+        on_progress: OnProgress = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Document:
+        """See `Service`; `cancelled` is asked between files."""
+        report = self.bench.index(
+            [Path(path) for path in paths],
+            on_progress=lambda progress: on_progress(documents.progress_document(progress)),
+            cancelled=cancelled,
+            retry_failed=retry_failed,
+        )
+        return documents.report_document(report)
+
+    def search(self, question: Question) -> Document:
+        """See `Service`. The first picture counts."""
+        from rag.retrieve import SearchRequest
+
+        pictures = _pictures(question.images[:1])
+        request = SearchRequest(
+            text=question.text, image=pictures[0] if pictures else None, k=question.k, filter=filter_of(question)
+        )
+        return documents.retrieval_document(self.bench.search(request))
+
+    def ask(self, question: Question) -> Iterator[Document]:
+        """See `Service`."""
+        events = self.bench.ask(
+            question.text,
+            images=_pictures(question.images),
+            history=_turns(question.history),
+            k=question.k,
+            filter=filter_of(question),
+        )
+        yield from map(documents.event_document, events)
+
+    def files(self) -> list[Document]:
+        """See `Service`."""
+        return [documents.file_document(entry) for entry in self.bench.files()]
+
+    def remove(self, what: str) -> Document:
+        """See `Service`."""
+        return documents.removal_document(self.bench.remove(what))
+
+    def stats(self) -> Document:
+        """See `Service`."""
+        return documents.stats_document(self.bench.stats())
+
+    def verify(self, *, repair: bool) -> Document:
+        """See `Service`."""
+        return documents.verify_document(self.bench.verify(repair=repair))
+
+    def extract(self, path: str, fields: Sequence[Document], *, many: bool) -> Document:
+        """See `Service`. Raises NotInLibraryError, FieldsError."""
+        from dataclasses import asdict
+
+        from indexing.pipeline import NotInLibraryError
+        from rag.fields import fields_of
+
+        chunks = self.bench.chunks(path)
+        if not chunks:
+            raise NotInLibraryError(path)
+        wanted = self.bench.extractor.typed(fields_of(fields))
+        rows = self.bench.extractor.rows(path, chunks, wanted, many=many)
+        return {"fields": [asdict(each) for each in wanted], "rows": [asdict(row) for row in rows]}
+
+    def source(self, chunk_id: str) -> Document:
+        """See `Service`. Raises NotInLibraryError."""
+        return documents.chunk_document(self._chunk(chunk_id))
+
+    def picture(self, chunk_id: str) -> bytes | None:
+        """See `Service`. Raises NotInLibraryError."""
+        file = self.picture_file(chunk_id)
+        return file.read_bytes() if file else None
+
+    def picture_file(self, chunk_id: str) -> Path | None:
+        """Where that picture lies inside the library."""
+        return self.bench.picture_file(self._chunk(chunk_id))
+
+    def original(self, chunk_id: str) -> Path:
+        """The file that a passage comes from, wherever it lay when it was indexed."""
+        return Path(self._chunk(chunk_id).path)
+
+    def _chunk(self, chunk_id: str) -> "Chunk":
+        from indexing.pipeline import NotInLibraryError
+
+        found = self.bench.store.get([chunk_id]) if _ID.fullmatch(chunk_id) else []
+        if not found:
+            raise NotInLibraryError(chunk_id)
+        return found[0]
+
+    def picture_vector(self, name: str, data: bytes) -> list[float]:
+        """A picture in the space in which pictures are searched, of unit length."""
+        import numpy as np
+
+        embedder = self.bench.embedder
+        (image,) = _pictures([(name, data)])
+        vectors = embedder.embed_images(np.stack([embedder.preprocess.crop(image)])).vectors_BD
+        return [float(each) for each in vectors[0]]
+
+    @property
+    def identity(self) -> Document:
+        """See `Service`."""
+        return {
+            "process": os.getpid(),
+            "command": " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:2]]),
+            "kit": self.bench.kit.name,
+            "library": str(self.bench.library_folder),
+            "reader_is_tiny": self.bench.reader_is_tiny,
+        }
+
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def picture_of_data_url(address: str) -> tuple[str, bytes]:
+    """`data:image/png;base64,…` → (name, bytes). Raises ValueError for anything else; addresses are not fetched."""
+    head, comma, data = address.partition(",")
+    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise ValueError("a picture must be a data URL (data:image/png;base64,…); addresses are not fetched")
+    try:
+        return "picture", base64.b64decode(data, validate=True)
+    except ValueError as error:
+        raise ValueError("the picture's base64 is damaged") from error
+
+
+def filter_of(question: Question) -> "Filter":
+    """Raises the store's errors for a kind, field or value that there is not."""
+    from indexing.store.protocol import Filter
+
+    kinds: Any = question.kinds
+    return Filter(kinds=tuple(kinds), where=question.where)
+
+
+def _pictures(files: Sequence[tuple[str, bytes]]) -> "list[Image.Image]":
+    from llava_model.images import open_picture
+
+    return [open_picture(data, name=name) for name, data in files]
+
+
+def _turns(history: Sequence[tuple[str, str]]) -> "list[Turn]":
+    from llava_model.serving.engine import Turn
+
+    pairs = [(Turn(role="user", text=question), Turn(role="assistant", text=answer)) for question, answer in history]
+    return [turn for pair in pairs for turn in pair]
+
+
+def streamed(work: Callable[[OnProgress, Callable[[], bool]], Document], *, last: str) -> Iterator[Document]:
+    """Run `work(on_progress, cancelled)` in a thread → its progress as it comes, then its result as event `last`.
+
+    Closing the iterator makes `cancelled` true and waits for the end of the work.
+    """
+    told = threading.Condition()
+    newest: list[Document] = []
+    outcome: list[Document | BaseException] = []
+    cancel = threading.Event()
+
+    def on_progress(progress: Document) -> None:
+        with told:
+            newest[:] = [progress]  # whoever reads slowly gets the newest alone
+            told.notify()
+
+    def run() -> None:
+        result: Document | BaseException
+        try:
+            result = work(on_progress, cancel.is_set)
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that reads
+            result = error
+        with told:
+            outcome.append(result)
+            told.notify()
+
+    thread = threading.Thread(target=run, name="llavero-work", daemon=True)
+    thread.start()
+    try:
+        while True:
+            with told:
+                told.wait_for(lambda: bool(newest or outcome))
+                progress, newest[:] = list(newest), []
+            yield from ({"event": "progress", **each} for each in progress)
+            if outcome and not newest:
+                break
+    finally:
+        cancel.set()
+        thread.join()
+    result = outcome[0]
+    if isinstance(result, BaseException):
+        raise result
+    yield {"event": last, **result}
+
+
+def question_of(body: Mapping[str, Any]) -> Question:
+    """A question as it travels: pictures in base64."""
+    return Question(
+        text=body.get("text", ""),
+        images=tuple((name, base64.b64decode(data, validate=True)) for name, data in body.get("images", ())),
+        history=tuple((question, answer) for question, answer in body.get("history", ())),
+        k=body.get("k", 8),
+        kinds=tuple(body.get("kinds", ())),
+        where=tuple((field, value) for field, value in body.get("where", ())),
+    )
+
+
+def question_body(question: Question) -> Document:
+    """The way there."""
+    return {
+        "text": question.text,
+        "images": [[name, base64.b64encode(data).decode()] for name, data in question.images],
+        "history": [list(pair) for pair in question.history],
+        "k": question.k,
+        "kinds": list(question.kinds),
+        "where": [list(pair) for pair in question.where],
+    }
+
+
+def picture_file(path: Path) -> tuple[str, bytes]:
+    """A picture that belongs to a question: its name and its bytes. Raises OSError, also over 50 MB."""
+    with path.open("rb") as file:
+        data = file.read(_MOST_PICTURE_BYTES + 1)
+    if len(data) > _MOST_PICTURE_BYTES:
+        raise OSError(errno.EFBIG, f"the picture has more than {_MOST_PICTURE_BYTES // 1_000_000} MB", str(path))
+    return path.name, data
+
+
+_MOST_PICTURE_BYTES = 50_000_000
