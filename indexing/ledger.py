@@ -178,8 +178,10 @@ SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(
     content FROM files LEFT JOIN contents ON content = hash ORDER BY path
 """
 _COPIES = """
-SELECT content, path, path = shown_path FROM files JOIN contents ON hash = content WHERE state = 'indexed' AND content IN
-    (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1) ORDER BY path
+SELECT content, path, path = shown_path FROM files JOIN contents ON hash = content
+    WHERE state = 'indexed'
+    AND content IN (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1)
+    ORDER BY path
 """
 
 

@@ -122,9 +122,9 @@ def index(
 
     New files are added, changed ones replace their rows, files that are gone from disk below the given folders are
     removed; a file whose bytes are known embeds nothing. A file that failed and did not change is reported with its
-    reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed with
-    `follow_links`; what an earlier run has read through them stays. `cancelled` is asked between files: what was read by then
-    is still written.
+    reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed
+    with `follow_links`; what an earlier run has read through them stays. `cancelled` is asked between files: what was
+    read by then is still written.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.

@@ -29,6 +29,7 @@ def report_document(report: "IndexReport") -> Document:
         "seconds": round(report.seconds, 3),
         "failures": [{"path": str(failure.path), "reason": failure.reason} for failure in report.failures],
         "notes": [{"path": entry.path, **note_document(note)} for entry in report.noted for note in entry.notes],
+        "links_out": list(report.links_out),
     }
 
 

@@ -136,6 +136,12 @@ def report_lines(report: Document) -> list[str]:
     lines += [f"in part: {one_line(note['path'])}: {note['text']}" for note in unread[:_MOST_IN_PART]]
     if len(unread) > _MOST_IN_PART:
         lines.append(f"in part: {len(unread) - _MOST_IN_PART:,} notes more; see: llavero list --notes")
+    out = len(report["links_out"])
+    if out:
+        leads = (
+            "1 link leads out of the folders and was" if out == 1 else f"{out:,} links lead out of the folders and were"
+        )
+        lines.append(f"{leads} not followed (--follow-links follows them)")
     return lines
 
 
