@@ -145,7 +145,8 @@ class _Mail:
         if kind in _MAILS:
             self._beside.append(part)
         elif kind == "message/external-body":
-            self._unread("a part that lies elsewhere was not fetched")
+            named = f"'{name_of(part)}'" if name_of(part) else "a part"
+            self._unread(f"{named} was not read: it lies elsewhere, or is an object of another program")
         elif kind == "message/partial":
             self._unread("it is one of several mails that carry a larger one in pieces")
         else:

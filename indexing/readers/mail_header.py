@@ -52,6 +52,8 @@ def _value(name: str, raw: object) -> str:
     if not text.isascii():
         text = decoded(text.encode("utf-8", "surrogateescape"))
     text = " ".join(text.splitlines())
+    if "=?" not in text:  # nothing is encoded: as the sender wrote it
+        return text
     return _or(lambda: str(email.policy.default.header_factory(name, text)), text)
 
 

@@ -45,4 +45,4 @@ def _is_signed(start: FileStart) -> bool:
     return head[:1] == b"\x30" and (_SIGNED in head or _ENVELOPED in head)
 
 
-READERS = (Reader(type="signed", extensions=(".p7m",), recognise=_is_signed, order=42, read=read_signed),)
+READERS = (Reader(type="signed", extensions=(".p7m",), recognise=_is_signed, order=12, read=read_signed),)

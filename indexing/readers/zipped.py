@@ -29,9 +29,10 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHER_ZIPS = (
     (("META-INF/MANIFEST.MF", "AndroidManifest.xml", "classes.dex"), "a program in an archive"),
     (("Index/Document.iwa", "index.apxl", "Index.zip"), "an Apple Pages, Numbers or Keynote document (save it as PDF)"),
-    (("[Content_Types].xml",), "an office file of a kind that is not known (save it as PDF)"),
 )
 """Members by which a zip is told that is no folder of files to a person, and what it is."""
+_DOCUMENTS = ("[Content_Types].xml", "META-INF/container.xml")
+"""A zip with one of them is a document by itself, as is one with a media type."""
 
 
 def read_zip(path: Path, output: ReaderOutput) -> Reading:
@@ -133,13 +134,18 @@ def _on_the_rest(count: int) -> Iterator[Note]:
 
 
 def _is_zip(start: FileStart) -> bool:
-    """Asked after those who read one kind of zip. Raises UnsupportedFileError for the kinds that nobody reads."""
-    if start.members is None or start.members.media_type.startswith(b"application/vnd."):
+    """Asked before PDF, since a PDF that is not compressed may begin close to the archive's beginning. Raises
+    UnsupportedFileError for kinds of zip that nobody reads."""
+    try:
+        members = start.members
+    except DamagedFileError:  # who asks next says it
+        return False
+    if members is None or members.media_type or members.names.intersection(_DOCUMENTS):
         return False
     for names, words in _OTHER_ZIPS:
-        if start.members.names.intersection(names):
+        if members.names.intersection(names):
             raise UnsupportedFileError(f"{words} is not read here")
     return True
 
 
-READERS = (Reader(type="zip", extensions=(".zip",), recognise=_is_zip, order=39, read=read_zip),)
+READERS = (Reader(type="zip", extensions=(".zip",), recognise=_is_zip, order=19, read=read_zip),)

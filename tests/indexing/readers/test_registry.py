@@ -62,8 +62,9 @@ def _saved(path: Path, text: str) -> Path:
 
 def test_the_readers_are_asked_in_a_fixed_order() -> None:
     assert [reader.type for reader in registry.all_readers()] == [
-        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "pdf", "epub", "docx", "pptx", "xlsx", "zip",
-        "signed", "mailbox", "mail", "html", "calendar", "contacts", "markdown", "text",
+        *("png", "jpeg", "webp", "gif", "tiff", "bmp"), "signed", "tnef", "msg", "rtf", "zip",
+        "pdf", "epub", "docx", "pptx", "xlsx",
+        "mailbox", "mail", "html", "calendar", "contacts", "markdown", "text",
     ]  # fmt: skip
 
 
@@ -104,7 +105,6 @@ def test_the_bytes_decide_and_the_name_only_between_kinds_of_text(
 @pytest.mark.parametrize(
     ("data", "error", "words"),
     [
-        (b"{\\rtf1 words}", UnsupportedFileError, "an RTF document"),
         (b"%!PS-Adobe-3.0", UnsupportedFileError, "a PostScript file"),
         (b"\0\0\0\x18ftypheic", UnsupportedFileError, "a HEIC picture"),
         (b"PK\x03\x04 cut off", DamagedFileError, "ends early"),
