@@ -14,7 +14,6 @@ the ledger knows them all without listing them.
 import json
 import sqlite3
 import threading
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -315,16 +314,6 @@ class Ledger:
                 copies = {content_hash: tuple(paths) for content_hash, paths in found.items()}
                 self._copies = self._connection.total_changes, copies
             return copies
-
-    def spellings(self, path: str) -> list[str]:
-        """How a file or folder is written in the ledger: accents can be written in two ways (NFC, NFD)."""
-        wanted, parts = unicodedata.normalize("NFC", path), path.count("/")
-        found: dict[str, None] = {}
-        for entry in self.entries():
-            spelled = "/".join(entry.path.split("/", parts + 1)[: parts + 1])
-            if not spelled.isascii() and unicodedata.normalize("NFC", spelled) == wanted:
-                found[spelled] = None
-        return list(found)
 
     def hashes_beginning(self, prefix: str) -> list[str]:
         """Contents whose hash begins so; for a person who types the first digits."""

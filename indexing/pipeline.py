@@ -27,6 +27,7 @@ from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
+from indexing.places import spellings
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
@@ -192,8 +193,8 @@ def files(library: Library) -> tuple[FileEntry, ...]:
 
 def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
     place = printable(absolute(what))
-    spellings = [place, *(() if place.isascii() else library.ledger.spellings(place))]
-    below = dict.fromkeys(path for each in spellings for path in library.ledger.paths_below(each))
+    written = [place, *(() if place.isascii() else spellings(place, library.ledger))]
+    below = dict.fromkeys(path for each in written for path in library.ledger.paths_below(each))
     if below:
         return list(below)
     what = printable(what)

@@ -169,8 +169,19 @@ def _spellings(field: str, value: str, ledger: Ledger) -> list[str]:
     if value.isascii() or field in ("page", "kind"):
         return [value]
     if field in ("path", "folder"):
-        return ledger.spellings(absolute(value)) or [value]
+        return spellings(absolute(value), ledger) or [value]
     return [value, *(unicodedata.normalize(form, value) for form in ("NFC", "NFD"))]
+
+
+def spellings(path: str, ledger: Ledger) -> list[str]:
+    """How a file or folder is written in the ledger: accents can be written in two ways."""
+    wanted, parts = _normal(path), path.count("/") + 1
+    found: dict[str, None] = {}
+    for entry in ledger.entries():
+        if not entry.path.isascii():
+            spelled = "/".join(entry.path.split("/", parts)[:parts])
+            found |= {spelled: None} if _normal(spelled) == wanted else {}
+    return list(found)
 
 
 def _normal(text: str) -> str:

@@ -104,7 +104,7 @@ class Attachments:
         try:
             _write(path, content)
             reader = recognise(path).reader
-            if reader.is_picture and not _has_pages(path, reader.type):
+            if reader.is_picture and not _has_pages(path, reader.type, self._output):
                 yield from self._picture(path, name)
             else:
                 yield from self._document(name, partial(read, path))
@@ -125,7 +125,7 @@ class Attachments:
         finally:
             self._output.page_offset = offset
         self.pages += [replace(page, number=before + (page.number or 1)) for page in reading.pages]
-        self._last_page = max((page.number or 0 for page in self.pages), default=before)
+        self._last_page = before + max((page.number or 1 for page in reading.pages), default=0)
         self._notes += [note.within(self._place(name)) for note in reading.notes]
         shown = {page.number for page in reading.pages}
         for block in reading.blocks:
@@ -164,15 +164,8 @@ def _write(path: Path, content: bytes | Iterable[bytes]) -> None:
             file.write(piece)
 
 
-def _has_pages(path: Path, type: str) -> bool:
+def _has_pages(path: Path, type: str, output: ReaderOutput) -> bool:
     """A TIFF of several frames, such as a fax, is a document."""
-    from PIL import Image
+    from indexing.readers.image import frames_in
 
-    if type != "tiff":
-        return False
-    try:
-        with Image.open(path, formats=("TIFF",)) as image:
-            return getattr(image, "n_frames", 1) > 1
-    except Exception as error:  # noqa: BLE001  # Pillow raises many; who reads the picture says what is wrong with it
-        pass_on(error)
-        return False
+    return type == "tiff" and frames_in(path, output) > 1

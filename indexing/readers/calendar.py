@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from indexing.readers.content_lines import Component, Property, components
+from indexing.readers.content_lines import LineGroup, Property, entries
 from indexing.readers.document import finished, read_text
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
@@ -31,11 +31,11 @@ _LONGEST_ATTACHED = 2_000
 def read_calendar(path: Path, output: ReaderOutput) -> Reading:
     """The entries in the order of the file."""
     text, notes = read_text(path, output.limits)
-    blocks = [block for entry in components(text, frozenset(_KINDS)) for block in _entry(entry)]
+    blocks = [block for entry in entries(text, frozenset(_KINDS)) for block in _entry(entry)]
     return finished(path, blocks, output, title=path.stem, notes=notes)
 
 
-def _entry(entry: Component) -> Iterator[Block]:
+def _entry(entry: LineGroup) -> Iterator[Block]:
     summary = " ".join(entry.first("SUMMARY").split()) or _KINDS[entry.name]
     yield Block(kind="heading", text=summary, level=1)
     for name, label in _SHOWN.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from indexing.readers.attachments import Attachments
-from indexing.readers.content_lines import Component, Property, components
+from indexing.readers.content_lines import LineGroup, Property, entries
 from indexing.readers.document import finished, read_text
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
@@ -27,11 +27,11 @@ def read_contacts(path: Path, output: ReaderOutput) -> Reading:
     """The cards in the order of the file."""
     text, notes = read_text(path, output.limits)
     pictures = Attachments(output, word="picture")
-    blocks = [block for card in components(text, frozenset({"VCARD"})) for block in _card(card, pictures)]
+    blocks = [block for card in entries(text, frozenset({"VCARD"})) for block in _card(card, pictures)]
     return finished(path, blocks, output, title=path.stem, notes=(*notes, *pictures.notes))
 
 
-def _card(card: Component, pictures: Attachments) -> Iterator[Block]:
+def _card(card: LineGroup, pictures: Attachments) -> Iterator[Block]:
     name = " ".join(card.first("FN").split()) or _name(card) or card.first("ORG", "EMAIL", "TEL")
     yield Block(kind="heading", text=name or "Card", level=1)
     for shown, label in _SHOWN.items():
@@ -46,7 +46,7 @@ def _card(card: Component, pictures: Attachments) -> Iterator[Block]:
             yield from pictures.read(f"{each.name.lower()} of {name}", data, heading="")
 
 
-def _name(card: Component) -> str:
+def _name(card: LineGroup) -> str:
     """Family name, given name, further ones, what stands before and after it → as it is spoken."""
     for each in card.properties:
         if each.name == "N":

@@ -30,7 +30,7 @@ class Property:
 
     @property
     def parts(self) -> list[str]:
-        """The components of a name or an address that say something."""
+        """The parts of a name or an address that say something."""
         return [part for each in _PARTS.split(self._decoded()) if (part := " ".join(_unescaped(each).split()))]
 
     @property
@@ -50,8 +50,8 @@ class Property:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Component:
-    """What stands between BEGIN and END, without the components inside of it."""
+class LineGroup:
+    """What stands between BEGIN and END, without what is between them inside of it."""
 
     name: str
     properties: tuple[Property, ...]
@@ -62,8 +62,8 @@ class Component:
         return next(filter(None, found), "")
 
 
-def components(text: str, wanted: frozenset[str]) -> Iterator[Component]:
-    """The wanted components in the order in which they begin to be; one that the file's end cuts off is kept."""
+def entries(text: str, wanted: frozenset[str]) -> Iterator[LineGroup]:
+    """The wanted ones in the order in which they end; one that the file's end cuts off is kept."""
     open_ones: list[tuple[str, list[Property]]] = []
     for line in _unfolded(text):
         found = _LINE.fullmatch(line)
@@ -80,9 +80,9 @@ def components(text: str, wanted: frozenset[str]) -> Iterator[Component]:
         yield from _closed(*open_ones.pop(), wanted)
 
 
-def _closed(name: str, properties: list[Property], wanted: frozenset[str]) -> Iterator[Component]:
+def _closed(name: str, properties: list[Property], wanted: frozenset[str]) -> Iterator[LineGroup]:
     if name in wanted:
-        yield Component(name=name, properties=tuple(properties))
+        yield LineGroup(name=name, properties=tuple(properties))
 
 
 def _unfolded(text: str) -> Iterator[str]:

@@ -61,6 +61,12 @@ def read_picture(path: Path, output: ReaderOutput) -> Reading:
     return _read_one(upright, reread, output, title=path.stem, notes=notes)
 
 
+def frames_in(path: Path, output: ReaderOutput) -> int:
+    """How many frames a TIFF has; other pictures count as one. Raises what reading the picture would."""
+    with _opened(path, output) as image:
+        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+
+
 def _others_in(image: Image.Image) -> tuple[Note, ...]:
     """Asked after the first is decoded. Their number is not: an old GIF has to be read to its end for that."""
     try:

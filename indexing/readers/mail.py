@@ -47,6 +47,8 @@ _OWN_READERS = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory",
 """Texts that are no words of a letter."""
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_MOST_VERSIONS = 20
+"""Programs write two to four; each further one is compared with the richest, word by word."""
 _MAILS = ("message/rfc822", "message/global")
 
 
@@ -112,6 +114,10 @@ class _Mail:
 
     def _alternative(self, parts: Sequence[MIMEPart]) -> Iterator[Block]:
         """The same several times, by intention: the richest version, and what the others say besides."""
+        if len(parts) > _MOST_VERSIONS:
+            for part in parts:
+                yield from self._part(part)
+            return
         versions = [list(self._part(part)) for part in parts if type_of(part) != "text/plain"]
         versions.sort(key=lambda blocks: words_in(blocks).total())
         richest = versions.pop() if versions else []

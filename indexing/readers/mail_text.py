@@ -23,9 +23,7 @@ _NOT_SHOWN = re.compile(
 """What programs write into the plain version for what the other one shows in another way: addresses and pictures."""
 _MARK = re.compile(r"^[\s>]*(?:\d{1,3}[.)]|[-*+•])\s", re.MULTILINE)
 _PARAGRAPHS = re.compile(r"\n[ \t\r]*\n")
-_ARMOUR = re.compile(
-    r"-----BEGIN PGP (MESSAGE|SIGNATURE|PUBLIC KEY BLOCK)-----.*?(?:-----END PGP \1-----|\Z)", re.DOTALL
-)
+_ARMOUR = re.compile(r"^-----BEGIN PGP (MESSAGE|SIGNATURE|PUBLIC KEY BLOCK)-----", re.MULTILINE)
 _SIGNED = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\r?\n(?:[A-Za-z-]+:[^\n]*\n){0,9}")
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} (\S[^\r\n]{0,200})\r?$", re.MULTILINE)
 
@@ -43,12 +41,32 @@ class PlainWords:
 
 def plain_words(text: str) -> PlainWords:
     """What people read, and what was inside of it."""
-    encrypted = sum(found[1] == "MESSAGE" for found in _ARMOUR.finditer(text))
-    text, signed = _SIGNED.subn("", _ARMOUR.sub("", text))
+    text, encrypted = _without_armour(text)
+    text, signed = _SIGNED.subn("", text)
     if signed:
         text = re.sub(r"^- (?=-)", "", text, flags=re.MULTILINE)  # RFC 9580, 7.2: dashes are escaped
     text, files = _without_files(text)
     return PlainWords(text=text, encrypted=encrypted, files=tuple(files))
+
+
+def _without_armour(text: str) -> tuple[str, int]:
+    """The text without keys, signatures and encrypted messages, and how many of the last there were. One without an
+    end is words about it."""
+    kept: list[str] = []
+    position = encrypted = 0
+    endless: set[str] = set()
+    for found in _ARMOUR.finditer(text):
+        kind = found[1]
+        if found.start() < position or kind in endless:
+            continue
+        end = text.find(f"-----END PGP {kind}-----", found.end())
+        if end < 0:
+            endless.add(kind)
+            continue
+        kept.append(text[position : found.start()])
+        position = end + len(f"-----END PGP {kind}-----")
+        encrypted += kind == "MESSAGE"
+    return "".join([*kept, text[position:]]), encrypted
 
 
 def _without_files(text: str) -> tuple[str, list[tuple[str, bytes]]]:

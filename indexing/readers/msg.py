@@ -4,6 +4,7 @@ container, in the same form."""
 import struct
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,7 +60,7 @@ class _Properties:
 
     def text(self, *names: int) -> str:
         """The first of the properties that says something."""
-        values = (_or(lambda: self._found.str_prop_value(name), "") for name in names)  # noqa: B023  # asked at once
+        values = (_or(partial(self._found.str_prop_value, name), "") for name in names)
         return next((value.strip("\0") for value in values if value.strip("\0 ")), "")
 
     def data(self, name: int) -> bytes | None:
@@ -68,7 +69,7 @@ class _Properties:
 
     def time(self, *names: int) -> datetime | None:
         """The first of the properties that is a time."""
-        values = (_or(lambda: self._found.date_prop_value(name), None, datetime) for name in names)  # noqa: B023
+        values = (_or(partial(self._found.date_prop_value, name), None, datetime) for name in names)
         return next(filter(None, values), None)
 
     def html(self) -> str:
