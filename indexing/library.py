@@ -158,6 +158,11 @@ class Library:
         _write(self.folder, record)
         self.record = record
 
+    def switch(self, record: LibraryRecord) -> None:
+        """From here on the library is what `record` says: one rename on disk."""
+        _write(self.folder, record)
+        self.record = record
+
     def image_folder(self, content_hash: str) -> str:
         """Where a content's pictures lie, as chunks name it."""
         return f"pages/{content_hash}"
@@ -178,6 +183,13 @@ class Library:
                 spooled.rename(pages)
             else:
                 spooled.rmdir()
+
+    def first_picture(self, content_hash: str) -> Path | None:
+        """Its small picture, or its first page's; None where it has neither."""
+        thumb = self.folder / self.thumb(content_hash)
+        if thumb.is_file():
+            return thumb
+        return min(self.pages.joinpath(content_hash).glob("page-*.jpg"), default=None)
 
     def drop_pictures(self, content_hash: str) -> None:
         """Delete a content's pictures."""

@@ -152,6 +152,10 @@ class OwnersService:
         """See `Service`."""
         return self.post("/verify", {"repair": repair})
 
+    def backup(self, target: str) -> Document:
+        """See `Service`."""
+        return self.post("/backup", {"path": target})
+
     def extract(self, path: str, fields: Sequence[Document], *, many: bool) -> Document:
         """See `Service`."""
         return self.post("/extract", {"path": path, "fields": list(fields), "rows": many})

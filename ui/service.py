@@ -78,6 +78,10 @@ class Service(Protocol):
         """Compare ledger and store."""
         ...
 
+    def backup(self, target: str) -> Document:
+        """The whole library in one new file of the service's machine."""
+        ...
+
     def extract(self, path: str, fields: Sequence[Document], *, many: bool) -> Document:
         """Fields of one document of the library → its rows, and the fields with the types that they were given."""
         ...
@@ -157,6 +161,10 @@ class LibraryService:
     def verify(self, *, repair: bool) -> Document:
         """See `Service`."""
         return documents.verify_document(self.bench.verify(repair=repair))
+
+    def backup(self, target: str) -> Document:
+        """See `Service`."""
+        return {"files": self.bench.backup(Path(target)), "backup": target}
 
     def extract(self, path: str, fields: Sequence[Document], *, many: bool) -> Document:
         """See `Service`. Raises NotInLibraryError, FieldsError."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.embedding.protocol import Embedder
+    from indexing.rebuild import RebuildReport
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
     from rag.extract import Extractor
@@ -268,6 +269,18 @@ class Workbench:
             self.index([Path(path) for path in paths])
         return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)
 
+    def backup(self, target: Path, on_file: Callable[[int], None] = lambda count: None) -> int:
+        """The whole library in one file → how many files are in it. Nothing is written to it meanwhile.
+
+        Raises BackupError, also where the rows lie on a Milvus server, which has backups of its own.
+        """
+        from indexing.backup import BackupError, write_backup
+
+        if self.settings.milvus_uri:
+            raise BackupError(f"the rows lie on the Milvus server {self.settings.milvus_uri}; back that up there")
+        with self._writing:
+            return write_backup(self._library, self.store, target, on_file=on_file)
+
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def search(self, request: SearchRequest) -> Retrieval:
@@ -289,6 +302,10 @@ class Workbench:
         """What the next question of the same conversation should know."""
         return [Turn(role="user", text=question), Turn(role="assistant", text=answer.text)]
 
+    def thumbnail(self, content_hash: str) -> Path | None:
+        """A content's small picture, or the picture of its first page."""
+        return self._library.first_picture(content_hash) if content_hash else None
+
     def picture(self, chunk: Chunk) -> "Image.Image | None":
         """The chunk's stored picture: its page, figure or small picture; None where it has none."""
         file = self.picture_file(chunk)
@@ -308,6 +325,44 @@ class Workbench:
         from llava_model.images import open_picture
 
         return open_picture(path)
+
+
+def rebuild_library(settings: Settings, kit_name: str, on_progress: Callable[[int, int], None]) -> "RebuildReport":
+    """Give the library the vectors of another kit; nobody else may have it open. See `indexing.rebuild`."""
+    from indexing.rebuild import rebuild
+
+    record = LibraryRecord.read(settings.library)
+    if record is None:
+        raise LibraryNotFoundError(settings.library)
+    kit = find(kit_name)
+    for component in kit.components:
+        kit.path(component.name)
+    _check_device(settings.device)
+
+    def open_store(of: LibraryRecord) -> MilvusStore:
+        return MilvusStore.open(
+            settings.milvus_uri or library.milvus,
+            token=settings.milvus_token or None,
+            collection=of.collection,
+            clip_dimensions=of.clip_dimensions,
+            text_dimensions=of.text_dimensions,
+        )
+
+    with Library.open(settings.library, kit=record.kit) as library:
+        store = open_store(library.record)
+        try:
+            recovery.recover(library, store)
+        finally:
+            store.close()
+        embedder = _load_embedder(kit, settings.device)
+        return rebuild(
+            library,
+            kit=kit.name,
+            embedder=embedder,
+            open_store=open_store,
+            settings=settings.indexing,
+            on_progress=on_progress,
+        )
 
 
 def _check_device(device: str) -> None:

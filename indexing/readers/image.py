@@ -256,6 +256,12 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 
+def open_kept(path: Path) -> Image.Image:
+    """A picture that Llavero itself wrote, in RGB. Raises OSError."""
+    with Image.open(path, formats=("JPEG",)) as image:
+        return image.convert("RGB")
+
+
 def small_grey(image: "Image.Image | Pixels") -> Grey:
     """Grey and at most `SIDE` long: what text detection looks at."""
     grey_HW = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

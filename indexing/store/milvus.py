@@ -167,6 +167,11 @@ class MilvusStore:
             self._make_indexes()
         self._load()
 
+    def drop(self) -> None:
+        """Delete the collection with everything in it."""
+        with asking("drop", self._collection):
+            self._client.drop_collection(self._collection, timeout=self._timeout)
+
     def close(self) -> None:
         self._client.close()
         if self._embedded:

@@ -53,6 +53,12 @@ class VerifyBody(Body):
     repair: bool = False
 
 
+class BackupBody(Body):
+    """Where the backup is to lie."""
+
+    path: Name
+
+
 class ExtractBody(Body):
     """Fields (as `rag.fields.Field`) of one document of the library."""
 

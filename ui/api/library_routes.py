@@ -12,6 +12,7 @@ from ui.api import streams
 from ui.api.access import allow
 from ui.api.bodies import (
     AskBody,
+    BackupBody,
     ExtractBody,
     IndexBody,
     QuestionBody,
@@ -136,6 +137,12 @@ def remove(library: Chosen, body: RemoveBody) -> Document:
 def verify(library: Chosen, body: VerifyBody) -> Document:
     """Compare ledger and store, and mend them."""
     return library.service.verify(repair=body.repair)
+
+
+@router.post("/backup", dependencies=admin)
+def backup(library: Chosen, body: BackupBody) -> Document:
+    """The whole library in one new file of the service's machine; nothing is written to it meanwhile."""
+    return library.service.backup(body.path)
 
 
 @router.get("/sources/{chunk_id}", dependencies=read)

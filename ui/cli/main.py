@@ -85,6 +85,9 @@ app.command(name="list")(library.list_files)
 app.command()(library.remove)
 app.command()(library.stats)
 app.command()(library.verify)
+app.command()(library.rebuild)
+app.command()(library.backup)
+app.command()(library.restore)
 
 
 def main() -> None:

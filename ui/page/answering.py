@@ -33,6 +33,26 @@ class AnswerView:
     problem: tuple[str, ...] = ()  # what happened, then what to do
 
 
+class KeptAnswer:
+    """An answer of a conversation that was kept; it looks like one that has just ended."""
+
+    def __init__(self, answer: "Answer") -> None:
+        self._view = AnswerView(
+            text=answer.text,
+            seconds=answer.milliseconds.get("total", 0.0) / 1000,
+            finished=True,
+            stopped=False,
+            answer=answer,
+        )
+
+    def view(self) -> AnswerView:
+        """Always the same."""
+        return self._view
+
+    def stop(self) -> None:
+        """Nothing is under way."""
+
+
 class RunningAnswer:
     """Starts at once; `view` may be called from any thread, `stop` as often as one likes."""
 

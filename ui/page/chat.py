@@ -1,7 +1,7 @@
 """Chat: a question, the answer as it is written, and its sources.
 
-What was asked lives in this session alone (`st.session_state.turns`); a picture given with a question is
-never written to disk.
+What was asked lives in this session (`st.session_state.turns`) and, once it is answered, in a file of the library that
+only the page's address names (`ui.page.conversations`); a picture given with a question is never written to disk.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from indexing.store.protocol import EVERYTHING
 from ui import wording
-from ui.page import draw, safe_html, search, shared, source_cards
-from ui.page.answering import AnswerView, RunningAnswer
+from ui.page import conversations, draw, safe_html, search, shared, source_cards
+from ui.page.answering import AnswerView, KeptAnswer, RunningAnswer
+from ui.page.suggestions import starting_questions
 from ui.page.tabs import Tab
 from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
+from ui.wording import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +33,8 @@ REDRAW_SECONDS = 0.15
 MAX_QUESTION_CHARACTERS = 4000
 ASSISTANT_ICON, USER_ICON = ":material/vpn_key:", ":material/person:"
 SHOWN_PICTURE_WIDTH = 180
+_ADDRESS = "conversation"  # its name in the page's address
 REMEMBERED_TURNS = 4  # how many earlier exchanges a follow-up question is understood with
-SAMPLE_QUESTIONS = {  # chosen for what the pocket kit's small model answers well, and for different kinds of sources
-    "pilot-the-cat-at-the-ticket-desk.jpg": "Is there a picture of a cat?",
-    "zefira-duo-manual.pdf": "How often must the softener cartridge be replaced?",
-    "receipt-ship-chandler.jpg": "How much did we pay for the manila rope?",
-    "2025-10-06 class 4b.eml": "How many children are coming with class 4b?",
-    "2025-06-18 name of the new blend.eml": "What is the new espresso blend going to be called?",
-}
 
 
 @dataclass(kw_only=True)
@@ -47,22 +44,24 @@ class ChatTurn:
     question: str
     picture: "Image.Image | None"
     scope_words: str
-    running: RunningAnswer
+    running: RunningAnswer | KeptAnswer
     asked_during: str = ""  # how far indexing was when it was asked; "" when nothing was being read
+    filter: "Filter | None" = None
+    asked_again: bool = False
 
 
 def draw_page() -> None:
     """The whole page; called on every run."""
     bench = shared.workbench()
-    turns: list[ChatTurn] = st.session_state.setdefault("turns", [])
+    turns = _turns(bench)
     files = bench.files()
     has_files = any(entry.chunks for entry in files)
     if not turns:
-        _draw_welcome(files)
+        _draw_welcome(bench, files)
     else:
         _draw_header()
-    for number, turn in enumerate(turns):
-        _draw_turn(bench, turn, number=number, newest=number == len(turns) - 1)
+    _draw_turns(bench, turns)
+    _keep(bench, turns)
     with st.bottom:
         chosen = search.choose_scope(files, key="chat")
         waiting = bool(turns) and not turns[-1].running.view().finished
@@ -80,9 +79,65 @@ def draw_page() -> None:
         _ask(bench, turns, example, None, chosen)
     elif asked is not None:
         _submit(bench, turns, asked, chosen)
+    elif turns and not waiting:
+        _ask_again(bench, turns)
 
 
-def _draw_welcome(files: "Sequence[FileEntry]") -> None:
+def _draw_turns(bench: "Workbench", turns: "Sequence[ChatTurn]") -> None:
+    """The newest question stands at the top, where it is seen without scrolling; earlier ones are folded above it."""
+    if not turns:
+        return
+    *earlier, newest = turns
+    if earlier:
+        label = "1 earlier question" if len(earlier) == 1 else f"{len(earlier)} earlier questions"
+        with st.expander(label, icon=":material/history:"):
+            for number, turn in enumerate(earlier):
+                _draw_turn(bench, turn, number=number, newest=False)
+    _draw_turn(bench, newest, number=len(earlier), newest=True)
+
+
+def _turns(bench: "Workbench") -> list[ChatTurn]:
+    """This session's; of a new one those that its address names."""
+    if "turns" not in st.session_state:
+        kept = conversations.load(bench.library_folder, st.query_params.get(_ADDRESS, ""))
+        st.session_state.turns = [
+            ChatTurn(
+                question=turn.question, picture=None, scope_words=turn.scope_words, running=KeptAnswer(turn.answer)
+            )
+            for turn in kept
+        ]
+        st.session_state.kept = len(kept)
+    turns: list[ChatTurn] = st.session_state.turns
+    return turns
+
+
+def _keep(bench: "Workbench", turns: "Sequence[ChatTurn]") -> None:
+    """Write the conversation when an answer is new in it."""
+    answered = [(turn, answer) for turn in turns if (answer := turn.running.view().answer) is not None]
+    if len(answered) == st.session_state.get("kept", 0):
+        return
+    st.session_state.kept = len(answered)
+    name = st.query_params.get(_ADDRESS, "")
+    if not name:
+        name = st.query_params[_ADDRESS] = conversations.new_id()
+    told = [
+        conversations.KeptTurn(question=turn.question, scope_words=turn.scope_words, answer=answer)
+        for turn, answer in answered
+    ]
+    if isinstance(fault := attempt(lambda: conversations.keep(bench.library_folder, name, told)), Exception):
+        shared.fault(fault)
+
+
+def _ask_again(bench: "Workbench", turns: list[ChatTurn]) -> None:
+    """The newest question once more, if files were being read when it was asked and are there now."""
+    last = turns[-1]
+    if not last.asked_during or last.asked_again or shared.queue().view().busy:
+        return
+    last.asked_again = True
+    _ask(bench, turns, last.question, last.picture, last.filter or EVERYTHING)
+
+
+def _draw_welcome(bench: "Workbench", files: "Sequence[FileEntry]") -> None:
     shared.lead("Ask your pictures and documents", "Every answer shows where it comes from, so that you can check it.")
     if not any(entry.chunks for entry in files):
         if shared.queue().view().busy:
@@ -94,18 +149,12 @@ def _draw_welcome(files: "Sequence[FileEntry]") -> None:
             )
         st.page_link(st.session_state.pages["add"], label="Add files", icon=":material/upload_file:")
         return
-    questions = starting_questions(files)
+    questions = starting_questions(bench, files)
     if questions:
         st.html(safe_html.tag("p", "For example", "section"))
     for place, question in enumerate(questions):
-        # A label is Markdown, so only the sample's own questions, known to be plain words, stand on buttons.
-        st.button(question, key=f"example-{place}", type="secondary", on_click=_take_example, args=(question,))
-
-
-def starting_questions(files: "Sequence[FileEntry]") -> list[str]:
-    """The questions about the sample collection whose file is in the library; none for other libraries."""
-    names = {Path(entry.path).name for entry in files if entry.chunks}
-    return [question for name, question in SAMPLE_QUESTIONS.items() if name in names]
+        label = safe_html.plain_in_markdown(question)
+        st.button(label, key=f"example-{place}", type="secondary", on_click=_take_example, args=(question,))
 
 
 def _take_example(question: str) -> None:
@@ -120,7 +169,9 @@ def _draw_header() -> None:
 def _forget() -> None:
     for turn in st.session_state.get("turns", []):
         turn.running.stop()
-    st.session_state.turns = []
+    conversations.forget(shared.workbench().library_folder, st.query_params.get(_ADDRESS, ""))
+    st.query_params.pop(_ADDRESS, None)
+    st.session_state.turns, st.session_state.kept = [], 0
 
 
 def _submit(bench: "Workbench", turns: list[ChatTurn], asked: Any, chosen: "Filter") -> None:
@@ -154,6 +205,7 @@ def _ask(
             scope_words=search.scope_words(chosen),
             running=running,
             asked_during=during,
+            filter=chosen,
         )
     )
     st.rerun()
@@ -169,7 +221,7 @@ def _draw_turn(bench: "Workbench", turn: ChatTurn, *, number: int, newest: bool)
     with st.chat_message("assistant", avatar=ASSISTANT_ICON):
         view = turn.running.view()
         if turn.asked_during:
-            consequence = "Files that were not in the library yet have no part in the answer."
+            consequence = "Files that were not in the library yet have no part in the answer; it is asked again then."
             shared.notice(f"{turn.asked_during} when this was asked.", consequence, tone="warn")
         if view.finished:
             _draw_finished(bench, view, number=number, newest=newest)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import wording
 from ui.cli import terminal
-from ui.page import safe_html, shared, source_cards
+from ui.page import draw, safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.uploads import is_upload
@@ -28,6 +28,8 @@ STATES = {
     "pending": "To be written again",
 }
 SHOWN_CHUNKS = 48
+SHOWN_THUMBS = 200
+_THUMB_SIDE = 72
 SHOWN_FAILURES = 50
 
 
@@ -45,7 +47,7 @@ def draw_page() -> None:
         shared.notice("This library has no files yet.", "Add some on the page “Add files”, or: llavero index FOLDER")
         return
     shown = _narrow(files)
-    chosen = _table(shown)
+    chosen = _table(bench, shown)
     if chosen is not None:
         _draw_file(bench, chosen)
     else:
@@ -91,13 +93,14 @@ def _state(entry: "FileEntry") -> str:
     return "in part" if entry.state == "indexed" and entry.read_in_part else entry.state
 
 
-def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
+def _table(bench: "Workbench", files: "Sequence[FileEntry]") -> "FileEntry | None":
     """Draw the files as a table → the file whose row is selected. The browser treats cells as plain text."""
     if not files:
         shared.notice("No file fits.", "Change the words or the state above.")
         return None
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
+        "": [_thumb(bench, entry) if place < SHOWN_THUMBS else None for place, entry in enumerate(files)],
         "File": [wording.shown(path.name) for path in paths],
         "State": [STATES.get(_state(entry), entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
@@ -114,11 +117,31 @@ def _table(files: "Sequence[FileEntry]") -> "FileEntry | None":
         on_select="rerun",
         selection_mode="single-row",
         height=min(318, 35 * (len(files) + 1) + 2),
-        column_config={"File": text(width="medium"), "Folder": text(width="medium")},
+        column_config={
+            "": st.column_config.ImageColumn(width="small"),
+            "File": text(width="medium"),
+            "Folder": text(width="medium"),
+        },
         key="library-table",
     )
     rows = event.selection.rows
     return files[rows[0]] if rows and rows[0] < len(files) else None
+
+
+def _thumb(bench: "Workbench", entry: "FileEntry") -> str | None:
+    """A small picture of the file, or of its first page, inside its own address; None where it has none."""
+    file = bench.thumbnail(entry.content)
+    return _small(bench, str(file)) if file else None
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _small(_bench: "Workbench", file: str) -> str | None:
+    """A content's picture never changes, and its path names the content."""
+    image = attempt(lambda: _bench.open_picture(Path(file)))
+    if isinstance(image, Exception):
+        return None
+    image.thumbnail((_THUMB_SIDE, _THUMB_SIDE))
+    return draw.data_url(draw.jpeg(image))
 
 
 def _moment(iso: str) -> datetime.datetime | None:

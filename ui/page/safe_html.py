@@ -18,6 +18,7 @@ _BULLET = re.compile(r"^\s*[-*•]\s+(.*)$")
 _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(.*)$")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*)$")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_MARKDOWN_SIGNS = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~:$&^=]")
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -56,6 +57,11 @@ def folded(summary: str, lines: Sequence[str]) -> str:
 def badge(number: int) -> str:
     """The number of a source, the same in the answer and on its card."""
     return f'<span class="marker">{number}</span>'
+
+
+def plain_in_markdown(text: str) -> str:
+    """Untrusted text for a place that reads Markdown, such as a button's label: every sign stands for itself."""
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(wording.visible(text).split()))
 
 
 def paragraphs(text: str, css_class: str = "") -> str:

@@ -194,6 +194,9 @@ class MemoryWorkbench:
     def picture(self, chunk: Chunk) -> Image.Image | None:
         return a_page(chunk.text.splitlines()) if chunk.image else None
 
+    def thumbnail(self, content_hash: str) -> Path | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -1,5 +1,4 @@
 import io
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from indexing.errors import LibraryInUseError
 from llava_model.kits import KitNotInstalledError
 from rag.errors import GeneratorUnreachableError
 from ui import wording
-from ui.page import chat, safe_html, shared
+from ui.page import safe_html, shared
 
 APP = Path(__file__).parents[3] / "ui" / "page" / "app.py"
 
@@ -24,8 +23,11 @@ def page(bench: Any) -> Iterator[AppTest]:
     yield opened()
 
 
-def opened() -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=120).run()
+def opened(**address: str) -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=120)
+    for name, value in address.items():
+        page.query_params[name] = value
+    page.run()
     assert not page.exception
     return page
 
@@ -185,7 +187,7 @@ def test_asking_while_files_are_being_read_says_so(bench: Any, page: AppTest) ->
     assert "when this was asked" in shown(page)
     go_on.set()
     settled(page)
-    assert "Files that were not in the library yet have no part in the answer." in shown(page)
+    assert "Files that were not in the library yet have no part in the answer" in shown(page)
 
 
 def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
@@ -196,19 +198,50 @@ def test_an_empty_library_explains_how_to_fill_it(bench: Any) -> None:
     assert page.chat_input[0].disabled
 
 
-def test_the_questions_to_begin_with_are_ones_that_the_sample_collection_answers() -> None:
-    lines = (APP.parents[2] / "examples" / "sample" / "questions.jsonl").read_text().splitlines()
-    answered = {question["question"]: question["sources"] for question in map(json.loads, lines)}
-    for name, question in chat.SAMPLE_QUESTIONS.items():
-        assert name in {Path(source).name for source in answered[question]}
-
-
-def test_a_library_of_ones_own_offers_no_questions_about_the_sample(bench: Any, page: AppTest) -> None:
-    assert button_labels(page) == []
-    bench.add("zefira-duo-manual.pdf", "Steam the milk to 62 degrees.")
+def test_questions_to_begin_with_are_made_of_what_is_in_the_library(bench: Any, page: AppTest) -> None:
+    bench.add("brew_*guide*.md", "Steam the milk to 62 degrees.")
     page.run()
-    press(page, chat.SAMPLE_QUESTIONS["zefira-duo-manual.pdf"])
-    assert bench.asked[0].question == chat.SAMPLE_QUESTIONS["zefira-duo-manual.pdf"]
+    labels = button_labels(page)
+    assert any("brew" in label for label in labels) and len(labels) <= 4
+    assert all("\\*" in label for label in labels if "guide" in label)  # its signs stand for themselves
+    settled(press(page, next(label for label in labels if "guide" in label)))
+    assert bench.asked[0].question == "What is “brew_*guide*” about?"
+
+
+def test_the_newest_question_is_at_the_top_and_earlier_ones_are_folded(bench: Any, page: AppTest) -> None:
+    for question in ("How much oil does the pump need?", "When does the harbour open?"):
+        asked(page, question)
+    assert next(expander.label for expander in page.expander) == "1 earlier question"
+
+
+def test_a_conversation_survives_a_reload_and_goes_with_a_new_one(bench: Any, page: AppTest) -> None:
+    bench.library_folder.mkdir()
+    asked(page, "How much oil does the pump need?")
+    name = "".join(page.query_params["conversation"])
+    (file,) = (bench.library_folder / "conversations").glob("*.json")
+    assert file.stem == name and oct(file.stat().st_mode & 0o777) == "0o600"
+    again = opened(conversation=name)
+    assert "How much oil does the pump need?" in shown(again) and "4.5 litres" in shown(again)
+    assert "How much oil" not in shown(opened(conversation="0" * 32))
+    assert "How much oil" not in shown(opened(conversation="../" + name))
+    press(again, "New conversation")
+    assert not file.exists() and "conversation" not in again.query_params
+
+
+def test_a_question_that_was_asked_while_files_were_read_is_asked_again_when_they_are_there(
+    bench: Any, page: AppTest, tmp_path: Path
+) -> None:
+    bench.may_index.clear()
+    shared.queue().submit([tmp_path])
+    asked(page, "How much oil does the pump need?")
+    assert len(bench.asked) == 1 and "it is asked again then" in shown(page)
+    bench.may_index.set()
+    assert shared.queue().wait_until_idle(60)
+    page.run()
+    settled(page)
+    assert [each.question for each in bench.asked] == ["How much oil does the pump need?"] * 2
+    page.run()
+    assert len(bench.asked) == 2
 
 
 def test_a_generator_that_does_not_answer_is_one_message_and_the_next_question_works(bench: Any, page: AppTest) -> None:
