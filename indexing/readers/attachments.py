@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from indexing.errors import DamagedFileError, EmptyFileError, UnreadableFileError, in_words, pass_on
+from indexing.errors import DamagedFileError, EmptyFileError, FileTooLargeError, UnreadableFileError, in_words, pass_on
 from indexing.readers.document import clean, figure_block
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import all_readers, read, recognise
@@ -68,7 +68,7 @@ class Attachments:
     def _within_limits(self, name: str, heading: str, blocks_of: Callable[[str], Iterator[Block]]) -> list[Block]:
         name = shown_name(name)
         inside, limits = self._output.inside, self._output.limits
-        if inside.attachments >= limits.max_attachments or inside.depth + 1 >= limits.max_depth:
+        if inside.attachments >= self._most() or inside.depth + 1 >= limits.max_depth:
             self._over += 1
             return []
         inside.attachments += 1
@@ -90,9 +90,13 @@ class Attachments:
         place = self._place(shown_name(name))
         self._notes.append(Note(f"{place} was not read: {reason}", kind="attachment", place=place, unread=unread))
 
-    def _note_on_limits(self) -> Note:
+    def _most(self) -> int:
+        """An archive anywhere in the file raises the limit for all of it."""
         limits = self._output.limits
-        words = f"the limits are {limits.max_attachments:,} and {limits.max_depth:,}"
+        return limits.max_archive_files if self._output.inside.archives else limits.max_attachments
+
+    def _note_on_limits(self) -> Note:
+        words = f"the limits are {self._most():,} and {self._output.limits.max_depth:,}"
         sentence = f"{self._over:,} {self._word}s were not read: too many, or nested too deeply ({words})"
         return Note(sentence, kind="attachment", number=self._over, unread=True)
 
@@ -112,6 +116,8 @@ class Attachments:
             path.unlink(missing_ok=True)
 
     def _picture(self, path: Path, name: str) -> Iterator[Block]:
+        if self._output.figures >= self._output.limits.max_figures:
+            raise FileTooLargeError(f"the limit is {self._output.limits.max_figures:,} pictures in one file")
         figure = figure_block(path.read_bytes(), self._output, caption=name)
         if figure is not None:
             yield figure

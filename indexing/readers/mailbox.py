@@ -47,12 +47,13 @@ def read_mailbox(path: Path, output: ReaderOutput) -> Reading:
 
 
 def _letter(data: bytes, inside: Attachments, output: ReaderOutput) -> list[Block]:
-    """Each letter may have as many attachments as a mail by itself."""
+    """Each letter of a file may have as many attachments as a mail by itself."""
     message = parsed(data)
     headers = shown_headers(message)
     subject = headers.get("Subject", "") or "a letter without a subject"
     name = ", ".join(part for part in (subject, headers.get("From", ""), headers.get("Date", "")) if part)
-    output.inside.attachments = 0
+    if output.inside.depth == 0:
+        output.inside.attachments = 0
     return inside.section(name, partial(read_message, message, fallback_title=subject))
 
 

@@ -73,6 +73,8 @@ class Inside:
     attachments: int = 0
     depth: int = 0
     """So many files lie around the one that is being read."""
+    archives: int = 0
+    """So many archives were met."""
     unpacked_bytes: int = 0
     """What archives have unpacked to so far."""
 

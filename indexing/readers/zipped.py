@@ -53,6 +53,7 @@ class _Archive:
         self._inside = Attachments(output, word="file")
         self._packed_bytes = path.stat().st_size
         self._unpacked_bytes = 0
+        output.inside.archives += 1
 
     def read(self) -> Reading:
         files = [each for each in self._archive.infolist() if _is_wanted(each)]

@@ -94,7 +94,7 @@ def test_what_unpacks_to_too_much_is_left_out_with_all_after_it(tmp_path: Path) 
 
 
 def test_more_files_than_are_read_are_counted(tmp_path: Path) -> None:
-    reading = read(tmp_path, zipped({f"{number}.txt": b"words" for number in range(9)}), max_attachments=4)
+    reading = read(tmp_path, zipped({f"{number}.txt": b"words" for number in range(9)}), max_archive_files=4)
     assert [(note.number, note.unread) for note in reading.notes] == [(5, True)]
 
 
