@@ -23,6 +23,9 @@ from indexing.records import Block, Note, Reading
 _BEGINS = b"From "
 _HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
 _TIME = re.compile(rb"\d:\d\d")
+_USUAL = re.compile(rb"^(?:from|subject|date):", re.IGNORECASE | re.MULTILINE)
+_FIRST_BYTES = 4_000
+_EXTENSIONS = (".mbox", ".mbx")
 _HIDDEN = re.compile(rb"^>(>*From )", re.MULTILINE)
 _LONGEST_LINE = 1 << 16
 
@@ -102,14 +105,15 @@ def _shown(letter: list[bytes]) -> bytes:
 def _is_mailbox(start: FileStart) -> bool:
     if start.text is None or not start.head.startswith(_BEGINS):
         return False
-    _, _, rest = start.head.partition(b"\n")
+    first, _, rest = start.head.partition(b"\n")
     if rest.startswith(b">From "):
         _, _, rest = rest.partition(b"\n")
-    return begins_with_headers(rest) or (start.suffix == ".mbox" and bool(_HEADER.match(rest)))
+    if begins_with_headers(rest):
+        return True
+    is_likely = start.suffix in _EXTENSIONS or (_TIME.search(first) and _USUAL.search(rest[:_FIRST_BYTES]))
+    return bool(is_likely and _HEADER.match(rest))
 
 
 READERS = (
-    Reader(
-        type="mailbox", extensions=(".mbox", ".mbx"), recognise=_is_mailbox, order=58, read=read_mailbox, is_text=True
-    ),
+    Reader(type="mailbox", extensions=_EXTENSIONS, recognise=_is_mailbox, order=58, read=read_mailbox, is_text=True),
 )

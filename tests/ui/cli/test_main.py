@@ -78,7 +78,7 @@ def test_search_names_the_file_and_its_place_in_every_channel(run: Run, folder: 
     assert outcome.code == 0
     best = outcome.document["hits"][0]
     assert best["path"] == str(folder / "harbour.md")
-    assert set(best) == {"id", "path", "kind", "page", "box", "score", "channels", "text"}
+    assert set(best) == {"id", "path", "kind", "page", "heading", "box", "score", "channels", "text"}
     assert best["channels"]["bm25"]["rank"] == 1
     assert "total" in outcome.document["milliseconds"]
 
@@ -208,3 +208,17 @@ def test_links_out_of_the_folder_are_counted_and_followed_when_asked_for(run: Ru
     assert outcome.code == 0 and "1 link leads out of the folders and was not followed" in outcome.out
     document = run("index", folder, "--library", library, "--follow-links", "--json").document
     assert (document["added"], document["links_out"]) == (1, [])
+
+
+def test_a_hit_in_an_attachment_names_it(run: Run, tmp_path: Path) -> None:
+    from email.message import EmailMessage
+
+    message, library = EmailMessage(), tmp_path / "library"
+    message["From"], message["To"], message["Subject"] = "a@b.c", "d@e.f", "Your sail"
+    message.set_content("See the file.")
+    message.add_attachment(b"The mainsail costs 2380 euros.", maintype="text", subtype="plain", filename="quote.txt")
+    (tmp_path / "mail.eml").write_bytes(message.as_bytes())
+    run("index", tmp_path / "mail.eml", "--library", library)
+    best = run("search", "mainsail costs", "--library", library, "--json").document["hits"][0]
+    assert best["heading"] == "Attachment: quote.txt"
+    assert 'mail.eml › "Attachment: quote.txt"' in run("search", "mainsail costs", "--library", library).out
