@@ -4,14 +4,12 @@ Nothing is written to the library meanwhile (the caller holds its lock), so ledg
 The ledger is copied by SQLite itself. A backup is whole or it is not there: it is written beside its place and renamed.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import secrets
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -43,9 +41,14 @@ def write_backup(library: Library, store: Store, target: Path, *, on_file: OnFil
     sums: dict[str, str] = {}
     fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with fresh.open("xb") as file, tarfile.open(fileobj=file, mode="w") as archive:
-            for path, name in _members(library.folder):
-                sums[name] = _add(archive, path, name)
+        with (
+            tempfile.TemporaryDirectory(prefix="llavero-backup-") as scratch,
+            fresh.open("xb") as file,
+            tarfile.open(fileobj=file, mode="w") as archive,
+        ):
+            for path, name in _members(library, Path(scratch)):
+                with path.open("rb") as member:
+                    sums[name] = _add(archive, member, name)
                 on_file(len(sums))
             manifest = json.dumps({"format": _FORMAT, "files": sums}).encode()
             info = tarfile.TarInfo(_MANIFEST)
@@ -82,8 +85,10 @@ def read_backup(source: Path, folder: Path, *, on_file: OnFile = lambda count: N
     return count
 
 
-def _members(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files in the order of their names; links are left out, so that nothing outside the library is taken."""
+def _members(library: Library, scratch: Path) -> Iterator[tuple[Path, str]]:
+    """Files in the order of their names, then a copy of the ledger. Links are left out, so that nothing outside the
+    library is taken."""
+    folder = library.folder
     for base, folders, files in os.walk(folder):
         here = Path(base)
         top = here == folder
@@ -93,23 +98,12 @@ def _members(folder: Path) -> Iterator[tuple[Path, str]]:
             if (top and (each in _LEFT_OUT or each.startswith(_LEDGER))) or path.is_symlink() or not path.is_file():
                 continue
             yield path, path.relative_to(folder).as_posix()
-    yield folder / _LEDGER, _LEDGER
+    library.ledger.copy_to(scratch / _LEDGER)
+    yield scratch / _LEDGER, _LEDGER
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> str:
+def _add(archive: tarfile.TarFile, file: IO[bytes], name: str) -> str:
     """One file → its SHA-256."""
-    if name != _LEDGER:
-        with path.open("rb") as file:
-            return _add_stream(archive, file, name)
-    with tempfile.TemporaryDirectory(prefix="llavero-backup-") as scratch:
-        copy = Path(scratch) / _LEDGER
-        with contextlib.closing(sqlite3.connect(path)) as here, contextlib.closing(sqlite3.connect(copy)) as there:
-            here.backup(there)
-        with copy.open("rb") as file:
-            return _add_stream(archive, file, name)
-
-
-def _add_stream(archive: tarfile.TarFile, file: IO[bytes], name: str) -> str:
     info = tarfile.TarInfo(name)
     info.size = os.fstat(file.fileno()).st_size
     info.mode = 0o600

@@ -15,7 +15,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -218,6 +218,11 @@ class Ledger:
                 connection.close()
                 raise
         return cls(connection, content_format=content_format)
+
+    def copy_to(self, target: Path) -> None:
+        """A whole ledger in a new file, whatever is under way in this one."""
+        with self._lock, _sqlite(target), closing(sqlite3.connect(target)) as copy:
+            self._connection.backup(copy)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -21,6 +21,7 @@ from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
+from rag.attached import recognised
 from rag.citations import Citation, Cited, Judge, cite, take_markers
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
@@ -108,7 +109,7 @@ class Answerer:
 
         Raises EmptyQuestionError, PromptTooLongError, GeneratorError and what the store raises.
         """
-        clock = _Clock()
+        clock = self._clock()
         earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
         retrieval = self.retriever.search(
@@ -116,11 +117,13 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
-        sees_own = bool(images) and self._sees_images
+        own = recognised(images[0], self.retriever.embedder) if images else None
+        sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
             yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
             return
-        prompt = self._prompt(question, earlier, self._evidence(retrieval, question), images, history)
+        evidence = [*([own] if own else []), *self._evidence(retrieval, question)]
+        prompt = self._prompt(question, earlier, evidence, images, history)
         if not prompt.evidence and not prompt.turns[-1].images:
             yield self._refusal(retrieval, question, "nothing_to_read", clock)
             return
@@ -136,6 +139,10 @@ class Answerer:
             yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
             return
         yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
+
+    def _clock(self) -> "_Clock":
+        """Starts now."""
+        return _Clock()
 
     def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
         """What may answer, likeliest first; behind the first what stands beside it on its page."""

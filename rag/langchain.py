@@ -21,7 +21,7 @@ from langchain_core.callbacks import (
     CallbackManagerForRetrieverRun,
 )
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LangSmithParams
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import (
     AIMessage,
@@ -30,6 +30,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
 )
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
@@ -79,22 +80,43 @@ class LlaveroChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        turns, written = turns_of(messages), ""
         pieces = self.engine.stream(
-            turns_of(messages),
+            turns,
             max_new_tokens=kwargs.get("max_tokens") or self.max_new_tokens,
             temperature=kwargs.get("temperature", self.temperature),
             stop=tuple(stop or ()),
         )
         with closing(pieces):
             for piece in pieces:
+                written += piece
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
                 if run_manager is not None:
                     run_manager.on_llm_new_token(piece, chunk=chunk)
                 yield chunk
         yield ChatGenerationChunk(
             message=AIMessageChunk(
-                content="", response_metadata={"model_name": self.engine.name}, chunk_position="last"
+                content="",
+                response_metadata={"model_name": self.engine.name},
+                usage_metadata=self._usage(turns, written),
+                chunk_position="last",
             )
+        )
+
+    def _usage(self, turns: Sequence[Turn], written: str) -> UsageMetadata:
+        """What was read and written, in the engine's tokens."""
+        read, wrote = int(self.engine.count_tokens(turns)), self.get_num_tokens(written)
+        return UsageMetadata(input_tokens=read, output_tokens=wrote, total_tokens=read + wrote)
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        """What LangChain's tracers call this model, where somebody has switched one on."""
+        return LangSmithParams(
+            ls_provider="llavero",
+            ls_model_name=kwargs.get("model", self.engine.name),
+            ls_model_type="chat",
+            ls_temperature=kwargs.get("temperature", self.temperature),
+            ls_max_tokens=kwargs.get("max_tokens") or self.max_new_tokens,
+            **({"ls_stop": stop} if stop else {}),
         )
 
     async def _astream(
@@ -147,8 +169,10 @@ class LlaveroRetriever(BaseRetriever):
     relevant_only: bool = True
     """Leave out what was found but does not answer; an empty list then means: nothing relevant here."""
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        found = self.retriever.search(SearchRequest(text=query, k=self.k, filter=self.filter))
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        found = self.retriever.search(SearchRequest(text=query, k=k or self.k, filter=self.filter))
         hits = found.answers if self.relevant_only else found.hits
         return [
             Document(

@@ -30,7 +30,7 @@ REFUSAL = "Not in the evidence."
 
 _INSTRUCTIONS = Path(__file__).with_name("instructions")
 _SHIPPED = ("tiny", "small", "capable")
-_JUDGING = ("answerable", "answered")
+_JUDGING = ("answerable", "answered", "steps")
 _EXAMPLE = (
     "[1] The library opens at 9:00 and closes at 18:30.\n[2] A library card costs 12 euros a year.\n\n"
     "Question: What does a card cost?",
@@ -144,11 +144,11 @@ class _Draft:
         asked = f"Question: {self.question.strip()}"
         if self.earlier and not remembered:
             asked += f" (about: {self.earlier.strip()})"
-        fenced = self.settings.instructions not in ("tiny", "small")
-        blocks = [_fenced(each) if fenced else _block(each) for each in evidence]
-        if fenced and not blocks:
+        capable = self.settings.instructions not in ("tiny", "small")
+        blocks = [fenced(each) if capable else _block(each) for each in evidence]
+        if capable and not blocks:
             blocks = ["(no evidence was found)"]
-        key = _picture_key(evidence, len(self.images)) if fenced else ""
+        key = _picture_key(evidence, len(self.images)) if capable else ""
         text = "\n".join([*blocks, key, asked, *([last] if last else [])]).lstrip("\n")
         example = (Turn(role="user", text=_EXAMPLE[0]), Turn(role="assistant", text=_EXAMPLE[1]))
         return (
@@ -298,7 +298,8 @@ def _block(evidence: Evidence) -> str:
     return f"[{evidence.marker}] " + "\n".join(lines)
 
 
-def _fenced(evidence: Evidence) -> str:
+def fenced(evidence: Evidence) -> str:
+    """A piece of evidence for capable models: between tags that nothing in it can close."""
     chunk = evidence.hit.chunk
     page = f' page="{chunk.page}"' if chunk.page is not None else ""
     name = as_data(PurePath(chunk.path).name).replace('"', "'")

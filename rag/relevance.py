@@ -116,13 +116,15 @@ def judge(
     What was not read never stands before what was: the two functions are calibrated, but not against each other's
     mistakes.
     """
-    seen = sorted((RatedHit(hit=hit, probability=_seen(hit, settings)) for hit in hits), key=_order)
+    least_similar = min((_score(hit, "text") for hit in hits if "text" in hit.channels), default=0.0)
+    seen = sorted((RatedHit(hit=hit, probability=_seen(hit, least_similar, settings)) for hit in hits), key=_order)
     if reranker is None or not question.strip():
         return seen
     wordy = [each for each in seen if _has_words(each.hit)][:most_read]
     scores = reranker.scores(question, [each.hit.chunk for each in wordy])
     read = [
-        replace(each, probability=_read(each.hit, score, settings)) for each, score in zip(wordy, scores, strict=True)
+        replace(each, probability=_read(each.hit, least_similar, score, settings))
+        for each, score in zip(wordy, scores, strict=True)
     ]
     known = {each.hit.chunk.id for each in read}
     least = min((each.probability for each in read), default=1.0)
@@ -144,21 +146,33 @@ def _score(hit: Hit, channel: Any) -> float:
 
 
 def _has_words(hit: Hit) -> bool:
-    """Words of its own, and not what a picture was recognised as. A page with words is judged by them alone: all pages
-    look alike."""
-    return bool(hit.chunk.text) and hit.chunk.kind != "image"
+    """Words of its own, and not what a picture was recognised as. The words of a whole page are those of its passages,
+    which are hits of their own."""
+    return bool(hit.chunk.text) and hit.chunk.kind not in ("image", "page")
 
 
-def _seen(hit: Hit, settings: RelevanceSettings) -> float:
+def _is_written_page(hit: Hit) -> bool:
+    """All pages of words look alike, so neither its looks nor words that its passages have say anything for it."""
+    return bool(hit.chunk.text) and hit.chunk.kind == "page"
+
+
+def _similarity(hit: Hit, least: float) -> float:
+    """The text channel's cosine. It has found others, so what it has not found is at most as similar as the least."""
+    return _score(hit, "text") if "text" in hit.channels else least
+
+
+def _seen(hit: Hit, least: float, settings: RelevanceSettings) -> float:
+    if _is_written_page(hit):
+        return 0.0
     if not _has_words(hit):
         return _looks(hit, settings)
     constant, similarity, share = settings.seen
-    return _logistic(constant + similarity * _score(hit, "text") + share * _score(hit, "bm25"))
+    return _logistic(constant + similarity * _similarity(hit, least) + share * _score(hit, "bm25"))
 
 
-def _read(hit: Hit, score: float, settings: RelevanceSettings) -> float:
+def _read(hit: Hit, least: float, score: float, settings: RelevanceSettings) -> float:
     constant, similarity, interaction = settings.read
-    return _logistic(constant + similarity * _score(hit, "text") + interaction * score)
+    return _logistic(constant + similarity * _similarity(hit, least) + interaction * score)
 
 
 def _looks(hit: Hit, settings: RelevanceSettings) -> float:

@@ -132,6 +132,10 @@ class AnswerSettings:
     max_new_tokens: int = 96
     """Most tokens of an answer."""
 
+    steps: int = 0
+    """How often a capable model, by address, may call a tool (search again, open a page, list files, read fields)
+    before it answers; 0: never."""
+
     asks_model: bool = False
     """Whether the model in process is asked for its own yes or no: can the evidence answer, does the answer answer. A
     model under half a billion parameters cannot tell."""
@@ -144,6 +148,7 @@ class AnswerSettings:
 
     def __post_init__(self) -> None:
         _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
+        _within("steps", self.steps, 0, 50)
         _within("least_confidence", self.least_confidence, 0.0, 1.0)
         for weight in self.weights:
             _within("weights", weight, -100.0, 100.0)

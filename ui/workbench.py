@@ -22,13 +22,13 @@ from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
+from ui.assembly import build_answerer, build_extractor
 from ui.settings import DEFAULT_KIT, Settings, SettingsError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.embedding.protocol import Embedder
-    from indexing.rebuild import RebuildReport
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
     from rag.extract import Extractor
@@ -61,9 +61,6 @@ class VerifyReport:
 
 
 Part = TypeVar("Part")
-
-
-_MOST_CHUNKS = 30  # of one long document, in which a field is looked for
 
 
 class BuiltOnce(Generic[Part]):
@@ -109,7 +106,7 @@ class Workbench:
         kit = find(settings.kit or (record.kit if record else DEFAULT_KIT))
         for component in kit.components:
             kit.path(component.name)  # raises if the component is missing
-        _check_device(settings.device)
+        check_device(settings.device)
         library = Library.open(settings.library, kit=kit.name, create=create)
         bench = cls(settings, kit, library)
         try:
@@ -134,7 +131,7 @@ class Workbench:
     @BuiltOnce
     def embedder(self) -> "Embedder":
         """The kit's embedder; refused where another one filled the library."""
-        embedder = _load_embedder(self.kit, self.settings.device)
+        embedder = embedder_of(self.kit, self.settings.device)
         self._library.settle(embedder)
         return embedder
 
@@ -181,12 +178,12 @@ class Workbench:
     @BuiltOnce
     def answerer(self) -> "Answerer":
         """Retrieval with the kit's model behind it, or with the server that the settings name."""
-        return _build_answerer(self)
+        return build_answerer(self)
 
     @BuiltOnce
     def extractor(self) -> "Extractor":
         """Reads fields out of documents, with the same model."""
-        return _build_extractor(self)
+        return build_extractor(self)
 
     @property
     def reader_is_tiny(self) -> bool:
@@ -327,45 +324,7 @@ class Workbench:
         return open_picture(path)
 
 
-def rebuild_library(settings: Settings, kit_name: str, on_progress: Callable[[int, int], None]) -> "RebuildReport":
-    """Give the library the vectors of another kit; nobody else may have it open. See `indexing.rebuild`."""
-    from indexing.rebuild import rebuild
-
-    record = LibraryRecord.read(settings.library)
-    if record is None:
-        raise LibraryNotFoundError(settings.library)
-    kit = find(kit_name)
-    for component in kit.components:
-        kit.path(component.name)
-    _check_device(settings.device)
-
-    def open_store(of: LibraryRecord) -> MilvusStore:
-        return MilvusStore.open(
-            settings.milvus_uri or library.milvus,
-            token=settings.milvus_token or None,
-            collection=of.collection,
-            clip_dimensions=of.clip_dimensions,
-            text_dimensions=of.text_dimensions,
-        )
-
-    with Library.open(settings.library, kit=record.kit) as library:
-        store = open_store(library.record)
-        try:
-            recovery.recover(library, store)
-        finally:
-            store.close()
-        embedder = _load_embedder(kit, settings.device)
-        return rebuild(
-            library,
-            kit=kit.name,
-            embedder=embedder,
-            open_store=open_store,
-            settings=settings.indexing,
-            on_progress=on_progress,
-        )
-
-
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     """Raise an error for a device that was named and is missing, instead of taking the CPU without a word."""
     if device in ("auto", "cpu"):
         return
@@ -390,7 +349,8 @@ def _embedder_name(kit: Kit) -> str | None:
     return name_before_loading(kit.component("vision").format, _embedder_parts(kit))
 
 
-def _load_embedder(kit: Kit, device: str) -> "Embedder":
+def embedder_of(kit: Kit, device: str) -> "Embedder":
+    """A kit's embedder, loaded."""
     without_loading_bars()
     return load_embedder(kit.component("vision").format, _embedder_parts(kit), device=device)
 
@@ -402,68 +362,3 @@ def _embedder_parts(kit: Kit) -> KitParts:
         options=kit.component("vision").options,
         joint_space=shipped_weights(kit.name).joint_space,
     )
-
-
-def _build_answerer(bench: Workbench) -> "Answerer":
-    from rag.answer import Answerer
-
-    rag, kit = bench.rag, bench.kit
-    if rag.generator is not None:
-        from rag.generate import chat_model, token_counter
-
-        return Answerer(
-            bench.retriever,
-            chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
-            count_tokens=token_counter(rag.generator),
-            context_tokens=rag.generator.context_tokens,
-            sees_images=rag.generator.sees_images,
-            model=rag.generator.model,
-            load_image=bench.picture,
-            settings=rag,
-        )
-    from rag.langchain import LlaveroChatModel
-
-    engine, verifier = bench.engine, shipped_weights(kit.name).verifier
-    if verifier is not None:
-        from rag.verifier import load_verifier
-    return Answerer(
-        bench.retriever,
-        LlaveroChatModel(engine=engine),
-        count_tokens=engine.count_tokens,
-        context_tokens=engine.context_tokens,
-        sees_images=engine.sees_images,
-        model=engine.name,
-        load_image=bench.picture,
-        settings=rag,
-        next_words=engine.next_words if rag.answer.asks_model else None,
-        verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
-    )
-
-
-def _build_extractor(bench: Workbench) -> "Extractor":
-    from rag.extract import Extractor, ExtractSettings, FieldReader
-    from rag.langchain import LlaveroChatModel, write_with
-
-    answerer, generator = bench.answerer, bench.rag.generator
-    engine = answerer.chat.engine if isinstance(answerer.chat, LlaveroChatModel) else None
-    if engine is None and generator is not None:
-        from rag.generate import token_counter
-
-        count, context = token_counter(generator), generator.context_tokens
-    else:
-        assert engine is not None  # the answerer has one or the other
-        count, context = engine.count_tokens, engine.context_tokens
-    reader = FieldReader(
-        write=write_with(answerer.chat),
-        count_tokens=count,
-        context_tokens=context,
-        next_words=engine.next_words if engine else None,
-        capable=engine is None,
-    )
-    settings = ExtractSettings() if engine else ExtractSettings(document_tokens=context)
-
-    def find(words: str, path: str) -> list[Chunk]:
-        request = SearchRequest(text=words, k=_MOST_CHUNKS, filter=Filter(where=(("path", path),)))
-        return [hit.chunk for hit in bench.search(request).hits]
-
-    return Extractor(reader, find, settings)

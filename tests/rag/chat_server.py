@@ -20,6 +20,9 @@ class ChatServer:
     status: int = 200
     location: str = ""
     breaks_off: bool = False  # in the middle of a stream
+    calls: list[tuple[str, dict[str, Any]]] = field(
+        default_factory=list
+    )  # tools to call, one a request, before `reply`
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -43,8 +46,17 @@ def serving(server: ChatServer) -> Iterator[ChatServer]:
                 return self.send(404, {"error": {"message": f"no model {asked['model']}"}})
             if asked.get("stream"):
                 return self.stream()
-            message = {"role": "assistant", "content": server.reply}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            message: dict[str, Any] = {"role": "assistant", "content": server.reply}
+            if server.calls:
+                name, arguments = server.calls.pop(0)
+                function = {"name": name, "arguments": json.dumps(arguments)}
+                call = {"id": f"call-{len(server.requests)}", "type": "function", "function": function}
+                message = {"role": "assistant", "content": "", "tool_calls": [call]}
+            choice = {
+                "index": 0,
+                "message": message,
+                "finish_reason": "tool_calls" if "tool_calls" in message else "stop",
+            }
             return self.send(
                 200, {"id": "1", "object": "chat.completion", "created": 1, "model": server.model, "choices": [choice]}
             )

@@ -64,6 +64,22 @@ def test_a_page_with_words_is_not_judged_by_its_looks() -> None:
     assert probabilities("a koala", [page], read=False)[0] < RELEVANCE.threshold
 
 
+@pytest.mark.parametrize("read", [True, False])
+def test_a_whole_page_never_stands_before_its_own_passage(read: bool) -> None:
+    words = "The family ticket costs 22 euros."
+    page = found(words, 0.0, looks=0.1, kind="page", file="p.pdf", page=1)
+    passage = found(words, 0.5, file="p.pdf", page=1)
+    at, before = probabilities("What does a family ticket cost?", [page, passage], read=read)
+    assert at < RELEVANCE.threshold < before
+
+
+def test_what_the_text_channel_has_not_found_is_at_most_as_similar_as_what_it_has() -> None:
+    near, far = found("alpha", 0.6, share=0.3, file="a"), found("beta", 0.4, share=0.3, file="b")
+    unseen = Hit(chunk=chunk("gamma", file="c"), score=1.0, channels={"bm25": ChannelRank(rank=1, score=0.3)})
+    first, second, third = probabilities("a question", [near, far, unseen], read=False)
+    assert first > second == third
+
+
 def test_vectors_of_a_chunk_are_made_once() -> None:
     class Counting(WordEmbedder):
         made: ClassVar[int] = 0

@@ -58,7 +58,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     folder = tmp_path / ("x" * 90) / ("y" * 90)  # longer than a socket's path may be
     folder.mkdir(parents=True)
     service = Service(folder)
-    listening = OwnersSocket(SimpleNamespace(name="y", service=service))  # type: ignore[arg-type]
+    listening = OwnersSocket(SimpleNamespace(name="y", service=service))
     yield service
     listening.close()
 
@@ -91,7 +91,7 @@ def test_an_error_on_the_way_is_raised_where_it_is_read(service: Service) -> Non
 def test_who_stops_reading_stops_the_model(service: Service) -> None:
     events = found(service).ask(Question(text="for ever"))
     assert next(events)["event"] == "found"
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert service.closed.wait(20)
 
 

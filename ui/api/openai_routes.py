@@ -50,7 +50,7 @@ class ContentPart(_Lenient):
     image_url: ImageUrl | None = None
 
 
-class Message(_Lenient):
+class AskedMessage(_Lenient):
     """What a side of the conversation said."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -61,7 +61,7 @@ class ChatBody(_Lenient):
     """A chat completion; `model` is a library."""
 
     model: Annotated[str, Field(max_length=200)]
-    messages: Annotated[list[Message], Field(min_length=1, max_length=400)]
+    messages: Annotated[list[AskedMessage], Field(min_length=1, max_length=400)]
     stream: bool = False
     n: Annotated[int, Field(ge=1, le=1)] | None = None
 
@@ -122,7 +122,7 @@ def embeddings(request: Request, body: EmbeddingsBody) -> JSONResponse:
     return JSONResponse({"object": "list", "data": data, "model": body.model, "usage": usage})
 
 
-def question_of(messages: Sequence[Message]) -> Question:
+def question_of(messages: Sequence[AskedMessage]) -> Question:
     """The last user message as the question, with the turns before it. Raises ProblemError (422)."""
     last = max((place for place, each in enumerate(messages) if each.role == "user"), default=-1)
     if last < 0:
@@ -142,7 +142,7 @@ def question_of(messages: Sequence[Message]) -> Question:
     return Question(text=text, images=images, history=tuple(history))
 
 
-def _content(message: Message) -> tuple[str, tuple[tuple[str, bytes], ...]]:
+def _content(message: AskedMessage) -> tuple[str, tuple[tuple[str, bytes], ...]]:
     if message.content is None or isinstance(message.content, str):
         return message.content or "", ()
     texts = [part.text for part in message.content if part.type == "text"]

@@ -30,7 +30,8 @@ Words = Annotated[str, Field(max_length=10_000)]
 Library = Annotated[str, Field(description="The library's name; may be left out where there is one only.")]
 Count = Annotated[int, Field(ge=1, le=50, description="How many passages.")]
 Conditions = Annotated[
-    list[str], Field(max_length=20, description="FIELD=VALUE; fields: path, folder, name, extension, title, page.")
+    list[str] | None,
+    Field(max_length=20, description="FIELD=VALUE; fields: path, folder, name, extension, title, page."),
 ]
 
 
@@ -39,14 +40,14 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
     server = MCPServer("llavero", instructions=_INSTRUCTIONS, log_level="WARNING")
 
     @server.tool(annotations=_READS)
-    def search(query: Words, k: Count = 8, where: Conditions = [], library: Library = "") -> str:  # noqa: B006
+    def search(query: Words, k: Count = 8, where: Conditions = None, library: Library = "") -> str:
         """Find passages, tables and pictures by words, best first; each has an id for open_page."""
         asked = Question(text=query, k=k, where=_conditions(where))
         found = _service(services, library).search(asked)
         return _json([_passage(hit) for hit in found["hits"]])
 
     @server.tool(annotations=_READS)
-    def ask(question: Words, k: Count = 8, where: Conditions = [], library: Library = "") -> str:  # noqa: B006
+    def ask(question: Words, k: Count = 8, where: Conditions = None, library: Library = "") -> str:
         """An answer from the library with its citations, or that it is not in there. It is written by Llavero's own
         model; states: quoted and supported were checked against the passage, unchecked was not."""
         asked = Question(text=question, k=k, where=_conditions(where))
@@ -118,9 +119,9 @@ def _service(services: Services, name: str) -> Service:
     return found[name]
 
 
-def _conditions(written: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _conditions(written: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
     pairs = []
-    for each in written:
+    for each in written or ():
         field, equals, value = each.partition("=")
         if not equals or not field.strip():
             raise ValueError(f"'{each}' is not FIELD=VALUE")

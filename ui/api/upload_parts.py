@@ -21,7 +21,7 @@ _FORGOTTEN_SECONDS = 24 * 3600
 _busy: set[str] = set()
 
 
-class Part:
+class ArrivingFile:
     """The open file of one upload, which takes no more than was announced."""
 
     def __init__(self, descriptor: int, room: int) -> None:
@@ -64,7 +64,7 @@ class Uploads:
         return {"upload": upload, "offset": self._data(upload).stat().st_size, "size": self._note(upload)["size"]}
 
     @asynccontextmanager
-    async def writing(self, upload: str, offset: int) -> AsyncIterator[Part]:
+    async def writing(self, upload: str, offset: int) -> AsyncIterator[ArrivingFile]:
         """The file from `offset` on. Raises ProblemError: 404; 409 where the file ends elsewhere, or two send it."""
         state = self.state(upload)
         if state["offset"] != offset:
@@ -74,7 +74,7 @@ class Uploads:
         _busy.add(upload)
         descriptor = os.open(self._data(upload), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         try:
-            yield Part(descriptor, state["size"] - offset)
+            yield ArrivingFile(descriptor, state["size"] - offset)
         finally:
             os.close(descriptor)
             _busy.discard(upload)

@@ -373,7 +373,7 @@ def rebuild(
     if (found := owner.find(folder)) is not None:
         who = f"{found.identity['command']} (process {found.identity['process']})"
         raise owner.OwnerError(f"the library is open in {who}", ["End that process first."])
-    from ui.workbench import rebuild_library
+    from ui.rebuilding import rebuild_library
 
     with progress.ProgressLine() as line:
         report = rebuild_library(

@@ -14,7 +14,7 @@ OPEN = {"/health", "/openapi.json"}
 
 def every_route(client: TestClient) -> list[tuple[str, str]]:
     """(method, path) as the interface itself lists them."""
-    paths = client.app.openapi()["paths"]  # type: ignore[attr-defined]
+    paths = client.app.openapi()["paths"]
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
 
@@ -33,12 +33,12 @@ def scope_of(client: TestClient, method: str, path: str) -> str:
 
 
 def _bearer(client: TestClient, scope: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {client.given[scope]}"}  # type: ignore[attr-defined]
+    return {"Authorization": f"Bearer {client.given[scope]}"}
 
 
 @pytest.fixture
 def keyed(client: TestClient, keys: KeyFile) -> TestClient:
-    client.given = {scope: keys.add(scope, scope) for scope in SCOPES}  # type: ignore[attr-defined]
+    client.given = {scope: keys.add(scope, scope) for scope in SCOPES}
     return client
 
 

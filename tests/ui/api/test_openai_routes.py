@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from openai import BadRequestError, NotFoundError, OpenAI, UnprocessableEntityError
 from PIL import Image
 
-from ui.api.openai_routes import Message, question_of, sources
+from ui.api.openai_routes import AskedMessage, question_of, sources
 
 QUESTION = "How many litres of oil does the bilge pump need?"
 
@@ -14,10 +14,10 @@ QUESTION = "How many litres of oil does the bilge pump need?"
 @pytest.fixture
 def openai(client: TestClient) -> OpenAI:
     """The official client, whose requests go to the application without a network."""
-    return OpenAI(base_url="http://localhost/v1", api_key="none", http_client=_Transported(client), max_retries=0)
+    return OpenAI(base_url="http://localhost/v1", api_key="none", http_client=transported(client), max_retries=0)
 
 
-def _Transported(client: TestClient) -> "object":  # noqa: N802
+def transported(client: TestClient) -> "object":
     import httpx
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -44,8 +44,8 @@ def test_the_official_client_gets_an_answer_with_its_sources(openai: OpenAI) -> 
 
 def test_the_official_client_reads_the_stream_to_the_same_text(openai: OpenAI) -> None:
     asked = [{"role": "user", "content": QUESTION}]
-    whole = openai.chat.completions.create(model="boats", messages=asked)  # type: ignore[arg-type]
-    chunks = list(openai.chat.completions.create(model="boats", messages=asked, stream=True))  # type: ignore[arg-type]
+    whole = openai.chat.completions.create(model="boats", messages=asked)
+    chunks = list(openai.chat.completions.create(model="boats", messages=asked, stream=True))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert text.strip() == (whole.choices[0].message.content or "").strip()
     assert chunks[-1].choices[0].finish_reason == "stop"
@@ -57,7 +57,7 @@ def test_what_is_not_there_is_an_error_that_the_client_knows(openai: OpenAI) -> 
         openai.chat.completions.create(model="letters", messages=[{"role": "user", "content": "a"}])
     for messages in ([{"role": "system", "content": "Be brief."}], [{"role": "user", "content": " "}]):
         with pytest.raises((BadRequestError, UnprocessableEntityError)):
-            openai.chat.completions.create(model="boats", messages=messages)  # type: ignore[arg-type]
+            openai.chat.completions.create(model="boats", messages=messages)
 
 
 def test_vectors_are_those_of_the_search(openai: OpenAI) -> None:
@@ -81,10 +81,10 @@ def test_a_picture_has_a_vector_and_an_address_is_not_fetched(client: TestClient
 
 def test_the_last_user_message_is_the_question_and_earlier_ones_its_history() -> None:
     said = [
-        Message(role="system", content="Be brief."),
-        Message(role="user", content="When does the ferry leave?"),
-        Message(role="assistant", content="At 17:45.\n\n**Sources**\n- [1] quoted: ` a.md `: ` 17:45 `"),
-        Message(role="user", content="And on Sunday?"),
+        AskedMessage(role="system", content="Be brief."),
+        AskedMessage(role="user", content="When does the ferry leave?"),
+        AskedMessage(role="assistant", content="At 17:45.\n\n**Sources**\n- [1] quoted: ` a.md `: ` 17:45 `"),
+        AskedMessage(role="user", content="And on Sunday?"),
     ]
     asked = question_of(said)
     assert asked.text == "And on Sunday?" and asked.history == (("When does the ferry leave?", "At 17:45."),)

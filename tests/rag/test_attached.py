@@ -1,0 +1,61 @@
+from collections.abc import Sequence
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
+
+from indexing.embedding.protocol import ImageEmbedding, Label, Pixels
+from rag.answer import Answer, Answerer
+from rag.attached import NAME, recognised
+from rag.langchain import LlaveroChatModel
+from rag.retrieve import Retriever
+from rag.settings import PromptSettings, RagSettings
+
+
+class LabellingEmbedder(WordEmbedder):
+    """Sees a cake in everything red, and is not sure of the rest."""
+
+    def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
+        sure = (
+            Label(text="cake", probability=0.7),
+            Label(text="candle", probability=0.2),
+            Label(text="hat", probability=0.02),
+        )
+        labels: Sequence[tuple[Label, ...]] = [sure if pixels[0, 0, 0] > 200 else () for pixels in pixels_BHWC]
+        return ImageEmbedding(vectors_BD=super().embed_images(pixels_BHWC).vectors_BD, labels=tuple(labels))
+
+
+def test_an_attached_picture_is_what_the_recogniser_is_sure_of() -> None:
+    hit = recognised(Image.new("RGB", (20, 10), "red"), LabellingEmbedder())
+    assert hit is not None and hit.chunk.text == "cake, candle" and hit.chunk.path == NAME
+    assert recognised(Image.new("RGB", (20, 10), "black"), LabellingEmbedder()) is None
+
+
+def test_words_in_it_are_read(tmp_path) -> None:
+    page = Image.new("RGB", (900, 500), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=40)
+    for place, line in enumerate(("Harbour office", "Mooring fee for March", "Total 482.50 euros", "Paid in cash")):
+        draw.text((40, 40 + 100 * place), line, fill="black", font=font)
+    hit = recognised(page, LabellingEmbedder())
+    assert hit is not None and "482.50" in hit.chunk.text
+
+
+@pytest.mark.parametrize("sees_images", [False, True])
+def test_a_question_with_a_picture_is_about_that_picture_first(sees_images: bool) -> None:
+    embedder = LabellingEmbedder()
+    engine = ScriptedEngine("A cake [1].", sees_images=sees_images)
+    stored = rows(chunk("The rent is 482 euros.", file="lease.pdf"))
+    asking = Answerer(
+        Retriever(MemoryStore(stored), embedder, RagSettings(relevance=RELEVANCE)),
+        LlaveroChatModel(engine=engine),
+        count_tokens=engine.count_tokens,
+        context_tokens=2000,
+        sees_images=sees_images,
+        load_image=lambda of: None,
+        settings=RagSettings(relevance=RELEVANCE, prompt=PromptSettings(instructions="tiny", max_passages=4)),
+    )
+    *_, answer = asking.ask("What do you see?", images=[Image.new("RGB", (20, 10), "red")])
+    assert isinstance(answer, Answer) and answer.text.startswith("A cake")
+    assert answer.hits[0].chunk.path == NAME
+    (citation,) = answer.citations
+    assert citation.path == NAME and citation.recognised

@@ -1,0 +1,95 @@
+"""The parts of a workbench that answer: retrieval, model and checks put together from its settings."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from indexing.records import Chunk
+from indexing.store.protocol import Filter
+from llava_model.kits import shipped_weights
+from rag.retrieve import SearchRequest
+
+if TYPE_CHECKING:
+    from rag.answer import Answerer
+    from rag.extract import Extractor
+    from ui.workbench import Workbench
+
+_MOST_CHUNKS = 30  # of one long document, in which a field is looked for
+
+
+def build_answerer(bench: "Workbench") -> "Answerer":
+    """Retrieval with the kit's model behind it, or with the server that the settings name."""
+    from rag.answer import Answerer
+
+    rag, kit = bench.rag, bench.kit
+    if rag.generator is not None:
+        from rag.generate import chat_model, token_counter
+        from rag.steps import Files, StepwiseAnswerer
+
+        def paths() -> list[str]:
+            return [entry.path for entry in bench.files() if entry.chunks]
+
+        def extract(path: str, names: Sequence[str]) -> dict[str, str]:
+            from rag.fields import parse_fields
+
+            extractor = bench.extractor
+            (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
+            return {name: f"{cell.written or 'absent'} ({cell.state})" for name, cell in row.cells.items()}
+
+        return StepwiseAnswerer(
+            bench.retriever,
+            chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
+            count_tokens=token_counter(rag.generator),
+            context_tokens=rag.generator.context_tokens,
+            sees_images=rag.generator.sees_images,
+            model=rag.generator.model,
+            load_image=bench.picture,
+            settings=rag,
+            files=Files(paths=paths, extract=extract),
+        )
+    from rag.langchain import LlaveroChatModel
+
+    engine, verifier = bench.engine, shipped_weights(kit.name).verifier
+    if verifier is not None:
+        from rag.verifier import load_verifier
+    return Answerer(
+        bench.retriever,
+        LlaveroChatModel(engine=engine),
+        count_tokens=engine.count_tokens,
+        context_tokens=engine.context_tokens,
+        sees_images=engine.sees_images,
+        model=engine.name,
+        load_image=bench.picture,
+        settings=rag,
+        next_words=engine.next_words if rag.answer.asks_model else None,
+        verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
+    )
+
+
+def build_extractor(bench: "Workbench") -> "Extractor":
+    """The same model as a reader of fields."""
+    from rag.extract import Extractor, ExtractSettings, FieldReader
+    from rag.langchain import LlaveroChatModel, write_with
+
+    answerer, generator = bench.answerer, bench.rag.generator
+    engine = answerer.chat.engine if isinstance(answerer.chat, LlaveroChatModel) else None
+    if engine is None and generator is not None:
+        from rag.generate import token_counter
+
+        count, context = token_counter(generator), generator.context_tokens
+    else:
+        assert engine is not None  # the answerer has one or the other
+        count, context = engine.count_tokens, engine.context_tokens
+    reader = FieldReader(
+        write=write_with(answerer.chat),
+        count_tokens=count,
+        context_tokens=context,
+        next_words=engine.next_words if engine else None,
+        capable=engine is None,
+    )
+    settings = ExtractSettings() if engine else ExtractSettings(document_tokens=context)
+
+    def find(words: str, path: str) -> list[Chunk]:
+        request = SearchRequest(text=words, k=_MOST_CHUNKS, filter=Filter(where=(("path", path),)))
+        return [hit.chunk for hit in bench.search(request).hits]
+
+    return Extractor(reader, find, settings)
