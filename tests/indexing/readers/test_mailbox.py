@@ -65,6 +65,18 @@ def test_a_mailbox_of_one_letter_is_that_letter(tmp_path: Path) -> None:
     assert (reading.title, reading.metadata["from"]) == ("Letter 1", "Ann <ann@example.org>")
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_mailboxes_of_other_programs_are_read(tmp_path: Path, ending: str) -> None:
+    one = "From - Mon Feb 02 10:01:00 2026\nX-Mozilla-Status: 0001\nSubject: Wells\n\nThe key is green.\n\n"
+    other = "From 17@xxx Mon Feb 02 10:01:00 2026\nX-GM-THRID: 17\nSubject: Mill\n\nIt rains.\n\n"
+    for number, text in enumerate((one + other, other + one)):
+        path = tmp_path / f"Inbox{number}"
+        path.write_bytes(text.replace("\n", ending).encode())
+        words = words_of(read_here(path, tmp_path / "out").blocks)
+        assert all(each in words for each in ("Wells", "The key is green.", "Mill", "It rains."))
+        assert "From " not in words
+
+
 @pytest.mark.parametrize(
     "text", ["From here to there: a walk\nin the hills\n", "From: a@b.c\nTo: d@e.f\nSubject: s\n\nx"]
 )
