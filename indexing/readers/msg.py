@@ -31,7 +31,7 @@ _SUBJECT, _BODY, _HTML, _RTF, _HEADERS = 0x0037, 0x1000, 0x1013, 0x1009, 0x007D
 _SENDER_NAME, _SENDER_ADDRESS, _SENDER_SMTP = 0x0C1A, 0x0C1F, 0x5D01
 _TO, _CC, _BCC, _SENT, _RECEIVED = 0x0E04, 0x0E03, 0x0E02, 0x0039, 0x0E06
 _DATA, _LONG_NAME, _NAME, _SHOWN_NAME, _CONTENT_ID = 0x3701, 0x3707, 0x3704, 0x3001, 0x3712
-_BROKEN = (KeyError, ValueError, IndexError, AttributeError, TypeError, LookupError, struct.error, AssertionError)
+_BROKEN = (ValueError, AttributeError, TypeError, LookupError, struct.error, AssertionError, RecursionError)
 
 Answer = TypeVar("Answer")
 
@@ -43,11 +43,19 @@ def read_msg(path: Path, output: ReaderOutput) -> Reading:
 
     try:
         with OleFileIO(path) as container:
+            _check_sizes(container, path)
             root = Storage.from_ole(container)
     except (OSError, *_BROKEN) as error:
         pass_on(error)
         raise DamagedFileError(f"an Outlook message that is damaged ({words_of(error)})") from error
     return read_message(as_mail(_item(root, _HEADER_BYTES, depth=1)), output, fallback_title=path.stem)
+
+
+def _check_sizes(container: Any, path: Path) -> None:
+    """A damaged list of sectors can go in a circle: olefile follows it for as long as the directory says."""
+    said, there = sum(map(container.get_size, container.listdir())), path.stat().st_size
+    if said > there:
+        raise DamagedFileError(f"an Outlook message that is damaged (it names {said:,} bytes and has {there:,})")
 
 
 class _Properties:

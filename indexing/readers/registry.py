@@ -149,7 +149,7 @@ def _refused_ole(path: Path) -> UnreadableFileError:
     try:
         with olefile.OleFileIO(path) as container:
             streams = {"/".join(parts).lower() for parts in container.listdir()}
-    except (OSError, ValueError, IndexError, TypeError) as error:
+    except (OSError, ValueError, IndexError, TypeError, RecursionError) as error:
         pass_on(error)
         return DamagedFileError(f"an old Office container that is damaged ({words_of(error)})")
     if "encryptedpackage" in streams:

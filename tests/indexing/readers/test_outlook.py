@@ -75,6 +75,15 @@ def test_a_damaged_container_is_refused(tmp_path: Path) -> None:
             read(tmp_path, whole[:size])
 
 
+def test_a_container_that_names_more_bytes_than_it_has_is_refused_at_once(tmp_path: Path) -> None:
+    whole = ole(msg(LETTER))
+    name = "__properties_version1.0".encode("utf-16-le")
+    place = whole.index(name) + 120  # its size in the directory
+    huge = whole[:place] + (1_900_000_000).to_bytes(8, "little") + whole[place + 8 :]
+    with pytest.raises(DamagedFileError, match="names 1,9"):
+        read(tmp_path, huge)
+
+
 @pytest.mark.parametrize("long_name", [True, False])
 def test_files_in_outlooks_envelope_are_read_also_inside_a_mail(tmp_path: Path, long_name: bool) -> None:
     values = {0x3707: "quotation of the sail.pdf"} if long_name else {}
