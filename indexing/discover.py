@@ -2,15 +2,20 @@
 
 Folders are walked in the order of their names, so that every run sees the same files in the same order.
 Left out without a word: hidden files and folders, the library's own folder, sockets and other things that are no
-files. A link is followed; a folder that was already walked (a link in a circle) is not walked again.
+files.
+
+Links come last: what a linked folder holds is listed where it really lies, if that is below the given paths, and so
+only once. A link that leads out of them is followed only when the person asks for it, and counted otherwise.
 """
 
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from indexing.errors import words_of
@@ -44,11 +49,51 @@ def absolute(path: str | Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links, Path.absolute keeps '..'
 
 
-def discover(paths: Sequence[str | Path], *, skip: Iterable[str | Path] = ()) -> Iterator[Seen | Failure]:
-    """Every file under the paths, each once, streaming; `skip` names folders to leave out (the library)."""
-    walk = _Walk({os.path.realpath(each) for each in skip})
-    for path in dict.fromkeys(absolute(each) for each in paths):
+def discover(
+    paths: Sequence[str | Path],
+    *,
+    skip: Iterable[str | Path] = (),
+    follow_links: bool = False,
+    on_link_out: Callable[[str], None] = lambda path: None,
+) -> Iterator[Seen | Failure]:
+    """Every file under the paths, each once, streaming; `skip` names folders to leave out (the library).
+
+    `on_link_out` is called for each link that leads out of the paths and is not followed.
+    """
+    roots = Roots(paths)
+    walk = _Walk(roots, {os.path.realpath(each) for each in skip}, follow_links, on_link_out)
+    for path in roots.named:
         yield from walk.start(path)
+    yield from walk.linked_folders()
+
+
+class Roots:
+    """The paths that a person named, and where they really lie."""
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.named = list(dict.fromkeys(absolute(each) for each in paths))
+        self._real = {os.path.realpath(each): each for each in reversed(self.named)}
+        self._folder_named = cache(lambda folder: self._named(os.path.realpath(folder)))
+
+    def hold(self, path: str) -> bool:
+        """Whether a path without links lies below one of them."""
+        return self._named(path) is not None
+
+    def real_place(self, path: str) -> str | None:
+        """The path below the named ones at which a file really lies that was reached through a linked folder; None for
+        one that lies elsewhere."""
+        folder, _, name = path.rpartition("/")
+        named = self._folder_named(folder or "/")
+        return None if named is None else f"{named.rstrip('/')}/{name}"
+
+    def _named(self, real: str) -> str | None:
+        place = real
+        while place not in self._real:
+            parent = place.rpartition("/")[0] or "/"
+            if parent == place:
+                return None
+            place = parent
+        return self._real[place].rstrip("/") + real[len(place.rstrip("/")) :]
 
 
 def look_again(seen: Seen) -> Seen:
@@ -104,10 +149,11 @@ def _is_missing(path: str) -> bool:
 
 
 class _Walk:
-    def __init__(self, skip: set[str]) -> None:
-        self._skip = skip
+    def __init__(self, roots: Roots, skip: set[str], follow_links: bool, on_link_out: Callable[[str], None]) -> None:
+        self._roots, self._skip, self._follow, self._on_link_out = roots, skip, follow_links, on_link_out
         self._folders: set[tuple[int, int]] = set()
         self._files: set[str] = set()
+        self._linked: deque[tuple[str, os.stat_result]] = deque()
 
     def start(self, path: str) -> Iterator[Seen | Failure]:
         """What the person named is looked at even when it is hidden."""
@@ -124,6 +170,24 @@ class _Walk:
                 yield from self._file(path, status)
             else:
                 yield Failure(path=printable(path), reason="it is neither a file nor a folder")
+
+    def linked_folders(self) -> Iterator[Seen | Failure]:
+        """To be asked when all named paths are walked: folders that were not met where they really lie."""
+        while self._linked:
+            path, status = self._linked.popleft()
+            if (status.st_dev, status.st_ino) in self._folders:
+                continue
+            if self._may_follow(path):
+                yield from self._folder(path, status)
+
+    def _may_follow(self, link: str) -> bool:
+        real = os.path.realpath(link)
+        if any(real == each or real.startswith(f"{each}/") for each in self._skip):
+            return False
+        if self._follow or self._roots.hold(real):
+            return True
+        self._on_link_out(printable(link))
+        return False
 
     def _folder(self, path: str, status: os.stat_result) -> Iterator[Seen | Failure]:
         pending = [(path, status)]
@@ -149,8 +213,8 @@ class _Walk:
                     yield _unseen(entry, error)
                     continue
                 if stat.S_ISDIR(found.st_mode):
-                    below.append((entry.path, found))
-                elif stat.S_ISREG(found.st_mode):
+                    (self._linked if entry.is_symlink() else below).append((entry.path, found))
+                elif stat.S_ISREG(found.st_mode) and (not entry.is_symlink() or self._may_follow(entry.path)):
                     yield from self._file(entry.path, found)
             pending += reversed(below)
 

@@ -176,6 +176,12 @@ _ENTRIES = """
 SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''), coalesce(notes, '[]'),
     content FROM files LEFT JOIN contents ON content = hash ORDER BY path
 """
+_COPIES = """
+SELECT content, path, path = shown_path FROM files JOIN contents ON hash = content
+    WHERE state = 'indexed'
+    AND content IN (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1)
+    ORDER BY path
+"""
 
 
 class LedgerError(IndexingError):
@@ -190,6 +196,7 @@ class Ledger:
         self._format = content_format
         self._lock = threading.RLock()
         self._entries: tuple[int, tuple[FileEntry, ...]] = (-1, ())  # as of which change, and what they were
+        self._copies: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
 
     @classmethod
     def open(cls, path: Path, *, content_format: int) -> Self:
@@ -298,6 +305,20 @@ class Ledger:
         """Every path with these bytes, in order."""
         rows = self._all("SELECT path FROM files WHERE content = ? ORDER BY path", content_hash)
         return [cast(str, path) for (path,) in rows]
+
+    def copies(self) -> Mapping[str, tuple[str, ...]]:
+        """Contents at several paths → the path that their rows carry, then the others. Read again only after a
+        change."""
+        with self._lock:
+            change, copies = self._copies
+            if change != self._connection.total_changes:
+                found: dict[str, list[str]] = {}
+                for content_hash, path, is_shown in self._all(_COPIES):
+                    paths = found.setdefault(cast(str, content_hash), [])
+                    paths.insert(0 if is_shown else len(paths), cast(str, path))
+                copies = {content_hash: tuple(paths) for content_hash, paths in found.items()}
+                self._copies = self._connection.total_changes, copies
+            return copies
 
     def hashes_beginning(self, prefix: str) -> list[str]:
         """Contents whose hash begins so; for a person who types the first digits."""

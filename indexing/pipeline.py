@@ -21,12 +21,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from indexing.chunking import chunks
-from indexing.discover import Failure, Seen, absolute, is_gone, leads_nowhere, printable
+from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
+from indexing.places import spellings
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
@@ -80,6 +81,7 @@ class IndexReport:
     failures: tuple[Failure, ...]
     noted: tuple[FileEntry, ...] = ()  # files below the run's paths with notes, in order; those of earlier runs, too
     cancelled: bool = False
+    links_out: tuple[str, ...] = ()  # links that lead out of the run's paths and were not followed
 
     @property
     def read_in_part(self) -> tuple[FileEntry, ...]:
@@ -113,6 +115,7 @@ def index(
     settings: IndexingSettings | None = None,
     readers: ReaderFactory | None = None,
     retry_failed: bool = False,
+    follow_links: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -120,8 +123,9 @@ def index(
 
     New files are added, changed ones replace their rows, files that are gone from disk below the given folders are
     removed; a file whose bytes are known embeds nothing. A file that failed and did not change is reported with its
-    reason again without being read, unless `retry_failed`. `cancelled` is asked between files: what was read by then
-    is still written.
+    reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed
+    with `follow_links`; what an earlier run has read through them stays. `cancelled` is asked between files: what was
+    read by then is still written.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -138,7 +142,16 @@ def index(
         )
 
     run = _IndexRun(library, store, load, chosen, on_progress)
-    return run.to_the_end([absolute(path) for path in paths], readers or pool, retry_failed, cancelled)
+    choices = _Choices(retry_failed=retry_failed, follow_links=follow_links)
+    return run.to_the_end([absolute(path) for path in paths], readers or pool, choices, cancelled)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Choices:
+    """What the person asked for."""
+
+    retry_failed: bool
+    follow_links: bool
 
 
 def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedder]:
@@ -179,9 +192,11 @@ def files(library: Library) -> tuple[FileEntry, ...]:
 
 
 def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
-    below = library.ledger.paths_below(printable(absolute(what)))
+    place = printable(absolute(what))
+    written = [place, *(() if place.isascii() else spellings(place, library.ledger))]
+    below = dict.fromkeys(path for each in written for path in library.ledger.paths_below(each))
     if below:
-        return below
+        return list(below)
     what = printable(what)
     hashes = [chunk.content_hash for chunk in store.get([what])]
     if not hashes and len(what) >= _FEWEST_HASH_DIGITS:
@@ -213,7 +228,7 @@ class _IndexRun:
         self._changed = False
 
     def to_the_end(
-        self, paths: Sequence[str], readers: ReaderFactory, retry_failed: bool, cancelled: Callable[[], bool]
+        self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
     ) -> IndexReport:
         """The run from recovery to report."""
         self._changed = recover(self._library, self._store)
@@ -224,8 +239,9 @@ class _IndexRun:
             ledger=self._ledger,
             readers=readers,
             max_file_bytes=self._settings.limits.max_file_bytes,
-            retry_failed=retry_failed,
+            retry_failed=choices.retry_failed,
             capacity=self._settings.picture_batch,
+            follow_links=choices.follow_links,
         )
         try:
             self._prefetch.start()
@@ -323,14 +339,21 @@ class _IndexRun:
 
     def _forget_gone(self, paths: Sequence[str]) -> None:
         """Files that the ledger has below the given paths and the disk has not. A path that is itself gone stays:
-        it may be a drive that is not plugged in."""
+        it may be a drive that is not plugged in. Files that an earlier run has met in a linked folder go as well, when
+        they are listed where they really lie."""
+        roots = Roots(paths)
         for root in paths:
             if is_gone(root):
                 continue
             for path in self._ledger.paths_below(printable(root)):
-                if is_gone(path) and not self._is_listed_link(path):
+                gone = is_gone(path) and not self._is_listed_link(path)
+                if gone or self._is_listed_elsewhere(path, roots):
                     self._ledger.forget(path)
                     self._counts.counts["removed"] += 1
+
+    def _is_listed_elsewhere(self, path: str, roots: Roots) -> bool:
+        place = roots.real_place(path)
+        return place is not None and place != path and self._ledger.file(printable(place)) is not None
 
     def _is_listed_link(self, path: str) -> bool:
         """A link that leads nowhere is there, and is listed as such; what was read through it is gone."""
@@ -358,6 +381,7 @@ class _IndexRun:
             failures=tuple(self._counts.failures),
             noted=self._noted(paths),
             cancelled=cancelled,
+            links_out=tuple(self._prefetch.links_out),
         )
 
     def _noted(self, roots: Sequence[str]) -> tuple[FileEntry, ...]:

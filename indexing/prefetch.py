@@ -80,9 +80,10 @@ Event = Unchanged | Refused | Known | Read
 class _Walk:
     """The files below the paths, found once by a thread of its own and handed on in the order of their folders."""
 
-    def __init__(self, paths: Sequence[str | Path], skip: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[str | Path], skip: Sequence[Path], follow_links: bool) -> None:
         self.found, self.finished = 0, False
-        self._paths, self._skip = paths, skip
+        self.links_out: list[str] = []
+        self._paths, self._skip, self._follow_links = paths, skip, follow_links
         self._stopped = threading.Event()
         self._queue: queue.SimpleQueue[Seen | Failure | BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="walk", daemon=True)
@@ -105,7 +106,10 @@ class _Walk:
 
     def _run(self) -> None:
         try:
-            for each in discover(self._paths, skip=self._skip):
+            found = discover(
+                self._paths, skip=self._skip, follow_links=self._follow_links, on_link_out=self.links_out.append
+            )
+            for each in found:
                 if self._stopped.is_set():
                     break
                 self.found += isinstance(each, Seen)
@@ -129,8 +133,9 @@ class Prefetch:
         max_file_bytes: int,
         retry_failed: bool,
         capacity: int,
+        follow_links: bool = False,
     ) -> None:
-        self._walk = _Walk(paths, skip)
+        self._walk = _Walk(paths, skip, follow_links)
         self._ledger, self._readers = ledger, readers
         self._max_file_bytes, self._retry_failed = max_file_bytes, retry_failed
         self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(capacity)
@@ -155,6 +160,11 @@ class Prefetch:
     def walked(self) -> bool:
         """The walk has come to its end: `found` does not grow any more."""
         return self._walk.finished
+
+    @property
+    def links_out(self) -> Sequence[str]:
+        """Links that lead out of the paths and were not followed."""
+        return self._walk.links_out
 
     def next(self, timeout_seconds: float) -> Event | None:
         """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""

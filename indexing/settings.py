@@ -38,6 +38,10 @@ class ReadLimits:
     """A mail in a mail in a mail: how deep attachments are followed."""
     max_attachments: int = 100
     """Attachments that are read from one mail, at every depth together."""
+    max_archive_files: int = 1_000
+    """The same for a file that is an archive, or has one inside of it."""
+    max_letters: int = 20_000
+    """Letters that are read from one mailbox."""
     seconds: float = 120.0
     """Wall time before a parser counts as hung …"""
     seconds_per_megabyte: float = 30.0

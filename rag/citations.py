@@ -54,6 +54,7 @@ class Citation:
     attributed_by: Literal["model", "llavero"] = "model"
     sentence: str = ""  # what it stands under, without markers
     chunk_id: str = ""
+    heading: str = ""  # what the quote stands under; in a mail or an archive it begins with the file's name
 
     @property
     def verified(self) -> bool:
@@ -252,6 +253,7 @@ def _citation(claim: str, found: _Finding, by: Literal["model", "llavero"]) -> C
         attributed_by=by,
         sentence=claim.strip(),
         chunk_id=chunk.id,
+        heading=chunk.heading,
     )
 
 

@@ -29,6 +29,7 @@ def report_document(report: "IndexReport") -> Document:
         "seconds": round(report.seconds, 3),
         "failures": [{"path": str(failure.path), "reason": failure.reason} for failure in report.failures],
         "notes": [{"path": entry.path, **note_document(note)} for entry in report.noted for note in entry.notes],
+        "links_out": list(report.links_out),
     }
 
 
@@ -63,6 +64,7 @@ def hit_document(hit: "Hit") -> Document:
         "path": chunk.path,
         "kind": chunk.kind,
         "page": chunk.page,
+        "heading": chunk.heading,
         "box": list(chunk.box) if chunk.box else None,
         "score": round(hit.score, 6),
         "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
@@ -85,6 +87,7 @@ def citation_document(citation: "Citation") -> Document:
         "marker": citation.marker,
         "path": citation.path,
         "page": citation.page,
+        "heading": citation.heading,
         "boxes": [list(box) for box in citation.boxes],
         "quote": citation.quote,
         "state": citation.state,

@@ -137,9 +137,11 @@ class OwnersService:
         """See `Service`; with "url", where the page or the interface is seen, "" without one."""
         return self._identity
 
-    def index(self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress) -> Document:
+    def index(
+        self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress, follow_links: bool = False
+    ) -> Document:
         """See `Service`. Closing the connection (Ctrl-C) stops the run at its next file."""
-        body = {"paths": list(paths), "retry_failed": retry_failed}
+        body = {"paths": list(paths), "retry_failed": retry_failed, "follow_links": follow_links}
         for event in self._events("/index", body):
             if event.pop("event") == "report":
                 return event

@@ -47,7 +47,9 @@ OnProgress = Callable[[Document], None]
 class Service(Protocol):
     """What the terminal asks of a library, wherever that is open."""
 
-    def index(self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress) -> Document:
+    def index(
+        self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress, follow_links: bool = False
+    ) -> Document:
         """Bring the library up to date with files and folders of this machine → the report."""
         ...
 
@@ -110,6 +112,7 @@ class LibraryService:
         retry_failed: bool = False,
         on_progress: OnProgress = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
+        follow_links: bool = False,
     ) -> Document:
         """See `Service`; `cancelled` is asked between files."""
         report = self.bench.index(
@@ -117,6 +120,7 @@ class LibraryService:
             on_progress=lambda progress: on_progress(documents.progress_document(progress)),
             cancelled=cancelled,
             retry_failed=retry_failed,
+            follow_links=follow_links,
         )
         return documents.report_document(report)
 

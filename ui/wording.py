@@ -38,6 +38,17 @@ def shown(name: str) -> str:
     return escaped(json.dumps(name, ensure_ascii=False))
 
 
+def meant(written: str) -> str:
+    r"""The way back from `shown`: `"a\"b"` → `a"b`; everything else as it is."""
+    if not (len(written) > 1 and written[0] == written[-1] == '"'):
+        return written
+    try:
+        name = json.loads(written)
+    except ValueError:
+        return written
+    return name if isinstance(name, str) and shown(name) == written else written
+
+
 def _is_ordinary(name: str) -> bool:
     return bool(name) and name == name.strip() and "  " not in name and all(map(_is_usual, name))
 

@@ -14,6 +14,7 @@ from indexing import library as recovery
 from indexing import pipeline
 from indexing.embedding.registry import KitParts, load_embedder, name_before_loading
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
+from indexing.places import PlacedStore
 from indexing.records import Channel, Chunk, Kind
 from indexing.store import MilvusStore
 from indexing.store.protocol import EVERYTHING, Filter
@@ -159,7 +160,7 @@ class Workbench:
             reranker: Reranker = CrossEncoder(self.kit.path("reranker"), device=self.embedder.device)
         else:
             reranker = LateInteraction(self.embedder)
-        return Retriever(self.store, self.embedder, self.rag, reranker)
+        return Retriever(PlacedStore(self.store, self._library.ledger), self.embedder, self.rag, reranker)
 
     @property
     def rag(self) -> RagSettings:
@@ -198,6 +199,7 @@ class Workbench:
         cancelled: Callable[[], bool] = lambda: False,
         *,
         retry_failed: bool = False,
+        follow_links: bool = False,
     ) -> pipeline.IndexReport:
         """Bring the library up to date with files and folders; one run at a time."""
         with self._writing:
@@ -211,6 +213,7 @@ class Workbench:
                 embedder=lambda: self.embedder,
                 settings=self.settings.indexing,
                 retry_failed=retry_failed,
+                follow_links=follow_links,
                 on_progress=on_progress,
                 cancelled=cancelled,
             )

@@ -59,6 +59,12 @@ def _raw_note(size: tuple[int, int]) -> tuple[Note, ...]:
     return (Note(sentence, kind="picture"),)
 
 
+def frames_in(path: Path, output: ReaderOutput) -> int:
+    """How many frames a TIFF has; other pictures count as one. Raises what reading the picture would."""
+    with opened(path, output) as image:
+        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+
+
 def _others_in(image: Image.Image) -> tuple[Note, ...]:
     """Asked after the first is decoded. Their number is not: an old GIF has to be read to its end for that."""
     try:

@@ -1,224 +1,219 @@
-"""Mails: the header as metadata and as words, the body, and what is attached to it.
+"""Mails: the header as metadata and as words, the letter, and what is attached to it.
 
-Attachments are read by the same readers, under a heading with their name. While they are read they lie in the output's
-folder under names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
+    message → a walk over all parts → the letter's own words and pictures in their order → attachments, each under its
+    heading (`attachments`) → notes on what nobody can read: encrypted parts, pieces that lie elsewhere
+
+Every part is looked at, however oddly a program has nested them. Attachments come after the letter's last word, so that
+no word of the letter stands under an attachment's heading.
 """
 
-import email.errors
-import email.policy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
+from functools import partial
 from pathlib import Path
 
-from indexing.errors import DamagedFileError, UnreadableFileError, pass_on
-from indexing.readers.document import clean, figure_block
-from indexing.readers.encoding import decoded
+from indexing.errors import DamagedFileError, UnreadableFileError
+from indexing.readers.attachments import Attachments
+from indexing.readers.mail_header import (
+    children,
+    is_attachment,
+    name_of,
+    parameter,
+    parsed,
+    payload,
+    shown_headers,
+    text_file,
+    text_of,
+    type_of,
+)
+from indexing.readers.mail_text import blocks_besides, plain_words, said_besides, words_in
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
-from indexing.readers.registry import FileStart, Reader, read, recognise
+from indexing.readers.registry import FileStart, Reader
+from indexing.readers.signed import opened
 from indexing.readers.web import read_markup
-from indexing.records import Block, Note, Page, Reading
-from indexing.settings import ReadLimits
+from indexing.records import Block, Note, Reading
 
-_EXTENSIONS = (".eml",)
-_HEADERS = ("From", "To", "Cc", "Subject", "Date")
+_EXTENSIONS = (".eml", ".emlx")
 _LONGEST_METADATA = 1_000
 _MAIL_HEADER = re.compile(
     rb"^(from|to|cc|subject|date|received|return-path|mime-version|message-id|delivered-to|reply-to"
     rb"|content-type|content-transfer-encoding|x-[a-z0-9-]+|dkim-signature|thread-index)[ \t]*:",
     re.IGNORECASE,
 )
+_HTML = ("text/html", "text/x-amp-html", "text/watch-html")
+_OWN_READERS = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rtf")
+"""Texts that are no words of a letter."""
+_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_MOST_VERSIONS = 20
+"""Programs write two to four; each further one is compared with the richest, word by word."""
+_MAILS = ("message/rfc822", "message/global")
 
 
 def read_mail(path: Path, output: ReaderOutput) -> Reading:
     """One mail with its attachments, and theirs."""
-    data = path.read_bytes()
-    message = _parsed(data)
+    message = parsed(path.read_bytes())
     if not message.keys() and not message.get_payload():
         raise DamagedFileError("the mail has neither a header nor a body")
-    return _Mail(output).read(message, fallback_title=path.stem)
+    return read_message(message, output, fallback_title=path.stem)
+
+
+def read_message(message: EmailMessage, output: ReaderOutput, *, fallback_title: str) -> Reading:
+    """A mail that is taken apart already; without a subject its title is `fallback_title`."""
+    return _Mail(output).read(message, fallback_title)
 
 
 class _Mail:
-    """What one mail and everything inside it share: the output, the pages so far, the number of attachments."""
+    """One mail: its words as they come, and what is attached to it, which comes after them."""
 
     def __init__(self, output: ReaderOutput) -> None:
-        self._output = output
-        self._limits: ReadLimits = output.limits
-        self._attachments = 0
-        self._pages: list[Page] = []
+        self._attachments = Attachments(output)
+        self._beside: list[MIMEPart] = []
+        self._written_in: list[tuple[str, bytes]] = []
         self._notes: list[Note] = []
 
-    def read(self, message: EmailMessage, *, fallback_title: str) -> Reading:
-        blocks = list(self._blocks(message, depth=1))
-        headers = _headers(message)
+    def read(self, message: EmailMessage, fallback_title: str) -> Reading:
+        headers = shown_headers(message)
+        blocks = [Block(kind="text", text="\n".join(f"{name}: {each}" for name, each in headers.items()))]
+        blocks = [*(blocks if headers else ()), *self._part(message)]
+        for part in self._beside:
+            blocks += self._attachment(part)
+        for name, data in self._written_in:
+            blocks += self._attachments.read(name, data)
         return Reading(
             is_picture=False,
             title=headers.get("Subject", "") or fallback_title,
-            pages=tuple(self._pages),
+            pages=tuple(self._attachments.pages),
             blocks=tuple(blocks),
             metadata={name.lower(): value[:_LONGEST_METADATA] for name, value in headers.items()},  # whole in the words
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._attachments.notes),
         )
 
-    def _blocks(self, message: EmailMessage, *, depth: int) -> Iterator[Block]:
-        headers = _headers(message)
-        if headers:
-            yield Block(kind="text", text="\n".join(f"{name}: {value}" for name, value in headers.items()))
-        yield from self._part(message, depth)
-
-    def _part(self, part: MIMEPart, depth: int) -> Iterator[Block]:
-        """Words of the body, an attachment, or what is inside a part of several."""
-        kind = part.get_content_type()
-        if kind == "multipart/alternative":
-            yield from self._alternative(list(part.iter_parts()), depth)
-        elif part.is_multipart() and part.get_content_maintype() == "multipart":
-            for each in part.iter_parts():
-                yield from self._part(each, depth)
-        elif _is_body(part):
+    def _part(self, part: MIMEPart) -> Iterator[Block]:
+        """What a part has for the letter itself; what lies beside the letter is put aside."""
+        kind, several = type_of(part), children(part)
+        if kind == "multipart/alternative" and several:
+            yield from self._alternative(several)
+        elif kind == "multipart/encrypted":
+            self._sealed("PGP" if "pgp" in parameter(part, "protocol") else "an unknown method")
+        elif kind.startswith("multipart/") and several:
+            for each in several:
+                yield from self._part(each)
+        elif kind.startswith("message/"):
+            yield from self._message(part, kind, several)
+        elif kind in _SEALED and name_of(part).lower() in ("", "smime.p7m"):
+            yield from self._enveloped(part)
+        elif kind.startswith("image/") and not is_attachment(part):
+            yield from self._attachments.read(name_of(part) or "a picture", payload(part), heading="")
+        elif _is_body(part, kind):
             yield from self._body(part, kind)
         else:
-            yield from self._attachment(part, depth)
+            self._beside.append(part)
 
-    def _alternative(self, parts: Sequence[MIMEPart], depth: int) -> Iterator[Block]:
-        """The same words several times: plain ones only where the others have none."""
-        plain = [part for part in parts if part.get_content_type() == "text/plain"]
-        rich = [block for part in parts if part not in plain for block in self._part(part, depth)]
-        if not any(block.kind != "heading" and block.text for block in rich):
-            for part in plain:
-                yield from self._part(part, depth)
-        yield from rich
+    def _alternative(self, parts: Sequence[MIMEPart]) -> Iterator[Block]:
+        """The same several times, by intention: the richest version, and what the others say besides."""
+        if len(parts) > _MOST_VERSIONS:
+            for part in parts:
+                yield from self._part(part)
+            return
+        versions = [list(self._part(part)) for part in parts if type_of(part) != "text/plain"]
+        versions.sort(key=lambda blocks: words_in(blocks).total())
+        richest = versions.pop() if versions else []
+        yield from richest
+        for blocks in versions:
+            yield from blocks_besides(blocks, richest)
+        for part in parts:
+            if type_of(part) == "text/plain" and _is_body(part, "text/plain"):
+                yield from said_besides(self._plain(part), richest)
+            elif type_of(part) == "text/plain":
+                self._beside.append(part)
 
     def _body(self, part: MIMEPart, kind: str) -> Iterator[Block]:
-        if kind != "text/html":
-            yield from plain_blocks(_text(part))
+        if kind not in _HTML:
+            yield from plain_blocks(self._plain(part))
             return
-        page = read_markup(_text(part))
+        page = read_markup(text_of(part, is_html=True))
         self._notes += page.notes
         yield from page.blocks
 
-    def _attachment(self, part: MIMEPart, depth: int) -> Iterator[Block]:
-        name = " ".join(clean(part.get_filename() or "").split())[:200] or "without a name"
-        self._attachments += 1
-        if self._attachments > self._limits.max_attachments or depth >= self._limits.max_depth:
-            limits = f"the limits are {self._limits.max_attachments:,} and {self._limits.max_depth:,}"
-            self._unread(name, f"too many, or nested too deeply ({limits})")
-            return
-        yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
+    def _plain(self, part: MIMEPart) -> str:
+        """The words of a plain part; what else is written into it is put aside."""
+        words = plain_words(text_of(part))
+        for _ in range(words.encrypted):
+            self._sealed("PGP")
+        self._written_in += words.files
+        return words.text
+
+    def _message(self, part: MIMEPart, kind: str, inner: Sequence[MIMEPart]) -> Iterator[Block]:
+        """A mail inside the mail is attached; reports on a delivery are headers, and words of the letter."""
+        if kind in _MAILS:
+            self._beside.append(part)
+        elif kind == "message/external-body":
+            named = f"'{name_of(part)}'" if name_of(part) else "a part"
+            self._unread(f"{named} was not read: it lies elsewhere, or is an object of another program")
+        elif kind == "message/partial":
+            self._unread("it is one of several mails that carry a larger one in pieces")
+        else:
+            for each in inner:
+                lines = [f"{name}: {value}" for name, value in each.raw_items()]
+                yield from plain_blocks("\n".join([*lines, *([] if each.is_multipart() else [text_of(each)])]))
+
+    def _enveloped(self, part: MIMEPart) -> Iterator[Block]:
+        """S/MIME: a signed letter lies readable inside its signature, an encrypted one does not."""
         try:
-            with self._output.part():
-                yield from self._content(part, name, depth)
+            inner = parsed(opened(payload(part)))
         except UnreadableFileError as error:
-            pass_on(error)
-            self._unread(name, error.reason)
+            self._unread(f"the letter was not read: {error.reason}")
+        else:
+            yield from self._part(inner)
 
-    def _unread(self, name: str, reason: str) -> None:
-        words = f"attachment '{name}' was not read: {reason}"
-        self._notes.append(Note(words, kind="attachment", place=f"attachment '{name}'", unread=True))
+    def _sealed(self, method: str) -> None:
+        self._unread(f"a part that is encrypted ({method}) was not read")
 
-    def _content(self, part: MIMEPart, name: str, depth: int) -> Iterator[Block]:
+    def _unread(self, sentence: str) -> None:
+        self._notes.append(Note(sentence, kind="attachment", unread=True))
+
+    def _attachment(self, part: MIMEPart) -> list[Block]:
+        kind, name = type_of(part), name_of(part)
+        if kind in _SIGNATURES:
+            sentence = f"the signature '{name or kind}' was not checked"
+            self._notes.append(Note(sentence, kind="attachment", place=name))
+            return []
+        if kind not in _MAILS:
+            return self._attachments.read(name or f"without a name ({kind})", text_file(part))
         inner = _inner_mail(part)
-        if inner is not None:
-            yield from self._blocks(inner, depth=depth + 1)
-            return
-        data = _payload(part)
-        path = self._output.folder / f"attachment-{self._attachments:04d}.part"
-        path.write_bytes(data)
-        try:
-            reader = recognise(path).reader
-            if reader.type == "mail":
-                yield from self._blocks(_parsed(data), depth=depth + 1)
-            elif reader.is_picture:
-                figure = figure_block(data, self._output, caption=name)
-                yield from [figure] if figure else []
-            else:
-                yield from self._document(path, name)
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _document(self, path: Path, name: str) -> Iterator[Block]:
-        """Pages of attached documents are counted on through the whole mail."""
-        before = len(self._pages)
-        self._output.page_offset = before
-        try:
-            reading = read(path, self._output)
-        finally:
-            self._output.page_offset = 0
-        numbers = {page.number: before + index for index, page in enumerate(reading.pages, start=1)}
-        self._pages += [replace(page, number=numbers[page.number]) for page in reading.pages]
-        self._notes += [note.within(f"attachment '{name}'") for note in reading.notes]
-        for block in reading.blocks:
-            level = min(block.level + 1, 7) if block.kind == "heading" else block.level
-            yield replace(block, page=numbers.get(block.page), level=level)
+        name = name or shown_headers(inner).get("Subject", "") or "a mail"
+        return self._attachments.read_by(name, partial(read_message, inner, fallback_title=name))
 
 
-def _parsed(data: bytes) -> EmailMessage:
-    """Mails in UTF-16 are no mails by the standard, but they exist."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
-        data = decoded(data).encode()
-    message = message_from_bytes(data, policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
-    return message
-
-
-def _headers(message: EmailMessage) -> dict[str, str]:
-    """The header lines that people search for; what the parser chokes on is left out."""
-    found: dict[str, str] = {}
-    for name in _HEADERS:
-        try:
-            values = message.get_all(name) or []
-            value = ", ".join(" ".join(clean(str(each)).split()) for each in values)
-        except (ValueError, IndexError, AttributeError, TypeError, LookupError, email.errors.MessageError):
-            continue
-        if value:
-            found[name] = _printable(value)
-    return found
-
-
-def _is_body(part: MIMEPart) -> bool:
+def _is_body(part: MIMEPart, kind: str) -> bool:
     """Words that belong to the mail itself; a part of several that has none inside is damaged, and its words count."""
-    if part.get_content_maintype() == "multipart":
+    if kind.startswith("multipart/"):
         return True
-    is_text = part.get_content_type() in ("text/plain", "text/html")
-    return is_text and not part.is_attachment() and not part.get_filename()
+    is_text = kind.startswith("text/") and kind not in _OWN_READERS
+    return is_text and not is_attachment(part) and not name_of(part)
 
 
-def _inner_mail(part: MIMEPart) -> EmailMessage | None:
-    if part.get_content_type() != "message/rfc822":
-        return None
-    inner = part.get_payload()
-    first = inner[0] if isinstance(inner, list) and inner else None
-    return first if isinstance(first, EmailMessage) else None
-
-
-def _payload(part: MIMEPart) -> bytes:
-    data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
-
-
-def _text(part: MIMEPart) -> str:
-    """The part's words in the encoding that it names, or in the likeliest one."""
-    data = _payload(part)
-    charset = part.get_content_charset()
-    try:
-        text = data.decode(charset) if charset else decoded(data)
-    except (UnicodeDecodeError, LookupError):
-        text = decoded(data)
-    return _printable(clean(text))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+def _inner_mail(part: MIMEPart) -> EmailMessage:
+    """Some programs encode a mail inside a mail, which the standard forbids: the parser then finds no header in it."""
+    first = next(iter(children(part)), None)
+    if not isinstance(first, EmailMessage):
+        return parsed(payload(part))
+    if first.keys() or first.is_multipart():
+        return first
+    if "content-transfer-encoding" in part:
+        first["Content-Transfer-Encoding"] = str(part["content-transfer-encoding"])
+        return parsed(payload(first))
+    return first
 
 
 def _is_mail(start: FileStart) -> bool:
-    return start.text is not None and (start.suffix in _EXTENSIONS or _begins_with_headers(start.head))
+    return start.text is not None and (start.suffix in _EXTENSIONS or begins_with_headers(start.head))
 
 
-def _begins_with_headers(head: bytes) -> bool:
+def begins_with_headers(head: bytes) -> bool:
     """Two known header lines, and nothing but headers and their continuations, before the first gap."""
     lines = head.lstrip(b"\xef\xbb\xbf").splitlines()[:12]
     known = 0

@@ -54,7 +54,6 @@ _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a Windows program"),
     (b"SQLite format 3\0", "an SQLite database"),
-    (b"{\\rtf", "an RTF document (save it as DOCX or PDF)"),
     (b"%!PS", "a PostScript file (save it as PDF)"),
     (b"ID3", "an audio file"),
     (b"OggS", "an audio or video file"),
@@ -75,7 +74,6 @@ _OLD_OFFICE = (
     ("workbook", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
     ("book", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
     ("powerpoint document", "an old PowerPoint file (.ppt) is not read here (save it as PPTX)"),
-    ("__properties_version1.0", "an Outlook message (.msg) is not read here (save it as EML)"),
 )
 """A stream in an OLE container, and what the container is then."""
 
@@ -146,7 +144,7 @@ def _zip_members(path: Path) -> ZipMembers:
 def _refused_zip(members: ZipMembers) -> UnreadableFileError:
     if members.media_type.startswith(b"application/vnd.oasis.opendocument"):
         return UnsupportedFileError("an OpenDocument file is not read here (save it as DOCX, XLSX or PDF)")
-    return UnsupportedFileError("a zip archive is not read here (unpack it first)")
+    return UnsupportedFileError("a zipped document of an unknown kind is not read here (save it as PDF)")
 
 
 def _refused_ole(path: Path) -> UnreadableFileError:
@@ -199,7 +197,8 @@ class Reader:
     recognise: Callable[[FileStart], bool]
     """Whether a file is of this type. It may raise an UnreadableFileError for one that is, and is damaged."""
     order: int
-    """Readers are asked in this order, and the first that recognises a file reads it. Pictures have 10, PDF 20, zipped
+    """Readers are asked in this order, and the first that recognises a file reads it. Pictures have 10, what may hold a
+    PDF near its beginning 12 to 19, PDF 20, zipped
     documents 30 to 33, mail 60, web pages 61, Markdown 70, plain text 90."""
     read: "Callable[[Path, ReaderOutput], Reading]"
     """Raises the children of UnreadableFileError for a file that cannot be read."""

@@ -20,6 +20,7 @@ from indexing.records import KINDS, Channel, Chunk, Kind
 
 Field = Literal["path", "folder", "name", "extension", "title", "page", "kind"]
 FIELDS: tuple[Field, ...] = get_args(Field)
+ON_PATHS: tuple[Field, ...] = ("path", "folder", "name", "extension")
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _AFTER_SLASH = chr(ord("/") + 1)
@@ -43,6 +44,8 @@ class Filter:
 
     kinds: tuple[Kind, ...] = ()
     where: tuple[tuple[str, str], ...] = ()
+    contents: tuple[str, ...] = ()
+    """Hashes of contents that may be found wherever they lie: conditions on paths do not hold for them."""
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -75,7 +78,12 @@ def expression(chosen: Filter, *, also: Sequence[str] = ()) -> str:
         alternatives.setdefault("kinds", []).append(_condition("kind", kind))
     for field, value in chosen.where:
         alternatives.setdefault(field, []).append(_condition(cast(Field, field), value))
-    return " and ".join([*also, *(f"({' or '.join(conditions)})" for conditions in alternatives.values())])
+    groups = {field: f"({' or '.join(conditions)})" for field, conditions in alternatives.items()}
+    if chosen.contents:
+        on_paths = [groups.pop(field) for field in ON_PATHS if field in groups]
+        hashes = f"content_hash in [{', '.join(map(literal, chosen.contents))}]"
+        groups["contents"] = f"(({' and '.join(on_paths)}) or {hashes})" if on_paths else f"({hashes})"
+    return " and ".join([*also, *groups.values()])
 
 
 def _condition(field: Field, value: str) -> str:

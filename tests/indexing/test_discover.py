@@ -53,6 +53,41 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     assert names(list(discover([tmp_path])), tmp_path) == ["a/file"]
 
 
+def test_a_file_in_a_linked_folder_is_listed_where_it_really_lies_and_once(tmp_path: Path) -> None:
+    make(tmp_path, "2024/gate.jpg", "2024/deep/x.jpg")
+    (tmp_path / "1-favourites").symlink_to("2024")
+    (tmp_path / "0-deep").symlink_to("2024/deep")
+    assert names(list(discover([tmp_path])), tmp_path) == ["2024/gate.jpg", "2024/deep/x.jpg"]
+
+
+def test_a_linked_folder_whose_real_place_is_hidden_is_listed_under_the_link(tmp_path: Path) -> None:
+    make(tmp_path, ".store/a.jpg", "b.jpg")
+    (tmp_path / "photos").symlink_to(".store")
+    assert names(list(discover([tmp_path])), tmp_path) == ["b.jpg", "photos/a.jpg"]
+
+
+def test_a_link_out_of_the_named_folder_is_followed_only_when_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, "named/a.txt", "elsewhere/b.txt", "elsewhere/deep/c.txt")
+    (tmp_path / "named/out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "named/b.txt").symlink_to(tmp_path / "elsewhere/b.txt")
+    out: list[str] = []
+    found = list(discover([tmp_path / "named"], on_link_out=out.append))
+    assert names(found, tmp_path) == ["named/a.txt"]
+    assert sorted(Path(each).name for each in out) == ["b.txt", "out"]
+    found = list(discover([tmp_path / "named"], follow_links=True, on_link_out=out.append))
+    assert names(found, tmp_path) == ["named/a.txt", "named/b.txt", "named/out/b.txt", "named/out/deep/c.txt"]
+    assert len(out) == 2
+    assert len(list(discover([tmp_path / "named", tmp_path / "elsewhere"], on_link_out=out.append))) == 4
+    assert len(out) == 2
+
+
+def test_a_link_that_a_person_names_is_followed(tmp_path: Path) -> None:
+    make(tmp_path, "real/a.txt", "real/sub/b.txt")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/again").symlink_to("sub")
+    assert names(list(discover([tmp_path / "link"])), tmp_path) == ["link/a.txt", "link/sub/b.txt"]
+
+
 def test_a_link_to_a_file_is_a_file_and_one_that_leads_nowhere_a_failure(tmp_path: Path) -> None:
     make(tmp_path, "file")
     (tmp_path / "good").symlink_to("file")

@@ -648,9 +648,28 @@ def test_what_was_read_through_a_link_goes_with_its_file(bench: Bench, tmp_path:
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_text("words from elsewhere")
     (bench.folder / "link.txt").symlink_to(elsewhere)
-    assert bench.index().added == 1
+    report = bench.index()
+    assert (report.added, report.links_out) == (0, (str(bench.folder / "link.txt"),))
+    assert bench.index(follow_links=True).added == 1
+    report = bench.index()
+    assert (report.removed, bench.texts()) == (0, [("link.txt", "words from elsewhere")])
     elsewhere.unlink()
     bench.index()
     assert bench.texts() == []
     bench.index()
     assert [entry.state for entry in files(bench.library)] == ["failed"]
+
+
+def test_what_an_earlier_run_met_in_a_linked_folder_is_listed_where_it_really_lies(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.write("2024/gate.txt", "the gate is green")
+    (bench.folder / "1-favourites").symlink_to("2024")
+    with monkeypatch.context() as before:
+        before.setattr("indexing.pipeline.Roots.real_place", lambda self, path: None)
+        bench.index(bench.folder / "1-favourites")
+    bench.index()
+    assert [Path(entry.path).parent.name for entry in files(bench.library)] == ["2024"]
+    (chunk,) = [chunk for chunk in bench.store.get([each for each, _ in bench.store.ids()]) if chunk.kind == "text"]
+    assert chunk.path == str(bench.folder / "2024/gate.txt")
+    assert bench.embedder.texts == 1

@@ -45,7 +45,7 @@ class Service:
             self.closed.set()
 
     def index(
-        self, paths: Any, *, retry_failed: bool, on_progress: Any, cancelled: Callable[[], bool]
+        self, paths: Any, *, retry_failed: bool, on_progress: Any, cancelled: Callable[[], bool], follow_links: bool
     ) -> dict[str, Any]:
         while paths == ["/for/ever"] and not cancelled():
             on_progress({"done": 1})

@@ -180,7 +180,11 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
     return streams.events(
         streamed(
             lambda on_progress, cancelled: service.index(
-                body.paths, retry_failed=body.retry_failed, on_progress=on_progress, cancelled=cancelled
+                body.paths,
+                retry_failed=body.retry_failed,
+                on_progress=on_progress,
+                cancelled=cancelled,
+                follow_links=body.follow_links,
             ),
             last="report",
         )

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ui import owner
+from ui import owner, wording
 from ui.cli import progress, terminal
+from ui.cli import watch as watching
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.service import Question, Service, picture_file
 
@@ -181,17 +182,31 @@ def index(
     kit: KitOption = "",
     device: DeviceOption = "",
     retry_failed: Annotated[bool, typer.Option(help="Read files again that failed before, though unchanged.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Also follow links that lead out of the folders.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: index what changes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Index pictures and documents; a second run reads only what is new or changed."""
     if not any(path.exists() for path in paths):
         raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
-    with progress.ProgressLine() as line, opened(library, create=True, kit=kit, device=device) as service:
-        report = service.index(
-            [str(path.absolute()) for path in paths],
-            on_progress=lambda so_far: progress.show_index(line, so_far),
-            retry_failed=retry_failed,
-        )
+    named = [str(path.absolute()) for path in paths]
+    with opened(library, create=True, kit=kit, device=device) as service:
+
+        def run() -> "Document":
+            with progress.ProgressLine() as line:
+                return service.index(
+                    named,
+                    on_progress=lambda so_far: progress.show_index(line, so_far),
+                    retry_failed=retry_failed,
+                    follow_links=follow_links,
+                )
+
+        if watch:
+            watching.watch(named, service, library.expanduser().absolute(), run, json=json)
+            return
+        report = run()
     if json:
         terminal.say_json(report)
     else:
@@ -303,11 +318,17 @@ def remove(
 ) -> None:
     """Take a file or folder out of the library; the files themselves stay where they are."""
     with opened(library) as service:
-        report = service.remove(str(Path(what).absolute()) if Path(what).exists() else what)
+        report = service.remove(_place_or_id(what))
     if json:
         terminal.say_json(report)
     else:
         terminal.say(f"{report['removed']} files and {report['chunks']} chunks removed from the library")
+
+
+def _place_or_id(what: str) -> str:
+    """As the service takes it: absolute, also where `list` has shown the name between quotes."""
+    name = wording.meant(what)
+    return str(Path(name).absolute()) if "/" in name or Path(name).exists() else name
 
 
 def stats(library: LibraryOption = DEFAULT_LIBRARY, json: JsonOption = False) -> None:

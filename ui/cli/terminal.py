@@ -26,6 +26,7 @@ DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
 """Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""
 _MOST_IN_PART = 20
 _TEXT_WIDTH = 160
+_HEADING_WIDTH = 80
 
 CitationState = Literal["quoted", "supported", "recognised", "unchecked"]
 STATE_WORDS: Mapping[CitationState, str] = {
@@ -106,9 +107,10 @@ def one_line(path: object) -> str:
     return wording.shown(str(path))
 
 
-def location(path: str, page: int | None) -> str:
-    """`/docs/manual.pdf, page 3`."""
-    return f"{one_line(path)}, page {page}" if page else one_line(path)
+def location(path: str, page: int | None, heading: str = "") -> str:
+    """`/post/mail.eml › Attachment: quote.pdf, page 3`."""
+    place = f"{one_line(path)} › {one_line(shorten(heading, _HEADING_WIDTH))}" if heading else one_line(path)
+    return f"{place}, page {page}" if page else place
 
 
 def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
@@ -123,7 +125,7 @@ def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
 def hit_line(number: int, hit: Document) -> str:
     """A hit for people: number, place, why it is here, and how it begins."""
     ranks = " ".join(f"{channel}#{rank['rank']}" for channel, rank in hit["channels"].items())
-    head = f"{number:2d}. {location(hit['path'], hit['page'])}  [{hit['kind']}; {ranks}]"
+    head = f"{number:2d}. {location(hit['path'], hit['page'], hit['heading'])}  [{hit['kind']}; {ranks}]"
     return f"{head}\n    {shorten(hit['text'])}" if hit["text"] else head
 
 
@@ -136,6 +138,12 @@ def report_lines(report: Document) -> list[str]:
     lines += [f"in part: {one_line(note['path'])}: {note['text']}" for note in unread[:_MOST_IN_PART]]
     if len(unread) > _MOST_IN_PART:
         lines.append(f"in part: {len(unread) - _MOST_IN_PART:,} notes more; see: llavero list --notes")
+    out = len(report["links_out"])
+    if out:
+        leads = (
+            "1 link leads out of the folders and was" if out == 1 else f"{out:,} links lead out of the folders and were"
+        )
+        lines.append(f"{leads} not followed (--follow-links follows them)")
     return lines
 
 
@@ -176,7 +184,8 @@ def citation_line(citation: Document) -> str:
     """`[1] ✓ quoted: /docs/manual.pdf, page 3: “Descale every 200 cups.”`."""
     mark = STATE_WORDS["recognised" if citation["recognised"] else citation["state"]]
     quote = shorten(as_plain_rows(citation["quote"]))
-    return f"  [{citation['marker']}] {mark}: {location(citation['path'], citation['page'])}: “{quote}”"
+    place = location(citation["path"], citation["page"], citation["heading"])
+    return f"  [{citation['marker']}] {mark}: {place}: “{quote}”"
 
 
 def weakest(citations: "Sequence[Citation]") -> CitationState:

@@ -24,7 +24,7 @@ _OLDEST = (b"\x09\x08\x10\x00\x00\x06\x05\x00", b"\x09\x08\x08\x00\x00\x05\x05\x
 
 def read_xls(path: Path, output: ReaderOutput) -> Reading:
     """Raises EncryptedFileError, DamagedFileError."""
-    import xlrd  # type: ignore[import-untyped]  # it has no types
+    import xlrd
 
     try:
         book = xlrd.open_workbook(str(path), formatting_info=True, on_demand=True, logfile=_Silence(), ragged_rows=True)

@@ -20,7 +20,6 @@ from indexing.errors import (
     EmptyFileError,
     EncryptedFileError,
     FileTooLargeError,
-    UnsupportedFileError,
 )
 from indexing.readers.document import table_cells
 from indexing.records import Block, Reading
@@ -257,20 +256,13 @@ def test_a_truncated_word_file_is_damaged(tmp_path: Path, cut: int) -> None:
         read_bytes(tmp_path, "cut.docx", whole[:-cut])
 
 
-def test_a_zip_that_only_looks_like_word_fails_with_a_reason(tmp_path: Path) -> None:
+def test_a_zip_that_only_looks_like_word_is_read_as_the_archive_that_it_is(tmp_path: Path) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("word/nothing.xml", "<a/>")
-    with pytest.raises((DamagedFileError, KeyError)):
-        read_bytes(tmp_path, "odd.docx", data.getvalue())
-
-
-def test_other_zips_are_named(tmp_path: Path) -> None:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("holiday.txt", "words")
-    with pytest.raises(UnsupportedFileError, match="unpack it first"):
-        read_bytes(tmp_path, "a.zip", data.getvalue())
+        archive.writestr("word/nothing.txt", "words")
+    reading = read_bytes(tmp_path, "odd.docx", data.getvalue())
+    assert "read as zip" in reading.notes[0]
+    assert [block.text for block in reading.blocks] == ["word/nothing.txt", "words"]
 
 
 def test_a_member_with_a_password_is_encrypted(tmp_path: Path) -> None:

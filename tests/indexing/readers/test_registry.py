@@ -21,37 +21,37 @@ CODE = re.findall(r"```python\n(.*?)```", STEPS, re.DOTALL)
 
 
 @pytest.fixture
-def calendars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def subtitles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page's reader in a folder of its own, where the package looks as well."""
     folder = tmp_path / "more readers"
     folder.mkdir()
-    (folder / "calendar.py").write_text(CODE[0])
+    (folder / "subtitles.py").write_text(CODE[0])
     monkeypatch.setattr(indexing.readers, "__path__", [*indexing.readers.__path__, str(folder)])
     registry.all_readers.cache_clear()
     yield
     registry.all_readers.cache_clear()
-    sys.modules.pop("indexing.readers.calendar", None)
-    vars(indexing.readers).pop("calendar", None)
+    sys.modules.pop("indexing.readers.subtitles", None)
+    vars(indexing.readers).pop("subtitles", None)
 
 
-@pytest.mark.usefixtures("calendars")
+@pytest.mark.usefixtures("subtitles")
 def test_a_new_format_is_read_by_the_workers(tmp_path: Path) -> None:
-    calendar = runpy.run_path(str(_saved(tmp_path / "test_calendar.py", CODE[1])))["CALENDAR"]
-    source = source_of(_saved(tmp_path / "work.ics", calendar))
+    subtitles = runpy.run_path(str(_saved(tmp_path / "test_subtitles.py", CODE[1])))["SUBTITLES"]
+    source = source_of(_saved(tmp_path / "film.srt", subtitles))
     with ReaderPool(limits=ReadLimits(), preprocess=SMALL, spool=tmp_path / "spool", workers=1) as pool:
         ((_, outcome),) = pool.read([source])
     assert isinstance(outcome, ReadResult)
-    assert "Boiler room" in words_of(outcome.reading.blocks) and outcome.reading.notes == ()
+    assert "The boiler is cold." in words_of(outcome.reading.blocks) and outcome.reading.notes == ()
 
 
-@pytest.mark.usefixtures("calendars")
+@pytest.mark.usefixtures("subtitles")
 def test_the_test_that_goes_with_a_new_format_passes(tmp_path: Path) -> None:
-    names = runpy.run_path(str(_saved(tmp_path / "test_calendar.py", CODE[1])))
-    names["test_an_event_is_a_paragraph_of_its_values"](tmp_path)
+    names = runpy.run_path(str(_saved(tmp_path / "test_subtitles.py", CODE[1])))
+    names["test_a_subtitle_is_a_paragraph_under_its_time"](tmp_path)
 
 
 def test_without_its_reader_the_same_file_is_plain_text(tmp_path: Path) -> None:
-    path = _saved(tmp_path / "work.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Inspection\n")
+    path = _saved(tmp_path / "film.srt", "1\n00:00:01,000 --> 00:00:02,000\nInspection\n")
     assert registry.recognise(path).reader.type == "text"
 
 
@@ -62,8 +62,9 @@ def _saved(path: Path, text: str) -> Path:
 
 def test_the_readers_are_asked_in_a_fixed_order() -> None:
     assert [reader.type for reader in registry.all_readers()] == [
-        *("png", "jpeg", "webp", "gif", "tiff", "bmp", "avif", "heic", "jpeg2000"),
-        "pdf", "epub", "docx", "pptx", "xlsx", "opendocument", "ods", "rtf", "xls", "svg", "mail", "html", "notebook", "markdown", "csv", "json", "text",
+        *("png", "jpeg", "webp", "gif", "tiff", "bmp", "avif", "heic", "jpeg2000"), "signed", "tnef", "msg", "zip",
+        *("pdf", "epub", "docx", "pptx", "xlsx", "opendocument", "ods", "rtf", "xls", "mailbox", "svg", "mail", "html"),
+        *("calendar", "contacts", "notebook", "markdown", "csv", "json", "text"),
     ]  # fmt: skip
 
 

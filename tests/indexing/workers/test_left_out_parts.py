@@ -72,7 +72,7 @@ def letter(attachments: Sequence[str]) -> bytes:
 def read_letter(folder: Path, failure: str, attachments: Sequence[str]) -> ReadResult:
     path = folder / "letter.eml"
     path.write_bytes(letter(attachments))
-    found = outcome(path, failure, module="mail", function="read", sign=b"poison")
+    found = outcome(path, failure, module="attachments", function="read", sign=b"poison")
     assert isinstance(found, ReadResult)
     return found
 
@@ -132,7 +132,7 @@ def document_with_pictures(*colours: str) -> bytes:
 def test_what_stops_a_parser_in_the_letter_itself_still_fails_the_file(tmp_path: Path) -> None:
     path = tmp_path / "letter.eml"
     path.write_bytes(letter(["poison"]))
-    found = outcome(path, "dies", module="mail", function="_parsed", sign=b"pelicans")
+    found = outcome(path, "dies", module="mail", function="parsed", sign=b"pelicans")
     assert isinstance(found, ReaderStoppedError)
     assert found.reason == "its parser died (SIGKILL)"
 

@@ -1,5 +1,6 @@
 """The command line as a person uses it: in this process, with the pocket kit, on files made on the spot."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_search_names_the_file_and_its_place_in_every_channel(run: Run, folder: 
     assert outcome.code == 0
     best = outcome.document["hits"][0]
     assert best["path"] == str(folder / "harbour.md")
-    assert set(best) == {"id", "path", "kind", "page", "box", "score", "channels", "text"}
+    assert set(best) == {"id", "path", "kind", "page", "heading", "box", "score", "channels", "text"}
     assert best["channels"]["bm25"]["rank"] == 1
     assert "total" in outcome.document["milliseconds"]
 
@@ -179,3 +180,45 @@ print(sorted({"torch", "pymilvus", "streamlit", "transformers", "numpy", "PIL"} 
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_remove_takes_the_names_that_list_prints(run: Run, tmp_path: Path) -> None:
+    folder, library = tmp_path / "odd", tmp_path / "library"
+    folder.mkdir()
+    for name in (b"caf\xe9.txt", b'it\'s "quoted" & 100%.txt', "cafe\u0301.txt".encode(), b"two  blanks.txt"):
+        (Path(os.fsdecode(folder)) / os.fsdecode(name)).write_text("words")
+    run("index", folder, "--library", library)
+    printed = [line.partition("chunks  ")[2] for line in run("list", "--library", library).out.splitlines()]
+    names = [each for each in printed if each]
+    assert len(names) == 4 and sum(each.startswith('"') for each in names) >= 2
+    for name in names:
+        outcome = run("remove", name, "--library", library)
+        assert outcome.code == 0, outcome.err
+    assert run("list", "--library", library, "--json").document == {"files": []}
+
+
+def test_links_out_of_the_folder_are_counted_and_followed_when_asked_for(run: Run, tmp_path: Path) -> None:
+    folder, library = tmp_path / "named", tmp_path / "library"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.txt").write_text("words from elsewhere")
+    folder.mkdir()
+    (folder / "a.txt").write_text("words of the folder")
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    outcome = run("index", folder, "--library", library)
+    assert outcome.code == 0 and "1 link leads out of the folders and was not followed" in outcome.out
+    document = run("index", folder, "--library", library, "--follow-links", "--json").document
+    assert (document["added"], document["links_out"]) == (1, [])
+
+
+def test_a_hit_in_an_attachment_names_it(run: Run, tmp_path: Path) -> None:
+    from email.message import EmailMessage
+
+    message, library = EmailMessage(), tmp_path / "library"
+    message["From"], message["To"], message["Subject"] = "a@b.c", "d@e.f", "Your sail"
+    message.set_content("See the file.")
+    message.add_attachment(b"The mainsail costs 2380 euros.", maintype="text", subtype="plain", filename="quote.txt")
+    (tmp_path / "mail.eml").write_bytes(message.as_bytes())
+    run("index", tmp_path / "mail.eml", "--library", library)
+    best = run("search", "mainsail costs", "--library", library, "--json").document["hits"][0]
+    assert best["heading"] == "Attachment: quote.txt"
+    assert 'mail.eml › "Attachment: quote.txt"' in run("search", "mainsail costs", "--library", library).out

@@ -1,0 +1,188 @@
+"""A store whose filters know every place of a file.
+
+The store holds one row for a chunk, and the row names one path, although the same bytes may lie at several. The ledger
+knows them all. So a filter on folder, name, path or extension is answered by both:
+
+    the store's rows whose path matches, or whose content has another path that does   (contents are asked for by hash)
+    → hits that show the path that matched
+
+Nothing is stored for it: after a file was moved, removed or a run was killed, the ledger is right, and so is the
+filter. A search without such a filter goes to the store as it is.
+
+Names that only differ in how accents are written (NFC and NFD, as Macs do) are the same.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from indexing.discover import absolute
+from indexing.ledger import Ledger
+from indexing.records import Channel, Chunk
+from indexing.store import Store
+from indexing.store.protocol import EVERYTHING, ON_PATHS, Filter, Found, Row, StoreCounts, Vector
+
+_MOST_HASHES = 2_000
+"""Contents that one search asks for; copies of a whole library take several searches."""
+
+
+class PlacedStore:
+    """A `Store` in front of another one."""
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store, self._ledger = store, ledger
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Those of the store."""
+        return self._store.channels
+
+    def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:
+        """As in the store, with every path of a file."""
+        search = resolved(filter, self._ledger)
+        found = [self._store.search_vector(channel, vector, limit=limit, filter=each) for each in search.filters]
+        return search.joined(found, limit)
+
+    def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
+        """As in the store, with every path of a file."""
+        search = resolved(filter, self._ledger)
+        found = [self._store.search_words(query, limit=limit, filter=each) for each in search.filters]
+        return search.joined(found, limit)
+
+    def upsert(self, rows: Sequence[Row]) -> int:
+        """As in the store."""
+        return self._store.upsert(rows)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """As in the store."""
+        self._store.delete(ids)
+
+    def move(self, ids: Sequence[str], path: str) -> None:
+        """As in the store."""
+        self._store.move(ids, path)
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        """As in the store."""
+        return self._store.get(ids)
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """As in the store."""
+        return self._store.ids()
+
+    def count(self) -> int:
+        """As in the store."""
+        return self._store.count()
+
+    def counts(self) -> StoreCounts:
+        """As in the store."""
+        return self._store.counts()
+
+    def ready(self) -> None:
+        """As in the store."""
+        self._store.ready()
+
+    def close(self) -> None:
+        """As in the store."""
+        self._store.close()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """What to ask the store for one filter of a person, and which path the hits of copies show."""
+
+    filters: tuple[Filter, ...]
+    places: Mapping[str, str]
+
+    def joined(self, found: Sequence[Found], limit: int) -> Found:
+        """The best of all answers."""
+        hits = [hit for each in found for hit in each]
+        if len(found) > 1:
+            hits = sorted(hits, key=lambda hit: hit[1], reverse=True)[:limit]
+        if not self.places:
+            return hits
+        return [(replace(chunk, path=self.places.get(chunk.content_hash, chunk.path)), score) for chunk, score in hits]
+
+
+def resolved(chosen: Filter, ledger: Ledger) -> Search:
+    """The filter in the spellings that the library has, and with the copies that match it."""
+    conditions = _Conditions.of(chosen)
+    if conditions is None:
+        return Search(filters=(_spelled(chosen, ledger),), places={})
+    places: dict[str, str] = {}
+    for content_hash, (shown, *others) in ledger.copies().items():
+        if not conditions.match(shown):
+            place = next(filter(conditions.match, others), None)
+            places |= {} if place is None else {content_hash: place}
+    hashes = list(places)
+    first = replace(_spelled(chosen, ledger), contents=tuple(hashes[:_MOST_HASHES]))
+    others_only = replace(chosen, where=tuple(pair for pair in chosen.where if pair[0] not in ON_PATHS))
+    rest = [
+        replace(others_only, contents=tuple(hashes[start : start + _MOST_HASHES]))
+        for start in range(_MOST_HASHES, len(hashes), _MOST_HASHES)
+    ]
+    return Search(filters=(first, *rest), places=places)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Conditions:
+    """The filter's conditions on paths, in one normal form; values of one field are alternatives."""
+
+    values: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, chosen: Filter) -> "_Conditions | None":
+        """None for a filter without any."""
+        values: dict[str, set[str]] = {}
+        for field, value in chosen.where:
+            if field in ON_PATHS:
+                values.setdefault(field, set()).add(_normal(_as_column(field, value)))
+        return cls(values={field: frozenset(each) for field, each in values.items()}) if values else None
+
+    def match(self, path: str) -> bool:
+        """Whether a file at the path may be found."""
+        pure = PurePath(_normal(path))
+        columns = {
+            "path": {str(pure)},
+            "folder": {str(parent) for parent in pure.parents} if "folder" in self.values else set(),
+            "name": {pure.name},
+            "extension": {pure.suffix.removeprefix(".").lower()},
+        }
+        return all(not wanted.isdisjoint(columns[field]) for field, wanted in self.values.items())
+
+
+def _as_column(field: str, value: str) -> str:
+    if field in ("path", "folder"):
+        return absolute(value)
+    return value.removeprefix(".").lower() if field == "extension" else value
+
+
+def _spelled(chosen: Filter, ledger: Ledger) -> Filter:
+    """The same with each value as it is written in the library."""
+    if all(value.isascii() for _, value in chosen.where):
+        return chosen
+    where = [(field, each) for field, value in chosen.where for each in _spellings(field, value, ledger)]
+    return replace(chosen, where=tuple(dict.fromkeys(where)))
+
+
+def _spellings(field: str, value: str, ledger: Ledger) -> list[str]:
+    if value.isascii() or field in ("page", "kind"):
+        return [value]
+    if field in ("path", "folder"):
+        return spellings(absolute(value), ledger) or [value]
+    return [value, *(unicodedata.normalize(form, value) for form in ("NFC", "NFD"))]
+
+
+def spellings(path: str, ledger: Ledger) -> list[str]:
+    """How a file or folder is written in the ledger: accents can be written in two ways."""
+    wanted, parts = _normal(path), path.count("/") + 1
+    found: dict[str, None] = {}
+    for entry in ledger.entries():
+        if not entry.path.isascii():
+            spelled = "/".join(entry.path.split("/", parts)[:parts])
+            found |= {spelled: None} if _normal(spelled) == wanted else {}
+    return list(found)
+
+
+def _normal(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
