@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from indexing.readers.pdf.ruled_tables import Rules
-from indexing.readers.pdf.text import ToFractions
+from indexing.readers.pdf.glyphs import ToFractions
 from indexing.readers.reading_order import Piece
 from indexing.records import Box, Note, NoteKind
 from indexing.settings import ReadLimits

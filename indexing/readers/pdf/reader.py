@@ -30,7 +30,8 @@ from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs, with_hea
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, running_headers, sampled
 from indexing.readers.pdf.tables import ruled_tables
-from indexing.readers.pdf.text import PageText, read_text, turn
+from indexing.readers.pdf.glyphs import turn
+from indexing.readers.pdf.text import PageText, read_text
 from indexing.readers.reading_order import Piece
 from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Note, Page, Reading

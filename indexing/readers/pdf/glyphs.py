@@ -1,0 +1,114 @@
+"""The characters of one PDF page with their places, through PDFium's character interface.
+
+Boxes are fractions of the page as it is shown (crop box and page rotation applied), origin top left. Where most
+characters lie on their side or stand on their head, the page is turned for them, and `turned` says how far.
+"""
+
+import ctypes
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from indexing.records import Box
+
+SPACES = frozenset(" \u00a0\u2002\u2003\u2009\u200b\ufeff")
+_NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
+_PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0x10FFFD))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Glyph:
+    """One character; `box` spans the font's height, so that a line's letters have one height."""
+
+    text: str
+    box: Box
+    index: int
+    sideways: bool = False
+    odd: bool = False
+    """Without a meaning: no Unicode mapping, private use, a replacement sign."""
+
+
+class ToFractions:
+    """Page coordinates (points, origin bottom left, unturned) → fractions of the page as shown."""
+
+    def __init__(self, page: Any) -> None:
+        corners = [_to_device(page, x, y) for x, y in ((0.0, 0.0), (1000.0, 0.0), (0.0, 1000.0))]
+        (self._x0, self._y0), (x1, y1), (x2, y2) = corners
+        self._xx, self._xy = (x1 - self._x0) / 1000, (x2 - self._x0) / 1000
+        self._yx, self._yy = (y1 - self._y0) / 1000, (y2 - self._y0) / 1000
+
+    def box(self, left: float, bottom: float, right: float, top: float) -> Box:
+        """The rectangle as (x0, y0, x1, y1), clipped to the page."""
+        xs = [self._x0 + x * self._xx + y * self._xy for x, y in ((left, bottom), (right, top))]
+        ys = [self._y0 + x * self._yx + y * self._yy for x, y in ((left, bottom), (right, top))]
+        x0, x1, y0, y1 = (min(1.0, max(0.0, each)) for each in (min(xs), max(xs), min(ys), max(ys)))
+        return (x0, y0, x1, y1)
+
+
+def _to_device(page: Any, x: float, y: float) -> tuple[float, float]:
+    import pypdfium2.raw as pdfium
+
+    side = 10_000_000
+    across, down = ctypes.c_int(), ctypes.c_int()
+    pdfium.FPDF_PageToDevice(page, 0, 0, side, side, 0, x, y, across, down)
+    return across.value / side, down.value / side
+
+
+def turn(box: Box, degrees: int) -> Box:
+    """Where the box lies after its page was turned counter-clockwise."""
+    x0, y0, x1, y1 = box
+    if degrees == 90:
+        return (y0, 1 - x1, y1, 1 - x0)
+    if degrees == 180:
+        return (1 - x1, 1 - y1, 1 - x0, 1 - y0)
+    return (1 - y1, x0, 1 - y0, x1) if degrees == 270 else box
+
+
+def glyphs_of(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int]:
+    """The first `most` characters, spaces among them, and the degrees that the page was turned for them."""
+    import pypdfium2.raw as pdfium
+
+    to_fractions = ToFractions(page)
+    rectangle = pdfium.FS_RECTF()
+    found: list[tuple[Glyph, int]] = []
+    turns = [0, 0, 0, 0]
+    shown = page.get_rotation()
+    for index in range(min(textpage.count_chars(), most)):
+        code = pdfium.FPDFText_GetUnicode(textpage, index)
+        text = _character(code)
+        if text in SPACES:
+            found.append((Glyph(text=" ", box=_NOWHERE, index=index), -1))
+            continue
+        if not pdfium.FPDFText_GetLooseCharBox(textpage, index, rectangle):
+            continue
+        box = to_fractions.box(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
+        if box[2] <= box[0] or box[3] <= box[1]:
+            continue  # outside of the page that is shown
+        angle = math.degrees(max(0.0, pdfium.FPDFText_GetCharAngle(textpage, index)))
+        quarter = round((angle + shown) / 90) % 4
+        turns[quarter] += 1
+        odd = pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1 or _means_nothing(code)
+        found.append((Glyph(text=text, box=box, index=index, odd=odd), quarter))
+    main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
+    # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
+    return [_turned(glyph, quarter, main) for glyph, quarter in found], 90 * main
+
+
+def _turned(glyph: Glyph, quarter: int, main: int) -> Glyph:
+    if quarter == -1 or main == quarter == 0:
+        return glyph
+    box, sideways = turn(glyph.box, 90 * main), quarter != main
+    return Glyph(text=glyph.text, box=box, index=glyph.index, sideways=sideways, odd=glyph.odd)
+
+
+def _means_nothing(code: int) -> bool:
+    return code == 0xFFFD or any(first <= code <= last for first, last in _PRIVATE)
+
+
+def _character(code: int) -> str:
+    """One printable character; a space for what only moves the pen, a hyphen for its soft relatives."""
+    if code in (0x02, 0xAD, 0xFFFE):  # PDFium says U+0002 or U+FFFE where a line ends in a hyphen
+        return "-"
+    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    return chr(code) if code > 32 else " "
