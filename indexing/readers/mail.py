@@ -1,27 +1,25 @@
 """Mails: the header as metadata and as words, the body, and what is attached to it.
 
-Attachments are read by the same readers, under a heading with their name. While they are read they lie in the output's
-folder under names of ours: an attachment's own name never becomes a path (CVE-2025-64712).
+Attachments are read by the same readers, under a heading with their name (`attachments`).
 """
 
 import email.errors
 import email.policy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
-from indexing.errors import DamagedFileError, UnreadableFileError, pass_on
-from indexing.readers.document import clean, figure_block
+from indexing.errors import DamagedFileError
+from indexing.readers.attachments import Attachments, shown_name
+from indexing.readers.document import clean
 from indexing.readers.encoding import decoded
 from indexing.readers.output import ReaderOutput
 from indexing.readers.plain import plain_blocks
-from indexing.readers.registry import FileStart, Reader, read, recognise
+from indexing.readers.registry import FileStart, Reader
 from indexing.readers.web import read_markup
-from indexing.records import Block, Note, Page, Reading
-from indexing.settings import ReadLimits
+from indexing.records import Block, Note, Reading
 
 _EXTENSIONS = (".eml",)
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
@@ -43,53 +41,50 @@ def read_mail(path: Path, output: ReaderOutput) -> Reading:
 
 
 class _Mail:
-    """What one mail and everything inside it share: the output, the pages so far, the number of attachments."""
+    """One mail: its words, and what is attached to it."""
 
     def __init__(self, output: ReaderOutput) -> None:
-        self._output = output
-        self._limits: ReadLimits = output.limits
-        self._attachments = 0
-        self._pages: list[Page] = []
+        self._attachments = Attachments(output)
         self._notes: list[Note] = []
 
     def read(self, message: EmailMessage, *, fallback_title: str) -> Reading:
-        blocks = list(self._blocks(message, depth=1))
+        blocks = list(self._blocks(message))
         headers = _headers(message)
         return Reading(
             is_picture=False,
             title=headers.get("Subject", "") or fallback_title,
-            pages=tuple(self._pages),
+            pages=tuple(self._attachments.pages),
             blocks=tuple(blocks),
             metadata={name.lower(): value[:_LONGEST_METADATA] for name, value in headers.items()},  # whole in the words
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._attachments.notes),
         )
 
-    def _blocks(self, message: EmailMessage, *, depth: int) -> Iterator[Block]:
+    def _blocks(self, message: EmailMessage) -> Iterator[Block]:
         headers = _headers(message)
         if headers:
             yield Block(kind="text", text="\n".join(f"{name}: {value}" for name, value in headers.items()))
-        yield from self._part(message, depth)
+        yield from self._part(message)
 
-    def _part(self, part: MIMEPart, depth: int) -> Iterator[Block]:
+    def _part(self, part: MIMEPart) -> Iterator[Block]:
         """Words of the body, an attachment, or what is inside a part of several."""
         kind = part.get_content_type()
         if kind == "multipart/alternative":
-            yield from self._alternative(list(part.iter_parts()), depth)
+            yield from self._alternative(list(part.iter_parts()))
         elif part.is_multipart() and part.get_content_maintype() == "multipart":
             for each in part.iter_parts():
-                yield from self._part(each, depth)
+                yield from self._part(each)
         elif _is_body(part):
             yield from self._body(part, kind)
         else:
-            yield from self._attachment(part, depth)
+            yield from self._attachment(part)
 
-    def _alternative(self, parts: Sequence[MIMEPart], depth: int) -> Iterator[Block]:
+    def _alternative(self, parts: Sequence[MIMEPart]) -> Iterator[Block]:
         """The same words several times: plain ones only where the others have none."""
         plain = [part for part in parts if part.get_content_type() == "text/plain"]
-        rich = [block for part in parts if part not in plain for block in self._part(part, depth)]
+        rich = [block for part in parts if part not in plain for block in self._part(part)]
         if not any(block.kind != "heading" and block.text for block in rich):
             for part in plain:
-                yield from self._part(part, depth)
+                yield from self._part(part)
         yield from rich
 
     def _body(self, part: MIMEPart, kind: str) -> Iterator[Block]:
@@ -100,59 +95,14 @@ class _Mail:
         self._notes += page.notes
         yield from page.blocks
 
-    def _attachment(self, part: MIMEPart, depth: int) -> Iterator[Block]:
-        name = " ".join(clean(part.get_filename() or "").split())[:200] or "without a name"
-        self._attachments += 1
-        if self._attachments > self._limits.max_attachments or depth >= self._limits.max_depth:
-            limits = f"the limits are {self._limits.max_attachments:,} and {self._limits.max_depth:,}"
-            self._unread(name, f"too many, or nested too deeply ({limits})")
-            return
-        yield Block(kind="heading", text=f"Attachment: {name}", level=min(depth, 6))
-        try:
-            with self._output.part():
-                yield from self._content(part, name, depth)
-        except UnreadableFileError as error:
-            pass_on(error)
-            self._unread(name, error.reason)
-
-    def _unread(self, name: str, reason: str) -> None:
-        words = f"attachment '{name}' was not read: {reason}"
-        self._notes.append(Note(words, kind="attachment", place=f"attachment '{name}'", unread=True))
-
-    def _content(self, part: MIMEPart, name: str, depth: int) -> Iterator[Block]:
-        inner = _inner_mail(part)
-        if inner is not None:
-            yield from self._blocks(inner, depth=depth + 1)
-            return
-        data = _payload(part)
-        path = self._output.folder / f"attachment-{self._attachments:04d}.part"
-        path.write_bytes(data)
-        try:
-            reader = recognise(path).reader
-            if reader.type == "mail":
-                yield from self._blocks(_parsed(data), depth=depth + 1)
-            elif reader.is_picture:
-                figure = figure_block(data, self._output, caption=name)
-                yield from [figure] if figure else []
-            else:
-                yield from self._document(path, name)
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _document(self, path: Path, name: str) -> Iterator[Block]:
-        """Pages of attached documents are counted on through the whole mail."""
-        before = len(self._pages)
-        self._output.page_offset = before
-        try:
-            reading = read(path, self._output)
-        finally:
-            self._output.page_offset = 0
-        numbers = {page.number: before + index for index, page in enumerate(reading.pages, start=1)}
-        self._pages += [replace(page, number=numbers[page.number]) for page in reading.pages]
-        self._notes += [note.within(f"attachment '{name}'") for note in reading.notes]
-        for block in reading.blocks:
-            level = min(block.level + 1, 7) if block.kind == "heading" else block.level
-            yield replace(block, page=numbers.get(block.page), level=level)
+    def _attachment(self, part: MIMEPart) -> Iterator[Block]:
+        inner, name = _inner_mail(part), part.get_filename() or ""
+        if inner is None:
+            yield from self._attachments.read(name, _payload(part))
+        else:
+            yield from self._attachments.read_by(
+                name, lambda output: _Mail(output).read(inner, fallback_title=shown_name(name))
+            )
 
 
 def _parsed(data: bytes) -> EmailMessage:

@@ -66,6 +66,17 @@ class LeftOut:
         return cls(**{**value, "reasons": {int(part): reason for part, reason in value["reasons"].items()}})
 
 
+@dataclass(kw_only=True, slots=True)
+class Inside:
+    """Where the reading is among the files that lie inside the file, and how many there were (`attachments`)."""
+
+    attachments: int = 0
+    depth: int = 0
+    """So many files lie around the one that is being read."""
+    unpacked_bytes: int = 0
+    """What archives have unpacked to so far."""
+
+
 class ReaderOutput:
     """One file's output folder; counts what is written and stops at the limit."""
 
@@ -86,6 +97,7 @@ class ReaderOutput:
         self.sizes: dict[str, tuple[int, int]] = {}  # width and height of every JPEG written
         self.figures = 0
         self.page_offset = 0  # pages of earlier documents in the same file (attachments of a mail)
+        self.inside = Inside()
         self._on_page, self._on_part = on_page, on_part
         self._left_out = left_out or LeftOut()
         self._parts = 0  # met so far
