@@ -30,13 +30,13 @@ class Comment:
     """Its words stand on the page as everything else does; those of others show in a window or a list."""
     is_reply: bool = False
 
-    def block(self, page: int) -> Block:
-        """In words, with who wrote it."""
+    def block(self, page: int, box: Box) -> Block:
+        """In words, with who wrote it; `box` is its place on the page as that is kept."""
         by = f" by {self.author}" if self.author else ""
         on = f" on “{self.marked}”" if self.marked else ""
         text = f"{'Reply' if self.is_reply else 'Comment'}{by}{on}: {self.text}"
-        lines = tuple(Line(text=line, box=self.box) for line in text.split("\n") if line.strip())
-        return Block(kind="text", text=text, page=page, box=self.box, lines=lines)
+        lines = tuple(Line(text=line, box=box) for line in text.split("\n") if line.strip())
+        return Block(kind="text", text=text, page=page, box=box, lines=lines)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +57,7 @@ def comments_on(page: Any, textpage: Any, *, most_characters: int) -> Comments:
     found = _Found(page, textpage, most_characters)
     for annotation in annotations(page):
         found.add(annotation)
-    return Comments(
-        comments=tuple(found.comments), drawn=tuple(found.drawn), hidden=found.hidden, media=found.media
-    )
+    return Comments(comments=tuple(found.comments), drawn=tuple(found.drawn), hidden=found.hidden, media=found.media)
 
 
 class _Found:

@@ -139,7 +139,7 @@ def pieces_of(fields: Sequence[Field], pieces: Sequence[Piece], aspect: float) -
         if any(piece.text == each.value and _inside(piece.box, each.box) for piece in near):
             continue
         value = each.value
-        if each.name and not any(_labels(piece, each, aspect) for piece in near):
+        if each.name and not is_labelled(each, near, aspect):
             value = f"{each.name}: {value}"
         lines = [line for line in value.split("\n") if line.strip()]
         for text, box in zip(lines, _line_boxes(each.box, len(lines), height), strict=True):
@@ -164,6 +164,11 @@ def _words(text: str, box: Box) -> tuple[Word, ...]:
         Word(text=found[0], box=(x0 + step * found.start(), y0, x0 + step * found.end(), y1))
         for found in re.finditer(r"\S+", text)
     )
+
+
+def is_labelled(each: Field, pieces: Sequence[Piece], aspect: float) -> bool:
+    """A piece of the text says what stands in the field."""
+    return any(_is_near(piece.box, each.box) and _labels(piece, each, aspect) for piece in pieces)
 
 
 def _is_near(box: Box, field_box: Box) -> bool:

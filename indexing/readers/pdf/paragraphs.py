@@ -21,6 +21,7 @@ _CAPTION = re.compile(
     re.IGNORECASE,
 )
 _TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
+_LARGEST_FIGURE = 0.4
 _NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
 
 
@@ -34,18 +35,23 @@ class Paragraph:
 
 
 def page_paragraphs(
-    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box]
+    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box], seen: Sequence[Piece] = ()
 ) -> Iterator[Paragraph]:
-    """All blocks of one page in reading order; `figures` are the boxes of its pictures."""
+    """All blocks of one page in reading order; `figures` are the boxes of its pictures. Those of the text's pieces that
+    are in `seen` were read by OCR: in a figure they are its words, however long they are."""
     taken = {id(piece) for table in tables for piece in table.pieces}
+    in_pictures = {id(piece) for piece in seen}
     left = [piece for piece in text.pieces if id(piece) not in taken]
     things: list[Block] = []
     markers: list[Piece] = []
     for table in tables:
         markers.append(_marker(table.box, things, _table_block(table, number)))
+    for lines in text.vertical:
+        markers.append(_marker(around([line.box for line in lines if line.box]), things, _columns_block(lines, number)))
     for box in figures:
         inside = [piece for piece in left if _inside(piece.box, box)]
-        if any(len(piece.text) > 32 for piece in inside) or len(inside) > 60:
+        drawn = inside if _is_page(box) else [piece for piece in inside if id(piece) not in in_pictures]
+        if any(len(piece.text) > 32 for piece in drawn) or len(drawn) > 60:
             continue  # a background or a frame around text
         left = [piece for piece in left if not _inside(piece.box, box)]
         words = "\n".join(row.text for row in rows(inside))
@@ -56,6 +62,16 @@ def page_paragraphs(
     yield from _with_captions(ordered)
     if text.margin:
         yield Paragraph(block=Block(kind="text", text=text.margin, page=number))
+
+
+def _is_page(box: Box) -> bool:
+    """A scan of a good part of the page is the page's text, not a figure on it."""
+    return (box[2] - box[0]) * (box[3] - box[1]) > _LARGEST_FIGURE
+
+
+def _columns_block(lines: tuple[Line, ...], number: int) -> Block:
+    text = join_lines([line.text for line in lines])
+    return Block(kind="text", text=text, page=number, lines=lines, box=around([each.box for each in lines if each.box]))
 
 
 def _marker(box: Box, things: list[Block], block: Block) -> Piece:

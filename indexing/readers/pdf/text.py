@@ -25,7 +25,8 @@ class PageText:
     """What the text layer says."""
 
     pieces: tuple[Piece, ...]
-    margin: str  # what runs sideways
+    sideways: tuple[Word, ...]
+    """What runs up or down the page: a stamp in the margin, the header of a narrow column."""
     characters: int
     odd: int  # characters without a meaning: no Unicode mapping, private use, replacement signs
     invisible: bool  # drawn with no ink, as the text layer over a scan is
@@ -36,10 +37,16 @@ class PageText:
     """Words of which most characters have no meaning; they are in no piece."""
 
     @property
+    def margin(self) -> str:
+        """What runs sideways, in the order of the file."""
+        return " ".join(word.text for word in self.sideways)
+
+    @property
     def boxes(self) -> Iterator[Box]:
         """Where the page's text is known."""
         for piece in self.pieces:
             yield from (word.box for word in piece.words)
+        yield from (word.box for word in self.sideways)
         yield from (line.box for lines in self.vertical for line in lines if line.box)
 
 
@@ -59,7 +66,7 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
     clear = [word for word in words if not _is_unclear(word)]
     return PageText(
         pieces=tuple(_piece(line, aspect, height, textpage) for line in _lines(clear, aspect)),
-        margin=" ".join(_spelled(word) for word in sideways),
+        sideways=tuple(Word(text=_spelled(word), box=_box(word)) for word in sideways),
         characters=sum(1 for each in glyphs if each.text != " "),
         odd=sum(1 for each in glyphs if each.odd),
         invisible=_is_invisible(textpage, indices),

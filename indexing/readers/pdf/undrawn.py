@@ -59,7 +59,7 @@ class SecondReader:
 
                 self._reader = pypdf.PdfReader(self._path)
             self._reader.pages[number - 1].extract_text(visitor_text=lambda *piece: pieces.append(piece))
-        except Exception as error:  # pypdf raises whatever a damaged file leads it to
+        except Exception as error:  # noqa: BLE001  # pypdf raises whatever a damaged file leads it to
             pass_on(error)
             return []
         wanted = {(round(x / _SAME_PLACE), round(y / _SAME_PLACE)) for x, y in places}

@@ -8,6 +8,7 @@ import statistics
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from indexing.readers.pdf.glyphs import Glyph
 from indexing.readers.reading_order import around
@@ -141,7 +142,7 @@ def _blocks(columns: Sequence[list[_Placed]]) -> Iterator[list[list[_Placed]]]:
         usual = statistics.median(each.size for column in tier for each in column)
         large = [column for column in tier if column[0].size >= _RUBY * usual]
         large.sort(key=lambda column: -column[0].x)
-        steps = [before[0].x - after[0].x for before, after in zip(large, large[1:], strict=False)]
+        steps = [before[0].x - after[0].x for before, after in pairwise(large)]
         step = statistics.median(steps) if steps else 0.0
         block: list[list[_Placed]] = []
         for column in large:
@@ -180,5 +181,3 @@ def _upright(text: str) -> str:
     """Forms of punctuation that only columns have, as everywhere else."""
     code = ord(text[0])
     return unicodedata.normalize("NFKC", text) if 0xFE10 <= code < 0xFE20 or 0xFE30 <= code < 0xFE50 else text
-
-
