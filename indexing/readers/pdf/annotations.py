@@ -1,6 +1,6 @@
 """What lies over a PDF page: PDFium's interface to annotations, and the comments among them.
 
-form fields (forms.py) | comments: notes, highlights, text boxes, stamps → `Comments` of a page, in the order of the file
+The fields of forms are read in forms.py; here notes, highlights, text boxes and stamps, in the order of the file.
 """
 
 import ctypes

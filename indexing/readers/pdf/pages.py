@@ -17,6 +17,7 @@ from indexing.errors import DamagedFileError
 from indexing.readers.image import small_grey
 from indexing.readers.ocr import LETTERS_FOR_TEXT, letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
+from indexing.readers.pdf.continued_tables import OpenTable, continued_rows, left_open, with_header
 from indexing.readers.pdf.coverage import cropped, gathered, painted, raster_areas, unread_areas, without_known
 from indexing.readers.pdf.glyphs import turn
 from indexing.readers.pdf.laid_over import LaidOver, laid_over
@@ -27,7 +28,7 @@ from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs
 from indexing.readers.pdf.repeats import Repeats
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.running_headers import RunningHeaders
-from indexing.readers.pdf.tables import ruled_tables
+from indexing.readers.pdf.tables import Table, ruled_tables
 from indexing.readers.pdf.text import PageText, read_text
 from indexing.readers.pdf.undrawn import SecondReader, undrawn_text
 from indexing.readers.reading_order import Piece
@@ -58,6 +59,7 @@ class PageReader:
         self._running_headers = running_headers
         self._second = SecondReader(path)
         self._characters = 0
+        self._open_table: OpenTable | None = None
 
     def read(self, page: Any, number: int) -> tuple[Page, list[Paragraph]]:
         """Raises SamePageError, and DamagedFileError for a page that is none."""
@@ -102,9 +104,21 @@ class PageReader:
         text = replace(text, pieces=(*kept_pieces, *laid.pieces, *seen))
         by_ocr = sum(len(piece.text) for piece in seen) > text.characters
         kept = self._keep(image, number, read_by_ocr=by_ocr)
-        found = list(page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes, seen))
-        found += [Paragraph(block=block) for block in (*lying, *laid.comments)]
+        tables = self._with_continued(text, number, ruled_tables(text.pieces, rules))
+        found = list(page_paragraphs(text, number, tables, figure_boxes, seen))
+        found += [Paragraph(block=block, is_aside=True) for block in (*lying, *laid.comments)]
+        found = with_header(found, self._open_table, number)
+        self._open_table = left_open(found, number)
         return kept, [self._with_picture(each, image) for each in found]
+
+    def _with_continued(self, text: PageText, number: int, tables: list[Table]) -> list[Table]:
+        """With the rows on top of the page that go on with a table, unless they are in a table by their rules."""
+        if self._open_table is None or self._open_table.page != number - 1:
+            return tables
+        rows = continued_rows(text.pieces, self._open_table)
+        if rows is None or any(rows.box[1] < table.box[3] and table.box[1] < rows.box[3] for table in tables):
+            return tables
+        return [rows, *tables]
 
     def _seen_alone(
         self, page: Any, image: Image.Image, text: PageText, laid: LaidOver, number: int
@@ -115,32 +129,39 @@ class PageReader:
         unclear = gathered(word.box for word in text.unclear) if odd >= _ODD_LETTERS else []
         rasters = raster_areas(page, text.turned)
         pixels_HWC = np.asarray(image)
-        areas = unread_areas(pixels_HWC, known, rasters, [*laid.stamps, *unclear], is_invisible=text.invisible)
-        if not areas:
+        areas = unread_areas(pixels_HWC, known, rasters, laid.stamps, is_invisible=text.invisible)
+        if not areas and not unclear:
             return [], []
         large = _rendered(page, _OCR_SIDE)
         large_HWC = painted(np.asarray(large.rotate(text.turned, expand=True) if text.turned else large), known)
-        pieces: list[Piece] = []
-        lying: list[Block] = []
-        for area in areas:
-            found, blocks = self._words_in(cropped(large_HWC, area), area, image.width / image.height, number)
-            pieces += found
-            lying += blocks
-        if unclear and not is_read([piece.text for piece in pieces], odd):
-            self._left_out.on_page("font", number)
+        aspect = image.width / image.height
+        pieces, lying = self._words_in(large_HWC, areas, aspect, number)
+        if unclear:
+            clear, _ = self._words_in(large_HWC, unclear, aspect, number)
+            if is_read([piece.text for piece in clear], odd):
+                pieces += without_known(clear, pieces, is_invisible=False)
+            else:
+                self._left_out.on_page("font", number)
         known_pieces = [*text.pieces, *laid.pieces]
         return without_known(pieces, known_pieces, is_invisible=text.invisible), lying
 
-    def _words_in(self, crop_HWC: Pixels, area: Box, aspect: float, number: int) -> tuple[list[Piece], list[Block]]:
-        """Lines of one area by OCR, as pieces of the page; as blocks where they lie on their side."""
+    def _words_in(
+        self, image_HWC: Pixels, areas: Sequence[Box], aspect: float, number: int
+    ) -> tuple[list[Piece], list[Block]]:
+        """Lines of these areas by OCR, as pieces of the page; as blocks where they lie on their side."""
         from indexing.readers.ocr import read_words
 
-        words = read_words(crop_HWC)
-        self._left_out.count["lines"] += words.left_out
-        if words.turned:
-            return [], [replace(block, lines=(), box=area) for block in words.blocks(page=number)]
-        lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
-        return [Piece(text=text, box=box, aspect=aspect) for text, box in lines], []
+        pieces: list[Piece] = []
+        lying: list[Block] = []
+        for area in areas:
+            words = read_words(cropped(image_HWC, area))
+            self._left_out.count["lines"] += words.left_out
+            if words.turned:
+                lying += [replace(block, lines=(), box=area) for block in words.blocks(page=number)]
+            else:
+                lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
+                pieces += [Piece(text=text, box=box, aspect=aspect) for text, box in lines]
+        return pieces, lying
 
     def _from_either(self, page: Any, text: PageText, laid: LaidOver, number: int) -> tuple[Page, list[Paragraph]]:
         """Letters that make no words: what OCR reads, if it is something else and makes sense."""
