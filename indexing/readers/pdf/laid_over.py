@@ -17,8 +17,8 @@ from indexing.records import Block, Box
 class LaidOver:
     """Boxes are fractions of the page as its text is upright."""
 
-    pieces: tuple[Piece, ...] = ()
-    """Values of fields, and words typed beside a label."""
+    fields: tuple[Field, ...] = ()
+    """Fields with their values, and words typed beside a label."""
     comments: tuple[Block, ...] = ()
     covers: tuple[Box, ...] = ()
     """Where fields and text boxes are drawn: their words are known."""
@@ -28,13 +28,17 @@ class LaidOver:
     @property
     def words(self) -> list[tuple[str, object]]:
         """All of it, to compare pages."""
-        pieces: list[tuple[str, object]] = [(piece.text, piece.box) for piece in self.pieces]
-        return pieces + [(block.text, block.box) for block in self.comments]
+        fields: list[tuple[str, object]] = [(field.value, field.box) for field in self.fields]
+        return fields + [(block.text, block.box) for block in self.comments]
 
     @property
     def characters(self) -> int:
         """How many there are of all this."""
         return sum(len(text) for text, _ in self.words)
+
+    def pieces_beside(self, pieces: Sequence[Piece], aspect: float) -> list[Piece]:
+        """The fields as pieces of a page whose other words are `pieces`."""
+        return pieces_of(self.fields, pieces, aspect)
 
 
 def laid_over(
@@ -72,7 +76,7 @@ def _on_upright_page(fields: Fields, comments: Comments, text: PageText, number:
         else:
             blocks.append(comment.block(number, box))
     return LaidOver(
-        pieces=tuple(pieces_of(typed, text.pieces, aspect)),
+        fields=tuple(typed),
         comments=tuple(blocks),
         covers=tuple(covers),
         stamps=_turned_boxes([*fields.signed, *comments.drawn], text.turned),

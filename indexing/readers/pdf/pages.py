@@ -19,6 +19,7 @@ from indexing.readers.ocr import LETTERS_FOR_TEXT, letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
 from indexing.readers.pdf.continued_tables import OpenTable, continued_rows, left_open, with_header
 from indexing.readers.pdf.coverage import cropped, gathered, painted, raster_areas, unread_areas, without_known
+from indexing.readers.pdf.forms import Field
 from indexing.readers.pdf.glyphs import turn
 from indexing.readers.pdf.laid_over import LaidOver, laid_over
 from indexing.readers.pdf.left_out import LeftOut
@@ -101,7 +102,8 @@ class PageReader:
         if not text.invisible and _is_unseen(np.asarray(image), text):
             self._left_out.on_page("unseen", number)
         seen, lying = self._seen_alone(page, image, text, laid, number) if looks else ([], [])
-        text = replace(text, pieces=(*kept_pieces, *laid.pieces, *seen))
+        fields = laid.pieces_beside([*kept_pieces, *seen], image.width / image.height)
+        text = replace(text, pieces=(*kept_pieces, *fields, *seen))
         by_ocr = sum(len(piece.text) for piece in seen) > text.characters
         kept = self._keep(image, number, read_by_ocr=by_ocr)
         tables = self._with_continued(text, number, ruled_tables(text.pieces, rules))
@@ -142,7 +144,7 @@ class PageReader:
                 pieces += without_known(clear, pieces, is_invisible=False)
             else:
                 self._left_out.on_page("font", number)
-        known_pieces = [*text.pieces, *laid.pieces]
+        known_pieces = [*text.pieces, *laid.pieces_beside((), aspect)]
         return without_known(pieces, known_pieces, is_invisible=text.invisible), lying
 
     def _words_in(
@@ -185,8 +187,7 @@ class PageReader:
         shown_HWC = painted(np.asarray(image), [turn(box, -text.turned % 360) for box in laid.covers])
         letters = letters_in_runs(small_grey(shown_HWC))
         if letters == 0 and _is_blank(shown_HWC):
-            text = replace(text, pieces=(*text.pieces, *laid.pieces))
-            return self._keep(image, number, read_by_ocr=False), self._as_they_are(text, laid, number)
+            return self._keep(image, number, read_by_ocr=False), self._as_they_are(image, text, laid, number)
         words = read_words(np.ascontiguousarray(shown_HWC))
         self._left_out.count["lines"] += words.left_out
         self._check(shown_HWC, text, [line.text for line in words.lines], letters, number)
@@ -194,17 +195,19 @@ class PageReader:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
         if not words.lines and not words.turned:
-            return kept, self._as_they_are(replace(text, pieces=(*text.pieces, *laid.pieces)), laid, number)
-        if laid.pieces and not words.turned and not text.turned:
+            return kept, self._as_they_are(image, text, laid, number)
+        if laid.fields and not words.turned and not text.turned:
             aspect = image.width / image.height
             pieces = [Piece(text=line.text, box=line.box, aspect=aspect) for line in words.lines if line.box]
-            seen = replace(text, pieces=(*pieces, *laid.pieces), vertical=(), sideways=())
-            return kept, self._as_they_are(seen, laid, number)
-        blocks = [*words.blocks(page=number), *_as_blocks(laid.pieces, number), *laid.comments]
+            seen = replace(text, pieces=tuple(pieces), vertical=(), sideways=())
+            return kept, self._as_they_are(image, seen, laid, number)
+        blocks = [*words.blocks(page=number), *_as_blocks(laid.fields, number), *laid.comments]
         return kept, [Paragraph(block=block) for block in blocks]
 
-    def _as_they_are(self, text: PageText, laid: LaidOver, number: int) -> list[Paragraph]:
-        """Pieces as paragraphs, on a page without rules and figures."""
+    def _as_they_are(self, image: Image.Image, text: PageText, laid: LaidOver, number: int) -> list[Paragraph]:
+        """Pieces and fields as paragraphs, on a page without rules and figures."""
+        fields = laid.pieces_beside(text.pieces, image.width / image.height)
+        text = replace(text, pieces=(*text.pieces, *fields))
         return [*page_paragraphs(text, number, [], []), *(Paragraph(block=block) for block in laid.comments)]
 
     def _check(self, image_HWC: Pixels, text: PageText, lines: Sequence[str], letters: int, number: int) -> None:
@@ -255,8 +258,10 @@ def _within(box: Box, area: Box) -> Box:
     return (area[0] + x0 * width, area[1] + y0 * height, area[0] + x1 * width, area[1] + y1 * height)
 
 
-def _as_blocks(pieces: Sequence[Piece], number: int) -> list[Block]:
-    return [Block(kind="text", text=piece.text, page=number) for piece in pieces]
+def _as_blocks(fields: Sequence[Field], number: int) -> list[Block]:
+    """On a page that lies on its side: nobody knows beside what they stand."""
+    texts = [f"{field.name}: {field.value}" if field.name else field.value for field in fields]
+    return [Block(kind="text", text=text, page=number) for text in texts]
 
 
 def _is_unseen(image_HWC: Pixels, text: PageText) -> bool:
