@@ -17,7 +17,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from indexing.errors import DamagedFileError, FileTooLargeError, UnreadableFileError, pass_on, words_of
-from indexing.readers.ocr import SIDE, Grey, has_text
+from indexing.readers.letters import SIDE, Grey, has_text, has_word
+from indexing.readers.ocr_tiles import SHORT_SIDE, is_long, longest_read, tiles
 from indexing.readers.output import THUMB_SIDE, ReaderOutput, at_most
 from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Note, Page, Reading
@@ -55,8 +56,9 @@ def read_picture(path: Path, output: ReaderOutput) -> Reading:
         frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         if frames > 1:
             return _read_frames(image, frames, path, output)
+        size = image.size
         upright = decode(image, least_side=_least_side(output))
-        reread = None if _is_whole(upright, image) else path
+        reread = None if _is_whole(upright, size) else path
         notes = _others_in(image)
     return _read_one(upright, reread, output, title=path.stem, notes=notes)
 
@@ -125,10 +127,11 @@ def _reduced(image: Image.Image, least_side: int) -> Image.Image:
     return small
 
 
-def _is_whole(decoded: Image.Image, image: Image.Image) -> bool:
-    """False when the JPEG decoder has left out detail that OCR could want."""
-    tile_scale = getattr(image, "decoderconfig", ()) or ()
-    return not tile_scale or max(decoded.size) >= OCR_SIDE
+def _is_whole(decoded: Image.Image, size: tuple[int, int]) -> bool:
+    """False when detail was left out while decoding that OCR could want; `size` is what the file's header says."""
+    if sorted(decoded.size) == sorted(size):
+        return True
+    return min(decoded.size) >= SHORT_SIDE if is_long(*size) else max(decoded.size) >= OCR_SIDE
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -155,26 +158,46 @@ def _from_deep(image: Image.Image) -> Image.Image:
 
 
 def words_in(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
-    """The picture turned upright, and the words in it; None when there are none."""
-    return _read_words(image) if _is_written(image) else (image, None)
+    """The picture turned upright, and the words in it; None when nothing is written there."""
+    return _read_words(image) if _is_written(np.asarray(image)) else (image, None)
 
 
-def _is_written(image: "Image.Image | Pixels") -> bool:
-    """Ask text detection, then the OCR's own detector on a small copy: both are cheap beside OCR."""
-    if not has_text(small_grey(image)):
-        return False
-    from indexing.readers.ocr import looks_written
+def _is_written(pixels_HWC: "Pixels") -> bool:
+    """Ask the pixels, then the OCR's own detector on a small copy: both are cheap beside OCR. Long pictures are asked
+    tile by tile."""
+    return any(_tile_is_written(tile.pixels_HWC) for tile in tiles(pixels_HWC))
 
-    return looks_written(np.asarray(image))
+
+def _tile_is_written(pixels_HWC: "Pixels") -> bool:
+    grey = small_grey(pixels_HWC)
+    from indexing.readers.ocr import has_legible_line, looks_written
+
+    if has_text(grey) and looks_written(pixels_HWC):
+        return True
+    return has_word(grey) and has_legible_line(pixels_HWC)
 
 
 def _read_words(image: Image.Image) -> tuple[Image.Image, "OcrText | None"]:
     from indexing.readers.ocr import read_words
 
     words = read_words(np.asarray(image))
-    if words.turned:
+    if words.turned and words.lines:
         image = image.rotate(words.turned, expand=True)
-    return image, words if words.lines else None
+    return image, words if words.lines or words.unread else None
+
+
+def _for_words(image: Image.Image) -> tuple[Image.Image, tuple[Note, ...]]:
+    """A long picture no wider than its words need, and a note where it is longer than what is read."""
+    if not is_long(*image.size):
+        return image, ()
+    if min(image.size) > SHORT_SIDE:
+        scale = SHORT_SIDE / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
+    read = longest_read(*image.size)
+    if read >= max(image.size):
+        return image, ()
+    sentence = f"a picture {max(image.size):,} pixels long: words were looked for in the first {read:,}"
+    return image, (Note(sentence, kind="picture", unread=True),)
 
 
 def decoded_bytes(data: BinaryIO, output: ReaderOutput) -> Image.Image:
@@ -191,21 +214,17 @@ def _read_one(
         return _wordless(image, output, title, notes, pixels_HWC)
     if reread is not None:
         with _opened(reread, output) as again:
-            image = decode(again, least_side=OCR_SIDE // 2)
+            image = decode(again, least_side=SHORT_SIDE if is_long(*again.size) else OCR_SIDE // 2)
+    image, cut = _for_words(image)
     image, words = _read_words(image)
-    if words is None:
+    notes = (*notes, *cut, *(words.notes() if words else ()))
+    if words is None or not words.lines:
         return _wordless(image, output, title, notes)
     output.picture(image)
     kept = output.page(image, 1, prepared=False)
     width, height = output.sizes[kept.name]
     page = Page(number=None, image=kept, width=width, height=height, read_by_ocr=True)
-    notes = (*notes, *_unread_lines(words.left_out))
     return Reading(is_picture=True, title=title, pages=(page,), blocks=words.blocks(page=None), notes=notes)
-
-
-def _unread_lines(count: int) -> tuple[Note, ...]:
-    sentence = f"{count:,} lines of text over the limit for one picture were not read"
-    return (Note(sentence, number=count, unread=True),) if count else ()
 
 
 def _wordless(
@@ -240,9 +259,11 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
         if index == 0:
             output.thumb(frame)
         width, height = output.sizes[kept.name]
-        pages.append(Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=words is not None))
+        pages.append(
+            Page(number=index + 1, image=kept, width=width, height=height, read_by_ocr=bool(words and words.lines))
+        )
         blocks.extend(words.blocks(page=index + 1) if words else ())
-        notes.extend(note.within(f"frame {index + 1}") for note in _unread_lines(words.left_out if words else 0))
+        notes.extend(note.within(f"frame {index + 1}") for note in (words.notes() if words else ()))
         output.page_done()
     if frames > output.limits.max_pages:
         sentence = f"{frames:,} frames, of which the first {output.limits.max_pages:,} were read"

@@ -19,6 +19,7 @@ from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
+from indexing.readers.ocr_tiles import is_long
 from indexing.settings import MEGABYTE, ReadLimits
 
 cv2.setNumThreads(1)  # there is a worker for every core
@@ -28,6 +29,9 @@ PIXELS_FILE = "pixels.bin"
 THUMB = "thumb.jpg"
 PAGE_SIDE = 1400
 """Longer side of a kept page image: small print stays legible, a page takes 150–300 kB."""
+_PAGE_PIXELS = 2_000_000
+_LONGEST_PAGE = 20_000
+"""A long page, such as the screenshot of a whole chat, is kept longer than that, up to so many pixels."""
 THUMB_SIDE = 448
 FIGURE_SIDE = 1000
 
@@ -141,11 +145,11 @@ class ReaderOutput:
         return self.thumb(image if pixels_HWC is None else pixels_HWC)
 
     def page(self, image: Image.Image, number: int, *, prepared: bool = True) -> Path:
-        """A page at most `PAGE_SIDE` long, written as `page-0001.jpg`; RGB in, path out."""
+        """A page at most `PAGE_SIDE` long (a long picture has more), written as `page-0001.jpg`; RGB in, path out."""
         name = f"page-{number + self.page_offset:04d}.jpg"
         if prepared:
             self._prepare(name, image)
-        return self._save(image, name, side=PAGE_SIDE, quality=80)
+        return self._save(image, name, side=_page_side(*image.size), quality=80)
 
     def figure(self, image: Image.Image) -> Path:
         """The next figure, with its prepared pixels."""
@@ -201,6 +205,16 @@ class ReaderOutput:
 
     def _too_much(self) -> FileTooLargeError:
         return FileTooLargeError(f"its pages and figures take more than {self.limits.max_spool_bytes // MEGABYTE} MB")
+
+
+def _page_side(width: int, height: int) -> int:
+    """Longer side of the kept image of a page that measures so much."""
+    long, short = max(width, height), min(width, height)
+    return (
+        max(PAGE_SIDE, min(_LONGEST_PAGE, round((_PAGE_PIXELS * long / short) ** 0.5)))
+        if is_long(width, height)
+        else PAGE_SIDE
+    )
 
 
 def at_most(image_HWC: Pixels, side: int) -> Pixels:

@@ -59,11 +59,11 @@ def main() -> None:
 def _answer(
     request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
 ) -> dict[str, Any]:
-    from indexing.readers import ocr, registry
+    from indexing.readers import ocr_networks, registry
     from indexing.readers.output import LeftOut, ReaderOutput
     from indexing.workers.messages import reading_to_json
 
-    ocr.tiny_is_zero = True
+    ocr_networks.tiny_is_zero = True
     pages = 0
 
     def on_page() -> None:

@@ -68,8 +68,8 @@ def test_rows_become_one_block_with_line_breaks() -> None:
 
 PROBE = """
 import sys, numpy as np
-from indexing.readers import ocr
-ocr.tiny_is_zero = sys.argv[1] == "reader"
+from indexing.readers import ocr, ocr_networks
+ocr_networks.tiny_is_zero = sys.argv[1] == "reader"
 ocr.read_words(np.full((64, 200, 3), 255, np.uint8))
 print(float(np.float32(1e-40) * np.float32(1.0)) == 0.0)
 """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from indexing.readers.image import small_grey
-from indexing.readers.ocr import Grey, has_text
+from indexing.readers.letters import Grey, has_text
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 WORDS = ["The quick brown fox jumps over", "the lazy dog while twelve other", "animals look on from the fence"]
