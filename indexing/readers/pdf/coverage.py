@@ -13,7 +13,7 @@ import numpy as np
 
 from indexing.embedding.protocol import Pixels
 from indexing.readers.image import small_grey
-from indexing.readers.ocr import LETTERS_FOR_TEXT, letters_in_runs
+from indexing.readers.letters import LETTERS_FOR_TEXT, has_text, has_word, letters_in_runs
 from indexing.readers.pdf.glyphs import ToFractions, turn
 from indexing.readers.reading_order import Piece
 from indexing.records import Box
@@ -24,6 +24,8 @@ _GRID = 128
 """Pictures are gathered on a grid of so many squares each way: strips of one scan become one area."""
 _LEAST_CELLS = 8
 _MOST_AREAS = 12
+_LEAST_SIDE = 16
+"""In pixels."""
 _MOST_BOXES = 20_000
 _GROWN = 0.0015
 """Painting reaches over a word's box by so much: letters hang out of it."""
@@ -97,21 +99,21 @@ def unread_areas(
         left, all_letters = (letters_in_runs(small_grey(each)) for each in (painted_HWC, image_HWC))
         if left < max(LETTERS_FOR_TEXT, _INVISIBLE_SHARE * all_letters):
             return list(stamps)
-    areas = [box for box in rasters if _is_written(cropped(painted_HWC, box))]
-    rest_HWC = painted(painted_HWC, [*rasters, *stamps])
-    if _is_written(rest_HWC):
+    if _is_written(painted(painted_HWC, [*rasters, *stamps])):
         return [(0.0, 0.0, 1.0, 1.0)]
-    return [*areas, *stamps]
+    return [*(box for box in rasters if _is_written(cropped(painted_HWC, box), few=True)), *stamps]
 
 
-def _is_written(image_HWC: Pixels) -> bool:
-    if min(image_HWC.shape[:2]) < 16 or letters_in_runs(small_grey(image_HWC), enough=LETTERS_FOR_TEXT) < (
-        LETTERS_FOR_TEXT
-    ):
+def _is_written(image_HWC: Pixels, *, few: bool = False) -> bool:
+    """Text in lines; in a picture a `few` words are enough, which on a page may be what sticks out of other words."""
+    from indexing.readers.ocr import has_legible_line, looks_written
+
+    if min(image_HWC.shape[:2]) < _LEAST_SIDE:
         return False
-    from indexing.readers.ocr import looks_written
-
-    return looks_written(image_HWC)
+    grey_HW = small_grey(image_HWC)
+    if has_text(grey_HW) and looks_written(image_HWC):
+        return True
+    return few and has_word(grey_HW) and has_legible_line(image_HWC)
 
 
 def cropped(image_HWC: Pixels, box: Box) -> Pixels:

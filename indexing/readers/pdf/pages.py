@@ -15,7 +15,7 @@ from PIL import Image
 from indexing.embedding.protocol import Pixels
 from indexing.errors import DamagedFileError
 from indexing.readers.image import small_grey
-from indexing.readers.ocr import LETTERS_FOR_TEXT, letters_in_runs
+from indexing.readers.letters import letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
 from indexing.readers.pdf.continued_tables import OpenTable, continued_rows, left_open, with_header
 from indexing.readers.pdf.coverage import cropped, gathered, painted, raster_areas, unread_areas, without_known
@@ -39,6 +39,10 @@ _OCR_SIDE = 2000
 _SAMPLED_WORDS = 8
 _ODD_LETTERS = 12
 """Letters without a meaning on a page of good text that are worth a look at the picture, and a note."""
+
+
+_UNREAD_LINES = 2
+"""Lines in pictures on a page of text, over those that were read, that are worth a note: one is often a drawing."""
 
 
 class SamePageError(Exception):
@@ -155,14 +159,18 @@ class PageReader:
 
         pieces: list[Piece] = []
         lying: list[Block] = []
+        unread = 0
         for area in areas:
             words = read_words(cropped(image_HWC, area))
             self._left_out.count["lines"] += words.left_out
+            unread += max(0, words.unread - len(words.lines))
             if words.turned:
                 lying += [replace(block, lines=(), box=area) for block in words.blocks(page=number)]
             else:
                 lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
                 pieces += [Piece(text=text, box=box, aspect=aspect) for text, box in lines]
+        if unread >= _UNREAD_LINES:
+            self._left_out.on_page("script", number)
         return pieces, lying
 
     def _from_either(self, page: Any, text: PageText, laid: LaidOver, number: int) -> tuple[Page, list[Paragraph]]:
@@ -185,12 +193,14 @@ class PageReader:
         image = self._seen(page, _OCR_SIDE, text, laid, number)
         # fields and comments stand on the page as it is shown
         shown_HWC = painted(np.asarray(image), [turn(box, -text.turned % 360) for box in laid.covers])
-        letters = letters_in_runs(small_grey(shown_HWC))
-        if letters == 0 and _is_blank(shown_HWC):
+        if letters_in_runs(small_grey(shown_HWC), enough=1) == 0 and _is_blank(shown_HWC):
             return self._keep(image, number, read_by_ocr=False), self._as_they_are(image, text, laid, number)
         words = read_words(np.ascontiguousarray(shown_HWC))
         self._left_out.count["lines"] += words.left_out
-        self._check(shown_HWC, text, [line.text for line in words.lines], letters, number)
+        if text.odd and not is_read([line.text for line in words.lines], text.characters):
+            self._left_out.on_page("font", number)
+        elif words.unread:
+            self._left_out.on_page("script", number)
         if words.turned:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
@@ -209,16 +219,6 @@ class PageReader:
         fields = laid.pieces_beside(text.pieces, image.width / image.height)
         text = replace(text, pieces=(*text.pieces, *fields))
         return [*page_paragraphs(text, number, [], []), *(Paragraph(block=block) for block in laid.comments)]
-
-    def _check(self, image_HWC: Pixels, text: PageText, lines: Sequence[str], letters: int, number: int) -> None:
-        """Say so where OCR read hardly any of the letters that there are."""
-        from indexing.readers.ocr import looks_written
-
-        if text.odd:
-            if not is_read(lines, text.characters):
-                self._left_out.on_page("font", number)
-        elif letters >= LETTERS_FOR_TEXT and not is_read(lines, letters) and looks_written(image_HWC):
-            self._left_out.on_page("script", number)
 
     def _seen(self, page: Any, side: int, text: PageText, laid: LaidOver, number: int) -> Image.Image:
         """As one sees it; raises SamePageError where another page was the same."""

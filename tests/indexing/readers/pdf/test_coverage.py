@@ -30,7 +30,7 @@ def test_a_scan_under_a_printed_stamp_is_read(tmp_path: Path) -> None:
 
 
 def test_a_scanned_body_under_a_text_layer_of_its_header_alone_is_read_once(tmp_path: Path) -> None:
-    header = "BT 3 Tr /F1 20 Tf 45 685 Td (The parcel on the marsh) Tj ET\n"
+    header = "BT 3 Tr /F1 20 Tf 42 715 Td (The parcel on the marsh) Tj ET\n"
     text = words_of(read_over(tmp_path, written(BODY), WHOLE + header).blocks)
     assert [text.count(line) for line in BODY] == [1, 1, 1]
 

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pdf_doubles import PdfFile, written
+from PIL import Image
 from reading_doubles import read_here, text_at, words_of
 
 from indexing.records import Reading
