@@ -357,7 +357,9 @@ def _environment(home: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
-        "MALLOC_MMAP_THRESHOLD_": str(8 * MEGABYTE),  # what serves again and again, but not the largest of OCR's tensors
+        "MALLOC_MMAP_THRESHOLD_": str(
+            8 * MEGABYTE
+        ),  # what serves again and again, but not the largest of OCR's tensors
         "MALLOC_TRIM_THRESHOLD_": str(64 * MEGABYTE),
         "HF_HUB_OFFLINE": "1",
         "DO_NOT_TRACK": "1",

@@ -15,7 +15,7 @@ from indexing.readers.reading_order import Piece, Word, levels
 
 _EDGE = 0.09
 """What stands so close to the upper or lower edge of a page is a page number or a running title."""
-_SHORT = 120
+_SHORT = 40
 _OVERHANG = 0.02
 _VALUES = 0.7
 _MOST_ROWS = 400
@@ -83,9 +83,9 @@ def continued_rows(pieces: Sequence[Piece], open_table: OpenTable) -> Table | No
     rows: list[_Row] = []
     taken: list[Piece] = []
     for level in levels(pieces)[:_MOST_ROWS]:
-        if not rows and (_is_at_edge(level) or " ".join(piece.text for piece in level) == open_table.above):
-            continue
         row = _row(level, open_table.columns)
+        if not rows and not (row and _is_nearly_full(row)) and _is_above(level, open_table):
+            continue
         if row is None or not (_fills(row) or (rows and _is_near(taken, level))):
             break
         if _fills(row):
@@ -111,8 +111,10 @@ def _is_marginal(each: Paragraph) -> bool:
     return each.table is None and each.block.kind == "text" and at_edge and len(each.block.text) < _SHORT
 
 
-def _is_at_edge(level: Sequence[Piece]) -> bool:
-    return all(piece.box[3] < _EDGE for piece in level) and sum(len(piece.text) for piece in level) < _SHORT
+def _is_above(level: Sequence[Piece], open_table: OpenTable) -> bool:
+    """A running title, or the text that stands above each piece of the table."""
+    text = " ".join(piece.text for piece in level)
+    return text == open_table.above or (all(piece.box[3] < _EDGE for piece in level) and len(text) < _SHORT)
 
 
 def _places(columns: Sequence[Span], others: Sequence[Span]) -> list[int] | None:
@@ -145,6 +147,10 @@ def _row(level: Sequence[Piece], columns: Sequence[Span]) -> _Row | None:
                 return None
             cells[place] = f"{cells[place]} {word.text}".strip()
     return tuple(cells)
+
+
+def _is_nearly_full(row: _Row) -> bool:
+    return 4 * sum(1 for cell in row if cell) >= 3 * len(row)
 
 
 def _fills(row: _Row) -> bool:

@@ -154,6 +154,8 @@ def without_known(found: Sequence[Piece], known: Sequence[Piece], *, is_invisibl
 def _is_known(piece: Piece, known: Sequence[Piece]) -> bool:
     words = _words(piece.text)
     near = {word for other in known if _is_level(piece.box, other.box) for word in _words(other.text)}
+    if len(words) == 1 and any(word.startswith(words[0]) or word.endswith(words[0]) for word in near):
+        return True  # the end of a word that sticks out of its box
     return bool(words) and sum(1 for word in words if word in near) >= _KNOWN_SHARE * len(words)
 
 

@@ -9,7 +9,7 @@ from indexing.settings import ReadLimits
 _MOST_NAMED = 10
 
 Kind = Literal[
-    "characters", "figures", "objects", "repeating", "lines", "annotations", "media", "hidden", "font", "unseen",
+    "characters", "figures", "objects", "repeating", "lines", "annotations", "media", "hidden", "font", "unseen", "covered",
     "script",
 ]  # fmt: skip
 
@@ -48,6 +48,12 @@ _TOLD: dict[Kind, _Told] = {
         False,
         "text of {count:,} pages ({pages}) was read that their pictures do not show: it is hidden, or in a font that "
         "is neither in the file nor here",
+    ),
+    "covered": _Told(
+        "hidden",
+        False,
+        "{count:,} words that their pages do not show were not read: on a layer that is switched off, under a cover, "
+        "or in the colour of the paper",
     ),
     "script": _Told(
         "script",

@@ -32,11 +32,11 @@ from indexing.readers.pdf.running_headers import RunningHeaders
 from indexing.readers.pdf.tables import Table, ruled_tables
 from indexing.readers.pdf.text import PageText, read_text
 from indexing.readers.pdf.undrawn import SecondReader, undrawn_text
+from indexing.readers.pdf.unseen import shows_nothing, without_unseen
 from indexing.readers.reading_order import Piece
 from indexing.records import Block, Box, Page
 
 _OCR_SIDE = 2000
-_SAMPLED_WORDS = 8
 _ODD_LETTERS = 12
 """Letters without a meaning on a page of good text that are worth a look at the picture, and a note."""
 
@@ -96,15 +96,14 @@ class PageReader:
     ) -> tuple[Page, list[Paragraph]]:
         """The text layer, and what OCR reads where the layer has nothing, unless it is not to look there."""
         image = self._seen(page, PAGE_SIDE, text, laid, number)
-        kept_pieces = self._running_headers.without(text.pieces, number)
-        self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
         rules, figure_boxes = rules_and_figures(page)
         self._left_out.count["objects"] += objects_over(page)
         if text.turned:
             image = image.rotate(text.turned, expand=True)
             figure_boxes, rules = [turn(box, text.turned) for box in figure_boxes], Rules()
-        if not text.invisible and _is_unseen(np.asarray(image), text):
-            self._left_out.on_page("unseen", number)
+        text = self._shown(page, image, text, number)
+        kept_pieces = self._running_headers.without(text.pieces, number)
+        self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
         seen, lying = self._seen_alone(page, image, text, laid, number) if looks else ([], [])
         fields = laid.pieces_beside([*kept_pieces, *seen], image.width / image.height)
         text = replace(text, pieces=(*kept_pieces, *fields, *seen))
@@ -116,6 +115,16 @@ class PageReader:
         found = with_header(found, self._open_table, number)
         self._open_table = left_open(found, number)
         return kept, [self._with_picture(each, image) for each in found]
+
+    def _shown(self, page: Any, image: Image.Image, text: PageText, number: int) -> PageText:
+        """Without the words that the page does not show."""
+        pixels_HWC = np.asarray(image)
+        if shows_nothing(pixels_HWC, text):
+            self._left_out.on_page("unseen", number)
+            return text
+        shown, unseen = without_unseen(page, pixels_HWC, text)
+        self._left_out.count["covered"] += unseen
+        return shown
 
     def _with_continued(self, text: PageText, number: int, tables: list[Table]) -> list[Table]:
         """With the rows on top of the page that go on with a table, unless they are in a table by their rules."""
@@ -262,12 +271,6 @@ def _as_blocks(fields: Sequence[Field], number: int) -> list[Block]:
     """On a page that lies on its side: nobody knows beside what they stand."""
     texts = [f"{field.name}: {field.value}" if field.name else field.value for field in fields]
     return [Block(kind="text", text=text, page=number) for text in texts]
-
-
-def _is_unseen(image_HWC: Pixels, text: PageText) -> bool:
-    """Where the longest lines should be, the picture has one colour."""
-    longest = sorted(text.boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))[-_SAMPLED_WORDS:]
-    return bool(longest) and all(float(cropped(image_HWC, box).std()) < 1.0 for box in longest)
 
 
 def _is_blank(image_HWC: Pixels) -> bool:

@@ -95,13 +95,18 @@ def _below(letters: Sequence[_Placed], number: int, cells: dict[tuple[int, int],
         across, distance = abs(letters[other].x - here.x), letters[other].y - here.y
         if across < _SAME_COLUMN * here.size and 0.4 * here.size < distance < down:
             down, found = distance, other
-        elif abs(distance) < _SAME_COLUMN * here.size and other != number:
+        elif other != number and abs(distance) < _SAME_COLUMN * here.size and _are_alike(here, letters[other]):
             beside = min(beside, across)
     if found < 0 or down > _NEXT_LETTER * max(here.size, letters[found].size):
         return None
     if abs(down - beside) < 0.1:  # on squared paper, what was written next is next
         return found if found == number + 1 else None
     return found if down < beside else None
+
+
+def _are_alike(one: _Placed, other: _Placed) -> bool:
+    """Neither is a small letter that says how the other is read."""
+    return min(one.size, other.size) > _RUBY * max(one.size, other.size)
 
 
 def _with_others(columns: Sequence[list[_Placed]], others: Sequence[_Placed]) -> list[list[_Placed]]:
