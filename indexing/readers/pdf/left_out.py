@@ -9,8 +9,8 @@ from indexing.settings import ReadLimits
 _MOST_NAMED = 10
 
 Kind = Literal[
-    "characters", "figures", "objects", "repeating", "lines", "annotations", "media", "hidden", "font", "unseen", "covered",
-    "script",
+    "characters", "figures", "objects", "repeating", "lines", "annotations", "media", "hidden", "font", "unseen",
+    "covered", "script",
 ]  # fmt: skip
 
 

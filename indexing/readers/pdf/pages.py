@@ -5,7 +5,7 @@ A page without a usable text layer goes through OCR as a whole.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from indexing.readers.pdf.laid_over import LaidOver, laid_over
 from indexing.readers.pdf.left_out import LeftOut
 from indexing.readers.pdf.legibility import agree, is_legible, is_read, makes_no_words, odd_letters
 from indexing.readers.pdf.objects import objects_over, rules_and_figures
-from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs
+from indexing.readers.pdf.paragraphs import Paragraph, is_page, page_paragraphs
 from indexing.readers.pdf.repeats import Repeats
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.running_headers import RunningHeaders
@@ -37,8 +37,6 @@ from indexing.readers.reading_order import Piece
 from indexing.records import Block, Box, Page
 
 _OCR_SIDE = 2000
-_ODD_LETTERS = 12
-"""Letters without a meaning on a page of good text that are worth a look at the picture, and a note."""
 
 
 _UNREAD_LINES = 2
@@ -50,6 +48,38 @@ class SamePageError(Exception):
 
     def __init__(self, first: int) -> None:
         self.first = first
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenAlone:
+    """What OCR read on a page that has text."""
+
+    pieces: tuple[Piece, ...] = ()
+    """Lines of a scan, or of no picture at all: they are lines of the page."""
+    pictures: tuple[tuple[Piece, ...], ...] = ()
+    """Lines of each smaller picture."""
+    lying: tuple[Block, ...] = ()
+    """Blocks of pictures that lie on their side."""
+
+    @property
+    def everywhere(self) -> list[Piece]:
+        """All lines that stand upright."""
+        return [*self.pieces, *(piece for pieces in self.pictures for piece in pieces)]
+
+    @property
+    def characters(self) -> int:
+        """How many there are."""
+        return sum(len(piece.text) for piece in self.everywhere) + sum(len(block.text) for block in self.lying)
+
+    def only(self, kept: Sequence[Piece]) -> "SeenAlone":
+        """Without the lines that are not among `kept`."""
+        ids = set(map(id, kept))
+        pictures = (tuple(piece for piece in pieces if id(piece) in ids) for pieces in self.pictures)
+        return SeenAlone(
+            pieces=tuple(piece for piece in self.pieces if id(piece) in ids),
+            pictures=tuple(filter(None, pictures)),
+            lying=self.lying,
+        )
 
 
 class PageReader:
@@ -104,14 +134,13 @@ class PageReader:
         text = self._shown(page, image, text, number)
         kept_pieces = self._running_headers.without(text.pieces, number)
         self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
-        seen, lying = self._seen_alone(page, image, text, laid, number) if looks else ([], [])
-        fields = laid.pieces_beside([*kept_pieces, *seen], image.width / image.height)
-        text = replace(text, pieces=(*kept_pieces, *fields, *seen))
-        by_ocr = sum(len(piece.text) for piece in seen) > text.characters
-        kept = self._keep(image, number, read_by_ocr=by_ocr)
+        seen = self._seen_alone(page, image, text, laid, number) if looks else SeenAlone()
+        kept = self._keep(image, number, read_by_ocr=seen.characters > text.characters)
+        fields = laid.pieces_beside([*kept_pieces, *seen.pieces], image.width / image.height)
+        text = replace(text, pieces=(*kept_pieces, *fields, *seen.pieces))
         tables = self._with_continued(text, number, ruled_tables(text.pieces, rules))
-        found = list(page_paragraphs(text, number, tables, figure_boxes, seen))
-        found += [Paragraph(block=block, is_aside=True) for block in (*lying, *laid.comments)]
+        found = list(page_paragraphs(text, number, tables, figure_boxes, seen.pictures))
+        found += [Paragraph(block=block, is_aside=True) for block in (*seen.lying, *laid.comments)]
         found = with_header(found, self._open_table, number)
         self._open_table = left_open(found, number)
         return kept, [self._with_picture(each, image) for each in found]
@@ -135,52 +164,50 @@ class PageReader:
             return tables
         return [rows, *tables]
 
-    def _seen_alone(
-        self, page: Any, image: Image.Image, text: PageText, laid: LaidOver, number: int
-    ) -> tuple[list[Piece], list[Block]]:
-        """Lines that OCR reads where nothing else is known to stand, and blocks of what lies on its side there."""
+    def _seen_alone(self, page: Any, image: Image.Image, text: PageText, laid: LaidOver, number: int) -> SeenAlone:
+        """What OCR reads where nothing else is known to stand."""
         known = [*text.boxes, *laid.covers]
-        odd = odd_letters(text)
-        unclear = gathered(word.box for word in text.unclear) if odd >= _ODD_LETTERS else []
+        unclear = gathered(word.box for word in text.unclear)
         rasters = raster_areas(page, text.turned)
-        pixels_HWC = np.asarray(image)
-        areas = unread_areas(pixels_HWC, known, rasters, laid.stamps, is_invisible=text.invisible)
+        areas = unread_areas(np.asarray(image), known, rasters, laid.stamps, is_invisible=text.invisible)
         if not areas and not unclear:
-            return [], []
+            return SeenAlone()
         large = _rendered(page, _OCR_SIDE)
         large_HWC = painted(np.asarray(large.rotate(text.turned, expand=True) if text.turned else large), known)
         aspect = image.width / image.height
-        pieces, lying = self._words_in(large_HWC, areas, aspect, number)
+        seen = self._words_in(large_HWC, areas, aspect, number)
         if unclear:
-            clear, _ = self._words_in(large_HWC, unclear, aspect, number)
-            if is_read([piece.text for piece in clear], odd):
-                pieces += without_known(clear, pieces, is_invisible=False)
+            clear = self._words_in(large_HWC, unclear, aspect, number).everywhere
+            if is_read([piece.text for piece in clear], odd_letters(text)):
+                seen = replace(seen, pieces=(*seen.pieces, *without_known(clear, seen.everywhere, is_invisible=False)))
             else:
                 self._left_out.on_page("font", number)
         known_pieces = [*text.pieces, *laid.pieces_beside((), aspect)]
-        return without_known(pieces, known_pieces, is_invisible=text.invisible), lying
+        return seen.only(without_known(seen.everywhere, known_pieces, is_invisible=text.invisible))
 
-    def _words_in(
-        self, image_HWC: Pixels, areas: Sequence[Box], aspect: float, number: int
-    ) -> tuple[list[Piece], list[Block]]:
-        """Lines of these areas by OCR, as pieces of the page; as blocks where they lie on their side."""
+    def _words_in(self, image_HWC: Pixels, areas: Sequence[Box], aspect: float, number: int) -> SeenAlone:
+        """Lines of these areas by OCR."""
         from indexing.readers.ocr import read_words
 
-        pieces: list[Piece] = []
-        lying: list[Block] = []
+        seen = SeenAlone()
         unread = 0
         for area in areas:
             words = read_words(cropped(image_HWC, area))
             self._left_out.count["lines"] += words.left_out
             unread += max(0, words.unread - len(words.lines))
             if words.turned:
-                lying += [replace(block, lines=(), box=area) for block in words.blocks(page=number)]
+                lying = tuple(replace(block, lines=(), box=area) for block in words.blocks(page=number))
+                seen = replace(seen, lying=(*seen.lying, *lying))
+                continue
+            lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
+            pieces = tuple(Piece(text=text, box=box, aspect=aspect) for text, box in lines)
+            if is_page(area):
+                seen = replace(seen, pieces=(*seen.pieces, *pieces))
             else:
-                lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
-                pieces += [Piece(text=text, box=box, aspect=aspect) for text, box in lines]
+                seen = replace(seen, pictures=(*seen.pictures, pieces))
         if unread >= _UNREAD_LINES:
             self._left_out.on_page("script", number)
-        return pieces, lying
+        return seen
 
     def _from_either(self, page: Any, text: PageText, laid: LaidOver, number: int) -> tuple[Page, list[Paragraph]]:
         """Letters that make no words: what OCR reads, if it is something else and makes sense."""

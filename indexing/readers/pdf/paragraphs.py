@@ -38,29 +38,38 @@ class Paragraph:
 
 
 def page_paragraphs(
-    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box], seen: Sequence[Piece] = ()
+    text: PageText,
+    number: int,
+    tables: Sequence[Table],
+    figures: Sequence[Box],
+    pictures: Sequence[Sequence[Piece]] = (),
 ) -> Iterator[Paragraph]:
-    """All blocks of one page in reading order; `figures` are the boxes of its pictures. Those of the text's pieces that
-    are in `seen` were read by OCR: in a figure they are its words, however long they are."""
+    """All blocks of one page in reading order; `figures` are the boxes of its pictures. `pictures` are the lines that
+    OCR read in some of them: words of the figure, or a block by themselves where there is none."""
     taken = {id(piece) for table in tables for piece in table.pieces}
-    in_pictures = {id(piece) for piece in seen}
     left = [piece for piece in text.pieces if id(piece) not in taken]
+    by_ocr = [piece for pieces in pictures for piece in pieces]
     things: list[Paragraph] = []
     markers: list[Piece] = []
     for table in tables:
         markers.append(_marker(table.box, things, _table_paragraph(table, number)))
     for lines in text.vertical:
-        block = _columns_block(lines, number)
+        block = _lines_block(lines, number, join_lines([line.text for line in lines]))
         markers.append(_marker(around([line.box for line in lines if line.box]), things, Paragraph(block=block)))
     for box in figures:
         inside = [piece for piece in left if _inside(piece.box, box)]
-        drawn = inside if _is_page(box) else [piece for piece in inside if id(piece) not in in_pictures]
-        if any(len(piece.text) > 32 for piece in drawn) or len(drawn) > 60:
+        if any(len(piece.text) > 32 for piece in inside) or len(inside) > 60:
             continue  # a background or a frame around text
         left = [piece for piece in left if not _inside(piece.box, box)]
-        words = "\n".join(row.text for row in rows(inside))
+        words = "\n".join(row.text for row in rows([*inside, *(each for each in by_ocr if _inside(each.box, box))]))
+        by_ocr = [each for each in by_ocr if not _inside(each.box, box)]
         figure = Block(kind="figure", text=words, page=number, box=box)
         markers.append(_marker(box, things, Paragraph(block=figure)))
+    for pieces in pictures:
+        if rest := [piece for piece in by_ocr if piece in pieces]:
+            lines = tuple(Line(text=row.text, box=row.box) for row in rows(rest))
+            block = _lines_block(lines, number, "\n".join(line.text for line in lines))
+            markers.append(_marker(around([piece.box for piece in rest]), things, Paragraph(block=block)))
     ordered: list[Paragraph] = []
     for region in regions([*left, *markers]):
         ordered.extend(_region(region, number, things))
@@ -69,13 +78,12 @@ def page_paragraphs(
         yield Paragraph(block=Block(kind="text", text=text.margin, page=number), is_aside=True)
 
 
-def _is_page(box: Box) -> bool:
+def is_page(box: Box) -> bool:
     """A scan of a good part of the page is the page's text, not a figure on it."""
     return (box[2] - box[0]) * (box[3] - box[1]) > _LARGEST_FIGURE
 
 
-def _columns_block(lines: tuple[Line, ...], number: int) -> Block:
-    text = join_lines([line.text for line in lines])
+def _lines_block(lines: tuple[Line, ...], number: int, text: str) -> Block:
     return Block(kind="text", text=text, page=number, lines=lines, box=around([each.box for each in lines if each.box]))
 
 

@@ -17,6 +17,7 @@ from indexing.records import Box, Line
 
 _GAP_IN_EMS = 1.0
 _FEWEST_ODD = 2
+_ODD_LETTERS = 12
 _BOLD_NAME = re.compile(rb"bold|black|heavy|-medi|^(?:[A-Z]{6}\+)?cmbx", re.IGNORECASE)
 
 
@@ -63,7 +64,8 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
     vertical, flat = vertical_blocks(glyphs, aspect)
     words = list(_words([each for each in flat if not each.sideways]))
     sideways = list(_words([each for each in flat if each.sideways or each.text == " "]))
-    clear = [word for word in words if not _is_unclear(word)]
+    unclear = _unclear(words)
+    clear = [word for word in words if id(word) not in unclear]
     return PageText(
         pieces=tuple(_piece(line, aspect, height, textpage) for line in _lines(clear, aspect)),
         sideways=tuple(Word(text=_spelled(word), box=_box(word)) for word in sideways),
@@ -72,8 +74,14 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
         invisible=_is_invisible(textpage, indices),
         turned=turned,
         vertical=tuple(vertical),
-        unclear=tuple(Word(text=_spelled(word), box=_box(word)) for word in words if _is_unclear(word)),
+        unclear=tuple(Word(text=_spelled(word), box=_box(word)) for word in words if id(word) in unclear),
     )
+
+
+def _unclear(words: Sequence[list[Glyph]]) -> set[int]:
+    """Words without a meaning, by their ids, where there are enough of them to be text; few are signs of a formula."""
+    found = [word for word in words if _is_unclear(word)]
+    return set(map(id, found)) if sum(map(len, found)) >= _ODD_LETTERS else set()
 
 
 def _is_unclear(word: Sequence[Glyph]) -> bool:
