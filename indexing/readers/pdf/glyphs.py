@@ -39,10 +39,15 @@ class ToFractions:
 
     def box(self, left: float, bottom: float, right: float, top: float) -> Box:
         """The rectangle as (x0, y0, x1, y1), clipped to the page."""
-        xs = [self._x0 + x * self._xx + y * self._xy for x, y in ((left, bottom), (right, top))]
-        ys = [self._y0 + x * self._yx + y * self._yy for x, y in ((left, bottom), (right, top))]
-        x0, x1, y0, y1 = (min(1.0, max(0.0, each)) for each in (min(xs), max(xs), min(ys), max(ys)))
-        return (x0, y0, x1, y1)
+        x0, x1 = self._x0 + left * self._xx + bottom * self._xy, self._x0 + right * self._xx + top * self._xy
+        y0, y1 = self._y0 + left * self._yx + bottom * self._yy, self._y0 + right * self._yx + top * self._yy
+        if x0 > x1:
+            x0, x1 = x1, x0
+        if y0 > y1:
+            y0, y1 = y1, y0
+        if x0 >= 0.0 and y0 >= 0.0 and x1 <= 1.0 and y1 <= 1.0:  # as most are: a page has thousands
+            return (x0, y0, x1, y1)
+        return (min(1.0, max(0.0, x0)), min(1.0, max(0.0, y0)), min(1.0, max(0.0, x1)), min(1.0, max(0.0, y1)))
 
 
 def _to_device(page: Any, x: float, y: float) -> tuple[float, float]:

@@ -36,6 +36,8 @@ class PageText:
     """Blocks of columns that are read from top to bottom, in reading order."""
     unclear: tuple[Word, ...] = ()
     """Words of which most characters have no meaning; they are in no piece."""
+    inkless: tuple[Word, ...] = ()
+    """Words of the pieces that are not drawn, and were put there for programs to find."""
 
     @property
     def margin(self) -> str:
@@ -45,8 +47,7 @@ class PageText:
     @property
     def boxes(self) -> Iterator[Box]:
         """Where the page's text is known."""
-        for piece in self.pieces:
-            yield from (word.box for word in piece.words)
+        yield from (piece.box for piece in self.pieces)
         yield from (word.box for word in self.sideways)
         yield from (line.box for lines in self.vertical for line in lines if line.box)
 
@@ -66,8 +67,11 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
     sideways = list(_words([each for each in flat if each.sideways or each.text == " "]))
     unclear = _unclear(words)
     clear = [word for word in words if id(word) not in unclear]
+    inkless = {id(word) for word in clear if _is_inkless(textpage, word[0].index)}
+    lines = list(_lines(clear, aspect))
+    pieces = tuple(_piece(line, aspect, height, textpage) for line in lines)
     return PageText(
-        pieces=tuple(_piece(line, aspect, height, textpage) for line in _lines(clear, aspect)),
+        pieces=pieces,
         sideways=tuple(Word(text=_spelled(word), box=_box(word)) for word in sideways),
         characters=sum(1 for each in glyphs if each.text != " "),
         odd=sum(1 for each in glyphs if each.odd),
@@ -75,6 +79,12 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
         turned=turned,
         vertical=tuple(vertical),
         unclear=tuple(Word(text=_spelled(word), box=_box(word)) for word in words if id(word) in unclear),
+        inkless=tuple(
+            word
+            for line, piece in zip(lines, pieces, strict=True)
+            for glyphs_of_word, word in zip(line, piece.words, strict=True)
+            if id(glyphs_of_word) in inkless
+        ),
     )
 
 
@@ -91,12 +101,17 @@ def _is_unclear(word: Sequence[Glyph]) -> bool:
 
 
 def _is_invisible(textpage: Any, indices: Sequence[int]) -> bool:
-    """By a sample of the characters: render mode 3 draws neither fill nor stroke."""
+    """By a sample of the characters."""
+    sample = indices[:: max(1, len(indices) // 20)]
+    return sum(1 for index in sample if _is_inkless(textpage, index)) > 0.8 * len(sample)
+
+
+def _is_inkless(textpage: Any, index: int) -> bool:
+    """Render mode 3 draws neither fill nor stroke."""
     import pypdfium2.raw as pdfium
 
-    sample = indices[:: max(1, len(indices) // 20)]
-    modes = [pdfium.FPDFTextObj_GetTextRenderMode(pdfium.FPDFText_GetTextObject(textpage, index)) for index in sample]
-    return sum(1 for mode in modes if mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE) > 0.8 * len(modes)
+    mode = pdfium.FPDFTextObj_GetTextRenderMode(pdfium.FPDFText_GetTextObject(textpage, index))
+    return bool(mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
 
 
 def _words(glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:
