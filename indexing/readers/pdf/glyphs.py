@@ -6,6 +6,7 @@ characters lie on their side or stand on their head, the page is turned for them
 
 import ctypes
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from indexing.records import Box
 
 SPACES = frozenset(" \u00a0\u2002\u2003\u2009\u200b\ufeff")
 _NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
+_ALEFS, _LAM = "\u0622\u0623\u0625\u0627", "\u0644"
 _PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0x10FFFD))
 
 
@@ -96,7 +98,34 @@ def glyphs_of(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int]:
         found.append((Glyph(text=text, box=box, index=index, odd=odd), quarter))
     main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
     # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
-    return [_turned(glyph, quarter, main) for glyph, quarter in found], 90 * main
+    return _with_arabic_ligatures([_turned(glyph, quarter, main) for glyph, quarter in found]), 90 * main
+
+
+def _with_arabic_ligatures(glyphs: list[Glyph]) -> list[Glyph]:
+    """The letters of one sign in their order. PDFium turns what is drawn from left to right around, letter by letter,
+    and so also the two of a lam-alef: no font has a sign for alef and lam, so where there is one, all were turned."""
+    signs = [(start, stop) for start, stop in _same_place(glyphs) if all(map(_is_arabic, glyphs[start:stop]))]
+    if not any(glyphs[start].text in _ALEFS and glyphs[stop - 1].text == _LAM for start, stop in signs):
+        return glyphs
+    mended = list(glyphs)
+    for start, stop in signs:
+        mended[start:stop] = glyphs[start:stop][::-1]
+    return mended
+
+
+def _same_place(glyphs: list[Glyph]) -> Iterator[tuple[int, int]]:
+    """Where letters begin and end that share one sign."""
+    start = 0
+    for index in range(1, len(glyphs) + 1):
+        if index < len(glyphs) and glyphs[index].box == glyphs[start].box and glyphs[index].text != " ":
+            continue
+        if index - start > 1:
+            yield start, index
+        start = index
+
+
+def _is_arabic(glyph: Glyph) -> bool:
+    return "\u0600" <= glyph.text <= "\u06ff"
 
 
 def _turned(glyph: Glyph, quarter: int, main: int) -> Glyph:

@@ -40,14 +40,14 @@ _TOLD: dict[Kind, _Told] = {
     "font": _Told(
         "font",
         True,
-        "words of {count:,} pages ({pages}) could not be read: their font does not say which letters it draws, "
+        "words of {pages} could not be read: their font does not say which letters it draws, "
         "and reading them from the picture did not help",
     ),
     "unseen": _Told(
         "hidden",
         False,
-        "text of {count:,} pages ({pages}) was read that their pictures do not show: it is hidden, or in a font that "
-        "is neither in the file nor here",
+        "text of {pages} was read that the picture of the page does not show: it is hidden, or in a font that is "
+        "neither in the file nor here",
     ),
     "covered": _Told(
         "hidden",
@@ -58,8 +58,7 @@ _TOLD: dict[Kind, _Told] = {
     "script": _Told(
         "script",
         True,
-        "writing on {count:,} pages ({pages}) could not be read: it may be handwriting, or in a script that is not "
-        "read here",
+        "writing on {pages} could not be read: it may be handwriting, or in a script that is not read here",
     ),
 }
 
@@ -89,5 +88,8 @@ class LeftOut:
 
 
 def _listed(numbers: list[int]) -> str:
+    """`page 3`, or `12 pages (1, 2, 5 …)`."""
+    if len(numbers) == 1:
+        return f"page {numbers[0]}"
     named = ", ".join(map(str, numbers[:_MOST_NAMED]))
-    return f"{named} …" if len(numbers) > _MOST_NAMED else named
+    return f"{len(numbers):,} pages ({named}{' …' if len(numbers) > _MOST_NAMED else ''})"

@@ -169,3 +169,19 @@ def test_words_in_private_letters_among_good_ones_are_read_from_the_picture(tmp_
     assert not any(0xE000 <= ord(char) <= 0xF8FF for char in text)
     assert not reading.pages[0].read_by_ocr
     assert reading.notes == ()
+
+
+def test_the_letters_of_an_arabic_ligature_stand_in_their_order(tmp_path: Path) -> None:
+    """A font whose signs are drawn from left to right: teh, lam-alef, kaf, and so on of a word for problems."""
+    file = PdfFile()
+    letters = {"A": "062A", "B": "06440627", "C": "0643", "D": "0634", "E": "0645", "F": "0644", "G": "0627"}
+    table = "".join(f"<{ord(code):02x}> <{letter}>\n" for code, letter in letters.items())
+    unicode = file.stream(
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"
+        f"1 begincodespacerange <00> <FF> endcodespacerange\n{len(letters)} beginbfchar {table}"
+        "endbfchar endcmap end end"
+    )
+    font = f"/F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode {unicode} >>"
+    content = text_at(72, 700, "ABCDEFG", font="F2") + text_at(72, 600, "and a line in English below")
+    text = words_of(read_page(tmp_path, content, file, f"/Font << /F1 3 0 R {font} >>").blocks)
+    assert text.split("\n")[0] == "\u0627\u0644\u0645\u0634\u0643\u0644\u0627\u062a"
