@@ -15,6 +15,7 @@ from indexing.embedding.protocol import Pixels
 from indexing.readers.image import small_grey
 from indexing.readers.letters import LETTERS_FOR_TEXT, has_text, has_word, letters_in_runs
 from indexing.readers.pdf.glyphs import ToFractions, turn
+from indexing.readers.pdf.nearby import ByHeight
 from indexing.readers.reading_order import Piece
 from indexing.records import Box
 
@@ -148,12 +149,14 @@ def without_known(found: Sequence[Piece], known: Sequence[Piece], *, is_invisibl
         words = [word for piece in found for word in _words(piece.text)]
         if sum(1 for word in words if word in everywhere) >= _KNOWN_SHARE * len(words):
             return []
-    return [piece for piece in found if not _is_known(piece, known)]
+    by_height = ByHeight(known)
+    return [piece for piece in found if not _is_known(piece, by_height)]
 
 
-def _is_known(piece: Piece, known: Sequence[Piece]) -> bool:
+def _is_known(piece: Piece, known: ByHeight) -> bool:
     words = _words(piece.text)
-    near = {word for other in known if _is_level(piece.box, other.box) for word in _words(other.text)}
+    others = known.near(piece.box[1] - piece.height, piece.box[3] + piece.height)
+    near = {word for other in others if _is_level(piece.box, other.box) for word in _words(other.text)}
     if len(words) == 1 and any(word.startswith(words[0]) or word.endswith(words[0]) for word in near):
         return True  # the end of a word that sticks out of its box
     return bool(words) and sum(1 for word in words if word in near) >= _KNOWN_SHARE * len(words)

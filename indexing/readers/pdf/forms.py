@@ -5,12 +5,13 @@ A field that has no printed label near it is read with its own name. Ticked and 
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from indexing.readers.pdf.annotations import annotations, box_of, is_hidden, text_of, utf16
 from indexing.readers.pdf.glyphs import ToFractions
+from indexing.readers.pdf.nearby import ByHeight
 from indexing.readers.reading_order import Piece, Word
 from indexing.records import Box
 
@@ -18,6 +19,7 @@ TICKED, EMPTY = "☒", "☐"
 _MOST_OPTIONS = 300
 _LINE_HEIGHT = 0.016
 """Of a line in a field on a page without text, as a fraction of the page's height."""
+_REACH = 0.05
 _LABEL_BESIDE = 0.25
 _LABEL_ABOVE = 1.6
 _INDEX = re.compile(r"\[\d+\]$")
@@ -134,8 +136,9 @@ def pieces_of(fields: Sequence[Field], pieces: Sequence[Piece], aspect: float) -
     height = statistics.median([piece.height for piece in pieces]) if pieces else _LINE_HEIGHT
     size = statistics.median([piece.size for piece in pieces]) if pieces else 0.0
     found: list[Piece] = []
+    by_height = ByHeight(pieces)
     for each in fields:
-        near = [piece for piece in pieces if _is_near(piece.box, each.box)]
+        near = list(by_height.near(each.box[1] - _REACH, each.box[3] + _REACH))
         if any(piece.text == each.value and _inside(piece.box, each.box) for piece in near):
             continue
         value = each.value
@@ -166,13 +169,9 @@ def _words(text: str, box: Box) -> tuple[Word, ...]:
     )
 
 
-def is_labelled(each: Field, pieces: Sequence[Piece], aspect: float) -> bool:
+def is_labelled(each: Field, pieces: Iterable[Piece], aspect: float) -> bool:
     """A piece of the text says what stands in the field."""
-    return any(_is_near(piece.box, each.box) and _labels(piece, each, aspect) for piece in pieces)
-
-
-def _is_near(box: Box, field_box: Box) -> bool:
-    return box[1] < field_box[3] + 0.02 and box[3] > field_box[1] - 0.05
+    return any(_labels(piece, each, aspect) for piece in pieces)
 
 
 def _labels(piece: Piece, each: Field, aspect: float) -> bool:

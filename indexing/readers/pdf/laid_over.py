@@ -8,6 +8,7 @@ from indexing.readers.pdf.annotations import Comments, annotations_over, comment
 from indexing.readers.pdf.forms import Field, Fields, fields_of, is_labelled, pieces_of
 from indexing.readers.pdf.glyphs import turn
 from indexing.readers.pdf.left_out import LeftOut
+from indexing.readers.pdf.nearby import ByHeight
 from indexing.readers.pdf.text import PageText
 from indexing.readers.reading_order import Piece
 from indexing.records import Block, Box
@@ -66,12 +67,13 @@ def _on_upright_page(fields: Fields, comments: Comments, text: PageText, number:
     typed: list[Field] = [_turned(each, text.turned) for each in fields.filled]
     covers = [each.box for each in typed]
     blocks: list[Block] = []
+    by_height = ByHeight(text.pieces)
     for comment in comments.comments:
         box = turn(comment.box, text.turned)
         as_field = Field(value=comment.text, name="", box=box)
         if comment.is_text_box:
             covers.append(box)
-        if comment.is_text_box and is_labelled(as_field, text.pieces, aspect):
+        if comment.is_text_box and is_labelled(as_field, by_height.near(box[1], box[3]), aspect):
             typed.append(as_field)
         else:
             blocks.append(comment.block(number, box))

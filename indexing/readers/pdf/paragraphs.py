@@ -66,7 +66,8 @@ def page_paragraphs(
         figure = Block(kind="figure", text=words, page=number, box=box)
         markers.append(_marker(box, things, Paragraph(block=figure)))
     for pieces in pictures:
-        if rest := [piece for piece in by_ocr if piece in pieces]:
+        own = set(map(id, pieces))
+        if rest := [piece for piece in by_ocr if id(piece) in own]:
             lines = tuple(Line(text=row.text, box=row.box) for row in rows(rest))
             block = _lines_block(lines, number, "\n".join(line.text for line in lines))
             markers.append(_marker(around([piece.box for piece in rest]), things, Paragraph(block=block)))

@@ -23,6 +23,8 @@ _NEXT_LETTER = 1.3
 _SAME_COLUMN = 0.35
 _GAP_IN_COLUMN = 1.7
 _RUBY = 0.65
+_MOST_TIERS = 40
+_MOST_IN_CELL = 8
 _FAR = 99.0
 
 
@@ -89,7 +91,7 @@ def _below(letters: Sequence[_Placed], number: int, cells: dict[tuple[int, int],
         other
         for x in range(int(here.x) - 2, int(here.x) + 3)
         for y in range(int(here.y) - 1, int(here.y) + 3)
-        for other in cells.get((x, y), ())[:8]
+        for other in cells.get((x, y), ())[:_MOST_IN_CELL]
     )
     for other in near:
         across, distance = abs(letters[other].x - here.x), letters[other].y - here.y
@@ -112,20 +114,23 @@ def _are_alike(one: _Placed, other: _Placed) -> bool:
 def _with_others(columns: Sequence[list[_Placed]], others: Sequence[_Placed]) -> list[list[_Placed]]:
     """Figures and Latin letters inside of a column, or right at its end."""
     grown = [list(column) for column in columns]
-    by_place: dict[int, list[list[_Placed]]] = {}
+    by_place: dict[tuple[int, int], list[list[_Placed]]] = {}
     for column in grown:
-        by_place.setdefault(int(column[0].x), []).append(column)
+        for y in range(int(column[0].y) - 1, int(column[-1].y) + 3):
+            by_place.setdefault((int(column[0].x), y), []).append(column)
     for each in sorted(others, key=lambda other: other.y):
-        for place in (int(each.x), int(each.x) - 1, int(each.x) + 1):
-            for column in by_place.get(place, ()):
-                top, bottom = column[0].y - 1.2, max(letter.y for letter in column[-4:]) + 1.2
-                if abs(each.x - column[0].x) < 0.6 * column[0].size and top <= each.y <= bottom:
-                    column.append(each)
-                    break
-            else:
-                continue
-            break
+        x, y = int(each.x), int(each.y)
+        near = (column for place in (x, x - 1, x + 1) for column in by_place.get((place, y), ())[:_MOST_IN_CELL])
+        if its := next((column for column in near if _stands_in(each, column)), None):
+            its.append(each)
+            for below in (y + 1, y + 2):  # the column reaches further down now
+                by_place.setdefault((int(its[0].x), below), []).append(its)
     return [sorted(column, key=lambda each: (round(each.y / 0.5), each.x)) for column in grown]
+
+
+def _stands_in(each: _Placed, column: Sequence[_Placed]) -> bool:
+    top, bottom = column[0].y - 1.2, max(letter.y for letter in column[-4:]) + 1.2
+    return abs(each.x - column[0].x) < 0.6 * column[0].size and top <= each.y <= bottom
 
 
 def _joined(columns: Sequence[list[_Placed]]) -> list[list[_Placed]]:
@@ -167,7 +172,7 @@ def _tiers(columns: Sequence[list[_Placed]]) -> list[list[list[_Placed]]]:
     tiers: list[tuple[float, float, list[list[_Placed]]]] = []
     for column in sorted(columns, key=lambda each: each[0].y):
         top, bottom = column[0].y, column[-1].y
-        for number in range(len(tiers) - 1, -1, -1):
+        for number in range(len(tiers) - 1, max(-1, len(tiers) - _MOST_TIERS), -1):
             its_top, its_bottom, its_columns = tiers[number]
             if min(bottom, its_bottom) - max(top, its_top) > 0.5 * min(bottom - top, its_bottom - its_top):
                 its_columns.append(column)
