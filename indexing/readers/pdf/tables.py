@@ -256,15 +256,19 @@ def _breaks(
     breaks = list(ys[1:-1])
     for number in range(len(breaks) + 1):
         inside = [box for box in bounds if band(box, 1, ys[1:-1]) == number]
-        filled = [
-            len({band(word.box, 0, edges) for word in words if middle(box, 1) == _level_of(word, inside)})
-            for box in inside
-        ]
-        if len(ys) >= 3 and 1 < len(inside) <= 8 and min(filled) < 0.6 * (len(edges) + 1):
+        if len(ys) >= 3 and 1 < len(inside) <= 8 and _fewest_filled(inside, words, edges) < 0.6 * (len(edges) + 1):
             continue
         middles = [middle(box, 1) for box in inside]
         breaks += [(above + below) / 2 for above, below in pairwise(middles)]
     return sorted(breaks)
+
+
+def _fewest_filled(bounds: Sequence[Box], words: Sequence[Word], edges: Sequence[float]) -> int:
+    """Columns with words on the level that has words in the fewest."""
+    columns: dict[float, set[int]] = {middle(box, 1): set() for box in bounds}
+    for word in words:
+        columns[_level_of(word, bounds)].add(band(word.box, 0, edges))
+    return min(map(len, columns.values()))
 
 
 def _level_of(word: Word, bounds: Sequence[Box]) -> float:
