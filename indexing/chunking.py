@@ -18,6 +18,7 @@ from indexing.records import Block, Box, Chunk, Kind, Line, Page, Reading, Sourc
 
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 _HYPHENATED = re.compile(r"[^\W\d_]{2}[-\u2010\u00ad]$")
+_WITHOUT_SPACES = re.compile("[\u3001-\u30ff\u3400-\u9fff\uff01-\uff60]")  # Chinese and Japanese
 _PAGE_WORDS = 40
 _TAKEN = "Taken "
 _MONTHS = (
@@ -234,7 +235,7 @@ def join_lines(lines: Sequence[str]) -> str:
         goes_on = bool(_HYPHENATED.search(end)) and line[0].islower()
         if goes_on:
             parts[-1] = parts[-1][:-1]
-        elif parts:
+        elif parts and not (_WITHOUT_SPACES.match(end[-1:]) and _WITHOUT_SPACES.match(line)):
             parts.append(" ")
         parts.append(line)
         end = (end[:-1] + line if goes_on else f"{end} {line}")[-3:]

@@ -16,11 +16,12 @@ from indexing.readers.pdf.text import PageText
 from indexing.readers.reading_order import Piece, around, paragraphs, regions, rows
 from indexing.records import Block, Box, Line
 
-_CAPTION = re.compile(
+CAPTION = re.compile(
     r"^(fig(ure|\.)?|abb(ildung|\.)?|table(au)?|tab\.|tabelle|tabla|tabela|图|表|그림|표)\s*\.?\s*[\dIVX]+",
     re.IGNORECASE,
 )
 _TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
+_LARGEST_FIGURE = 0.4
 _NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
 
 
@@ -31,48 +32,79 @@ class Paragraph:
     block: Block
     size: float = 0.0
     bold: bool = False
+    table: Table | None = None
+    is_aside: bool = False
+    """A comment, or what runs up the margin: no part of the running text."""
 
 
 def page_paragraphs(
-    text: PageText, number: int, tables: Sequence[Table], figures: Sequence[Box]
+    text: PageText,
+    number: int,
+    tables: Sequence[Table],
+    figures: Sequence[Box],
+    pictures: Sequence[Sequence[Piece]] = (),
 ) -> Iterator[Paragraph]:
-    """All blocks of one page in reading order; `figures` are the boxes of its pictures."""
+    """All blocks of one page in reading order; `figures` are the boxes of its pictures. `pictures` are the lines that
+    OCR read in some of them: words of the figure, or a block by themselves where there is none."""
     taken = {id(piece) for table in tables for piece in table.pieces}
     left = [piece for piece in text.pieces if id(piece) not in taken]
-    things: list[Block] = []
+    by_ocr = [piece for pieces in pictures for piece in pieces]
+    things: list[Paragraph] = []
     markers: list[Piece] = []
     for table in tables:
-        markers.append(_marker(table.box, things, _table_block(table, number)))
+        markers.append(_marker(table.box, things, _table_paragraph(table, number)))
+    for lines in text.vertical:
+        block = _lines_block(lines, number, join_lines([line.text for line in lines]))
+        markers.append(_marker(around([line.box for line in lines if line.box]), things, Paragraph(block=block)))
     for box in figures:
         inside = [piece for piece in left if _inside(piece.box, box)]
         if any(len(piece.text) > 32 for piece in inside) or len(inside) > 60:
             continue  # a background or a frame around text
         left = [piece for piece in left if not _inside(piece.box, box)]
-        words = "\n".join(row.text for row in rows(inside))
-        markers.append(_marker(box, things, Block(kind="figure", text=words, page=number, box=box)))
+        words = "\n".join(row.text for row in rows([*inside, *(each for each in by_ocr if _inside(each.box, box))]))
+        by_ocr = [each for each in by_ocr if not _inside(each.box, box)]
+        figure = Block(kind="figure", text=words, page=number, box=box)
+        markers.append(_marker(box, things, Paragraph(block=figure)))
+    for pieces in pictures:
+        own = set(map(id, pieces))
+        if rest := [piece for piece in by_ocr if id(piece) in own]:
+            lines = tuple(Line(text=row.text, box=row.box) for row in rows(rest))
+            block = _lines_block(lines, number, "\n".join(line.text for line in lines))
+            markers.append(_marker(around([piece.box for piece in rest]), things, Paragraph(block=block)))
     ordered: list[Paragraph] = []
     for region in regions([*left, *markers]):
         ordered.extend(_region(region, number, things))
     yield from _with_captions(ordered)
     if text.margin:
-        yield Paragraph(block=Block(kind="text", text=text.margin, page=number))
+        yield Paragraph(block=Block(kind="text", text=text.margin, page=number), is_aside=True)
 
 
-def _marker(box: Box, things: list[Block], block: Block) -> Piece:
+def is_page(box: Box) -> bool:
+    """A scan of a good part of the page is the page's text, not a figure on it."""
+    return (box[2] - box[0]) * (box[3] - box[1]) > _LARGEST_FIGURE
+
+
+def _lines_block(lines: tuple[Line, ...], number: int, text: str) -> Block:
+    return Block(kind="text", text=text, page=number, lines=lines, box=around([each.box for each in lines if each.box]))
+
+
+def _marker(box: Box, things: list[Paragraph], paragraph: Paragraph) -> Piece:
     """A piece that stands for a table or figure while the reading order is found."""
-    things.append(block)
+    things.append(paragraph)
     return Piece(text="", box=box, thing=len(things) - 1)
 
 
-def _table_block(table: Table, number: int) -> Block:
-    return Block(kind="table", text=markdown_table(table.cells), page=number, box=table.box, lines=table.lines)
+def _table_paragraph(table: Table, number: int) -> Paragraph:
+    text = markdown_table(table.cells)
+    block = Block(kind="table", text=text, page=number, box=table.box, lines=table.lines)
+    return Paragraph(block=block, table=table)
 
 
-def _region(region: Sequence[Piece], number: int, things: list[Block]) -> Iterator[Paragraph]:
+def _region(region: Sequence[Piece], number: int, things: list[Paragraph]) -> Iterator[Paragraph]:
     tables = aligned_tables(region)
     taken = {id(piece) for table in tables for piece in table.pieces}
     rest = [piece for piece in region if id(piece) not in taken]
-    markers = [_marker(table.box, things, _table_block(table, number)) for table in tables]
+    markers = [_marker(table.box, things, _table_paragraph(table, number)) for table in tables]
     run: list[Piece] = []
     for row in [*rows([*rest, *markers]), None]:
         if row is not None and row.thing is None:
@@ -82,7 +114,7 @@ def _region(region: Sequence[Piece], number: int, things: list[Block]) -> Iterat
             yield _paragraph(group, number)
         run = []
         if row is not None and row.thing is not None:
-            yield Paragraph(block=things[row.thing])
+            yield things[row.thing]
 
 
 def _paragraph(group: Sequence[Piece], number: int) -> Paragraph:
@@ -101,7 +133,7 @@ def _with_captions(found: Sequence[Paragraph]) -> Iterator[Paragraph]:
     """`Figure 3: …` and `Table 1. …` go to the nearest figure or table without one."""
     captions: dict[int, int] = {}  # index of the table or figure → index of the caption
     for index, each in enumerate(found):
-        if each.block.kind != "text" or not _CAPTION.match(each.block.text) or len(each.block.text) > 1_000:
+        if each.block.kind != "text" or not CAPTION.match(each.block.text) or len(each.block.text) > 1_000:
             continue
         kind = "table" if _TABLE_CAPTION.match(each.block.text) else "figure"
         near = [

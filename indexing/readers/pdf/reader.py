@@ -1,46 +1,32 @@
-"""PDF files: text layer with line boxes, page images, tables, figures; pages without text by OCR.
+"""PDF files: page by page (pages.py), then the headings, then the files inside.
 
-Each page is read by itself: text (pieces) → running_headers (taken out) → objects (rules, figures) → tables →
-paragraphs. A page without a usable text layer goes through OCR instead.
+What one sees is read: text, values of form fields, comments, words in pictures; tables and figures; and every page has
+its picture. What is not read becomes a note.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError, pass_on
-from indexing.readers.image import small_grey
-from indexing.readers.ocr import letters_in_runs
-from indexing.readers.output import PAGE_SIDE, ReaderOutput
-from indexing.readers.pdf.objects import (
-    ObjectsLeftOut,
-    Repeats,
-    embedded_files,
-    objects_over,
-    remarks_on,
-    rules_and_figures,
-)
-from indexing.readers.pdf.paragraphs import Paragraph, page_paragraphs, with_headings
-from indexing.readers.pdf.ruled_tables import Rules
+from indexing.readers.attachments import Attachments
+from indexing.readers.output import ReaderOutput
+from indexing.readers.pdf.embedded import EmbeddedFiles, Pinned, pinned_files
+from indexing.readers.pdf.left_out import LeftOut
+from indexing.readers.pdf.pages import PageReader, SamePageError
+from indexing.readers.pdf.paragraphs import Paragraph, with_headings
+from indexing.readers.pdf.repeats import Repeats
 from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, running_headers, sampled
-from indexing.readers.pdf.tables import ruled_tables
-from indexing.readers.pdf.text import PageText, read_text, turn
+from indexing.readers.pdf.text import read_text
+from indexing.readers.pdf.xfa import XfaForm
 from indexing.readers.reading_order import Piece
 from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Note, Page, Reading
 
-_OCR_SIDE = 2000
-_FEW_CHARACTERS = 12
 _SAMPLE_CHARACTERS = 20_000
-_ODD_SHARE = 0.3
-_STRANGE_SHARE = 0.045
-_STRANGE = re.compile(r"\w[^\w\s.,:/@&'’\-–()]+\w|[a-z][A-Z][a-z]|[a-z]\d[a-z]|[*^~|\\»«]{1}\w|[A-Za-z]{2}[»«^*]")
 
 
 def read_pdf(path: Path, output: ReaderOutput) -> Reading:
@@ -60,6 +46,8 @@ def _opened(path: Path) -> Any:
     if not raw:  # only now does the last error say anything: asked at another time, it is an earlier file's
         raise _refusal(pdfium.FPDF_GetLastError())
     document = pypdfium2.PdfDocument(raw)
+    logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # of XFA forms people are told in a note
+    document.init_forms()  # before anything else, or values are not drawn
     if len(document) == 0:
         document.close()
         raise DamagedFileError("the PDF has no pages")
@@ -81,13 +69,6 @@ def _refusal(code: int) -> UnreadableFileError:
     return DamagedFileError(f"the PDF is damaged ({words.get(code, 'PDFium gives no reason')})")
 
 
-class _SamePageError(Exception):
-    """The page is the same as an earlier one, `first`."""
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-
-
 class _Document:
     """One open document; what the pages share."""
 
@@ -95,16 +76,18 @@ class _Document:
         self._document = document
         self._path = path
         self._output = output
-        self._characters = 0
-        self._running_headers = RunningHeaders()
         self._repeats = Repeats(document)
         self._unreadable: set[int] = set()
-        self._left_out = ObjectsLeftOut(output.limits)
+        self._left_out = LeftOut(output.limits)
+        self._xfa = XfaForm(document)
+        self._pinned: list[Pinned] = []
+        headers = self._repeated(min(len(document), output.limits.max_pages))
+        self._pages = PageReader(path, output, left_out=self._left_out, repeats=self._repeats, running_headers=headers)
 
     def read(self) -> Reading:
-        """Every page up to the limit, then the headings. Raises DamagedFileError when no page can be read."""
+        """Every page up to the limit, the headings, then the files inside. Raises DamagedFileError when no page can be
+        read."""
         count, limit = len(self._document), self._output.limits.max_pages
-        self._running_headers = self._repeated(min(count, limit))
         pages: list[Page] = []
         found: list[Paragraph] = []
         number = 0
@@ -117,15 +100,23 @@ class _Document:
                 self._output.page_done()
         if not pages:
             raise DamagedFileError(f"none of the PDF's {count} pages can be read")
-        blocks, metadata = tuple(with_headings(found)), self._metadata()
+        blocks, metadata = (*with_headings(found), *self._xfa.blocks()), self._metadata()
+        attachments = Attachments(self._output, pages_before=count, word="embedded file")
+        inside = list(self._embedded(attachments).blocks(self._pinned))
         return Reading(
             is_picture=False,
             title=_title(metadata, blocks, self._path),
-            pages=tuple(pages),
-            blocks=blocks,
+            pages=(*pages, *attachments.pages),
+            blocks=(*blocks, *inside),
             metadata=metadata,
-            notes=tuple(self._notes(count, number)),
+            notes=(*self._notes(count, number), *attachments.notes),
         )
+
+    def _embedded(self, attachments: Attachments) -> EmbeddedFiles:
+        """Under headings that begin with this file's name, where it has one of its own."""
+        is_inside = self._output.inside.depth > 0
+        heading = "Embedded file: {name}" if is_inside else f"{self._path.name} › {{name}}"
+        return EmbeddedFiles(self._document, self._output, attachments, heading)
 
     def _page_if_readable(self, number: int) -> tuple[Page, list[Paragraph]] | None:
         try:
@@ -146,7 +137,7 @@ class _Document:
             numbers = ", ".join(str(each) for each in sorted(self._unreadable)[:10])
             sentence = f"{len(self._unreadable)} of {count} pages could not be read: {numbers}"
             yield Note(sentence, kind="page", number=len(self._unreadable), unread=True)
-        self._left_out.count["files"] = embedded_files(self._document)
+        yield from self._xfa.notes()
         yield from self._repeats.notes()
         yield from self._left_out.notes()
 
@@ -175,8 +166,10 @@ class _Document:
         if first is None:
             page = self._document[number - 1]
             try:
-                return self._page(page, number)
-            except _SamePageError as again:
+                self._xfa.look_at(page)
+                self._pinned += pinned_files(page, number)
+                return self._pages.read(page, number)
+            except SamePageError as again:
                 first = again.first
             finally:
                 self._repeats.mark(page, number)
@@ -186,80 +179,6 @@ class _Document:
         else:
             self._repeats.count(first)
         return None
-
-    def _page(self, page: Any, number: int) -> tuple[Page, list[Paragraph]]:
-        textpage = page.get_textpage()
-        try:
-            left = max(0, self._output.limits.max_text_characters - self._characters)
-            over = max(0, textpage.count_chars() - left)
-            text = read_text(page, textpage, most_characters=left)
-            self._characters += text.characters
-            self._left_out.count["characters"] += over
-            self._left_out.count["remarks"] += remarks_on(page)
-            if over or _is_legible(text):  # words that are not wanted are not read from the picture either
-                return self._from_text(page, text, number)
-            return self._from_scan(page, text, number)
-        finally:
-            textpage.close()
-
-    def _from_text(self, page: Any, text: PageText, number: int) -> tuple[Page, list[Paragraph]]:
-        image = self._seen(page, PAGE_SIDE, text, number)
-        kept_pieces = self._running_headers.without(text.pieces, number)
-        self._left_out.count["repeating"] += len(text.pieces) - len(kept_pieces)
-        text = replace(text, pieces=kept_pieces)
-        rules, figure_boxes = rules_and_figures(page)
-        self._left_out.count["objects"] += objects_over(page)
-        if text.turned:
-            image = image.rotate(text.turned, expand=True)
-            figure_boxes, rules = [turn(box, text.turned) for box in figure_boxes], Rules()
-        kept = self._keep(image, number, read_by_ocr=False)
-        found = list(page_paragraphs(text, number, ruled_tables(text.pieces, rules), figure_boxes))
-        return kept, [self._with_picture(each, image) for each in found]
-
-    def _seen(self, page: Any, side: int, text: PageText, number: int) -> Image.Image:
-        """As one sees it; raises _SamePageError where another page was the same."""
-        image = _rendered(page, side)
-        first = self._repeats.looks_like(image, text.pieces, number)
-        if first is not None:
-            raise _SamePageError(first)
-        return image
-
-    def _with_picture(self, paragraph: Paragraph, image: Image.Image) -> Paragraph:
-        block = paragraph.block
-        if block.kind != "figure" or block.box is None:
-            return paragraph
-        if self._output.figures >= self._output.limits.max_figures:
-            self._left_out.count["figures"] += 1
-            return paragraph
-        (x0, x1), (y0, y1) = (
-            [round(edge * side) for edge in edges]
-            for edges, side in ((block.box[0::2], image.width), (block.box[1::2], image.height))
-        )
-        crop = image.crop((x0, y0, x1, y1))
-        return replace(paragraph, block=replace(block, image=self._output.figure(crop)))
-
-    def _from_scan(self, page: Any, text: PageText, number: int) -> tuple[Page, list[Paragraph]]:
-        """OCR, and the text layer after all where OCR finds nothing."""
-        from indexing.readers.ocr import read_words
-
-        image = self._seen(page, _OCR_SIDE, text, number)
-        if letters_in_runs(small_grey(image), enough=1) == 0 and _is_blank(image):
-            return self._keep(image, number, read_by_ocr=False), []
-        words = read_words(np.asarray(image))
-        self._left_out.count["lines"] += words.left_out
-        if words.turned:
-            image = image.rotate(words.turned, expand=True)
-        kept = self._keep(image, number, read_by_ocr=bool(words.lines))
-        if not words.lines and text.pieces and not words.turned:
-            return kept, list(page_paragraphs(text, number, [], []))
-        return kept, [Paragraph(block=block) for block in words.blocks(page=number)]
-
-    def _keep(self, image: Image.Image, number: int, *, read_by_ocr: bool) -> Page:
-        path = self._output.page(image, number)
-        if number == 1:
-            self._output.thumb(image)
-        width, height = self._output.sizes[path.name]
-        return Page(number=number, image=path, width=width, height=height, read_by_ocr=read_by_ocr)
 
     def _metadata(self) -> dict[str, str]:
         import pypdfium2
@@ -276,35 +195,6 @@ def _page_errors() -> tuple[type[Exception], ...]:
     import pypdfium2
 
     return (pypdfium2.PdfiumError, DamagedFileError, ValueError)
-
-
-def _is_legible(text: PageText) -> bool:
-    """A text layer worth reading: some characters, most of which mean something.
-
-    Invisible text was put over a scan by somebody's OCR, maybe decades ago: where it looks misread,
-    ours reads the page again.
-    """
-    if text.characters < _FEW_CHARACTERS or text.odd > _ODD_SHARE * text.characters:
-        return False
-    return not text.invisible or _strange_words(text) <= _STRANGE_SHARE
-
-
-def _strange_words(text: PageText) -> float:
-    """The share of words with signs or changes of case inside, such as `n»Bfl` or `s*r;tiiR`."""
-    words = [word for piece in text.pieces for word in piece.text.split() if len(word) > 2]
-    return sum(1 for word in words if _STRANGE.search(word)) / max(1, len(words))
-
-
-def _is_blank(image: Image.Image) -> bool:
-    return float(np.asarray(image.convert("L").resize((64, 64))).std()) < 1.0
-
-
-def _rendered(page: Any, side: int) -> Image.Image:
-    width, height = page.get_size()
-    if not (width > 0 and height > 0) or max(width, height) > 200 * min(width, height):
-        raise DamagedFileError(f"a page measures {width:.0f} × {height:.0f} points")
-    image: Image.Image = page.render(scale=side / max(width, height), may_draw_forms=False).to_pil()
-    return image.convert("RGB")
 
 
 def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str:

@@ -29,6 +29,10 @@ _Line = Mapping[int, Sequence[Word]]
 """The words of one line of text, by column."""
 
 
+Span = tuple[float, float]
+"""x of a column's two edges."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """Cells row by row, and the pieces they were made of."""
@@ -37,6 +41,9 @@ class Table:
     box: Box
     lines: tuple[Line, ...]
     pieces: tuple[Piece, ...]
+    columns: tuple[Span, ...] = ()
+    """From the first to the last letter of each column."""
+    has_bold_header: bool = False
 
 
 def ruled_tables(pieces: Sequence[Piece], rules: Rules) -> list[Table]:
@@ -150,14 +157,33 @@ def _table(
     texts = _without_empty_columns(texts if len(ys) >= 4 else _continued(texts))
     if not _is_filled(texts):
         return None
+    spans = _spans(words, edges)
     if runs_right_to_left([piece.text for piece in pieces]):
-        texts = [row[::-1] for row in texts]
+        texts, spans = [row[::-1] for row in texts], spans[::-1]
+    return table_of(texts, pieces, spans)
+
+
+def table_of(texts: Sequence[Sequence[str]], pieces: Sequence[Piece], columns: Sequence[Span]) -> Table:
+    """The cells with where they stand."""
+    first, *rest = levels(pieces)
     return Table(
-        cells=tuple(texts),
+        cells=tuple(tuple(row) for row in texts),
         box=around([piece.box for piece in pieces]),
         lines=tuple(Line(text=row.text, box=row.box) for row in rows(pieces)),
         pieces=tuple(pieces),
+        columns=tuple(columns),
+        has_bold_header=_is_bold(first) and bool(rest) and not _is_bold(rest[-1]),
     )
+
+
+def _spans(words: Sequence[Word], edges: Sequence[float]) -> list[Span]:
+    """Of the columns that have words."""
+    spans: dict[int, Span] = {}
+    for word in words:
+        column = band(word.box, 0, edges)
+        start, end = spans.get(column, (1.0, 0.0))
+        spans[column] = (min(start, word.box[0]), max(end, word.box[2]))
+    return [spans[column] for column in sorted(spans)]
 
 
 def _cells(words: Sequence[Word], edges: Sequence[float], breaks: Sequence[float]) -> list[tuple[str, ...]]:
@@ -230,15 +256,19 @@ def _breaks(
     breaks = list(ys[1:-1])
     for number in range(len(breaks) + 1):
         inside = [box for box in bounds if band(box, 1, ys[1:-1]) == number]
-        filled = [
-            len({band(word.box, 0, edges) for word in words if middle(box, 1) == _level_of(word, inside)})
-            for box in inside
-        ]
-        if len(ys) >= 3 and 1 < len(inside) <= 8 and min(filled) < 0.6 * (len(edges) + 1):
+        if len(ys) >= 3 and 1 < len(inside) <= 8 and _fewest_filled(inside, words, edges) < 0.6 * (len(edges) + 1):
             continue
         middles = [middle(box, 1) for box in inside]
         breaks += [(above + below) / 2 for above, below in pairwise(middles)]
     return sorted(breaks)
+
+
+def _fewest_filled(bounds: Sequence[Box], words: Sequence[Word], edges: Sequence[float]) -> int:
+    """Columns with words on the level that has words in the fewest."""
+    columns: dict[float, set[int]] = {middle(box, 1): set() for box in bounds}
+    for word in words:
+        columns[_level_of(word, bounds)].add(band(word.box, 0, edges))
+    return min(map(len, columns.values()))
 
 
 def _level_of(word: Word, bounds: Sequence[Box]) -> float:

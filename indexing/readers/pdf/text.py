@@ -1,33 +1,24 @@
-"""The text layer of one PDF page as pieces with boxes, through PDFium's character interface.
+"""The text layer of one PDF page as pieces with boxes: characters → words → pieces of lines.
 
 Boxes are fractions of the page as it is shown (crop box and page rotation applied), origin top left.
 Text that is drawn sideways on an upright page (a margin stamp) is kept apart: it would tear lines.
 """
 
 import ctypes
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from indexing.readers.pdf.glyphs import Glyph, glyphs_of
+from indexing.readers.pdf.vertical import vertical_blocks
 from indexing.readers.reading_order import Piece, Word, around
-from indexing.records import Box
+from indexing.records import Box, Line
 
 _GAP_IN_EMS = 1.0
-_SPACES = frozenset(" \u00a0\u2002\u2003\u2009\u200b\ufeff")
+_FEWEST_ODD = 2
+_ODD_LETTERS = 12
 _BOLD_NAME = re.compile(rb"bold|black|heavy|-medi|^(?:[A-Z]{6}\+)?cmbx", re.IGNORECASE)
-_NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Glyph:
-    """One character; `box` spans the font's height, so that a line's letters have one height."""
-
-    text: str
-    box: Box
-    index: int
-    sideways: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,126 +26,92 @@ class PageText:
     """What the text layer says."""
 
     pieces: tuple[Piece, ...]
-    margin: str  # what runs sideways
+    sideways: tuple[Word, ...]
+    """What runs up or down the page: a stamp in the margin, the header of a narrow column."""
     characters: int
     odd: int  # characters without a meaning: no Unicode mapping, private use, replacement signs
     invisible: bool  # drawn with no ink, as the text layer over a scan is
     turned: int  # degrees counter-clockwise that the page was turned for its text to stand upright
+    vertical: tuple[tuple[Line, ...], ...] = ()
+    """Blocks of columns that are read from top to bottom, in reading order."""
+    unclear: tuple[Word, ...] = ()
+    """Words of which most characters have no meaning; they are in no piece."""
+    inkless: tuple[Word, ...] = ()
+    """Words of the pieces that are not drawn, and were put there for programs to find."""
+
+    @property
+    def margin(self) -> str:
+        """What runs sideways, in the order of the file."""
+        return " ".join(word.text for word in self.sideways)
+
+    @property
+    def boxes(self) -> Iterator[Box]:
+        """Where the page's text is known."""
+        yield from (piece.box for piece in self.pieces)
+        yield from (word.box for word in self.sideways)
+        yield from (line.box for lines in self.vertical for line in lines if line.box)
 
 
-class ToFractions:
-    """Page coordinates (points, origin bottom left, unturned) → fractions of the page as shown."""
-
-    def __init__(self, page: Any) -> None:
-        corners = [_to_device(page, x, y) for x, y in ((0.0, 0.0), (1000.0, 0.0), (0.0, 1000.0))]
-        (self._x0, self._y0), (x1, y1), (x2, y2) = corners
-        self._xx, self._xy = (x1 - self._x0) / 1000, (x2 - self._x0) / 1000
-        self._yx, self._yy = (y1 - self._y0) / 1000, (y2 - self._y0) / 1000
-
-    def box(self, left: float, bottom: float, right: float, top: float) -> Box:
-        """The rectangle as (x0, y0, x1, y1), clipped to the page."""
-        xs = [self._x0 + x * self._xx + y * self._xy for x, y in ((left, bottom), (right, top))]
-        ys = [self._y0 + x * self._yx + y * self._yy for x, y in ((left, bottom), (right, top))]
-        x0, x1, y0, y1 = (min(1.0, max(0.0, each)) for each in (min(xs), max(xs), min(ys), max(ys)))
-        return (x0, y0, x1, y1)
-
-
-def read_text(page: Any, textpage: Any, *, most_characters: int) -> PageText:
-    """Characters → words → pieces: words of one line without a gap wider than a letter is high."""
+def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[Glyph] = ()) -> PageText:
+    """Characters → words → pieces: words of one line without a gap wider than a letter is high. `more` are characters
+    of the page that are not in PDFium's text."""
     width, height = page.get_size()
-    glyphs, odd, turned = _glyphs(page, textpage, most_characters)
+    glyphs, turned = glyphs_of(page, textpage, most_characters)
+    indices = [each.index for each in glyphs if each.text != " "]
+    glyphs += more
     if turned in (90, 270):
         width, height = height, width
     aspect = width / height
-    upright = list(_words([each for each in glyphs if not each.sideways]))
-    sideways = list(_words([each for each in glyphs if each.sideways or each.text == " "]))
+    vertical, flat = vertical_blocks(glyphs, aspect)
+    words = list(_words([each for each in flat if not each.sideways]))
+    sideways = list(_words([each for each in flat if each.sideways or each.text == " "]))
+    unclear = _unclear(words)
+    clear = [word for word in words if id(word) not in unclear]
+    inkless = {id(word) for word in clear if _is_inkless(textpage, word[0].index)}
+    lines = list(_lines(clear, aspect))
+    pieces = tuple(_piece(line, aspect, height, textpage) for line in lines)
     return PageText(
-        pieces=tuple(_piece(line, aspect, height, textpage) for line in _lines(upright, aspect)),
-        margin=" ".join(_spelled(word) for word in sideways),
+        pieces=pieces,
+        sideways=tuple(Word(text=_spelled(word), box=_box(word)) for word in sideways),
         characters=sum(1 for each in glyphs if each.text != " "),
-        odd=odd,
-        invisible=_is_invisible(textpage, [each.index for each in glyphs if each.text != " "]),
+        odd=sum(1 for each in glyphs if each.odd),
+        invisible=_is_invisible(textpage, indices),
         turned=turned,
+        vertical=tuple(vertical),
+        unclear=tuple(Word(text=_spelled(word), box=_box(word)) for word in words if id(word) in unclear),
+        inkless=tuple(
+            word
+            for line, piece in zip(lines, pieces, strict=True)
+            for glyphs_of_word, word in zip(line, piece.words, strict=True)
+            if id(glyphs_of_word) in inkless
+        ),
     )
 
 
-def turn(box: Box, degrees: int) -> Box:
-    """Where the box lies after its page was turned counter-clockwise."""
-    x0, y0, x1, y1 = box
-    if degrees == 90:
-        return (y0, 1 - x1, y1, 1 - x0)
-    if degrees == 180:
-        return (1 - x1, 1 - y1, 1 - x0, 1 - y0)
-    return (1 - y1, x0, 1 - y0, x1) if degrees == 270 else box
+def _unclear(words: Sequence[list[Glyph]]) -> set[int]:
+    """Words without a meaning, by their ids, where there are enough of them to be text; few are signs of a formula."""
+    found = [word for word in words if _is_unclear(word)]
+    return set(map(id, found)) if sum(map(len, found)) >= _ODD_LETTERS else set()
+
+
+def _is_unclear(word: Sequence[Glyph]) -> bool:
+    """Several characters without a meaning; a single one is a bullet or a sign."""
+    odd = sum(1 for glyph in word if glyph.odd)
+    return odd >= _FEWEST_ODD and 2 * odd > len(word)
 
 
 def _is_invisible(textpage: Any, indices: Sequence[int]) -> bool:
-    """By a sample of the characters: render mode 3 draws neither fill nor stroke."""
-    import pypdfium2.raw as pdfium
-
+    """By a sample of the characters."""
     sample = indices[:: max(1, len(indices) // 20)]
-    modes = [pdfium.FPDFTextObj_GetTextRenderMode(pdfium.FPDFText_GetTextObject(textpage, index)) for index in sample]
-    return sum(1 for mode in modes if mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE) > 0.8 * len(modes)
+    return sum(1 for index in sample if _is_inkless(textpage, index)) > 0.8 * len(sample)
 
 
-def _to_device(page: Any, x: float, y: float) -> tuple[float, float]:
+def _is_inkless(textpage: Any, index: int) -> bool:
+    """Render mode 3 draws neither fill nor stroke."""
     import pypdfium2.raw as pdfium
 
-    side = 10_000_000
-    across, down = ctypes.c_int(), ctypes.c_int()
-    pdfium.FPDF_PageToDevice(page, 0, 0, side, side, 0, x, y, across, down)
-    return across.value / side, down.value / side
-
-
-def _glyphs(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int, int]:
-    import pypdfium2.raw as pdfium
-
-    to_fractions = ToFractions(page)
-    rectangle = pdfium.FS_RECTF()
-    raw: list[tuple[str, Box, int, int]] = []
-    odd = 0
-    turns = [0, 0, 0, 0]
-    shown = page.get_rotation()
-    for index in range(min(textpage.count_chars(), most)):
-        code = pdfium.FPDFText_GetUnicode(textpage, index)
-        text = _character(code)
-        if text in _SPACES:
-            raw.append((" ", _NOWHERE, index, -1))
-            continue
-        unmapped = pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1
-        if unmapped or 0xE000 <= code <= 0xF8FF or code == 0xFFFD:
-            odd += 1
-        if not pdfium.FPDFText_GetLooseCharBox(textpage, index, rectangle):
-            continue
-        box = to_fractions.box(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
-        if box[2] <= box[0] or box[3] <= box[1]:
-            continue  # outside of the page that is shown
-        angle = math.degrees(max(0.0, pdfium.FPDFText_GetCharAngle(textpage, index)))
-        quarter = round((angle + shown) / 90) % 4
-        turns[quarter] += 1
-        raw.append((text, box, index, quarter))
-    main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
-    # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
-    turned = 90 * main
-    glyphs = [
-        Glyph(
-            text=text,
-            box=box if quarter == -1 else turn(box, turned),
-            index=index,
-            sideways=quarter not in (-1, main),
-        )
-        for text, box, index, quarter in raw
-    ]
-    return glyphs, odd, turned
-
-
-def _character(code: int) -> str:
-    """One printable character; a space for what only moves the pen, a hyphen for its soft relatives."""
-    if code in (0x02, 0xAD, 0xFFFE):  # PDFium says U+0002 or U+FFFE where a line ends in a hyphen
-        return "-"
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-        return "\ufffd"
-    return chr(code) if code > 32 else " "
+    mode = pdfium.FPDFTextObj_GetTextRenderMode(pdfium.FPDFText_GetTextObject(textpage, index))
+    return bool(mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
 
 
 def _words(glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from reading_doubles import make_pdf, read_here, text_at, words_of
 
 from indexing.errors import DamagedFileError, EncryptedFileError
-from indexing.readers.pdf import reader as pdf
+from indexing.readers.pdf import pages as pdf
 from indexing.records import Block, Reading
 from indexing.settings import ReadLimits
 
@@ -234,7 +234,7 @@ def test_a_page_that_stands_there_twenty_thousand_times_is_read_once(tmp_path: P
 def test_a_page_that_repeats_is_neither_loaded_nor_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr(
-        "indexing.readers.pdf.reader._rendered", lambda page, side: drawn.append(1) or _RENDERED(page, side)
+        "indexing.readers.pdf.pages._rendered", lambda page, side: drawn.append(1) or _RENDERED(page, side)
     )
     read_pdf(tmp_path, repeated(two_pages(), times=500))
     assert len(drawn) == 2
@@ -317,15 +317,6 @@ def test_figures_over_the_limit_are_told(tmp_path: Path) -> None:
     limited = read_pdf(tmp_path, make_pdf([figures + prose(400, 740, "beside", rows=4)]), max_figures=1)
     assert reading.notes == ()
     assert limited.notes == ("3 figures over the limit of 1 were kept without their pictures",)
-
-
-def test_filled_fields_and_comments_are_counted(tmp_path: Path) -> None:
-    remarks = "/Annots [<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Ann) /Rect [0 0 9 9] >>"
-    remarks += " << /Type /Annot /Subtype /Text /Contents (Look here) /Rect [0 0 9 9] >>"
-    remarks += " << /Type /Annot /Subtype /Link /Contents (x) /Rect [0 0 9 9] >>"
-    remarks += " << /Type /Annot /Subtype /Text /Contents () /Rect [0 0 9 9] >>]"
-    reading = read_pdf(tmp_path, make_pdf([text_at(72, 700, "Words of the only page")], extra=remarks))
-    assert reading.notes == ("2 filled form fields, comments or other remarks laid over pages were not read",)
 
 
 def test_a_page_of_absurd_size_is_noted_and_the_others_are_read(tmp_path: Path) -> None:
