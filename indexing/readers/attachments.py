@@ -118,7 +118,9 @@ class Attachments:
     def _picture(self, path: Path, name: str) -> Iterator[Block]:
         if self._output.figures >= self._output.limits.max_figures:
             raise FileTooLargeError(f"the limit is {self._output.limits.max_figures:,} pictures in one file")
-        figure = figure_block(path.read_bytes(), self._output, caption=name)
+        unread: list[Note] = []
+        figure = figure_block(path.read_bytes(), self._output, caption=name, notes=unread)
+        self._notes += [note.within(self._place(name)) for note in unread]
         if figure is not None:
             yield figure
 

@@ -66,13 +66,14 @@ def figures_of(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutpu
     figures: list[Block] = []
     too_many = 0
     broken: Counter[str] = Counter()
+    unread: list[Note] = []
     for slide, data in pictures:
         if output.figures >= output.limits.max_figures:
             too_many += 1
             continue
         try:
             with output.part():
-                block = figure_block(data, output, page=slide)
+                block = figure_block(data, output, page=slide, notes=unread)
         except UnreadableFileError as error:
             pass_on(error)
             broken[error.reason] += 1
@@ -85,11 +86,14 @@ def figures_of(pictures: Iterator[tuple[int | None, bytes]], output: ReaderOutpu
     if too_many:
         sentence = f"{too_many:,} embedded pictures over the limit of {output.limits.max_figures:,} were left out"
         notes.append(Note(sentence, kind="picture", number=too_many, unread=True))
-    return figures, notes
+    return figures, [*notes, *(note.within("a picture") for note in unread)]
 
 
-def figure_block(data: bytes, output: ReaderOutput, *, page: int | None = None, caption: str = "") -> Block | None:
-    """A picture inside a document, with the words in it; None when it is as small as a bullet or a logo."""
+def figure_block(
+    data: bytes, output: ReaderOutput, *, page: int | None = None, caption: str = "", notes: list[Note]
+) -> Block | None:
+    """A picture inside a document, with the words in it; None when it is as small as a bullet or a logo. What OCR
+    could not read of it is added to the `notes`."""
     from indexing.readers.image import decoded_bytes, words_in
 
     image = decoded_bytes(io.BytesIO(data), output)
@@ -97,6 +101,7 @@ def figure_block(data: bytes, output: ReaderOutput, *, page: int | None = None, 
         return None
     image, words = words_in(image)
     text = "\n".join(line.text for line in words.lines) if words else ""
+    notes += words.notes() if words else ()
     return Block(kind="figure", text=text, page=page, caption=caption, image=output.figure(image))
 
 

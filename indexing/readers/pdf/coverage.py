@@ -107,14 +107,14 @@ def unread_areas(
 
 def _is_written(image_HWC: Pixels, *, few: bool = False) -> bool:
     """Text in lines; in a picture a `few` words are enough, which on a page may be what sticks out of other words."""
-    from indexing.readers.ocr import has_legible_line, looks_written
+    from indexing.readers.ocr import few_words, looks_written
 
     if min(image_HWC.shape[:2]) < _LEAST_SIDE:
         return False
     grey_HW = small_grey(image_HWC)
     if has_text(grey_HW) and looks_written(image_HWC):
         return True
-    return few and has_word(grey_HW) and has_legible_line(image_HWC)
+    return few and has_word(grey_HW) and few_words(image_HWC) == "legible"
 
 
 def cropped(image_HWC: Pixels, box: Box) -> Pixels:

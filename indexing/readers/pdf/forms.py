@@ -26,7 +26,7 @@ _INDEX = re.compile(r"\[\d+\]$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Field:
+class FormField:
     """One field of a page that has something to read."""
 
     value: str
@@ -40,7 +40,7 @@ class Field:
 class Fields:
     """The fields of one page."""
 
-    filled: list[Field] = field(default_factory=list)
+    filled: list[FormField] = field(default_factory=list)
     signed: list[Box] = field(default_factory=list)
     """Fields with a signature, whose words can be seen alone."""
     hidden: int = 0
@@ -70,7 +70,7 @@ def fields_of(page: Any, *, most_characters: int) -> Fields:
             continue
         most_characters -= len(value)
         is_box = value in (TICKED, EMPTY)
-        found.filled.append(Field(value=value, name=_name(page.formenv, annotation), box=box, is_box=is_box))
+        found.filled.append(FormField(value=value, name=_name(page.formenv, annotation), box=box, is_box=is_box))
     return found
 
 
@@ -131,7 +131,7 @@ def _name(form: Any, annotation: Any) -> str:
     return " ".join((told or _INDEX.sub("", named.rpartition(".")[2])).split())[:200]
 
 
-def pieces_of(fields: Sequence[Field], pieces: Sequence[Piece], aspect: float) -> list[Piece]:
+def pieces_of(fields: Sequence[FormField], pieces: Sequence[Piece], aspect: float) -> list[Piece]:
     """The fields' values as pieces of the page's text; those that the text has already are left out."""
     height = statistics.median([piece.height for piece in pieces]) if pieces else _LINE_HEIGHT
     size = statistics.median([piece.size for piece in pieces]) if pieces else 0.0
@@ -169,12 +169,12 @@ def _words(text: str, box: Box) -> tuple[Word, ...]:
     )
 
 
-def is_labelled(each: Field, pieces: Iterable[Piece], aspect: float) -> bool:
+def is_labelled(each: FormField, pieces: Iterable[Piece], aspect: float) -> bool:
     """A piece of the text says what stands in the field."""
     return any(_labels(piece, each, aspect) for piece in pieces)
 
 
-def _labels(piece: Piece, each: Field, aspect: float) -> bool:
+def _labels(piece: Piece, each: FormField, aspect: float) -> bool:
     """A printed label: to the left, right above, or to the right of a box."""
     (x0, y0, x1, y1), (left, top, right, bottom) = piece.box, each.box
     if not any(char.isalpha() for char in piece.text):

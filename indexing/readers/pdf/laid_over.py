@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexing.readers.pdf.annotations import Comments, annotations_over, comments_on
-from indexing.readers.pdf.forms import Field, Fields, fields_of, is_labelled, pieces_of
+from indexing.readers.pdf.forms import FormField, Fields, fields_of, is_labelled, pieces_of
 from indexing.readers.pdf.glyphs import turn
-from indexing.readers.pdf.left_out import LeftOut
+from indexing.readers.pdf.left_out import NotRead
 from indexing.readers.pdf.nearby import ByHeight
 from indexing.readers.pdf.text import PageText
 from indexing.readers.reading_order import Piece
@@ -18,7 +18,7 @@ from indexing.records import Block, Box
 class LaidOver:
     """Boxes are fractions of the page as its text is upright."""
 
-    fields: tuple[Field, ...] = ()
+    fields: tuple[FormField, ...] = ()
     """Fields with their values, and words typed beside a label."""
     comments: tuple[Block, ...] = ()
     covers: tuple[Box, ...] = ()
@@ -43,7 +43,7 @@ class LaidOver:
 
 
 def laid_over(
-    page: Any, textpage: Any, text: PageText, number: int, *, most_characters: int, left_out: LeftOut
+    page: Any, textpage: Any, text: PageText, number: int, *, most_characters: int, left_out: NotRead
 ) -> LaidOver:
     """Fields and comments of the page; what is not read of them is added to `left_out`."""
     import pypdfium2.raw as pdfium
@@ -64,13 +64,13 @@ def _aspect(page: Any, turned: int) -> float:
 
 
 def _on_upright_page(fields: Fields, comments: Comments, text: PageText, number: int, aspect: float) -> LaidOver:
-    typed: list[Field] = [_turned(each, text.turned) for each in fields.filled]
+    typed: list[FormField] = [_turned(each, text.turned) for each in fields.filled]
     covers = [each.box for each in typed]
     blocks: list[Block] = []
     by_height = ByHeight(text.pieces)
     for comment in comments.comments:
         box = turn(comment.box, text.turned)
-        as_field = Field(value=comment.text, name="", box=box)
+        as_field = FormField(value=comment.text, name="", box=box)
         if comment.is_text_box:
             covers.append(box)
         if comment.is_text_box and is_labelled(as_field, by_height.near(box[1], box[3]), aspect):
@@ -85,8 +85,8 @@ def _on_upright_page(fields: Fields, comments: Comments, text: PageText, number:
     )
 
 
-def _turned(each: Field, degrees: int) -> Field:
-    return Field(value=each.value, name=each.name, box=turn(each.box, degrees), is_box=each.is_box)
+def _turned(each: FormField, degrees: int) -> FormField:
+    return FormField(value=each.value, name=each.name, box=turn(each.box, degrees), is_box=each.is_box)
 
 
 def _turned_boxes(boxes: Sequence[Box], degrees: int) -> tuple[Box, ...]:

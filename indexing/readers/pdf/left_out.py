@@ -63,7 +63,7 @@ _TOLD: dict[Kind, _Told] = {
 }
 
 
-class LeftOut:
+class NotRead:
     """Adds up what is left out. Add with `count[kind] += n`, or with `on_page` what is told with its pages."""
 
     def __init__(self, limits: ReadLimits) -> None:

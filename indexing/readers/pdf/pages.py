@@ -19,10 +19,10 @@ from indexing.readers.letters import letters_in_runs
 from indexing.readers.output import PAGE_SIDE, ReaderOutput
 from indexing.readers.pdf.continued_tables import OpenTable, continued_rows, left_open, with_header
 from indexing.readers.pdf.coverage import cropped, gathered, painted, raster_areas, unread_areas, without_known
-from indexing.readers.pdf.forms import Field
+from indexing.readers.pdf.forms import FormField
 from indexing.readers.pdf.glyphs import turn
 from indexing.readers.pdf.laid_over import LaidOver, laid_over
-from indexing.readers.pdf.left_out import LeftOut
+from indexing.readers.pdf.left_out import NotRead
 from indexing.readers.pdf.legibility import agree, is_legible, is_read, makes_no_words, odd_letters
 from indexing.readers.pdf.objects import objects_over, rules_and_figures
 from indexing.readers.pdf.paragraphs import Paragraph, is_page, page_paragraphs
@@ -86,7 +86,7 @@ class PageReader:
     """Reads the pages of one document, one by one."""
 
     def __init__(
-        self, path: Path, output: ReaderOutput, *, left_out: LeftOut, repeats: Repeats, running_headers: RunningHeaders
+        self, path: Path, output: ReaderOutput, *, left_out: NotRead, repeats: Repeats, running_headers: RunningHeaders
     ) -> None:
         self._output = output
         self._left_out = left_out
@@ -294,7 +294,7 @@ def _within(box: Box, area: Box) -> Box:
     return (area[0] + x0 * width, area[1] + y0 * height, area[0] + x1 * width, area[1] + y1 * height)
 
 
-def _as_blocks(fields: Sequence[Field], number: int) -> list[Block]:
+def _as_blocks(fields: Sequence[FormField], number: int) -> list[Block]:
     """On a page that lies on its side: nobody knows beside what they stand."""
     texts = [f"{field.name}: {field.value}" if field.name else field.value for field in fields]
     return [Block(kind="text", text=text, page=number) for text in texts]

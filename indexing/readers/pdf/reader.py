@@ -15,7 +15,7 @@ from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeEr
 from indexing.readers.attachments import Attachments
 from indexing.readers.output import ReaderOutput
 from indexing.readers.pdf.embedded import EmbeddedFiles, Pinned, pinned_files
-from indexing.readers.pdf.left_out import LeftOut
+from indexing.readers.pdf.left_out import NotRead
 from indexing.readers.pdf.pages import PageReader, SamePageError
 from indexing.readers.pdf.paragraphs import Paragraph, with_headings
 from indexing.readers.pdf.repeats import Repeats
@@ -78,7 +78,7 @@ class _Document:
         self._output = output
         self._repeats = Repeats(document)
         self._unreadable: set[int] = set()
-        self._left_out = LeftOut(output.limits)
+        self._left_out = NotRead(output.limits)
         self._xfa = XfaForm(document)
         self._pinned: list[Pinned] = []
         headers = self._repeated(min(len(document), output.limits.max_pages))

@@ -158,7 +158,7 @@ def test_a_letter_is_read_whose_attachment_breaks_its_parser(tmp_path: Path, mon
 
     message = letter()
     message.add_attachment(b"%PDF-1.4 something", maintype="application", subtype="pdf", filename="plan.pdf")
-    monkeypatch.setattr("indexing.readers.pdf.reader._Document.read", broken)
+    monkeypatch.setattr("indexing.readers.pdf.reader._Document", broken)
     monkeypatch.setattr("indexing.readers.pdf.reader._opened", lambda path: io.BytesIO())
     reading = read_mail(tmp_path, message.as_bytes())
     assert len(reading.blocks) > 1
