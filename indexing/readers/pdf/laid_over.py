@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexing.readers.pdf.annotations import Comments, annotations_over, comments_on
-from indexing.readers.pdf.forms import FormField, Fields, fields_of, is_labelled, pieces_of
+from indexing.readers.pdf.forms import Fields, FormField, fields_of, is_labelled, pieces_of
 from indexing.readers.pdf.glyphs import turn
 from indexing.readers.pdf.left_out import NotRead
 from indexing.readers.pdf.nearby import ByHeight
