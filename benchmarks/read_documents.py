@@ -80,9 +80,12 @@ def share_in_order(truth: list[str], found: list[str]) -> float:
 def main() -> None:
     """Read every file that has a truth and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("documents", type=Path)
-    arguments.add_argument("truth", type=Path)
+    arguments.add_argument("documents", type=Path, nargs="?")
+    arguments.add_argument("truth", type=Path, nargs="?")
     chosen = arguments.parse_args()
+    if chosen.truth is None:
+        print("skipped: name a folder of PDFs and one of their texts")
+        return
     extractors: list[Extract] = [llavero, pypdfium2, *([pdfplumber] if find_spec("pdfplumber") else [])]
     names = [extract.__name__ for extract in extractors]
     print(f"{'file':40} {'words':>6} " + " ".join(f"{name + ' words/order':>24}" for name in names) + "  seconds")
