@@ -3,7 +3,8 @@
     python benchmarks/library_service.py
 
 The sample collection in a new library. Each verb is a process of its own, as a person starts it: once by itself, and
-then five times beside `llavero api`, medians. Then searches over HTTP: alone, and beside a loop of `ask` and one of uploads.
+then five times beside `llavero api`, medians. Then searches over HTTP: alone, and beside a loop of `ask` and one of
+uploads.
 """
 
 import argparse

@@ -30,6 +30,7 @@ STATES = {
 SHOWN_CHUNKS = 48
 SHOWN_THUMBS = 200
 _THUMB_SIDE = 72
+_NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one clear pixel
 SHOWN_FAILURES = 50
 
 
@@ -73,7 +74,7 @@ def _counted(count: int, kind: "Kind") -> str:
 
 def _narrow(files: "Sequence[FileEntry]") -> "list[FileEntry]":
     states = set(map(_state, files))
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
     words = left.text_input("Find a file", placeholder="part of a name or folder", key="library-words")
     state = right.segmented_control(
         "State",
@@ -100,7 +101,7 @@ def _table(bench: "Workbench", files: "Sequence[FileEntry]") -> "FileEntry | Non
         return None
     paths = [Path(entry.path) for entry in files]
     columns: dict[str, list[Any]] = {
-        "": [_thumb(bench, entry) if place < SHOWN_THUMBS else None for place, entry in enumerate(files)],
+        "": [_thumb(bench, entry) if place < SHOWN_THUMBS else _NO_PICTURE for place, entry in enumerate(files)],
         "File": [wording.shown(path.name) for path in paths],
         "State": [STATES.get(_state(entry), entry.state) for entry in files],
         "Kind": [entry.kind for entry in files],
@@ -120,6 +121,7 @@ def _table(bench: "Workbench", files: "Sequence[FileEntry]") -> "FileEntry | Non
         column_config={
             "": st.column_config.ImageColumn(width="small"),
             "File": text(width="medium"),
+            "Notes": text(width="medium"),
             "Folder": text(width="medium"),
         },
         key="library-table",
@@ -128,18 +130,18 @@ def _table(bench: "Workbench", files: "Sequence[FileEntry]") -> "FileEntry | Non
     return files[rows[0]] if rows and rows[0] < len(files) else None
 
 
-def _thumb(bench: "Workbench", entry: "FileEntry") -> str | None:
-    """A small picture of the file, or of its first page, inside its own address; None where it has none."""
+def _thumb(bench: "Workbench", entry: "FileEntry") -> str:
+    """A small picture of the file, or of its first page, inside its own address."""
     file = bench.thumbnail(entry.content)
-    return _small(bench, str(file)) if file else None
+    return _small(bench, str(file)) if file else _NO_PICTURE
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _small(_bench: "Workbench", file: str) -> str | None:
+def _small(_bench: "Workbench", file: str) -> str:
     """A content's picture never changes, and its path names the content."""
     image = attempt(lambda: _bench.open_picture(Path(file)))
     if isinstance(image, Exception):
-        return None
+        return _NO_PICTURE
     image.thumbnail((_THUMB_SIDE, _THUMB_SIDE))
     return draw.data_url(draw.jpeg(image))
 
