@@ -27,11 +27,11 @@ class StopError(Exception):
 
 
 class StoppingEmbedder(WiderEmbedder):
-    """The same, which fails at its second batch of passages."""
+    """The same, which fails when most passages are done."""
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         vectors = super().embed_passages(texts)
-        if self.texts > 6:
+        if self.texts > 14:
             raise StopError
         return vectors
 
@@ -84,7 +84,7 @@ def test_another_embedder_gets_the_same_rows_and_reads_no_file(library: Library,
 
 def test_a_stopped_rebuild_leaves_the_old_library_and_goes_on(library: Library) -> None:
     before = library.record
-    settings = IndexingSettings(text_batch=4, write_batch=4, picture_batch=2)
+    settings = IndexingSettings(text_batch=2, write_batch=1, picture_batch=1)
     with pytest.raises(StopError):
         rebuild(
             library, kit="others", embedder=StoppingEmbedder(), open_store=lambda record: open_store(library, record),

@@ -22,7 +22,18 @@ class Watching:
     """The process, and the lines that it has written."""
 
     def __init__(self, folder: Path, library: Path) -> None:
-        command = [sys.executable, "-m", "ui.cli.main", "index", str(folder), "--library", str(library), "--watch"]
+        command = [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-m",
+            "ui.cli.main",
+            "index",
+            str(folder),
+            "--library",
+            str(library),
+            "--watch",
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -43,6 +54,16 @@ class Watching:
             if words in seen[-1]:
                 return seen[-1]
         pytest.fail(f"no line with '{words}' among {seen}")
+
+    def ended(self) -> int:
+        """The exit code; where it does not end, where it stands."""
+        try:
+            return self.process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            self._reader.join()
+            pytest.fail("it has not ended:\n" + "\n".join(self.rest()))
 
     def end(self) -> None:
         """Whatever the test came to."""
@@ -90,7 +111,7 @@ def test_what_changes_is_indexed_until_ctrl_c_and_a_renamed_file_is_not_embedded
     time.sleep(3)
     assert watching.rest() == []  # its own writing is no change
     watching.process.send_signal(signal.SIGINT)
-    assert watching.process.wait(60) == 0
+    assert watching.ended() == 0
     assert "no longer watching" in watching.line_with("watching")
     assert run("verify", "--library", folder / "library", "--json").document["missing"] == 0
 
