@@ -40,7 +40,7 @@ def harmless(corpus: Path | None) -> dict[str, bytes]:
     return seeds() | {
         path.name: path.read_bytes()
         for path in found
-        if path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
+        if 0 < path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
     }
 
 
