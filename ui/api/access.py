@@ -10,7 +10,6 @@ Keys are random, so their SHA-256 is kept and nothing else of them. A key is sho
 
 import hashlib
 import hmac
-import ipaddress
 import json
 import os
 import secrets
@@ -24,6 +23,8 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+
+from llava_model.serving.http.access_control import is_this_machine, names_this_machine
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -228,30 +229,15 @@ def _digest(given: str) -> str:
 def _check_local(request: Request) -> None:
     """Without keys: this machine, under its own name, and no web page of another site."""
     client = request.client
-    if client is None or not _is_loopback(client.host):
+    if client is None or not is_this_machine(client.host):
         raise AccessError(401, "other machines need a key: llavero key add NAME")
-    if not _names_this_machine(request.headers.get("host", "")):
+    if not names_this_machine(request.headers.get("host", "")):
         raise AccessError(403, "without a key only this machine is answered, under its own name")
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise AccessError(403, "a web page from elsewhere may not ask this")
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise AccessError(403, "a web page from elsewhere may not ask this")
-
-
-def _names_this_machine(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def without_secret(key: Key) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import uvicorn
 
+from llava_model.serving.http.access_control import take_port
 from llava_model.serving.http.connections import ConnectionLimits, connection_class
 from ui import owner
 from ui.api.access import AccessRules, KeyFile, RateLimit, default_key_file
 from ui.api.app import build_app, build_owners_app
 from ui.api.libraries import Libraries, OpenLibrary, load_behind
 from ui.api.tools import build_tools
-from ui.settings import SettingsError
 
 _ENDS_WITHIN_SECONDS = 5.0
 _PER_MINUTE = 600
@@ -44,27 +44,9 @@ class OwnersSocket:
 
 
 def listen(host: str, port: int, keys: KeyFile) -> socket.socket:
-    """Take the port. Raises SettingsError, also for an address that others reach while there are no keys."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
-    except OSError as error:
-        raise SettingsError(f"there is no address '{host}': {error.strerror}") from error
-    if not _is_loopback(str(address[0])) and not keys.all():
-        fault = SettingsError(f"'{host}' is reached from other machines, and there are no keys")
-        fault.add_note("Make one first: llavero key add NAME --scope read")
-        raise fault
-    listening = socket.socket(family, kind)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        listening.close()
-        fault = SettingsError(f"cannot listen on {host}:{port}: {error.strerror}")
-        fault.add_note("Another service may be running there. Choose another port: --port 8766")
-        raise fault from error
-    return listening
+    """Take the port. Raises ServerError, also for an address that others reach while there are no keys."""
+    advice = "Make a key first: llavero key add NAME --scope read"
+    return take_port(host, port, is_protected=bool(keys.all()), advice=advice)
 
 
 def serve_beside(library: OpenLibrary, listening: socket.socket, *, keys: Path | None) -> uvicorn.Server:
@@ -86,12 +68,6 @@ def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app, log_config=None, access_log=False, http=connection_class(ConnectionLimits()), timeout_graceful_shutdown=5
     )
-
-
-def _is_loopback(address: str) -> bool:
-    import ipaddress
-
-    return ipaddress.ip_address(address).is_loopback
 
 
 def serve(

@@ -16,14 +16,20 @@ from llava_model.errors import RequestRefusedError, ServerError
 
 def listen(host: str, port: int, *, api_key: str) -> socket.socket:
     """Take the port (0: any free one). Raises ServerError, also for an address that others reach without a key."""
+    advice = "Put a key into an environment variable and name that: --api-key-env NAME"
+    return take_port(host, port, is_protected=bool(api_key), advice=advice)
+
+
+def take_port(host: str, port: int, *, is_protected: bool, advice: str) -> socket.socket:
+    """The same for a server with other keys; `advice` says how to make one."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ServerError(f"there is no address '{host}': {error.strerror}") from error
     family, kind, _, _, address = found[0]
-    if not api_key and not _is_this_machine(str(address[0])):
+    if not is_protected and not is_this_machine(str(address[0])):
         open_to_all = ServerError(f"'{host}' is reached from other machines, and no key protects it")
-        open_to_all.add_note("Put a key into an environment variable and name that: --api-key-env NAME")
+        open_to_all.add_note(advice)
         raise open_to_all
     listening = socket.socket(family, kind)
     try:
@@ -40,7 +46,7 @@ def listen(host: str, port: int, *, api_key: str) -> socket.socket:
 def admit(headers: Mapping[str, str], *, api_key: str) -> None:
     """Look at a request's headers (names in small letters). Raises RequestRefusedError."""
     if not api_key:
-        if not _names_this_machine(headers.get("host", "")):
+        if not names_this_machine(headers.get("host", "")):
             raise RequestRefusedError("without a key only this machine is answered", status=403, code="forbidden_host")
         return
     scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -48,16 +54,17 @@ def admit(headers: Mapping[str, str], *, api_key: str) -> None:
         raise RequestRefusedError("the key is missing or wrong", status=401, code="invalid_api_key")
 
 
-def _names_this_machine(host: str) -> bool:
+def names_this_machine(host: str) -> bool:
     """Whether a Host header, with or without a port, names this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    return name == "localhost" or _is_this_machine(name)
+    return name == "localhost" or is_this_machine(name)
 
 
-def _is_this_machine(address: str) -> bool:
+def is_this_machine(address: str) -> bool:
+    """Whether an address is one that only this machine reaches."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
