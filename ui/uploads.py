@@ -6,6 +6,7 @@ UploadRefusedError   the file is too large, empty, or not a picture; the message
 import filecmp
 import os
 import re
+import shutil
 import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -80,8 +81,24 @@ def keep(library: Path, original: str, arrived: Path) -> Path:
             os.link(arrived, target)  # fails where the name is taken, which a rename would replace
         except FileExistsError:
             continue
+        except OSError:  # a disk without links
+            if not _copied(arrived, target):
+                continue
         return target
     raise UploadRefusedError(f"'{original}': there are 10,000 files of that name already")
+
+
+def _copied(arrived: Path, target: Path) -> bool:
+    """False if the name is taken."""
+    try:
+        with target.open("xb") as copy, arrived.open("rb") as file:
+            shutil.copyfileobj(file, copy)
+    except FileExistsError:
+        return False
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def is_upload(library: Path, path: Path) -> bool:

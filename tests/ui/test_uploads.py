@@ -116,3 +116,22 @@ def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(si
     lying = header[:16] + side.to_bytes(4) * 2 + header[24:]
     with pytest.raises(UploadRefusedError):
         uploads.question_picture("bomb.png", lying)
+
+
+def test_a_file_that_has_arrived_is_kept_beside_others_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = tmp_path / "uploads" / ".arriving" / "part"
+    arrived.parent.mkdir(parents=True)
+    arrived.write_bytes(b"one")
+    first = uploads.keep(tmp_path, "../a.txt", arrived)
+    assert first == tmp_path / "uploads" / "a.txt" and uploads.keep(tmp_path, "a.txt", arrived) == first
+    arrived.unlink()
+    arrived.write_bytes(b"two")
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    second = uploads.keep(tmp_path, "a.txt", arrived)
+    assert second.name == "a (2).txt" and second.read_bytes() == b"two"

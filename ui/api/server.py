@@ -14,7 +14,7 @@ from ui import owner
 from ui.api.access import AccessRules, KeyFile, RateLimit, default_key_file
 from ui.api.app import build_app, build_owners_app
 from ui.api.libraries import Libraries, OpenLibrary, load_behind
-from ui.api.tools import build_tools
+from ui.api.tools import build_tools, over_http
 
 _ENDS_WITHIN_SECONDS = 5.0
 _PER_MINUTE = 600
@@ -60,8 +60,7 @@ def serve_beside(library: OpenLibrary, listening: socket.socket, *, keys: Path |
 
 
 def _tools(libraries: Libraries, *, write: bool) -> Any:
-    tools = build_tools(lambda: {each.name: each.service for each in libraries}, write=write)
-    return tools.streamable_http_app(streamable_http_path="/", stateless_http=True)
+    return over_http(build_tools(lambda: {each.name: each.service for each in libraries}, write=write))
 
 
 def _config(app: Any) -> uvicorn.Config:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
@@ -95,6 +96,12 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
     if write:
         _add_writing(server, services)
     return server
+
+
+def over_http(server: MCPServer) -> Any:
+    """Its ASGI application. Who may ask, and under which names, is decided before it, as for every other route."""
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    return server.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=security)
 
 
 def _add_writing(server: MCPServer, services: Services) -> None:

@@ -3,10 +3,13 @@ from typing import Any
 
 import anyio
 import pytest
+from fastapi.testclient import TestClient
 from mcp import Client
 
-from ui.api.libraries import OpenLibrary
-from ui.api.tools import build_tools
+from ui.api.access import AccessRules, KeyFile, RateLimit
+from ui.api.app import build_app
+from ui.api.libraries import Libraries, OpenLibrary
+from ui.api.tools import build_tools, over_http
 
 
 def called(library: OpenLibrary, *calls: tuple[str, dict[str, Any]], write: bool = False) -> list[Any]:
@@ -75,3 +78,22 @@ def test_tools_that_change_something_are_there_only_when_asked_for_and_say_so(li
     assert not writing["remove"].annotations.read_only_hint
     for tool in writing.values():
         assert tool.description and tool.input_schema["type"] == "object"
+
+
+def test_over_http_the_same_function_says_who_may_and_any_name_of_the_machine_is_answered(
+    library: OpenLibrary, keys: KeyFile
+) -> None:
+    tools = over_http(build_tools(lambda: {"boats": library.service}, write=False))
+    app = build_app(Libraries.with_open(library), AccessRules(keys=keys, rate=RateLimit(1000)), tools=tools)
+    hello = {
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+    }  # fmt: skip
+    accepts = {"Accept": "application/json, text/event-stream"}
+    key = {"Authorization": f"Bearer {keys.add('agent', 'read')}"}
+    other = {"Authorization": f"Bearer {keys.add('other', 'read', ('letters',))}"}
+    with TestClient(app, base_url="https://photos.example", client=("192.0.2.7", 5000)) as client:
+        assert client.post("/mcp/", json=hello, headers=accepts).status_code == 401
+        assert client.post("/mcp/", json=hello, headers={**accepts, **other}).status_code == 403
+        answer = client.post("/mcp/", json=hello, headers={**accepts, **key})
+        assert answer.status_code == 200 and '"llavero"' in answer.text
