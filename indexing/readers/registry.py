@@ -198,8 +198,8 @@ class Reader:
     """Whether a file is of this type. It may raise an UnreadableFileError for one that is, and is damaged."""
     order: int
     """Readers are asked in this order, and the first that recognises a file reads it. Pictures have 10, what may hold
-    a PDF near its beginning 12 to 19, PDF 20, office files and e-books 30 to 37, mail 58 to 60, web pages 61, Markdown 70,
-    plain text 90."""
+    a PDF near its beginning 12 to 19, PDF 20, office files and e-books 30 to 37, mail 58 to 60, web pages 61,
+    Markdown 70, plain text 90."""
     read: "Callable[[Path, ReaderOutput], Reading]"
     """Raises the children of UnreadableFileError for a file that cannot be read."""
     is_picture: bool = False
