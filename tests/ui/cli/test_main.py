@@ -150,7 +150,10 @@ def test_wrong_usage_exits_2(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words).code == 2
 
 
-def test_a_library_that_is_open_elsewhere_is_named_with_its_holder(run: Run, library: Path) -> None:
+def test_a_library_that_is_open_elsewhere_is_named_with_its_holder(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.cli.library._OWNER_STARTS_SECONDS", 0.5)  # it never listens
     code = f"""
 import sys
 from indexing.library import Library
