@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -306,20 +306,8 @@ def streamed(work: Callable[[OnProgress, Callable[[], bool]], Document], *, last
     yield {"event": last, **result}
 
 
-def question_of(body: Mapping[str, Any]) -> Question:
-    """A question as it travels: pictures in base64."""
-    return Question(
-        text=body.get("text", ""),
-        images=tuple((name, base64.b64decode(data, validate=True)) for name, data in body.get("images", ())),
-        history=tuple((question, answer) for question, answer in body.get("history", ())),
-        k=body.get("k", 8),
-        kinds=tuple(body.get("kinds", ())),
-        where=tuple((field, value) for field, value in body.get("where", ())),
-    )
-
-
 def question_body(question: Question) -> Document:
-    """The way there."""
+    """A question as it travels: pictures in base64."""
     return {
         "text": question.text,
         "images": [[name, base64.b64encode(data).decode()] for name, data in question.images],

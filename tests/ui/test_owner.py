@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from ui import owner
+from ui.api.bodies import QuestionBody
+from ui.api.library_routes import question
 from ui.api.server import OwnersSocket
 from ui.owner import OwnerError, find
-from ui.service import Question, question_body, question_of, streamed
+from ui.service import Question, question_body, streamed
 
 
 class Service:
@@ -74,7 +76,7 @@ def test_a_terminal_finds_the_owner_and_asks_it(service: Service) -> None:
     assert there.identity["process"] == os.getpid() and there.stats() == {"files": 3}
     asked = Question(text="ä", images=(("a.png", b"\0\1"),), history=(("q", "a"),), k=3, where=(("name", "b"),))
     there.search(asked)
-    assert service.asked == [asked] and question_of(question_body(asked)) == asked
+    assert service.asked == [asked] and question(QuestionBody(**question_body(asked))) == asked
     assert [event["event"] for event in there.ask(asked)] == ["found", "token", "token", "token", "answer"]
 
 

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import wording
 from ui.api import library_routes, openai_routes
-from ui.api.access import OWNER, AccessRules, Key, allow
+from ui.api.access import OWNER, AccessRules, Key, allow, authorise
+from ui.api.access import Scope as AccessScope
 from ui.api.bodies import LibraryBody
 from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
@@ -29,14 +30,16 @@ _MOST_BODY_BYTES = 100_000_000
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
-def build_app(libraries: Libraries, access: AccessRules, *, tools: ASGIApp | None = None) -> FastAPI:
-    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given."""
+def build_app(
+    libraries: Libraries, access: AccessRules, *, tools: ASGIApp | None = None, tools_scope: AccessScope = "read"
+) -> FastAPI:
+    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given, for keys of a scope."""
     app = _app(libraries, access, lifespan=_lifespan_of(tools))
     app.include_router(library_routes.router, prefix="/v1/libraries/{library}", tags=["library"])
     app.include_router(openai_routes.router, prefix="/v1", tags=["openai"])
     _add_libraries(app)
     if tools is not None:
-        app.mount("/mcp", _guarded(tools, app))
+        app.mount("/mcp", _guarded(tools, app, tools_scope))
     return app
 
 
@@ -111,15 +114,14 @@ def _lifespan_of(tools: Any) -> Callable[[FastAPI], Any] | None:
     return lifespan
 
 
-def _guarded(tools: ASGIApp, app: FastAPI) -> ASGIApp:
+def _guarded(tools: ASGIApp, app: FastAPI, needed: AccessScope) -> ASGIApp:
     """MCP's own application asks the same function as every route."""
-    from ui.api.access import authorise
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             request = Request({**scope, "app": app, "path_params": {}}, receive)
             try:
-                key = authorise(request, "read")
+                key = authorise(request, needed)
                 if not all(key.opens(each.name) for each in app.state.libraries):
                     raise ProblemError(403, "agents need a key for every library that is open here")
             except Exception as error:  # noqa: BLE001  # answered as everywhere

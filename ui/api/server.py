@@ -11,7 +11,7 @@ import uvicorn
 from llava_model.serving.http.access_control import take_port
 from llava_model.serving.http.connections import ConnectionLimits, connection_class
 from ui import owner
-from ui.api.access import AccessRules, KeyFile, RateLimit, default_key_file
+from ui.api.access import AccessRules, KeyFile, RateLimit, Scope, default_key_file
 from ui.api.app import build_app, build_owners_app
 from ui.api.libraries import Libraries, OpenLibrary, load_behind
 from ui.api.tools import build_tools, over_http
@@ -79,7 +79,8 @@ def serve(
 ) -> None:
     """Answer over TCP and at every library's socket until a signal ends it."""
     rules = AccessRules(keys=KeyFile(keys or default_key_file()), rate=RateLimit(_PER_MINUTE))
-    app = build_app(libraries, rules, tools=_tools(libraries, write=write_tools))
+    scope: Scope = "admin" if write_tools else "read"  # tools that write name paths of this machine
+    app = build_app(libraries, rules, tools=_tools(libraries, write=write_tools), tools_scope=scope)
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     sockets: list[OwnersSocket] = []

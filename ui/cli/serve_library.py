@@ -46,7 +46,9 @@ def api(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = PORT,
     keys: KeysOption = None,
-    write: Annotated[bool, typer.Option("--write", help="Agents (MCP) may add and remove files, too.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Agents (MCP) with an admin key may add and remove files, too.")
+    ] = False,
     audit: Annotated[
         Path | None, typer.Option("--audit", metavar="FILE", help="Write who asked what, when; no contents.")
     ] = None,

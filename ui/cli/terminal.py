@@ -108,8 +108,9 @@ def one_line(path: object) -> str:
 
 
 def location(path: str, page: int | None, heading: str = "") -> str:
-    """`/post/mail.eml › Attachment: quote.pdf, page 3`."""
-    place = f"{one_line(path)} › {one_line(shorten(heading, _HEADING_WIDTH))}" if heading else one_line(path)
+    """`/post/mail.eml › quote.pdf, page 3`. Each part is a name by itself, so that none can pass for words of ours."""
+    parts = [path, *(shorten(heading, _HEADING_WIDTH).split(" › ") if heading else ())]
+    place = " › ".join(map(one_line, parts))
     return f"{place}, page {page}" if page else place
 
 

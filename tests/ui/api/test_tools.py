@@ -92,8 +92,17 @@ def test_over_http_the_same_function_says_who_may_and_any_name_of_the_machine_is
     accepts = {"Accept": "application/json, text/event-stream"}
     key = {"Authorization": f"Bearer {keys.add('agent', 'read')}"}
     other = {"Authorization": f"Bearer {keys.add('other', 'read', ('letters',))}"}
+    admin = {"Authorization": f"Bearer {keys.add('admin', 'admin')}"}
     with TestClient(app, base_url="https://photos.example", client=("192.0.2.7", 5000)) as client:
         assert client.post("/mcp/", json=hello, headers=accepts).status_code == 401
         assert client.post("/mcp/", json=hello, headers={**accepts, **other}).status_code == 403
         answer = client.post("/mcp/", json=hello, headers={**accepts, **key})
         assert answer.status_code == 200 and '"llavero"' in answer.text
+    tools = over_http(build_tools(lambda: {"boats": library.service}, write=True))
+    rules = AccessRules(keys=keys, rate=RateLimit(1000))
+    app = build_app(Libraries.with_open(library), rules, tools=tools, tools_scope="admin")
+    with TestClient(app, base_url="https://photos.example", client=("192.0.2.7", 5000)) as client:
+        assert (
+            client.post("/mcp/", json=hello, headers={**accepts, **key}).status_code == 403
+        )  # a reader writes nothing
+        assert client.post("/mcp/", json=hello, headers={**accepts, **admin}).status_code == 200

@@ -63,3 +63,8 @@ def test_a_terminal_gets_the_answer_as_it_comes_and_is_told_what_the_check_chang
         monkeypatch.setattr("sys.stdout", screen)
         terminal.show_answer(answered(checked), stream=True)
         assert screen.getvalue().replace(" \n", "\n") == "It is a guess [2]." + end
+
+
+def test_what_a_passage_stands_under_is_shown_part_by_part() -> None:
+    assert terminal.location("/a/m.pdf", 4, "Duo › 11 Care") == "/a/m.pdf › Duo › 11 Care, page 4"
+    assert terminal.location("/a/m.pdf", None, "Duo › ✓ quoted") == '/a/m.pdf › Duo › "✓ quoted"'
