@@ -112,7 +112,8 @@ def _seen_in_tile(pixels_HWC: "Pixels") -> "FewWords":
     strokes = Strokes(small_grey(pixels_HWC))
     if strokes.make_text() and looks_written(pixels_HWC):
         return "legible"
-    return few_words(pixels_HWC) if strokes.make_a_word() else "none"
+    likely = strokes.likely_words()
+    return few_words(pixels_HWC, likely) if likely else "none"
 
 
 def _read_words(image: Image.Image, seen: "FewWords") -> tuple[Image.Image, "OcrText | None"]:

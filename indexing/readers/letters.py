@@ -14,6 +14,7 @@ Legend: H W pixels; N pieces; a piece is its left x, top y, width w, height h.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import cv2
@@ -50,55 +51,88 @@ Numbers = npt.NDArray[np.float32]
 Pieces = tuple[Numbers, Numbers, Numbers, Numbers]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LikelyWord:
+    """Letters in a row, printed in one colour on another; a picture of leaves has such, too."""
+
+    box: tuple[float, float, float, float]
+    """Around them, as fractions of the picture."""
+    height: float
+    """Of the highest letter, as a fraction of the picture's longer side."""
+    lies_on_its_side: bool
+    letters: int
+
+
 class Strokes:
     """The strokes of a grey picture, (H, W) and about `SIDE` long; each polarity is taken out once."""
 
     def __init__(self, grey: Grey) -> None:
         self._grey = grey
         self._pieces: dict[int, Pieces] = {}
-
-    def of(self, operation: int) -> Pieces:
-        """Dark ones for the black-hat filter, light ones for the top-hat filter."""
-        if operation not in self._pieces:
-            self._pieces[operation] = _letter_pieces(self._grey, operation)
-        return self._pieces[operation]
+        self._runs: dict[tuple[int, bool], _Runs] = {}
 
     def make_text(self) -> bool:
         """True when there are lines of print."""
-        return _letters_in_runs(self, LETTERS_FOR_TEXT) >= LETTERS_FOR_TEXT
+        return self.letters_in_runs(enough=LETTERS_FOR_TEXT) >= LETTERS_FOR_TEXT
 
-    def make_a_word(self) -> bool:
-        """True when at least one word may stand somewhere; large letters are found in a copy of half the size."""
+    def letters_in_runs(self, *, enough: int = 1 << 30) -> int:
+        """The most letters that stand in runs, over both polarities and both directions; stops at `enough`."""
+        most = 0
+        for runs in self._all_runs():
+            if len(runs.following) >= LETTERS_FOR_TEXT:
+                most = max(most, _in_runs(runs))
+            if most >= enough:
+                break
+        return most
+
+    def likely_words(self) -> list[LikelyWord]:
+        """Where a word may stand, the longest first; large letters are found in a copy of half the size."""
         half = at_most(self._grey, max(1, max(self._grey.shape) // 2))
-        return _a_word_stands_in(self._grey, self) or _a_word_stands_in(half, Strokes(half))
+        found = [*self._likely_words(), *Strokes(half)._likely_words()]
+        return sorted(found, key=lambda word: -word.letters)
+
+    def _likely_words(self) -> Iterator[LikelyWord]:
+        height, width = self._grey.shape
+        for runs in self._all_runs():
+            for letters in _words(runs):
+                if _is_word(self._grey.T if runs.lie else self._grey, letters):
+                    start, top, end, low = _around(letters)
+                    x0, y0, x1, y1 = (top, start, low, end) if runs.lie else (start, top, end, low)
+                    yield LikelyWord(
+                        box=(x0 / width, y0 / height, x1 / width, y1 / height),
+                        height=float(letters[3].max()) / max(height, width),
+                        lies_on_its_side=runs.lie,
+                        letters=len(letters[0]),
+                    )
+
+    def _all_runs(self) -> Iterator["_Runs"]:
+        """Of dark strokes along x and along y, then of light ones."""
+        for operation in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
+            for lie in (False, True):
+                if (operation, lie) not in self._runs:
+                    if operation not in self._pieces:
+                        self._pieces[operation] = _letter_pieces(self._grey, operation)
+                    x, y, w, h = self._pieces[operation]
+                    self._runs[operation, lie] = _runs_of((y, x, h, w) if lie else (x, y, w, h), lie=lie)
+                yield self._runs[operation, lie]
 
 
-def has_text(grey: Grey) -> bool:
-    """True when there are lines of print; `grey` is (H, W), about `SIDE` long."""
-    return Strokes(grey).make_text()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Runs:
+    """Pieces as high as letters, and which of them stands behind which."""
 
-
-def has_word(grey: Grey) -> bool:
-    """True when at least one word may stand somewhere."""
-    return Strokes(grey).make_a_word()
+    pieces: Pieces
+    """With x along the runs."""
+    following: npt.NDArray[np.intp]
+    """For each piece the next letter's place, or -1."""
+    length: npt.NDArray[np.int32]
+    """For each piece the letters of the run that it begins, 0 for all others."""
+    lie: bool
 
 
 def letters_in_runs(grey: Grey, *, enough: int = 1 << 30) -> int:
-    """The most letters that stand in runs, over both polarities and both directions; stops at `enough`."""
-    return _letters_in_runs(Strokes(grey), enough)
-
-
-def _letters_in_runs(strokes: Strokes, enough: int) -> int:
-    most = 0
-    for operation in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-        x, y, w, h = strokes.of(operation)
-        if len(x) >= LETTERS_FOR_TEXT:
-            most = max(most, _in_runs(x, y, w, h))
-            if most < enough:
-                most = max(most, _in_runs(y, x, h, w))
-        if most >= enough:
-            break
-    return most
+    """How many letters of a picture stand in runs; stops at `enough`."""
+    return Strokes(grey).letters_in_runs(enough=enough)
 
 
 def _letter_pieces(grey: Grey, operation: int) -> Pieces:
@@ -119,64 +153,52 @@ def _letter_pieces(grey: Grey, operation: int) -> Pieces:
     return x, y, w, h
 
 
-def _in_runs(x: Numbers, y: Numbers, w: Numbers, h: Numbers) -> int:
-    """Letters in runs of at least `_RUN` along x."""
-    x, y, w, h = _tall(x, y, w, h)
-    length = _run_lengths(x, _next_letters(x, y, w, h))
-    in_runs = int(length[length >= _RUN].sum())
-    in_long_runs = int(length[length >= _LONG_RUN].sum())
-    return in_runs if in_runs >= _LETTERS_AMONG_PIECES * len(x) or in_long_runs >= 16 else in_long_runs
-
-
-def _tall(x: Numbers, y: Numbers, w: Numbers, h: Numbers) -> Pieces:
+def _runs_of(pieces: Pieces, *, lie: bool) -> _Runs:
+    x, y, w, h = pieces
     tall = (h >= 4) & (h <= 48) & (w <= 4 * h)
-    return x[tall], y[tall], w[tall], h[tall]
-
-
-def _run_lengths(x: Numbers, following: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-    """For each piece the letters of the run that it begins, 0 for all others."""
+    x, y, w, h = (each[tall] for each in (x, y, w, h))
+    following = _next_letters(x, y, w, h)
     length = np.ones(len(x), np.int32)
     for piece in np.argsort(-x, kind="stable"):
         if following[piece] >= 0:
             length[piece] += length[following[piece]]
-    length[following[following >= 0]] = 0  # only a run's first piece counts it
-    return length
+    length[following[following >= 0]] = 0
+    return _Runs(pieces=(x, y, w, h), following=following, length=length, lie=lie)
 
 
-def _a_word_stands_in(grey: Grey, strokes: Strokes) -> bool:
-    for operation in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-        x, y, w, h = strokes.of(operation)
-        if any(_is_word(grey, each) for each in _words(x, y, w, h)):
-            return True
-        if any(_is_word(grey.T, each) for each in _words(y, x, h, w)):
-            return True
-    return False
+def _in_runs(runs: _Runs) -> int:
+    """Letters in runs of at least `_RUN`."""
+    length = runs.length
+    in_runs = int(length[length >= _RUN].sum())
+    in_long_runs = int(length[length >= _LONG_RUN].sum())
+    return in_runs if in_runs >= _LETTERS_AMONG_PIECES * len(length) or in_long_runs >= 16 else in_long_runs
 
 
-def _words(x: Numbers, y: Numbers, w: Numbers, h: Numbers) -> Iterator[Pieces]:
-    """The letters of each run of `_WORD` and more along x, the longest runs first."""
-    x, y, w, h = _tall(x, y, w, h)
-    if len(x) < _WORD:
-        return
-    following = _next_letters(x, y, w, h)
-    length = _run_lengths(x, following)
-    for first in np.argsort(-length, kind="stable")[:_MOST_WORDS]:
-        if length[first] < _WORD:
+def _words(runs: _Runs) -> Iterator[Pieces]:
+    """The letters of each run of `_WORD` and more, the longest runs first."""
+    x, y, w, h = runs.pieces
+    for first in np.argsort(-runs.length, kind="stable")[:_MOST_WORDS]:
+        if runs.length[first] < _WORD:
             return
         run = [int(first)]
-        while following[run[-1]] >= 0:
-            run.append(int(following[run[-1]]))
+        while runs.following[run[-1]] >= 0:
+            run.append(int(runs.following[run[-1]]))
         yield x[run], y[run], w[run], h[run]
+
+
+def _around(letters: Pieces) -> tuple[int, int, int, int]:
+    x, y, w, h = letters
+    return int(x.min()), int(y.min()), int((x + w).max()), int((y + h).max())
 
 
 def _is_word(grey: Grey, letters: Pieces) -> bool:
     """On one baseline, which may slope, and ink of one tone on paper of another."""
-    x, y, w, h = letters
+    x, y, _, h = letters
     bottom = y + h
     slope, start = np.polyfit(x, bottom, 1)
     if np.abs(bottom - (start + slope * x)).mean() > _LEVEL * h.max():
         return False
-    left, right, top, low = int(x.min()), int((x + w).max()), int(y.min()), int(bottom.max())
+    left, top, right, low = _around(letters)
     return _two_tones(grey[top:low, left:right]) >= _TWO_TONES
 
 

@@ -10,14 +10,15 @@ Legend: H W pixels, C colours (RGB); a quad is four corners (x, y) in pixels, cl
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from indexing.readers.letters import letters_in_runs as letters_in_runs  # the PDF reader asks for both here
+from indexing.readers.letters import LikelyWord
 from indexing.readers.ocr_judgement import Judgement, RecognisedLine, judged
 from indexing.readers.ocr_networks import (
     BORDER,
@@ -32,7 +33,7 @@ from indexing.readers.ocr_networks import (
 from indexing.readers.ocr_tiles import put_together, tiles
 from indexing.readers.output import at_most
 from indexing.readers.reading_order import Piece, paragraphs, reading_order
-from indexing.records import Block, Line, Note
+from indexing.records import Block, Box, Line, Note
 
 Pixels = npt.NDArray[np.uint8]
 Quad = npt.NDArray[np.float32]
@@ -43,18 +44,21 @@ _LOOK_SIDE = 480
 """For a first look, 36 ms of CPU. In pictures that pass text detection it finds 0–1 lines (once 3) in photographs of
 foliage, gravel or fur, and at least 4 in each scan, receipt and screenshot of the test collections."""
 _LEAST_LINES = 3
-_GLANCE_SIDE, _GLANCE_LEAST = 160, 0.15
-"""The detector sees something like text somewhere in a copy so small: true of 48 of 48 drawn signs on photographs that
-can be read (the least had 0.22), of half of the pictures whose pixels look like letters; a sixth of the next look's
-time."""
 _WORD_LOOK_SIDE = 384
-"""For a look at pictures with few words: half of that time, and it sees the words of all of 50 sign-like pictures."""
+"""Large letters that the detector misses are often seen in a copy so small."""
+_LETTER = 20
+"""In pixels: what the letters of a likely word are made to be for a look at it and what is around it, about 2 ms."""
+_BESIDE, _ABOVE = 1.5, 0.7
+"""How much is around it, in heights of its letters: a line is longer than what its pixels say."""
+_LONGEST_LOOK = 512
+_MOST_LOOKED_AT = 6
+"""Likely words in one picture; most photographs have none, one in forty has more."""
 _LIKE_TEXT = 0.75
 """What the detector's network gives the pixels of a line on average: at least 0.82 for each of 75 lines on signs."""
 _LINE_SHAPE = 1.6
 _LINE_FILLED = 0.65
 """A line is so many times as long as it is high, and fills so much of the rectangle around it."""
-_PLAINLY_TEXT = 0.85
+_PLAINLY_TEXT = 0.9
 _PLAIN_SHAPE = 4.0
 _PLAIN_HEIGHT = 20.0
 """A line that is so likely, so long for its height, and so many pixels high is text, although the recogniser cannot
@@ -142,28 +146,50 @@ def looks_written(image_HWC: Pixels) -> bool:
     return int(((long >= 12) & (long >= 2 * short) & (short <= 48)).sum()) >= _LEAST_LINES
 
 
-def few_words(image_HWC: Pixels) -> FewWords:
-    """Of a picture with few words: is there a line that the detector is sure of, and can the recogniser read it?"""
+def few_words(image_HWC: Pixels, likely: Sequence[LikelyWord]) -> FewWords:
+    """Of a picture with few words: is there a line among the `likely` ones that the detector is sure of, and can the
+    recogniser read it?"""
+    plain = False
     with _lock:
-        if _text_in_small(image_HWC, _GLANCE_SIDE)[0].max() < _GLANCE_LEAST:
-            return "none"
-        looks = sorted(_first_look(image_HWC, _WORD_LOOK_SIDE), key=lambda each: -each.likeness)
-        lines = [each for each in looks if each.is_line][:_MOST_TRIED]
-        readings = [_both_ways(image_HWC, each.quad) for each in lines]
-    if any(each.is_word and each.is_known for reading in readings for each in reading):
-        return "legible"
-    plain = any(
-        look.is_plain(passed_over=reading[0].is_passed_over) for look, reading in zip(lines, readings, strict=True)
-    )
+        for look in islice(_lines_around(image_HWC, likely[:_MOST_LOOKED_AT]), _MOST_TRIED):
+            crop = _lying(straightened(image_HWC, look.quad))
+            upright = _read_line(crop)
+            if upright.is_known_word or _read_line(np.rot90(crop, 2)).is_known_word:
+                return "legible"
+            plain = plain or look.is_plain(passed_over=upright.is_passed_over)
     return "illegible" if plain else "none"
 
 
-def _both_ways(image_HWC: Pixels, quad: Quad) -> list[RecognisedLine]:
-    """What the recogniser makes of a line, and of the same line upside down."""
-    crop = straightened(image_HWC, quad)
-    turns = (0, 2) if crop.shape[1] >= crop.shape[0] else (1, 3)
-    crops = [np.ascontiguousarray(np.rot90(crop, turn)) for turn in turns]
-    return list(map(_as_line, crops, recognised(crops)))
+def _lines_around(image_HWC: Pixels, likely: Sequence[LikelyWord]) -> Iterator["_Look"]:
+    """What the detector takes for lines where likely words stand."""
+    longest = max(image_HWC.shape[:2])
+    for word in likely:
+        letter = word.height * longest
+        beside, above = _BESIDE * letter, _ABOVE * letter
+        x, y = (above, beside) if word.lies_on_its_side else (beside, above)
+        part_HWC, corner = _part(image_HWC, word.box, x, y)
+        longest_look = min(_LONGEST_LOOK, max(part_HWC.shape[:2]) * _LETTER / letter)
+        looks = [each for each in _first_look(part_HWC, longest_look) if each.is_line]
+        yield from (look.moved(corner) for look in sorted(looks, key=lambda each: -each.likeness))
+
+
+def _part(image_HWC: Pixels, box: Box, x: float, y: float) -> tuple[Pixels, npt.NDArray[np.float32]]:
+    """The box and so many pixels around it, and where its left upper corner is."""
+    height, width = image_HWC.shape[:2]
+    left, right = max(0, int(box[0] * width - x)), min(width, round(box[2] * width + x) + 1)
+    top, low = max(0, int(box[1] * height - y)), min(height, round(box[3] * height + y) + 1)
+    return image_HWC[top:low, left:right], np.array([left, top], np.float32)
+
+
+def _lying(crop_HWC: Pixels) -> Pixels:
+    """Along x, as the recogniser reads; which way up is not known."""
+    return crop_HWC if crop_HWC.shape[1] >= crop_HWC.shape[0] else np.rot90(crop_HWC)
+
+
+def _read_line(crop_HWC: Pixels) -> RecognisedLine:
+    crop_HWC = np.ascontiguousarray(crop_HWC)
+    (found,) = recognised([crop_HWC])
+    return _as_line(crop_HWC, found)
 
 
 def _as_line(crop_HWC: Pixels, found: tuple[str, float]) -> RecognisedLine:
@@ -183,6 +209,10 @@ class _Look:
     filled: float  # share of the quad before it was widened
     shape: float  # long over short side
 
+    def moved(self, corner: npt.NDArray[np.float32]) -> "_Look":
+        """The same in a picture of which this was seen in a part that begins at this corner."""
+        return replace(self, quad=self.quad + corner)
+
     @property
     def is_line(self) -> bool:
         return self.likeness >= _LIKE_TEXT and self.shape >= _LINE_SHAPE and self.filled >= _LINE_FILLED
@@ -193,19 +223,17 @@ class _Look:
         return self.likeness >= _PLAINLY_TEXT and self.shape >= shape and min(size_of(self.quad)) >= _PLAIN_HEIGHT
 
 
-def _first_look(image_HWC: Pixels, longest: int) -> list[_Look]:
-    text_HW, back = _text_in_small(image_HWC, longest)
-    return list(_spots(text_HW, back))
-
-
-def _text_in_small(image_HWC: Pixels, longest: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """How like text each pixel of a small copy is, 0..1, and how much larger the picture is (x, y)."""
+def _first_look(image_HWC: Pixels, longest: float) -> list[_Look]:
+    """What the detector sees in a copy of about this length."""
     height, width = image_HWC.shape[:2]
     scale = longest / max(height, width)
-    size = [max(32, 32 * round(side * scale / 32)) for side in (width, height)]  # the network halves five times
-    small_HWC = cv2.resize(at_most(image_HWC, 2 * longest), size, interpolation=cv2.INTER_AREA)
-    text_HW = text_map(_bytes(small_HWC[:, :, ::-1]))
-    return text_HW, np.array([width / size[0], height / size[1]], np.float32)
+    wide, high = max(8, round(width * scale)), max(8, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small_HWC = cv2.resize(at_most(image_HWC, round(2 * longest)), (wide, high), interpolation=how)
+    # the network halves five times; letters keep their shape
+    framed_HWC = cv2.copyMakeBorder(small_HWC, 0, -high % 32, 0, -wide % 32, cv2.BORDER_REPLICATE)
+    text_HW = text_map(_bytes(framed_HWC[:, :, ::-1]))[:high, :wide]
+    return list(_spots(text_HW, np.array([width / wide, height / high], np.float32)))
 
 
 def _spots(text_HW: npt.NDArray[np.float32], back: npt.NDArray[np.float32]) -> Iterator[_Look]:

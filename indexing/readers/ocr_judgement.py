@@ -76,6 +76,11 @@ class RecognisedLine:
         characters = sum(char.isalnum() for char in self.text)
         return characters >= 2 and self.confidence >= (_SURE if characters > 2 else _SINGLE)
 
+    @property
+    def is_known_word(self) -> bool:
+        """A word, in a script that the recogniser knows."""
+        return self.is_word and self.is_known
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:

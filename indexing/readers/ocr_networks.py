@@ -4,6 +4,7 @@ Legend: H W pixels, C colours (BGR here, as the networks were trained); a quad i
 clockwise from top left.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ SIDE = 1280
 1280 88.7 % in 0.26 s, 1600 88.6 % in 0.41 s; the wheel's own setting 89.0 % in 0.59 s."""
 BORDER = 16
 """Pixels around the picture: the detector misses lines that touch the border."""
+_LINE_HEIGHT, _LINE_WIDTH = 48, 320
+"""Of a line as the recogniser sees it, in pixels; shorter ones are padded."""
 tiny_is_zero = False
 """Whether numbers below 1e-38 count as zero. The detector's weights hold so many of them that some processors take four
 times as long for it (136 ms a look instead of 36). ONNX Runtime sets this for all that the thread computes from the
@@ -47,10 +50,23 @@ def detected(image_HWC: Pixels) -> npt.NDArray[Any]:
 
 def recognised(crops: Sequence[Pixels]) -> list[tuple[str, float]]:
     """The words on each straight BGR line, and how sure the network is of them (0..1)."""
-    if not crops:
-        return []
-    found = _engine().recognize_txt(list(crops))
-    return list(zip(found.txts, (float(score) for score in found.scores), strict=True))
+    return [_recognised(crop) for crop in crops]
+
+
+def _recognised(crop_HWC: Pixels) -> tuple[str, float]:
+    """As RapidOCR does it, line by line: padding to the longest line costs time and words."""
+    network, characters = _recogniser()
+    height, width = crop_HWC.shape[:2]
+    wide = math.ceil(_LINE_HEIGHT * width / height)
+    input_1CHW = np.zeros((1, 3, _LINE_HEIGHT, max(_LINE_WIDTH, int(_LINE_HEIGHT * width / height))), np.float32)
+    wide = min(wide, input_1CHW.shape[3])
+    resized_HWC = cv2.resize(crop_HWC, (wide, _LINE_HEIGHT))
+    input_1CHW[0, :, :, :wide] = resized_HWC.transpose(2, 0, 1) / np.float32(127.5) - 1
+    scores_TV = np.asarray(network.run(None, {"x": input_1CHW})[0])[0]
+    best_T = scores_TV.argmax(axis=1)
+    kept_T = (best_T != 0) & (np.diff(best_T, prepend=-1) != 0)  # 0 is the blank between two letters
+    text = "".join(characters[each] for each in best_T[kept_T])
+    return text, float(scores_TV.max(axis=1)[kept_T].mean()) if text else 0.0
 
 
 def upside_down(crops: Sequence[Pixels]) -> bool:
@@ -85,6 +101,14 @@ def _detector() -> Any:
 
 
 @cache
+def _recogniser() -> tuple[Any, list[str]]:
+    """RapidOCR's recognition network by itself, too: a first look at a sign needs no more. The letters that it knows
+    stand in its file; after them it knows a space."""
+    network = _session("*_rec_*.onnx")
+    return network, ["", *network.get_modelmeta().custom_metadata_map["character"].splitlines(), " "]
+
+
+@cache
 def _session(pattern: str) -> Any:
     """One of the wheel's networks, on one thread."""
     import onnxruntime
@@ -112,8 +136,6 @@ def _engine() -> Any:
             "Global.log_level": "critical",
             "Det.limit_side_len": SIDE,
             "Det.limit_type": "max",
-            # one line at a time: no padding to the longest line, which costs time and words
-            "Rec.rec_batch_num": 1,
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

@@ -13,7 +13,7 @@ import numpy as np
 
 from indexing.embedding.protocol import Pixels
 from indexing.readers.image import small_grey
-from indexing.readers.letters import LETTERS_FOR_TEXT, has_text, has_word, letters_in_runs
+from indexing.readers.letters import LETTERS_FOR_TEXT, Strokes, letters_in_runs
 from indexing.readers.pdf.glyphs import ToFractions, turn
 from indexing.readers.pdf.nearby import ByHeight
 from indexing.readers.reading_order import Piece
@@ -111,10 +111,10 @@ def _is_written(image_HWC: Pixels, *, few: bool = False) -> bool:
 
     if min(image_HWC.shape[:2]) < _LEAST_SIDE:
         return False
-    grey_HW = small_grey(image_HWC)
-    if has_text(grey_HW) and looks_written(image_HWC):
+    strokes = Strokes(small_grey(image_HWC))
+    if strokes.make_text() and looks_written(image_HWC):
         return True
-    return few and has_word(grey_HW) and few_words(image_HWC) == "legible"
+    return few and few_words(image_HWC, strokes.likely_words()) == "legible"
 
 
 def cropped(image_HWC: Pixels, box: Box) -> Pixels:

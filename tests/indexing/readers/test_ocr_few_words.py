@@ -4,15 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from rapidocr import RapidOCR
 from reading_doubles import read_here
 
-from indexing.readers.letters import has_word
+from indexing.readers.image import small_grey
+from indexing.readers.letters import LikelyWord, Strokes
 from indexing.readers.ocr import few_words
+from indexing.readers.ocr_networks import recognised
 from indexing.records import Reading
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 TROUBLE = Path(__file__).parent / "trouble"
+
+
+def likely_words(grey: NDArray[np.uint8]) -> list[LikelyWord]:
+    return Strokes(grey).likely_words()
 
 
 def sign(*lines: str, ink: str = "white", paper: str = "#204080", size: int = 60, tilt: int = 0) -> Image.Image:
@@ -68,14 +76,33 @@ def test_a_noisy_picture_taken_at_night_is_read_although_it_is_large(tmp_path: P
 @pytest.mark.parametrize("path", sorted(PICTURES.glob("*.webp")), ids=lambda path: path.stem)
 def test_photographs_get_no_words(path: Path) -> None:
     with Image.open(path) as image:
-        assert few_words(np.asarray(image.convert("RGB"))) == "none"
+        pixels_HWC = np.asarray(image.convert("RGB"))
+    assert few_words(pixels_HWC, Strokes(small_grey(pixels_HWC)).likely_words()) == "none"
 
 
 def test_stripes_are_no_word_and_four_letters_are_one() -> None:
-    assert not has_word(np.tile(np.repeat(np.array([0, 255], np.uint8), 10), (600, 40)))
+    assert not likely_words(np.tile(np.repeat(np.array([0, 255], np.uint8), 10), (600, 40)))
     word = Image.new("L", (600, 400), 255)
     ImageDraw.Draw(word).text((200, 180), "STOP", fill=0, font_size=60)
-    assert has_word(np.asarray(word))
+    found = likely_words(np.asarray(word))
+    assert {each.letters for each in found} == {4}
+    assert found[0].box == pytest.approx((202 / 600, 192 / 400, 350 / 600, 236 / 400), abs=0.02)
+    assert not found[0].lies_on_its_side
+
+
+def test_small_print_on_an_empty_page_is_read(tmp_path: Path) -> None:
+    page = Image.new("RGB", (1240, 1754), "white")
+    ImageDraw.Draw(page).text((150, 300), "Received with thanks", fill="black", font_size=24)
+    assert words_of(read(page, tmp_path)) == ["Received with thanks"]
+
+
+def test_a_word_that_lies_on_its_side_has_its_box() -> None:
+    word = Image.new("L", (600, 400), 255)
+    ImageDraw.Draw(word).text((200, 180), "STOP", fill=0, font_size=60)
+    upright, lying = (likely_words(np.asarray(each))[0] for each in (word, word.rotate(90, expand=True)))
+    x0, y0, x1, y1 = upright.box
+    assert lying.box == pytest.approx((y0, 1 - x1, y1, 1 - x0), abs=0.005)
+    assert lying.lies_on_its_side
 
 
 @pytest.mark.parametrize("turn", [0, 90])
@@ -143,3 +170,16 @@ def test_a_sign_in_an_alphabet_that_nobody_knows_is_told(tmp_path: Path) -> None
     reading = read(panel, tmp_path)
     assert words_of(reading) == [] and not reading.pages[0].read_by_ocr
     assert [(note.kind, note.unread) for note in reading.notes] == [("script", True)]
+
+
+def test_lines_are_recognised_as_rapidocr_does_it() -> None:
+    """The engine takes four times as long to load as its network alone."""
+    lines = [
+        sign(words, size=size).crop((200, 300, 900, 300 + 3 * size)) for words, size in (("LOCK 14", 90), ("", 40))
+    ]
+    crops = [np.ascontiguousarray(np.asarray(line)[:, :, ::-1]) for line in lines]
+    engine = RapidOCR(params={"Global.log_level": "critical", "Rec.rec_batch_num": 1})
+    theirs = engine.recognize_txt(crops)
+    ours = recognised(crops)
+    assert [text for text, _ in ours] == list(theirs.txts)
+    assert [sure for _, sure in ours] == pytest.approx(list(theirs.scores), abs=1e-3)

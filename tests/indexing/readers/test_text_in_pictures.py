@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from indexing.readers.image import small_grey
-from indexing.readers.letters import Grey, has_text
+from indexing.readers.letters import Grey, Strokes
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 WORDS = ["The quick brown fox jumps over", "the lazy dog while twelve other", "animals look on from the fence"]
+
+
+def has_text(grey: Grey) -> bool:
+    return Strokes(grey).make_text()
 
 
 def written(*, ink: str = "black", paper: str = "white", size: int = 22, turn: int = 0) -> Grey:
