@@ -1,8 +1,11 @@
-"""One indexing run in a process of its own, to be killed: `python killable_run.py tiny|pocket FILES LIBRARY`.
+"""Indexing runs in processes of their own, to be killed: `python killable_run.py` forks one for each line that it
+reads, `["tiny" or "pocket", FILES, LIBRARY]`, so that seconds of imports are paid once.
 
-Says a line when it begins, one for each step that it tells its caller of, and one when it ends.
+A run says a line when it begins (with its process's number), one for each step that it tells its caller of, and one
+when it ends; the last line says that its process is gone.
 """
 
+import json
 import os
 import sys
 from importlib import import_module
@@ -12,36 +15,50 @@ from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
 from indexing import pipeline as run
 from indexing.embedding.protocol import Embedder
-from indexing.pipeline import Progress, index
+from indexing.pipeline import index
 from indexing.prefetch import ReaderFactory
 from indexing.settings import IndexingSettings
 
-import_module("pymilvus")  # a second of imports that need no killing
+for name in ("pymilvus", "milvus_lite.server_manager", "milvus_lite.adapter.grpc.server", "scipy.sparse", "torch"):
+    import_module(name)  # seconds of imports that need no killing
 run._PROGRESS_SECONDS = 0.0  # tell of every step
 DELAY_SECONDS = 0.01
 
 
-def main(kind: str, files: Path, folder: Path) -> None:
+def serve() -> None:
+    """One run at a time."""
+    for line in sys.stdin:
+        process = os.fork()
+        if not process:
+            try:
+                run_once(*json.loads(line))
+            finally:
+                os._exit(0)
+        os.waitpid(process, 0)
+        say("gone")
+
+
+def run_once(kind: str, files: str, folder: str) -> None:
     embedder = pocket() if kind == "pocket" else tiny()
-    os.write(1, b"begins\n")
-    library, store = open_library(folder, embedder)
+    say(f"begins {os.getpid()}")
+    library, store = open_library(Path(folder), embedder)
     readers: ReaderFactory | None = None if kind == "pocket" else lambda: PlainReader(library.spool)
     index(
-        [files],
+        [Path(files)],
         library=library,
         store=store,
         embedder=embedder,
         readers=readers,
         settings=IndexingSettings(picture_batch=4, text_batch=2, write_batch=6),
-        on_progress=tell,
+        on_progress=lambda _: say("step"),
     )
-    os.write(1, b"ends\n")
+    say("ends")
     store.close()
     library.close()
 
 
-def tell(progress: Progress) -> None:
-    os.write(1, b"step\n")
+def say(word: str) -> None:
+    os.write(1, f"{word}\n".encode())
 
 
 def tiny() -> Embedder:
@@ -59,4 +76,4 @@ def pocket() -> Embedder:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    serve()

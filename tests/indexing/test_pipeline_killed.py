@@ -1,12 +1,16 @@
 """`kill -9` anywhere, then a normal run: the same library as an undisturbed one."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +29,61 @@ VECTORS = ("clip", "text", "bm25")
 SAMPLE = Path(indexing.__file__).parent.parent / "examples" / "sample" / "collection"
 
 
-def start(kind: str, files: Path, library: Path) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), kind, str(files), str(library)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(indexing.__file__).parent.parent)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begins\n"
-    return process
+class Runs:
+    """Starts one run after the other, each in a process of its own."""
 
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(indexing.__file__).parent.parent)},
+        )
 
-def run_undisturbed(kind: str, files: Path, library: Path) -> int:
-    """How many steps it took."""
-    with start(kind, files, library) as process:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0
-    assert said.endswith("ends\n")
-    return said.count("step")
+    def undisturbed(self, kind: str, files: Path, library: Path) -> int:
+        """How many steps it took."""
+        self._start(kind, files, library)
+        words = list(iter(self._hear, "gone"))
+        assert words[-1] == "ends"
+        return words.count("step")
 
-
-def run_killed(kind: str, files: Path, library: Path, *, steps: int, moments: random.Random) -> bool:
-    """Kills at any step or shortly after; returns whether that was in the middle, and not after the end."""
-    with start(kind, files, library) as process:
-        assert process.stdout is not None
+    def killed(self, kind: str, files: Path, library: Path, *, steps: int, moments: random.Random) -> bool:
+        """Kills at any step or shortly after; returns whether that was in the middle, and not after the end."""
+        process = self._start(kind, files, library)
         for _ in range(moments.randint(0, steps)):
-            process.stdout.readline()
+            if self._hear() == "gone":
+                return False
         time.sleep(moments.uniform(0.0, 0.03))
-        process.kill()
-        return "ends" not in process.stdout.read()
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        return "ends" not in list(iter(self._hear, "gone"))
+
+    def close(self) -> None:
+        with self._server:  # closes both pipes and waits
+            pass
+        assert self._server.returncode == 0
+
+    def _start(self, kind: str, files: Path, library: Path) -> int:
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps([kind, str(files), str(library)]) + "\n")
+        self._server.stdin.flush()
+        begins, process = self._hear().split()
+        assert begins == "begins"
+        return int(process)
+
+    def _hear(self) -> str:
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        assert line, "the server of runs has died"
+        return line.strip()
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    runs = Runs()
+    yield runs
+    runs.close()
 
 
 def change_files(folder: Path) -> None:
@@ -113,15 +142,17 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_run_killed_at_twenty_one_moments_leaves_the_same_library_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_a_run_killed_at_twenty_one_moments_leaves_the_same_library_as_an_undisturbed_one(
+    tmp_path: Path, runs: Runs
+) -> None:
     files, nothing, old = tmp_path / "files", tmp_path / "nothing", tmp_path / "old"
     make_files(files, pictures=40, texts=30)
-    run_undisturbed("tiny", files, old)
+    runs.undisturbed("tiny", files, old)
     change_files(files)
     updated, fresh = tmp_path / "updated", tmp_path / "fresh"
     shutil.copytree(old, updated)
     nothing.mkdir()
-    steps = {old: run_undisturbed("tiny", files, updated), nothing: run_undisturbed("tiny", files, fresh)}
+    steps = {old: runs.undisturbed("tiny", files, updated), nothing: runs.undisturbed("tiny", files, fresh)}
     expected = {old: state(updated), nothing: state(fresh)}
 
     moments = random.Random(20)
@@ -131,15 +162,15 @@ def test_a_run_killed_at_twenty_one_moments_leaves_the_same_library_as_an_undist
         library = tmp_path / f"killed-{number}"
         shutil.copytree(before, library)
         for _ in range(KILLS_EACH):
-            killed += run_killed("tiny", files, library, steps=steps[before] // 2, moments=moments)
-        run_undisturbed("tiny", files, library)
+            killed += runs.killed("tiny", files, library, steps=steps[before] // 2, moments=moments)
+        runs.undisturbed("tiny", files, library)
         assert_same(state(library), expected[before])
     assert killed >= 20
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_same_holds_for_the_pocket_kit_and_real_readers(tmp_path: Path) -> None:
+def test_the_same_holds_for_the_pocket_kit_and_real_readers(tmp_path: Path, runs: Runs) -> None:
     if not find("pocket").is_installed():
         pytest.skip("the pocket kit is not installed")
     files, library = tmp_path / "files", tmp_path / "library"
@@ -147,9 +178,9 @@ def test_the_same_holds_for_the_pocket_kit_and_real_readers(tmp_path: Path) -> N
     kept = {".jpg", ".png", ".webp", ".gif", ".md", ".html", ".eml"}
     for number, file in enumerate(sorted(each for each in SAMPLE.rglob("*") if each.suffix in kept)):
         shutil.copy(file, files / f"{number:03d} {file.name}")
-    steps = run_undisturbed("pocket", files, tmp_path / "undisturbed")
+    steps = runs.undisturbed("pocket", files, tmp_path / "undisturbed")
     expected = state(tmp_path / "undisturbed")
     moments = random.Random(20)
-    assert sum(run_killed("pocket", files, library, steps=steps // 2, moments=moments) for _ in range(8)) >= 4
-    run_undisturbed("pocket", files, library)
+    assert sum(runs.killed("pocket", files, library, steps=steps // 2, moments=moments) for _ in range(8)) >= 4
+    runs.undisturbed("pocket", files, library)
     assert_same(state(library), expected)

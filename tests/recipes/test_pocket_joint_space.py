@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexing.embedding.joint_space import NetworkOutputs, inputs
+from recipes.pocket import joint_space as recipe
+from recipes.pocket.joint_space import _BLOCKS as BLOCKS
 from recipes.pocket.joint_space import (
     Pictures,
     Settings,
@@ -21,22 +24,32 @@ from recipes.pocket.joint_space import (
 from recipes.pocket.leakage import too_close
 from recipes.pocket.score_joint_space import ranks, recall
 
-WIDTH = 1280 + 1000 + 3 * 320 + 3 * 112 + 192 + 1280  # what the network's outputs come to
 DIMENSIONS = 16
+NARROW = ((64, 1.3), (50, 1.0), (3 * 16, 1.0), (3 * 8, 1.0), (192, 0.6), (64, 1.0))
+"""Blocks of inputs as the network's are, in fewer channels: a fit takes the third power of their number."""
 
 
-def seen(count: int, seed: int) -> NetworkOutputs:
-    """Random outputs of the shapes of EfficientNet-Lite0's."""
+@pytest.fixture(autouse=True, scope="module")
+def narrow() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "_BLOCKS", NARROW)
+        yield
+
+
+def seen(
+    count: int, seed: int, *, features: int = 64, classes: int = 50, stages: tuple[int, int] = (8, 16)
+) -> NetworkOutputs:
+    """Random outputs of the shapes of EfficientNet-Lite0's, in fewer channels."""
     generator = torch.Generator().manual_seed(seed)
     return NetworkOutputs(
         pixels_BCHW=torch.randint(0, 256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8),
         stages_BCHW=(
-            torch.randn(count, 112, 4, 4, generator=generator),
-            torch.randn(count, 320, 2, 2, generator=generator),
+            torch.randn(count, stages[0], 4, 4, generator=generator),
+            torch.randn(count, stages[1], 2, 2, generator=generator),
         ),
-        strongest_BF=torch.rand(count, 1280, generator=generator),
-        features_BF=torch.rand(count, 1280, generator=generator),
-        logits_BK=torch.randn(count, 1000, generator=generator),
+        strongest_BF=torch.rand(count, features, generator=generator),
+        features_BF=torch.rand(count, features, generator=generator),
+        logits_BK=torch.randn(count, classes, generator=generator),
     )
 
 
@@ -68,13 +81,18 @@ def fitted(pictures: Pictures) -> dict[str, np.ndarray]:
     return fit(pictures, whitening_map(pictures.captions_ND, 0.25), SETTINGS)
 
 
+def test_the_recipes_blocks_are_the_networks_outputs() -> None:
+    whole = seen(2, 0, features=1280, classes=1000, stages=(112, 320))
+    assert inputs(whole).shape == (2, sum(width for width, _ in BLOCKS))
+
+
 def test_both_sides_have_one_width_and_unit_length(
     outputs: NetworkOutputs, pictures: Pictures, fitted: dict[str, np.ndarray]
 ) -> None:
     space = joint_space(fitted)
     made = space.images(outputs, torch.from_numpy(pictures.classes_ND)).numpy()
     asked = space.queries(pictures.captions_ND)
-    assert pictures.inputs_NP.shape == (24, WIDTH)
+    assert pictures.inputs_NP.shape == (24, sum(width for width, _ in NARROW))
     assert made.shape == asked.shape == (24, space.dimensions) == (24, DIMENSIONS + 9 + 1)
     np.testing.assert_allclose(np.linalg.norm(np.concatenate([made, asked]), axis=1), 1, atol=1e-5)
 
