@@ -123,7 +123,7 @@ class Answerer:
             yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
             return
         evidence = [*([own] if own else []), *self._evidence(retrieval, question)]
-        prompt = self._prompt(question, earlier, evidence, images, history)
+        prompt = self._prompt(question, earlier if retrieval.follows else "", evidence, images, history)
         if not prompt.evidence and not prompt.turns[-1].images:
             yield self._refusal(retrieval, question, "nothing_to_read", clock)
             return

@@ -136,6 +136,23 @@ def judge(
     return sorted([*sorted(read, key=_order), *rest], key=lambda each: -each.probability)  # equals stay as they are
 
 
+def judge_wordings(wordings: Sequence[list[RatedHit]]) -> list[RatedHit]:
+    """Hits that were judged by several wordings, of which nobody knows which is meant: the mean probability counts."""
+    if len(wordings) == 1:
+        return wordings[0]
+    hits = {each.hit.chunk.id: each.hit for each in wordings[0]}
+    by_hit = [probabilities(each) for each in wordings]
+    rated = [
+        RatedHit(hit=hit, probability=sum(each[name] for each in by_hit) / len(by_hit)) for name, hit in hits.items()
+    ]
+    return sorted(rated, key=_order)
+
+
+def probabilities(rated: Sequence[RatedHit]) -> dict[str, float]:
+    """By the chunk's id."""
+    return {each.hit.chunk.id: each.probability for each in rated}
+
+
 def _order(judged: RatedHit) -> tuple[float, float, str]:
     return -judged.probability, -judged.hit.score, judged.hit.chunk.id
 

@@ -3,8 +3,9 @@
 embed → search every channel the store has → gather by reciprocal rank → one place per page → how likely each answers
 (the first ones are read word by word) → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
 
-A follow-up question is searched twice, by itself and behind the question before it, so that nobody has to decide
-whether "and on Sunday?" stands by itself.
+A question that may follow on another is searched and judged twice, by itself and behind the question before it: the
+mean of the two probabilities counts, and the wording that fits the first hit better says whether it follows ("and on
+Sunday?") or stands by itself.
 """
 
 import time
@@ -21,7 +22,7 @@ from indexing.store import Store
 from indexing.store.protocol import Filter, Vector
 from rag.errors import EmptyQuestionError, NoChannelError
 from rag.fuse import Ranking, fuse, merge_pages, spread_files
-from rag.relevance import RatedHit, Reranker, judge
+from rag.relevance import RatedHit, Reranker, judge, judge_wordings, probabilities
 from rag.settings import RagSettings
 
 
@@ -71,6 +72,8 @@ class Retrieval:
     verdict: Verdict
     milliseconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    follows: bool = False
+    """The first hit fits the question better behind the one before it."""
 
     @property
     def relevant(self) -> tuple[bool, ...]:
@@ -104,7 +107,7 @@ class Retriever:
             hits = fuse(rankings, constant=self.settings.retrieval.rank_constant)
             hits = fuse(merge_pages(rankings, hits), constant=self.settings.retrieval.rank_constant)
         with clock.step("relevance"):
-            judged = self._judged(request, hits)
+            judged, follows = self._judged(request, hits)
         kept = judged[: request.k]
         return Retrieval(
             request=request,
@@ -114,6 +117,7 @@ class Retriever:
             ),
             milliseconds=clock.milliseconds,
             notes=self._notes(request),
+            follows=follows,
         )
 
     def beside(self, hit: Hit, question: str, *, most: int) -> tuple[Hit, ...]:
@@ -131,17 +135,20 @@ class Retriever:
         ranked = fuse([Ranking(channel="text", weight=1.0, found=found)], constant=60.0)
         return tuple(each for each in ranked if each.chunk.id != chunk.id)[:most]
 
-    def _judged(self, request: SearchRequest, hits: list[Hit]) -> list[RatedHit]:
+    def _judged(self, request: SearchRequest, hits: list[Hit]) -> tuple[list[RatedHit], bool]:
+        """The hits with their probabilities, and whether the question follows on the one before."""
         if not request.texts:  # a picture without words asks for likeness: every hit answers
-            return [RatedHit(hit=hit, probability=1.0) for hit in hits]
-        judged = judge(
-            request.texts[-1],
-            hits,
-            reranker=self.reranker,
-            most_read=self.settings.retrieval.rerank,
-            settings=self.settings.relevance,
-        )
-        return spread_files(judged, per_file=self.settings.retrieval.per_file)
+            return [RatedHit(hit=hit, probability=1.0) for hit in hits], False
+        choice = self.settings.retrieval
+        wordings = [
+            judge(text, hits, reranker=self.reranker, most_read=choice.rerank, settings=self.settings.relevance)
+            for text in request.texts
+        ]
+        judged = judge_wordings(wordings)
+        alone, behind = probabilities(wordings[0]), probabilities(wordings[-1])
+        first = judged[0].hit.chunk.id if judged else ""
+        follows = bool(first) and behind[first] > alone[first]
+        return spread_files(judged, per_file=choice.per_file), follows
 
     def _rankings(self, request: SearchRequest, clock: "_Clock") -> list[Ranking]:
         wanted = self._wanted(request)

@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 from rag_doubles import RELEVANCE, MemoryStore, WordEmbedder, chunk, rows
 
+from indexing.records import Hit
 from indexing.store import MilvusStore
 from indexing.store.protocol import Filter
 from rag.errors import EmptyQuestionError, NoChannelError
-from rag.relevance import LateInteraction
+from rag.relevance import LateInteraction, RatedHit, judge_wordings
 from rag.retrieve import Retriever, SearchRequest
 from rag.settings import RagSettings, RetrievalSettings
 
@@ -115,6 +116,25 @@ def test_a_follow_up_finds_what_the_question_before_was_about(retriever: Retriev
     behind = retriever.search(SearchRequest(text="Is it locked there?", earlier="Where is the brass sextant kept?"))
     assert behind.hits[0].chunk.path.endswith("collection.xlsx")
     assert not alone.hits or not alone.hits[0].chunk.path.endswith("collection.xlsx") or not alone.answers
+
+
+def test_a_question_that_stands_by_itself_is_not_answered_with_what_was_asked_before(retriever: Retriever) -> None:
+    asked = "What does a family ticket cost?"
+    behind = retriever.search(SearchRequest(text=asked, earlier="When does the lighthouse open in May?"))
+    assert behind.hits[0].chunk.path.endswith("visit.html") and behind.answers
+    assert not behind.follows
+    follow_up = retriever.search(SearchRequest(text="And in which case?", earlier="Where is the brass sextant kept?"))
+    assert follow_up.hits[0].chunk.path.endswith("collection.xlsx") and follow_up.follows
+
+
+def test_of_two_wordings_the_mean_probability_counts() -> None:
+    hits = [Hit(chunk=each, score=0.0, channels={}) for each in CHUNKS[:2]]
+    first, second = (
+        [RatedHit(hit=hit, probability=probability) for hit, probability in zip(hits, pair, strict=True)]
+        for pair in ((0.9, 0.2), (0.1, 0.6))
+    )
+    assert [each.probability for each in judge_wordings([first, second])] == pytest.approx([0.5, 0.4])
+    assert judge_wordings([first]) is first
 
 
 def test_every_step_is_timed(retriever: Retriever) -> None:
