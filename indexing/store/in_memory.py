@@ -7,12 +7,16 @@ same but for rounding (1e-6). Equal scores, which Milvus returns in no order, co
     a write   goes to Milvus, then into the arrays: one after the other, batch by batch, so that the two never differ
     filling   reads a part of the rows, and keeps of it what was neither written nor removed while it read
     a search  waits for neither; until all rows are there, Milvus answers
+
+Legend: D width of a vector.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+
+import numpy as np
 
 from indexing.records import Channel, Chunk
 from indexing.store.milvus import MilvusStore
@@ -62,7 +66,8 @@ class InMemorySearch:
         if not self._is_full.is_set():
             return self._store.search_vector(channel, vector, limit=limit, filter=filter)
         self._store.check_query(channel, len(vector))
-        return rows.nearest(channel, vector, limit=limit, chosen=filter) if limit > 0 else []
+        vector_D = np.asarray(vector, dtype=np.float32)
+        return rows.nearest(channel, vector_D, limit=limit, chosen=filter) if limit > 0 else []
 
     def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         """As in Milvus."""
@@ -155,6 +160,8 @@ class InMemorySearch:
 
     def _follow(self, change: Callable[[], None]) -> None:
         """Do here what Milvus has done; if that fails, what is here is of no use any more."""
+        if self._closing.is_set():
+            return
         try:
             change()
         except Exception as error:  # noqa: BLE001  # Milvus has done it, and answers

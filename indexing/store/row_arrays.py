@@ -143,7 +143,8 @@ class RowArrays:
             on_paths = [groups.pop(field) for field in ON_PATHS if field in groups]
             known = any_of([Condition(column="content_hash", value=each) for each in chosen.contents])
             groups["contents"] = np.logical_and.reduce(on_paths) | known if on_paths else known
-        return np.logical_and.reduce([alive, *groups.values()])
+        allowed: Mask = np.logical_and.reduce([alive, *groups.values()])
+        return allowed
 
 
 class _Growing:
