@@ -82,10 +82,15 @@ def _workers() -> int:
     A worker that reads words in a picture takes about 0.5 GB, and one at a time takes more than 0.6
     (`large_memory_bytes`); with two of them a run over hostile files took 2.7 GB in all.
     """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, max(2, available_memory() // _MEMORY_FOR_ANOTHER_WORKER))
+
+
+def available_memory() -> int:
+    """Bytes that this machine can give without swapping."""
     import psutil
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, max(2, psutil.virtual_memory().available // _MEMORY_FOR_ANOTHER_WORKER))
+    return int(psutil.virtual_memory().available)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

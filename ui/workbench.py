@@ -4,6 +4,7 @@ Parts that cost memory or seconds (embedder, language model) are made when first
 threads of the process; closing the workbench lets go of the library.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from indexing.embedding.registry import KitParts, load_embedder, name_before_loa
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.places import PlacedStore
 from indexing.records import Channel, Chunk, Kind
-from indexing.store import MilvusStore
+from indexing.settings import available_memory
+from indexing.store import InMemorySearch, MilvusStore, Store
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.kits import Kit, find, shipped_weights
 from llava_model.serving.engine import Turn
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Answerer, Event
     from rag.extract import Extractor
     from rag.relevance import Reranker
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +89,8 @@ class BuiltOnce(Generic[Part]):
 class Workbench:
     """One open library with everything that works on it."""
 
-    def __init__(self, settings: Settings, kit: Kit, library: Library) -> None:
-        self.settings, self.kit, self._library = settings, kit, library
+    def __init__(self, settings: Settings, kit: Kit, library: Library, *, serves: bool = False) -> None:
+        self.settings, self.kit, self._library, self._serves = settings, kit, library, serves
         self._building = threading.RLock()
         self._parts: dict[BuiltOnce[Any], Any] = {}
         self._writing = threading.Lock()
@@ -95,8 +100,9 @@ class Workbench:
         self._closers: list[Callable[[], None]] = [library.close]
 
     @classmethod
-    def open(cls, settings: Settings, *, create: bool = False) -> "Workbench":
-        """Open the library, or make it with `create`; everything that cannot work later is refused now.
+    def open(cls, settings: Settings, *, create: bool = False, serves: bool = False) -> "Workbench":
+        """Open the library, or make it with `create`; everything that cannot work later is refused now. A process that
+        `serves` answers many questions: it reads what Milvus Lite holds into memory, and searches there.
 
         Raises LibraryInUseError, LibraryMismatchError, LibraryNotFoundError, KitNotInstalledError, StoreError.
         """
@@ -108,7 +114,7 @@ class Workbench:
             kit.path(component.name)  # raises if the component is missing
         check_device(settings.device)
         library = Library.open(settings.library, kit=kit.name, create=create)
-        bench = cls(settings, kit, library)
+        bench = cls(settings, kit, library, serves=serves)
         try:
             recovery.recover(library, bench.store)
         except BaseException:
@@ -136,18 +142,19 @@ class Workbench:
         return embedder
 
     @BuiltOnce
-    def store(self) -> MilvusStore:
-        """Milvus Lite inside the library, or the server that the settings name."""
+    def store(self) -> Store:
+        """Milvus Lite inside the library, in memory where this process serves, or the server that the settings name."""
         if not self._library.record.clip_dimensions:
             self._library.settle(self.embedder)
         record = self._library.record
-        store = MilvusStore.open(
+        milvus = MilvusStore.open(
             self.settings.milvus_uri or self._library.milvus,
             token=self.settings.milvus_token or None,
             collection=record.collection,
             clip_dimensions=record.clip_dimensions,
             text_dimensions=record.text_dimensions,
         )
+        store = _in_memory(milvus) if self._serves and not self.settings.milvus_uri else milvus
         self._closers.append(store.close)
         return store
 
@@ -322,6 +329,19 @@ class Workbench:
         from llava_model.images import open_picture
 
         return open_picture(path)
+
+
+def _in_memory(store: MilvusStore) -> Store:
+    """Searches over arrays where they take less than half of the memory that is free."""
+    needed, free = InMemorySearch.bytes_for(store.count(), store.dimensions), available_memory()
+    if needed * 2 < free:
+        return InMemorySearch(store)
+    logger.warning(
+        "searching in memory would take %d MB of the %d MB that are free; searches take longer without",
+        needed // 1_000_000,
+        free // 1_000_000,
+    )
+    return store
 
 
 def check_device(device: str) -> None:

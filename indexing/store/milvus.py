@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from indexing.errors import ADVICE, DimensionMismatchError, LibraryInUseError, StoreError, disk_fault, is_told_by
 from indexing.records import CHANNELS, Channel, Chunk, Kind
-from indexing.store.bm25 import Rarity, query_vector
+from indexing.store.bm25 import Rarity, SparseVector, query_vector
 from indexing.store.protocol import EVERYTHING, Filter, Found, Row, StoreCounts, Vector, batches, expression, literal
 from indexing.store.schema import CHUNK_FIELDS, VARCHAR_BYTES, columns_of_path, to_chunk, to_entity
 
@@ -43,7 +43,7 @@ class MilvusStore:
     """One collection; one row per chunk."""
 
     def __init__(self, client: "MilvusClient", *, uri: str, collection: str, dimensions: Mapping[Channel, int]) -> None:
-        self._client, self._uri, self._collection, self._dimensions = client, uri, collection, dimensions
+        self._client, self._uri, self._collection, self.dimensions = client, uri, collection, dimensions
         self._embedded = uri.endswith(".db")
         self._timeout = None if self._embedded else 60.0
         self._rarity = Rarity(sampled=0, rows_with_term={})
@@ -86,7 +86,7 @@ class MilvusStore:
             return 0
         for row in rows:
             self._check_row(row)
-        entities = [to_entity(row, channels=self.channels, dimensions=self._dimensions) for row in rows]
+        entities = [to_entity(row, channels=self.channels, dimensions=self.dimensions) for row in rows]
         with asking("write", self._collection):
             answer = self._client.upsert(self._collection, entities, timeout=self._timeout)
         return int(answer["upsert_count"])
@@ -100,8 +100,7 @@ class MilvusStore:
         columns = columns_of_path(path)
         with asking("write", self._collection):
             for batch in batches(_sound(ids), 500):
-                entities = self._client.get(self._collection, batch, output_fields=["*"], timeout=self._timeout)
-                moved = [{**entity, **columns} for entity in entities]
+                moved = [{**entity, **columns} for entity in self.whole_rows(batch)]
                 if moved:
                     self._client.upsert(self._collection, moved, timeout=self._timeout)
 
@@ -113,7 +112,7 @@ class MilvusStore:
         limit: int,
         filter: Filter = EVERYTHING,
     ) -> Found:
-        self._check_query(channel, len(vector))
+        self.check_query(channel, len(vector))
         if limit < 1:
             return []
         (found,) = self._search(channel, [vector], limit, expression(filter, also=[f"has_{channel} == true"]))
@@ -128,7 +127,7 @@ class MilvusStore:
     ) -> Found:
         if "bm25" not in self.channels:
             raise StoreError(f"this store cannot search by words; its channels are {self.channels}")
-        wanted = query_vector(query, self._rarity)
+        wanted = self.words_of(query)
         if limit < 1 or not wanted:
             return []
         (found,) = self._search("bm25", [wanted], limit, expression(filter))
@@ -167,6 +166,22 @@ class MilvusStore:
             self._make_indexes()
         self._load()
 
+    def whole_rows(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """All columns of these rows, vectors and words too, in no order; at most 500 ids."""
+        with asking("read", self._collection):
+            rows: list[dict[str, Any]] = self._client.get(
+                self._collection, list(_sound(ids)), output_fields=["*"], timeout=self._timeout
+            )
+        return rows
+
+    def slices(self) -> Iterator[list[dict[str, Any]]]:
+        """All columns of every row, a part of the ids at a time; each part is read when it is asked for."""
+        return self._slices(["*"])
+
+    def words_of(self, query: str) -> SparseVector:
+        """The words that a search looks for, by how rare they are in the library."""
+        return query_vector(query, self._rarity)
+
     def drop(self) -> None:
         """Delete the collection with everything in it."""
         with asking("drop", self._collection):
@@ -181,16 +196,16 @@ class MilvusStore:
 
     def _check_row(self, row: Row) -> None:
         for channel, vector in (("clip", row.clip), ("text", row.text)):
-            width = self._dimensions[cast(Channel, channel)]
+            width = self.dimensions[cast(Channel, channel)]
             if vector is not None and vector.shape != (width,):
                 raise DimensionMismatchError(self._collection, width, vector.shape[-1])
 
-    def _check_query(self, channel: Channel, *widths: int) -> None:
+    def check_query(self, channel: Channel, width: int) -> None:
+        """Raises StoreError for a channel without vectors, DimensionMismatchError for another width."""
         if channel not in _DENSE or channel not in self.channels:
             raise StoreError(f"this store has no channel '{channel}' for vectors; it has {self.channels}")
-        for width in widths:
-            if width != self._dimensions[channel]:
-                raise DimensionMismatchError(self._collection, self._dimensions[channel], width)
+        if width != self.dimensions[channel]:
+            raise DimensionMismatchError(self._collection, self.dimensions[channel], width)
 
     def _search(
         self, channel: Channel, wanted: list[Any], limit: int, condition: str, *, fields: list[str] = CHUNK_FIELDS
@@ -210,12 +225,16 @@ class MilvusStore:
 
     def _scan(self, fields: list[str]) -> Iterator[Mapping[str, Any]]:
         """Every row, by slices of the id space (ids are hashes, so slices are about equal)."""
+        for rows in self._slices(["id", *fields]):
+            yield from rows
+
+    def _slices(self, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
         for condition in _id_slices(self.count()):
             with asking("read", self._collection):
-                rows = self._client.query(
-                    self._collection, filter=condition, output_fields=["id", *fields], timeout=self._timeout
+                rows: list[dict[str, Any]] = self._client.query(
+                    self._collection, filter=condition, output_fields=fields, timeout=self._timeout
                 )
-            yield from rows
+            yield rows
 
     def _find_out_channels(self) -> None:
         """A server before 2.4 has one vector field for each collection and no sparse ones."""
@@ -230,7 +249,7 @@ class MilvusStore:
         if missing:
             raise StoreError(f"collection '{self._collection}' is not Llavero's: it lacks {', '.join(missing)}")
         for channel in self.channels:
-            wanted = self._dimensions.get(channel)
+            wanted = self.dimensions.get(channel)
             if wanted is not None and int(widths[channel]) != wanted:
                 raise DimensionMismatchError(self._collection, int(widths[channel]), wanted)
 
@@ -254,7 +273,7 @@ class MilvusStore:
                 schema.add_field(channel, DataType.SPARSE_FLOAT_VECTOR)
             else:
                 schema.add_field(f"has_{channel}", DataType.BOOL)
-                schema.add_field(channel, DataType.FLOAT_VECTOR, dim=self._dimensions[channel])
+                schema.add_field(channel, DataType.FLOAT_VECTOR, dim=self.dimensions[channel])
         return schema
 
     def _make_indexes(self) -> None:

@@ -59,26 +59,62 @@ class Filter:
 EVERYTHING = Filter()
 
 
-def literal(value: str) -> str:
-    """The value as a quoted string of Milvus's expression language.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """What one column must be: a value, or with `below` a folder or anything under it."""
 
-    Half a surrogate pair cannot travel to Milvus and matches nothing; it becomes U+FFFD.
+    column: str
+    value: str | int
+    below: bool = False
 
-    >>> literal('a "b" \\\\')
-    '"a \\\\"b\\\\" \\\\\\\\"'
-    """
-    sendable = value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return f'"{sendable.translate(_ESCAPES)}"'
+    @property
+    def expression(self) -> str:
+        """As Milvus reads it."""
+        if not isinstance(self.value, str):
+            return f"{self.column} == {self.value}"
+        if not self.below:
+            return f"{self.column} == {literal(self.value)}"
+        folder, inside, after = self.bounds
+        within = f"{self.column} >= {literal(inside)} and {self.column} < {literal(after)}"
+        return f"({self.column} == {literal(folder)} or ({within}))"
+
+    @property
+    def bounds(self) -> tuple[str, str, str]:
+        """The folder; from where on and up to where strings begin with it: a range, so that no character is wild."""
+        inside = str(self.value).rstrip("/")
+        return inside or "/", inside + "/", inside + _AFTER_SLASH
 
 
-def expression(chosen: Filter, *, also: Sequence[str] = ()) -> str:
-    """The filter as a Milvus expression, with the conditions of ours in `also`; "" lets every row pass."""
-    alternatives: dict[str, list[str]] = {}
+def conditions(chosen: Filter) -> dict[str, list[Condition]]:
+    """The filter but for `contents`: of each list one condition must hold."""
+    alternatives: dict[str, list[Condition]] = {}
     for kind in chosen.kinds:
         alternatives.setdefault("kinds", []).append(_condition("kind", kind))
     for field, value in chosen.where:
         alternatives.setdefault(field, []).append(_condition(cast(Field, field), value))
-    groups = {field: f"({' or '.join(conditions)})" for field, conditions in alternatives.items()}
+    return alternatives
+
+
+def sendable(value: str) -> str:
+    """Half a surrogate pair (a broken file name, a PDF's bad encoding) cannot travel to Milvus: it becomes U+FFFD."""
+    return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def literal(value: str) -> str:
+    """The value as a quoted string of Milvus's expression language.
+
+    >>> literal('a "b" \\\\')
+    '"a \\\\"b\\\\" \\\\\\\\"'
+    """
+    return f'"{sendable(value).translate(_ESCAPES)}"'
+
+
+def expression(chosen: Filter, *, also: Sequence[str] = ()) -> str:
+    """The filter as a Milvus expression, with the conditions of ours in `also`; "" lets every row pass."""
+    groups = {
+        name: f"({' or '.join(each.expression for each in alternatives)})"
+        for name, alternatives in conditions(chosen).items()
+    }
     if chosen.contents:
         on_paths = [groups.pop(field) for field in ON_PATHS if field in groups]
         hashes = f"content_hash in [{', '.join(map(literal, chosen.contents))}]"
@@ -86,29 +122,18 @@ def expression(chosen: Filter, *, also: Sequence[str] = ()) -> str:
     return " and ".join([*also, *groups.values()])
 
 
-def _condition(field: Field, value: str) -> str:
+def _condition(field: Field, value: str) -> Condition:
     match field:
         case "page":
-            return f"page == {_checked_page(value)}"
+            return Condition(column="page", value=_checked_page(value))
         case "kind":
-            return f"kind == {literal(_checked_kind(value))}"
+            return Condition(column="kind", value=_checked_kind(value))
         case "extension":
-            return f"extension == {literal(value.removeprefix('.').lower())}"
-        case "path":
-            return f"path == {literal(absolute(value))}"
-        case "folder":
-            return below(absolute(value))
+            return Condition(column="extension", value=sendable(value.removeprefix(".").lower()))
+        case "path" | "folder":
+            return Condition(column=field, value=sendable(absolute(value)), below=field == "folder")
         case "name" | "title":
-            return f"{field} == {literal(value)}"
-
-
-def below(folder: str) -> str:
-    """Rows whose file lies in the folder or anywhere under it: a range of strings, so that no character is wild."""
-    inside = folder.rstrip("/")
-    return (
-        f"(folder == {literal(inside or '/')} or "
-        f"(folder >= {literal(inside + '/')} and folder < {literal(inside + _AFTER_SLASH)}))"
-    )
+            return Condition(column=field, value=sendable(value))
 
 
 def _checked_kind(value: str) -> Kind:

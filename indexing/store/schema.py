@@ -15,7 +15,7 @@ import numpy as np
 from indexing.errors import IndexingError
 from indexing.records import Box, Channel, Chunk, Kind, Line
 from indexing.store.bm25 import document_vector
-from indexing.store.protocol import Row
+from indexing.store.protocol import Row, sendable
 
 VARCHAR_BYTES: Mapping[str, int] = {
     "id": 32,
@@ -58,7 +58,7 @@ def to_entity(row: Row, *, channels: Sequence[Channel], dimensions: Mapping[Chan
         "id": chunk.id,
         "content_hash": chunk.content_hash,
         **columns_of_path(chunk.path),
-        "title": _sendable(chunk.title),
+        "title": sendable(chunk.title),
         "kind": chunk.kind,
         "page": chunk.page or 0,
         "body": _body(chunk),
@@ -108,7 +108,7 @@ def fitting(chunk: Chunk) -> Chunk:
     fitted = replace(fitted, lines=(), heading=_cut(fitted.heading, 1_024))
     over = len(_body(fitted).encode()) - limit
     while over > 0:  # JSON spends two bytes on a quote or a newline: by halves, or more than needed would go
-        fitted = replace(fitted, text=_cut(fitted.text, len(_sendable(fitted.text).encode()) - over // 2 - 4))
+        fitted = replace(fitted, text=_cut(fitted.text, len(sendable(fitted.text).encode()) - over // 2 - 4))
         over = len(_body(fitted).encode()) - limit
     return fitted
 
@@ -120,7 +120,7 @@ def _body(chunk: Chunk) -> str:
     if chunk.lines:
         body["lines"] = [[line.text, *(_rounded(line.box) if line.box else ())] for line in chunk.lines]
     body |= {key: value for key, value in (("heading", chunk.heading), ("image", chunk.image)) if value}
-    return _sendable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+    return sendable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
 def _rounded(box: Box) -> tuple[float, ...]:
@@ -131,14 +131,7 @@ def _box(edges: Sequence[float] | None) -> Box | None:
     return cast(Box, tuple(edges)) if edges else None
 
 
-def _sendable(text: str) -> str:
-    """Half a surrogate pair (a broken file name, a PDF's bad encoding) has no UTF-8: it becomes U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _cut(text: str, limit: int) -> str:
     """At most `limit` bytes of UTF-8, never half a character; what was cut ends in "…"."""
-    data = _sendable(text).encode()
+    data = sendable(text).encode()
     return text if len(data) <= limit else data[: max(0, limit - 3)].decode(errors="ignore") + "…"

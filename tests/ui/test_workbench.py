@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from indexing.store import InMemorySearch, MilvusStore
 from indexing.store.protocol import Row
+from rag.retrieve import SearchRequest
 from ui.settings import Settings
 from ui.workbench import Workbench
 
@@ -62,4 +64,27 @@ def test_rows_dropped_by_a_repair_are_not_counted_any_more(tmp_path: Path) -> No
     assert bench.stats().chunks == 2
     assert bench.verify(repair=True).orphaned == 1
     assert bench.stats().chunks == 1
+    bench.close()
+
+
+def test_a_process_that_serves_searches_in_memory_and_finds_what_is_indexed_later(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("The ferry leaves at 17:45.")
+    bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True, serves=True)
+    assert isinstance(bench.store, InMemorySearch) and bench.store.wait()
+    bench.index([tmp_path / "note.txt"])
+    assert [hit.chunk.path for hit in bench.search(SearchRequest(text="ferry")).hits] == [str(tmp_path / "note.txt")]
+    bench.remove(str(tmp_path / "note.txt"))
+    assert bench.search(SearchRequest(text="ferry")).hits == ()
+    assert bench.store.wait()
+    bench.close()
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_one_question_alone_or_little_memory_leave_the_search_to_milvus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, serves: bool
+) -> None:
+    monkeypatch.setattr("ui.workbench.available_memory", lambda: 0)
+    bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True, serves=serves)
+    assert isinstance(bench.store, MilvusStore)
+    assert ("take longer" in caplog.text) == serves
     bench.close()

@@ -85,7 +85,7 @@ def extract(
     check_generator(generator)
     there = any(path.exists() for path in paths)
     chosen = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
-    with opened(library, create=there, **chosen) as service:
+    with opened(library, create=there, serves=False, **chosen) as service:
         files = _files(service, paths)
         if not files:
             raise FileNotFoundError(errno.ENOENT, "there are no documents there", str(paths[0]))

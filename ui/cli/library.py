@@ -59,13 +59,13 @@ _REACHED_SECONDS = 3.0
 
 
 @contextmanager
-def opened(library: Path, *, create: bool = False, **changes: str) -> Iterator[Service]:
+def opened(library: Path, *, create: bool = False, serves: bool = False, **changes: str) -> Iterator[Service]:
     """The library's service: its owner's where there is one, else one of this process. `changes` are settings."""
     library = library.expanduser().absolute()
     chosen = {name: value for name, value in changes.items() if value}
     found = owner.find(library)
     if found is None:
-        with _own_or_found(library, chosen, create=create) as service:
+        with _own_or_found(library, chosen, create=create, serves=serves) as service:
             yield service
     else:
         _agree(found.identity, chosen)
@@ -73,14 +73,14 @@ def opened(library: Path, *, create: bool = False, **changes: str) -> Iterator[S
 
 
 @contextmanager
-def _own_or_found(library: Path, changes: Mapping[str, str], *, create: bool) -> Iterator[Service]:
+def _own_or_found(library: Path, changes: Mapping[str, str], *, create: bool, serves: bool) -> Iterator[Service]:
     from indexing.errors import LibraryInUseError
     from ui.service import LibraryService
 
     deadline = time.monotonic() + _OWNER_STARTS_SECONDS
     while True:
         try:
-            bench = open_workbench(settings(library, **changes), create=create)
+            bench = open_workbench(settings(library, **changes), create=create, serves=serves)
             break
         except LibraryInUseError:
             found = owner.find(library)  # it may have been about to listen
@@ -109,14 +109,14 @@ def _agree(identity: "Document", changes: Mapping[str, str]) -> None:
         )
 
 
-def open_workbench(chosen: "Settings", *, create: bool = False) -> "Workbench":
-    """Open a library in this process."""
+def open_workbench(chosen: "Settings", *, create: bool = False, serves: bool = False) -> "Workbench":
+    """Open a library in this process; see `Workbench.open`."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `kit install` may reach a hub
     from indexing.embedding.protocol import keep_freed_memory
     from ui.workbench import Workbench
 
     keep_freed_memory()
-    return Workbench.open(chosen, create=create)
+    return Workbench.open(chosen, create=create, serves=serves)
 
 
 def settings(library: Path, **changes: str) -> "Settings":

@@ -69,7 +69,7 @@ def api(
     changes = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
 
     def open_one(folder: Path) -> "Workbench":
-        return open_workbench(settings(folder, **changes), create=True)
+        return open_workbench(settings(folder, **changes), create=True, serves=True)
 
     libraries = Libraries(open_one, root=root.absolute() if root else None)
     with listening:
@@ -102,7 +102,7 @@ def mcp(
     device: DeviceOption = "",
 ) -> None:
     """Serve the library to an agent over stdio (Model Context Protocol); goes through a running service."""
-    with opened(library, device=device) as service:
+    with opened(library, serves=True, device=device) as service:
         from ui.api.tools import build_tools
 
         name = library.absolute().name

@@ -33,7 +33,7 @@ def open_workbench() -> "Workbench":
     asked = {"generator_url": "LLAVERO_GENERATOR_URL", "generator_model": "LLAVERO_GENERATOR_MODEL"}
     changes: dict[str, Any] = {name: value for name, variable in asked.items() if (value := os.environ.get(variable))}
     settings = Settings.load(Path(os.environ.get("LLAVERO_LIBRARY", "library")), **changes)
-    return Workbench.open(settings, create=True)
+    return Workbench.open(settings, create=True, serves=True)
 
 
 class _Opened:

@@ -1,4 +1,5 @@
-"""What every store must do. Runs on Milvus Lite, and on a server when LLAVERO_TEST_MILVUS_URI names one."""
+"""What every store must do. Runs on Milvus Lite, over it in memory, and on a server when LLAVERO_TEST_MILVUS_URI names
+one."""
 
 import os
 import uuid
@@ -12,18 +13,27 @@ import pytest
 
 from indexing.errors import DimensionMismatchError, StoreError
 from indexing.records import Chunk, Kind, Line
-from indexing.store import MilvusStore, Row, Store, StoreCounts
+from indexing.store import InMemorySearch, MilvusStore, Row, Store, StoreCounts
 from indexing.store.protocol import Filter
 
 CLIP, TEXT = 8, 6
 SERVER = os.environ.get("LLAVERO_TEST_MILVUS_URI")
 
 
-@pytest.fixture(params=["lite", pytest.param("server", marks=pytest.mark.skipif(not SERVER, reason="no server"))])
+@pytest.fixture(
+    params=["lite", "in memory", pytest.param("server", marks=pytest.mark.skipif(not SERVER, reason="no server"))]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     uri = SERVER if request.param == "server" else str(tmp_path / "milvus.db")
     assert uri is not None
     opened = MilvusStore.open(uri, collection=f"t{uuid.uuid4().hex}", clip_dimensions=CLIP, text_dimensions=TEXT)
+    if request.param == "in memory":
+        in_memory = InMemorySearch(opened)
+        assert in_memory.wait()
+        yield in_memory
+        assert in_memory.wait()  # or Milvus has answered
+        in_memory.close()
+        return
     yield opened
     if request.param == "server":
         opened._client.drop_collection(opened._collection)
