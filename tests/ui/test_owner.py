@@ -47,7 +47,14 @@ class Service:
             self.closed.set()
 
     def index(
-        self, paths: Any, *, retry_failed: bool, on_progress: Any, cancelled: Callable[[], bool], follow_links: bool
+        self,
+        paths: Any,
+        *,
+        retry_failed: bool,
+        on_progress: Any,
+        cancelled: Callable[[], bool],
+        follow_links: bool,
+        objects: bool,
     ) -> dict[str, Any]:
         while paths == ["/for/ever"] and not cancelled():
             on_progress({"done": 1})
