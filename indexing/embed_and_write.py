@@ -20,6 +20,7 @@ from indexing.errors import StoreError
 from indexing.ledger import Content
 from indexing.objects.kinds import Thing
 from indexing.objects.words import sight_of
+from indexing.readers.decoding import open_kept
 from indexing.readers.output import PICTURE
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
@@ -250,7 +251,7 @@ def _things(detector: "Detector | None", waiting: Sequence[_Pictured]) -> list[_
 
 def _things_in(detector: "Detector", file: Path) -> _Things:
     try:
-        return detector.things_in_file(file)
+        return detector.things(open_kept(file, least_side=detector.side))
     except OSError as error:
         raise StoreError(f"the kept picture '{file}' cannot be read: {error}") from error
 

@@ -11,7 +11,7 @@ from rag.retrieve import SearchRequest
 if TYPE_CHECKING:
     from PIL import Image
 
-    from indexing.objects.detect import Thing
+    from indexing.objects.kinds import Thing
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine

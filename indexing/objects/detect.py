@@ -50,7 +50,8 @@ class Detector:
         self._device = device
         fast = device != "cpu" or _has_bfloat16_matrices()
         self._type = torch.bfloat16 if device == "cpu" and fast else torch.float32
-        self._side = _SIDE if fast else _SIDE_IN_FLOAT32
+        self.side = _SIDE if fast else _SIDE_IN_FLOAT32
+        """Pixels of a picture's longer side that it looks at."""
         self._network = load_network(weights, device=device).to(self._type)
         mean_C, deviation_C = torch.tensor(_MEAN_BGR, device=device), torch.tensor(_DEVIATION_BGR, device=device)
         self._scale_C, self._shift_C = 1 / deviation_C, -mean_C / deviation_C
@@ -62,16 +63,10 @@ class Detector:
         found = self._found(picture)
         return tuple(replace(thing, colour=colour_of(thing.kind, thing.box, picture)) for thing in found)
 
-    def things_in_file(self, file: Path) -> tuple[Thing, ...]:
-        """The same of a JPEG that the library keeps, decoded no larger than is needed. Raises OSError."""
-        with Image.open(file, formats=("JPEG",)) as image:
-            image.draft("RGB", (self._side, self._side))
-            return self.things(image.convert("RGB"))
-
     def _found(self, picture: Image.Image) -> tuple[Thing, ...]:
         import torch
 
-        size = network_size(picture.size, self._side)
+        size = network_size(picture.size, self.side)
         small_HWC = np.array(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))[:, :, ::-1]
         pixels_HWC = torch.from_numpy(np.ascontiguousarray(small_HWC)).to(self._device)
         with torch.inference_mode():

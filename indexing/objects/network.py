@@ -10,7 +10,7 @@ Legend: B batch, C channels, H W pixels or cells, N cells of all strides, K kind
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -105,8 +105,8 @@ class NanoDet(nn.Module):
             ],
             dim=1,
         )
-        scores_BNK, bins_BNC = torch.split(out_BNC, (KINDS, 4 * BINS), dim=-1)
-        return scores_BNK.sigmoid(), bins_BNC.unflatten(-1, (4, BINS))
+        scores_BNK, bins_BNC = torch.split(out_BNC, [KINDS, 4 * BINS], dim=-1)
+        return scores_BNK.sigmoid(), bins_BNC.reshape(*bins_BNC.shape[:2], 4, BINS)
 
 
 def _scaled(level_BCHW: "Tensor", by: float) -> "Tensor":
@@ -123,5 +123,6 @@ def load_network(weights: Path = SHIPPED, *, device: str = "cpu") -> NanoDet:
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise WeightsError(weights, str(error).splitlines()[0]) from error
-    network.eval().requires_grad_(False)
-    return cast(NanoDet, network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+    network.eval().requires_grad_(False).to(device)
+    network.to(memory_format=torch.channels_last)
+    return network
