@@ -101,7 +101,7 @@ class IndexingSettings:
     write_batch: int = 256
     """Rows that are written to the store together."""
     objects: bool = True
-    """Whether things, their numbers and colours are looked for in pictures; half as much work again."""
+    """Whether things, their numbers and colours are looked for in pictures; about a third more work."""
     limits: ReadLimits = field(default_factory=ReadLimits)
     """What one file may cost before it is refused; section [indexing.limits]."""
     chunks: ChunkSettings = field(default_factory=ChunkSettings)
