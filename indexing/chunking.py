@@ -54,10 +54,12 @@ def chunks(reading: Reading, *, source: SourceFile, image_folder: str, settings:
 
 def with_labels(chunk: Chunk, labels: Sequence[Label], *, least: float = 0.1, most: int = 5) -> Chunk:
     """The chunk with what its picture shows appended as words; doubtful labels are left out."""
-    words = ", ".join(label.text for label in labels[:most] if label.probability >= least)
-    if not words:
-        return chunk
-    return replace(chunk, text=f"{chunk.text}\n{words}".strip())
+    return with_words(chunk, ", ".join(label.text for label in labels[:most] if label.probability >= least))
+
+
+def with_words(chunk: Chunk, words: str) -> Chunk:
+    """The chunk with a line more, if there are words."""
+    return replace(chunk, text=f"{chunk.text}\n{words}".strip()) if words else chunk
 
 
 def without_labels(chunk: Chunk) -> Chunk:
@@ -65,7 +67,7 @@ def without_labels(chunk: Chunk) -> Chunk:
     if chunk.kind != "image":
         return chunk
     taken = [line for line in chunk.text.split("\n") if line.startswith(_TAKEN)]
-    return replace(chunk, text="\n".join(taken))
+    return replace(chunk, text="\n".join(taken), regions=())
 
 
 def taken_words(metadata: Mapping[str, str]) -> str:

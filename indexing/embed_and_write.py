@@ -8,18 +8,29 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from indexing.chunking import with_labels
+from indexing.chunking import with_labels, with_words
 from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Vectors
+from indexing.errors import StoreError
 from indexing.ledger import Content
+from indexing.objects.kinds import Thing
+from indexing.objects.words import sight_of
+from indexing.readers.decoding import open_kept
 from indexing.readers.output import PICTURE
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
 from indexing.store import Row, Store, fitting
 from indexing.store.protocol import Vector
+
+if TYPE_CHECKING:
+    from indexing.objects.detect import Detector
+
+_Result = TypeVar("_Result")
 
 _PICTURED = ("image", "page", "figure")
 _PASSAGES = ("text", "table", "figure")
@@ -37,9 +48,12 @@ class Job:
     content: Content
     missing: int
     is_written: Callable[[], None] = field(repr=False)
+    picture: Callable[[Chunk], Path] = field(repr=False)
+    """Where the picture that is kept of a chunk lies now."""
 
 
 _Pictured = tuple[Job, Chunk, Pixels]
+_Things = tuple[Thing, ...]
 
 
 class RowMaker:
@@ -60,7 +74,8 @@ class RowMaker:
         self._embedder, self._store, self._settings, self._on_batch = embedder, store, settings, on_batch
         self._batches: ParallelBatches | None = None
         self._pictures: list[_Pictured] = []
-        self._embedding: deque[tuple[list[_Pictured], Future[ImageEmbedding]]] = deque()
+        self._detector: Detector | None = None
+        self._embedding: deque[tuple[list[_Pictured], Future[ImageEmbedding], Future[list[_Things]]]] = deque()
         self._passages: list[tuple[Job, Chunk, Vector | None]] = []
         self._rows: list[tuple[Job, Row]] = []
         self._label_vectors: dict[str, Vector] = {}
@@ -112,32 +127,31 @@ class RowMaker:
             return
         if self._batches is None:
             self._batches = ParallelBatches(self._embedder())
+            self._detector = _detector(self._embedder().device) if self._settings.objects else None
         size = -(-len(waiting) // parts) if self._batches.count > 1 else len(waiting)
         for start in range(0, len(waiting), size):
             part = waiting[start : start + size]
             pixels_BHWC = np.stack([square for _, _, square in part])
-            self._embedding.append((part, self._batches.submit(pixels_BHWC)))
+            embedded = self._batches.submit(pixels_BHWC)
+            seen = self._batches.run(partial(_things, self._detector, part))
+            self._embedding.append((part, embedded, seen))
         while len(self._embedding) > self._batches.count:
             self._take_embedded()
 
     def _take_embedded(self) -> None:
-        waiting, future = self._embedding.popleft()
-        embedded = future.result()
-        sure = [
-            _sure(labels) if _needs_labels(chunk) else []
-            for (_, chunk, _), labels in zip(waiting, embedded.labels, strict=True)
+        waiting, embedding, seeing = self._embedding.popleft()
+        embedded = embedding.result()
+        told = [
+            _told(chunk, labels, things) if _needs_labels(chunk) else (chunk, [])
+            for (_, chunk, _), labels, things in zip(waiting, embedded.labels, seeing.result(), strict=True)
         ]
-        self._learn({label.text for labels in sure for label in labels})
-        for (job, chunk, _), clip, labels in zip(waiting, embedded.vectors_BD, sure, strict=True):
-            self._add_picture(job, chunk, clip, labels)
+        self._learn({label.text for _, labels in told for label in labels})
+        for (job, bare, _), clip, (chunk, labels) in zip(waiting, embedded.vectors_BD, told, strict=True):
+            if _needs_labels(bare):
+                self._add_row(job, Row(chunk=chunk, clip=clip, text=self._mixed(labels) if labels else None))
+            else:
+                self._add_passage(job, chunk, clip)
         self._on_batch()
-
-    def _add_picture(self, job: Job, chunk: Chunk, clip: Vector, labels: Sequence[Label]) -> None:
-        if not _needs_labels(chunk):
-            self._add_passage(job, chunk, clip)
-            return
-        labelled = with_labels(chunk, labels, least=0.0, most=_MOST_LABELS)
-        self._add_row(job, Row(chunk=labelled, clip=clip, text=self._mixed(labels) if labels else None))
 
     def _learn(self, labels: set[str]) -> None:
         """Passage vectors of labels not met before: so many, and not one for each picture, pass the text model."""
@@ -190,7 +204,11 @@ class ParallelBatches:
 
     def submit(self, pixels_BHWC: Pixels) -> "Future[ImageEmbedding]":
         """Embed as soon as one of the threads is free."""
-        return self._pool.submit(self._embed, pixels_BHWC)
+        return self.run(lambda: self._embed(pixels_BHWC))
+
+    def run(self, work: "Callable[[], _Result]") -> "Future[_Result]":
+        """The same for what else is to be computed."""
+        return self._pool.submit(work)
 
     def close(self) -> None:
         """What has not begun is dropped."""
@@ -215,6 +233,39 @@ class ParallelBatches:
 def _needs_labels(chunk: Chunk) -> bool:
     """A picture without words of its own gets its labels as words; pages and captioned figures keep their own."""
     return chunk.kind == "image" or (chunk.kind == "figure" and not chunk.text)
+
+
+def _detector(device: str) -> "Detector":
+    from indexing.objects.detect import Detector
+
+    return Detector(device=device)
+
+
+def _things(detector: "Detector | None", waiting: Sequence[_Pictured]) -> list[_Things]:
+    """What is seen in each picture that is to be told in words; raises StoreError where one is gone."""
+    return [
+        _things_in(detector, job.picture(chunk)) if detector is not None and _needs_labels(chunk) else ()
+        for job, chunk, _ in waiting
+    ]
+
+
+def _things_in(detector: "Detector", file: Path) -> _Things:
+    try:
+        return detector.things(open_kept(file, least_side=detector.side))
+    except OSError as error:
+        raise StoreError(f"the kept picture '{file}' cannot be read: {error}") from error
+
+
+def _told(chunk: Chunk, labels: Sequence[Label], things: _Things) -> tuple[Chunk, list[Label]]:
+    """The chunk with what its picture shows in words and regions, and all of that as labels."""
+    sure = _sure(labels)
+    if not things:
+        return with_labels(chunk, sure, least=0.0, most=_MOST_LABELS), sure
+    sight = sight_of(things, sure)
+    kinds = {thing.kind for thing in things}
+    others = [label for label in sure if label.text not in kinds]
+    seen = replace(with_words(chunk, sight.words), regions=sight.regions)
+    return with_labels(seen, others, least=0.0, most=_MOST_LABELS), [*sight.labels, *others]
 
 
 def _sure(labels: Sequence[Label]) -> list[Label]:

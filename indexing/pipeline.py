@@ -312,7 +312,13 @@ class _IndexRun:
         surplus = set(earlier.ids()) - set(content.ids()) if earlier else set()
         self._ledger.begin(content)
         written = partial(self._written, event, started, sorted(surplus))
-        self._maker.add(Job(content=content, missing=len(found), is_written=written), found, event.result.pixels)
+        job = Job(
+            content=content,
+            missing=len(found),
+            is_written=written,
+            picture=partial(self._spooled_picture, event),
+        )
+        self._maker.add(job, found, event.result.pixels)
 
     def _chunks(self, event: Read) -> list[Chunk]:
         """The file's chunks; the small picture of a photograph lies with its like."""
@@ -321,6 +327,11 @@ class _IndexRun:
         thumb = self._library.thumb(content_hash)
         found = chunks(event.result.reading, source=event.source, image_folder=folder, settings=self._settings.chunks)
         return [replace(chunk, image=thumb) if chunk.image == f"{folder}/{THUMB}" else chunk for chunk in found]
+
+    def _spooled_picture(self, event: Read, chunk: Chunk) -> Path:
+        """Where a chunk's picture lies until its rows are written."""
+        is_thumb = chunk.image == self._library.thumb(event.source.content_hash)
+        return event.result.folder / (THUMB if is_thumb else Path(chunk.image).name)
 
     def _written(self, event: Read, started: float, surplus: list[str]) -> None:
         """All rows of a file are in the store."""

@@ -131,7 +131,9 @@ def _fill(
                 missing = len(ids) - len(found)
                 raise StoreError(f"{missing} rows of '{content.shown_path}' are missing: llavero verify --repair")
             chunks += len(found)
-            maker.add(_job(content), [without_labels(chunk) for chunk in found], _Pictures(library, embedder, found))
+            maker.add(
+                _job(content, library), [without_labels(chunk) for chunk in found], _Pictures(library, embedder, found)
+            )
         maker.flush()
     finally:
         maker.close()
@@ -139,8 +141,13 @@ def _fill(
     return RebuildReport(contents=len(contents), kept=kept, chunks=chunks)
 
 
-def _job(content: Content) -> Job:
-    return Job(content=content, missing=content.rows, is_written=lambda: None)
+def _job(content: Content, library: Library) -> Job:
+    return Job(
+        content=content,
+        missing=content.rows,
+        is_written=lambda: None,
+        picture=lambda chunk: library.folder / chunk.image,
+    )
 
 
 class _Pictures(Mapping[str, Pixels]):

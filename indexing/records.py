@@ -124,6 +124,7 @@ class Chunk:
     page: int | None = None
     box: Box | None = None
     lines: tuple[Line, ...] = ()
+    regions: tuple[Line, ...] = ()  # of a picture: things that a recogniser saw, by name; no words stand there
     text: str = ""
     title: str = ""
     heading: str = ""

@@ -105,6 +105,8 @@ class IndexingSettings:
     """Passages that are given to the embedder together; it sorts them by length."""
     write_batch: int = 256
     """Rows that are written to the store together."""
+    objects: bool = True
+    """Whether things, their numbers and colours are looked for in pictures; about a third more work."""
     limits: ReadLimits = field(default_factory=ReadLimits)
     """What one file may cost before it is refused; section [indexing.limits]."""
     chunks: ChunkSettings = field(default_factory=ChunkSettings)

@@ -21,7 +21,7 @@ from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
-from rag.attached import recognised
+from rag.attached import See, recognised
 from rag.citations import Citation, Cited, Judge, cite, take_markers
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
@@ -87,14 +87,15 @@ class Answerer:
         model: str = "",
         next_words: NextWords | None = None,
         verifier: Verifier | None = None,
+        things: See = lambda picture: (),
     ) -> None:
-        """`next_words` asks the model for its own judgement, where it runs in this process; `verifier` checks claims
-        that are not quotations."""
+        """`things` says what is in a picture that comes with a question; `next_words` asks the model for its own
+        judgement, where it runs in this process; `verifier` checks claims that are not quotations."""
         self.retriever, self.chat = retriever, chat
         self._count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
         self._load_image, self._settings = load_image, settings
         self._model = model or _name(chat)
-        self._next_words, self._verifier = next_words, verifier
+        self._next_words, self._verifier, self._things = next_words, verifier, things
 
     def ask(
         self,
@@ -117,7 +118,7 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
-        own = recognised(images[0], self.retriever.embedder) if images else None
+        own = recognised(images[0], self.retriever.embedder, self._things) if images else None
         sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
             yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)

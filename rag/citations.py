@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from indexing.objects.words import is_named
 from indexing.records import Box, Chunk
 from rag.passages import Passage, passages
 from rag.prompt import Evidence
@@ -245,7 +246,7 @@ def _citation(claim: str, found: _Finding, by: Literal["model", "llavero"]) -> C
         marker=found.source.marker,
         path=chunk.path,
         page=chunk.page,
-        boxes=boxes or ((chunk.box,) if chunk.box else ()),
+        boxes=boxes or _regions(claim, chunk) or ((chunk.box,) if chunk.box else ()),
         quote=" ".join(passage.quote for passage in found.source.passages),
         state=found.state,
         support=found.support,
@@ -255,6 +256,11 @@ def _citation(claim: str, found: _Finding, by: Literal["model", "llavero"]) -> C
         chunk_id=chunk.id,
         heading=chunk.heading,
     )
+
+
+def _regions(claim: str, chunk: Chunk) -> tuple[Box, ...]:
+    """Of a picture: where the things are that the claim names."""
+    return tuple(region.box for region in chunk.regions if region.box is not None and is_named(region.text, claim))
 
 
 @lru_cache(maxsize=512)

@@ -80,8 +80,9 @@ def _labels(chunks: Sequence[Chunk]) -> Iterator[str]:
 
 
 def _regions(chunks: Sequence[Chunk]) -> Iterator[Region]:
-    """Figures and tables where they stand; a figure is called by its caption's first line."""
+    """Things in a picture, figures and tables where they stand; a figure is called by its caption's first line."""
     for chunk in chunks:
+        yield from (Region(label=thing.text, box=thing.box) for thing in chunk.regions if thing.box is not None)
         if chunk.kind == "figure" and chunk.box is not None:
             said = chunk.text.strip().partition("\n")[0][:120]
             yield Region(label=f"figure ({said})" if said else "figure", box=chunk.box)

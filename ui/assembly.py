@@ -11,6 +11,7 @@ from rag.retrieve import SearchRequest
 if TYPE_CHECKING:
     from PIL import Image
 
+    from indexing.objects.kinds import Thing
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine
@@ -68,6 +69,10 @@ class Parts(Protocol):
         """The chunk's stored picture."""
         ...
 
+    def things(self, picture: "Image.Image") -> "tuple[Thing, ...]":
+        """What is seen in a picture that comes with a question."""
+        ...
+
 
 def build_answerer(bench: Parts) -> "Answerer":
     """Retrieval with the kit's model behind it, or with the server that the settings name."""
@@ -96,6 +101,7 @@ def build_answerer(bench: Parts) -> "Answerer":
             sees_images=rag.generator.sees_images,
             model=rag.generator.model,
             load_image=bench.picture,
+            things=bench.things,
             settings=rag,
             files=Files(paths=paths, extract=extract),
         )
@@ -112,6 +118,7 @@ def build_answerer(bench: Parts) -> "Answerer":
         sees_images=engine.sees_images,
         model=engine.name,
         load_image=bench.picture,
+        things=bench.things,
         settings=rag,
         next_words=engine.next_words if rag.answer.asks_model else None,
         verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
-    from indexing.records import Chunk, Hit, Note
+    from indexing.records import Chunk, Hit, Line, Note
     from llava_model.kits import Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
@@ -142,7 +142,7 @@ def file_document(entry: "FileEntry") -> Document:
 
 
 def chunk_document(chunk: "Chunk") -> Document:
-    """A passage, table, figure, page or picture with its lines and their boxes."""
+    """A passage, table, figure, page or picture with its lines, a picture's things, and their boxes."""
     return {
         "id": chunk.id,
         "path": chunk.path,
@@ -152,9 +152,14 @@ def chunk_document(chunk: "Chunk") -> Document:
         "title": chunk.title,
         "heading": chunk.heading,
         "text": chunk.text,
-        "lines": [{"text": line.text, "box": list(line.box) if line.box else None} for line in chunk.lines],
+        "lines": list(map(_line_document, chunk.lines)),
+        "regions": list(map(_line_document, chunk.regions)),
         "has_picture": bool(chunk.image),
     }
+
+
+def _line_document(line: "Line") -> Document:
+    return {"text": line.text, "box": list(line.box) if line.box else None}
 
 
 def stats_document(stats: "Stats") -> Document:

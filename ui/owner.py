@@ -138,10 +138,21 @@ class OwnersService:
         return self._identity
 
     def index(
-        self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress, follow_links: bool = False
+        self,
+        paths: Sequence[str],
+        *,
+        retry_failed: bool,
+        on_progress: OnProgress,
+        follow_links: bool = False,
+        objects: bool = True,
     ) -> Document:
         """See `Service`. Closing the connection (Ctrl-C) stops the run at its next file."""
-        body = {"paths": list(paths), "retry_failed": retry_failed, "follow_links": follow_links}
+        body = {
+            "paths": list(paths),
+            "retry_failed": retry_failed,
+            "follow_links": follow_links,
+            "objects": objects,
+        }
         for event in self._events("/index", body):
             if event.pop("event") == "report":
                 return event

@@ -48,7 +48,13 @@ class Service(Protocol):
     """What the terminal asks of a library, wherever that is open."""
 
     def index(
-        self, paths: Sequence[str], *, retry_failed: bool, on_progress: OnProgress, follow_links: bool = False
+        self,
+        paths: Sequence[str],
+        *,
+        retry_failed: bool,
+        on_progress: OnProgress,
+        follow_links: bool = False,
+        objects: bool = True,
     ) -> Document:
         """Bring the library up to date with files and folders of this machine → the report."""
         ...
@@ -113,6 +119,7 @@ class LibraryService:
         on_progress: OnProgress = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
         follow_links: bool = False,
+        objects: bool = True,
     ) -> Document:
         """See `Service`; `cancelled` is asked between files."""
         report = self.bench.index(
@@ -121,6 +128,7 @@ class LibraryService:
             cancelled=cancelled,
             retry_failed=retry_failed,
             follow_links=follow_links,
+            objects=objects,
         )
         return documents.report_document(report)
 

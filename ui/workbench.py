@@ -7,7 +7,7 @@ threads of the process; closing the workbench lets go of the library.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from indexing.embedding.protocol import Embedder
+    from indexing.objects.detect import Detector
+    from indexing.objects.kinds import Thing
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
     from rag.extract import Extractor
@@ -142,6 +144,13 @@ class Workbench:
         return embedder
 
     @BuiltOnce
+    def detector(self) -> "Detector":
+        """Finds things in pictures."""
+        from indexing.objects.detect import Detector
+
+        return Detector(device=self.embedder.device)
+
+    @BuiltOnce
     def store(self) -> Store:
         """Milvus Lite inside the library, in memory where this process serves, or the server that the settings name."""
         if not self._library.record.clip_dimensions:
@@ -207,8 +216,10 @@ class Workbench:
         *,
         retry_failed: bool = False,
         follow_links: bool = False,
+        objects: bool = True,
     ) -> pipeline.IndexReport:
-        """Bring the library up to date with files and folders; one run at a time."""
+        """Bring the library up to date with files and folders; one run at a time. Objects are looked for in pictures
+        where the settings say so and `objects` does not leave them out."""
         with self._writing:
             name = _embedder_name(self.kit)
             if name is not None:  # else the kit's name decides, which was checked when the library was opened
@@ -218,7 +229,7 @@ class Workbench:
                 library=self._library,
                 store=self.store,
                 embedder=lambda: self.embedder,
-                settings=self.settings.indexing,
+                settings=replace(self.settings.indexing, objects=self.settings.indexing.objects and objects),
                 retry_failed=retry_failed,
                 follow_links=follow_links,
                 on_progress=on_progress,
@@ -314,6 +325,10 @@ class Workbench:
         """The chunk's stored picture: its page, figure or small picture; None where it has none."""
         file = self.picture_file(chunk)
         return self.open_picture(file) if file else None
+
+    def things(self, picture: "Image.Image") -> "tuple[Thing, ...]":
+        """What is seen in a picture that comes with a question; nothing where the settings leave objects out."""
+        return self.detector.things(picture) if self.settings.indexing.objects else ()
 
     def picture_file(self, chunk: Chunk) -> Path | None:
         """Where that picture lies inside the library."""

@@ -65,9 +65,14 @@ def opened(source: "Path | BinaryIO", output: ReaderOutput) -> Iterator[Image.Im
         yield image
 
 
-def open_kept(path: Path) -> Image.Image:
-    """A picture that Llavero itself wrote, in RGB. Raises OSError."""
+def open_kept(path: Path, *, least_side: int = 0) -> Image.Image:
+    """A picture that Llavero itself wrote, in RGB. Raises OSError.
+
+    With `least_side`, a large one may be decoded at a half, a quarter or an eighth, with no side shorter than that.
+    """
     with Image.open(path, formats=("JPEG",)) as image:
+        if least_side:
+            image.draft("RGB", (least_side, least_side))
         return image.convert("RGB")
 
 

@@ -87,7 +87,8 @@ def to_chunk(entity: Mapping[str, Any]) -> Chunk:
         ordinal=body["ordinal"],
         page=entity["page"] or None,
         box=_box(body.get("box")),
-        lines=tuple(Line(text=text, box=_box(box)) for text, *box in body.get("lines", ())),
+        lines=_lines(body.get("lines", ())),
+        regions=_lines(body.get("regions", ())),
         text=body["text"],
         title=entity["title"],
         heading=body.get("heading", ""),
@@ -117,10 +118,15 @@ def _body(chunk: Chunk) -> str:
     body: dict[str, Any] = {"ordinal": chunk.ordinal, "text": chunk.text}
     if chunk.box is not None:
         body["box"] = _rounded(chunk.box)
-    if chunk.lines:
-        body["lines"] = [[line.text, *(_rounded(line.box) if line.box else ())] for line in chunk.lines]
+    for name, lines in (("lines", chunk.lines), ("regions", chunk.regions)):
+        if lines:
+            body[name] = [[line.text, *(_rounded(line.box) if line.box else ())] for line in lines]
     body |= {key: value for key, value in (("heading", chunk.heading), ("image", chunk.image)) if value}
     return sendable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+
+def _lines(rows: Sequence[Sequence[Any]]) -> tuple[Line, ...]:
+    return tuple(Line(text=text, box=_box(box)) for text, *box in rows)
 
 
 def _rounded(box: Box) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels
+from indexing.objects.kinds import Thing
 from rag.answer import Answer, Answerer
 from rag.attached import NAME, recognised
 from rag.langchain import LlaveroChatModel
@@ -59,3 +60,10 @@ def test_a_question_with_a_picture_is_about_that_picture_first(sees_images: bool
     assert answer.hits[0].chunk.path == NAME
     (citation,) = answer.citations
     assert citation.path == NAME and citation.recognised
+
+
+def test_things_in_an_attached_picture_are_counted_and_keep_their_places() -> None:
+    people = tuple(Thing(kind="person", score=0.8, box=(x, 0.1, x + 0.2, 0.9)) for x in (0.1, 0.6))
+    hit = recognised(Image.new("RGB", (20, 10), "red"), LabellingEmbedder(), lambda picture: people)
+    assert hit is not None and hit.chunk.text == "2 people\ncake, candle"
+    assert [region.box for region in hit.chunk.regions] == [thing.box for thing in people]

@@ -1,11 +1,12 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
-from indexing.records import Chunk
+from indexing.records import Chunk, Line
 from rag.citations import Cited, Judge, cite, take_markers
 from rag.passages import passages
 from rag.prompt import Evidence
@@ -277,3 +278,13 @@ def test_quotes_stand_in_the_source_word_for_word(sentence: str) -> None:
     for found in cited(f"{sentence} [1][2]", verifier=Believing()).citations:
         source = MANUAL if found.marker == 1 else LETTER
         assert found.quote in " ".join(source.text.split())
+
+
+def test_a_thing_in_a_picture_is_recognised_where_it_stands() -> None:
+    seen = (Line(text="person", box=(0.1, 0.1, 0.3, 0.9)), Line(text="red car", box=(0.5, 0.5, 0.9, 0.8)))
+    photo = replace(chunk("person, red car", file="street.jpg", kind="image"), regions=seen, box=(0.0, 0.0, 1.0, 1.0))
+    (car,) = cited("red car [1]", "What stands there?", photo, verifier=Believing()).citations
+    assert car.recognised and car.state == "unchecked" and car.boxes == ((0.5, 0.5, 0.9, 0.8),)
+    whole = replace(photo, text="person, lighthouse")
+    (rest,) = cited("lighthouse [1]", "What stands there?", whole).citations
+    assert rest.boxes == ((0.0, 0.0, 1.0, 1.0),)

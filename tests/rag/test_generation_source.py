@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk
 
-from indexing.records import Chunk
+from indexing.records import Chunk, Line
 from llava_model.synthesis.sources import Region, render
 from rag.generation_source import held_out_documents, items_from
 
@@ -93,3 +93,10 @@ def test_the_share_is_kept_and_something_is_always_left_to_train_on(documents: i
     )
     assert len(found) <= max(1, share * documents) and (documents < 1 or len(found) < documents)
     assert (share > 0 and documents > 1) == bool(found)
+
+
+def test_things_in_a_picture_are_its_regions() -> None:
+    seen = (Line(text="red car", box=(0.5, 0.5, 0.9, 0.8)),)
+    picture = replace(chunk("red car", kind="image", file="street.jpg", image="thumbs/s.jpg"), regions=seen)
+    (item,) = items_from([picture])
+    assert item.regions == (Region(label="red car", box=(0.5, 0.5, 0.9, 0.8)),)

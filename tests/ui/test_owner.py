@@ -47,12 +47,19 @@ class Service:
             self.closed.set()
 
     def index(
-        self, paths: Any, *, retry_failed: bool, on_progress: Any, cancelled: Callable[[], bool], follow_links: bool
+        self,
+        paths: Any,
+        *,
+        retry_failed: bool,
+        on_progress: Any,
+        cancelled: Callable[[], bool],
+        follow_links: bool,
+        objects: bool,
     ) -> dict[str, Any]:
         while paths == ["/for/ever"] and not cancelled():
             on_progress({"done": 1})
         self.stopped.set()
-        return {"added": len(paths)}
+        return {"added": len(paths), "objects": objects}
 
 
 @pytest.fixture
@@ -107,7 +114,12 @@ def test_who_stops_waiting_stops_the_run(service: Service) -> None:
     with pytest.raises(StopError):
         found(service).index(["/for/ever"], retry_failed=False, on_progress=stop)
     assert service.stopped.wait(20)
-    assert found(service).index(["/a"], retry_failed=False, on_progress=print) == {"added": 1}
+    assert found(service).index(["/a"], retry_failed=False, on_progress=print) == {"added": 1, "objects": True}
+
+
+def test_objects_are_left_out_by_the_process_that_has_the_library_open(service: Service) -> None:
+    report = found(service).index(["/a"], retry_failed=False, on_progress=print, objects=False)
+    assert report == {"added": 1, "objects": False}
 
 
 def test_a_socket_that_nobody_answers_counts_as_none_and_is_replaced(tmp_path: Path) -> None:

@@ -88,3 +88,8 @@ def test_a_token_never_shows_when_settings_are_printed(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path, environ={"LLAVERO_MILVUS_TOKEN": "root:secret"})
     assert settings.milvus_token == "root:secret"
     assert "secret" not in repr(settings)
+
+
+def test_the_librarys_file_can_leave_objects_out(tmp_path: Path) -> None:
+    assert Settings.load(tmp_path / "none", environ={}).indexing.objects
+    assert not Settings.load(write(tmp_path, "[indexing]\nobjects = false"), environ={}).indexing.objects

@@ -39,6 +39,7 @@ class IndexBody(Body):
     paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     retry_failed: bool = False
     follow_links: bool = False
+    objects: bool = True
 
 
 class RemoveBody(Body):

@@ -185,6 +185,7 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
                 on_progress=on_progress,
                 cancelled=cancelled,
                 follow_links=body.follow_links,
+                objects=body.objects,
             ),
             last="report",
         )

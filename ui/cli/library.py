@@ -185,6 +185,9 @@ def index(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Also follow links that lead out of the folders.")
     ] = False,
+    no_objects: Annotated[
+        bool, typer.Option("--no-objects", help="Do not look for things, their numbers and colours in pictures.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: index what changes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -201,6 +204,7 @@ def index(
                     on_progress=lambda so_far: progress.show_index(line, so_far),
                     retry_failed=retry_failed,
                     follow_links=follow_links,
+                    objects=not no_objects,
                 )
 
         if watch:

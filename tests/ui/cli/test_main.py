@@ -4,10 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run
 from PIL import Image, ImageDraw
+
+from indexing import pipeline
+from indexing.pipeline import IndexReport
+from indexing.settings import IndexingSettings
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +230,26 @@ def test_a_hit_in_an_attachment_names_it(run: Run, tmp_path: Path) -> None:
     best = run("search", "mainsail costs", "--library", library, "--json").document["hits"][0]
     assert best["heading"] == "Attachment: quote.txt"
     assert 'mail.eml › "Attachment: quote.txt"' in run("search", "mainsail costs", "--library", library).out
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "expected"),
+    [("", (), True), ("", ("--no-objects",), False), ("[indexing]\nobjects = false", (), False)],
+)
+def test_objects_are_looked_for_unless_the_command_or_the_librarys_file_says_no(
+    file: str, options: tuple[str, ...], expected: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    work = pipeline.index
+
+    def watched(*paths: Any, settings: IndexingSettings, **more: Any) -> IndexReport:
+        asked.append(settings.objects)
+        return work(*paths, settings=settings, **more)
+
+    monkeypatch.setattr(pipeline, "index", watched)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "llavero.toml").write_text(file)
+    (tmp_path / "files" / "note.txt").write_text("words")
+    assert run("index", tmp_path / "files", "--library", tmp_path / "library", *options).code == 0
+    assert asked == [expected]
