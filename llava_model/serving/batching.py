@@ -142,6 +142,7 @@ class Batcher:
 
     # -- in the model's thread ----------------------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def step(self) -> bool:
         """Everything that happens between two tokens; False if there is nothing to do."""
         for one in [one for one in self._running if one.request.given_up]:
@@ -223,7 +224,7 @@ class Batcher:
     def _try(self, memory: Memory, token: int) -> bool:
         try:
             return can_share_a_pass(self._model, memory, token)
-        except Exception:  # noqa: BLE001  # a model of any kind, asked for what it may not know
+        except Exception:  # a model of any kind, asked for what it may not know
             logger.warning("this model writes replies in turns, not side by side", exc_info=True)
             return False
 
@@ -247,8 +248,7 @@ class Batcher:
         if rows:
             writing = [rows[id(row)] for row in self.table.rows]
             try:
-                with torch.inference_mode():
-                    logits_BL = self.table.step([one.reply[-1] for one in writing])
+                logits_BL = self.table.step([one.reply[-1] for one in writing])
             except Exception as error:  # noqa: BLE001  # no row is whole now
                 self._fail_rows(writing, error)
                 return
@@ -261,8 +261,7 @@ class Batcher:
         """A pass of its own, for models that cannot write side by side."""
         token = one.reply[-1]
         try:
-            with torch.inference_mode():
-                embedded_BTE = self._model.embed(torch.tensor([[token]], device=self._device()))
+            embedded_BTE = self._model.embed(torch.tensor([[token]], device=self._device()))
             logits_L = advance(self._model, embedded_BTE, [token], one.memory)
         except Exception as error:  # noqa: BLE001  # whatever a model raises belongs to this request alone
             self._fail(one, "wrote a reply", error)

@@ -350,26 +350,34 @@ def _check_vocabulary(model: "LlavaModel", tokenizer: Any) -> None:
         raise CheckpointMismatchError("tokenizer", found=f"ids up to {largest}", wanted=f"at most {rows - 1}")
 
 
-def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = True, device: str = "auto") -> Engine:
+def open_engine(
+    *,
+    kit: str,
+    checkpoint: Path | None = None,
+    trained: bool = True,
+    device: str = "auto",
+    max_running: int | None = None,
+) -> Engine:
     """The model that somebody chose by a kit's name or a folder, from disk only. It is named after the choice.
 
     What a checkpoint of ours was trained on is taken from the kit.
 
     `checkpoint`: what `llavero model train` or `convert` wrote, transformers' LLaVA, or a language model. `trained`:
     the kit's language model with the weights that ship for it (projector and adapter), if there are any.
+    `max_running`: how many replies are written at once; without it the memory decides, and eight is the most.
 
     Raises KitError, MissingFileError, CheckpointMismatchError, IncompleteCheckpointError.
     """
     if checkpoint is not None:
-        return _of_folder(checkpoint, kit, device)
+        return _of_folder(checkpoint, kit, device, max_running)
     from llava_model.kits import find
 
     chosen = find(kit)
     if chosen.has("llava"):
-        return Engine.load(chosen.path("llava"), device=device, name=kit)
+        return Engine.load(chosen.path("llava"), device=device, name=kit, max_running=max_running)
     language = chosen.path("language")
     if not trained:
-        return Engine.load(language, device=device, name=f"{kit}-untrained")
+        return Engine.load(language, device=device, name=f"{kit}-untrained", max_running=max_running)
     from llava_model.kits import shipped_weights
 
     shipped = shipped_weights(kit)
@@ -380,21 +388,22 @@ def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = Tru
         adapter=shipped.adapter,
         device=device,
         name=kit,
+        max_running=max_running,
     )
 
 
-def _of_folder(folder: Path, kit: str, device: str) -> Engine:
+def _of_folder(folder: Path, kit: str, device: str, max_running: int | None) -> Engine:
     from llava_model.checkpoints.manifest import MANIFEST_FILE
 
     name = folder.resolve().name
     if (folder / MANIFEST_FILE).is_file():
-        return _of_checkpoint(folder, kit, device, name)
+        return _of_checkpoint(folder, kit, device, name, max_running)
     if not (folder / "config.json").is_file():
         raise MissingFileError(folder / MANIFEST_FILE, "checkpoint")
-    return Engine.load(folder, device=device, name=name)
+    return Engine.load(folder, device=device, name=name, max_running=max_running)
 
 
-def _of_checkpoint(folder: Path, kit: str, device: str, name: str) -> Engine:
+def _of_checkpoint(folder: Path, kit: str, device: str, name: str, max_running: int | None) -> Engine:
     from llava_model.checkpoints.manifest import read_manifest
     from llava_model.checkpoints.parts import (
         LANGUAGE,
@@ -418,4 +427,5 @@ def _of_checkpoint(folder: Path, kit: str, device: str, name: str) -> Engine:
         load_tokenizer(language_folder(folder, language)),
         template=str(manifest.config.get("template", "auto")),
         name=name,
+        max_running=max_running,
     )

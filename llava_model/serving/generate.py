@@ -194,10 +194,11 @@ def _read(
     model: LlavaModel, prompt: EncodedPrompt, memory: Memory, device: torch.device, cancelled: Callable[[], bool]
 ) -> torch.Tensor | None:
     """Read the prompt → the logits after it; None if cancelled on the way."""
-    logits_L = None
-    for logits_L in reading(model, prompt, memory, device, lambda: PREFILL_TOKENS):
+    logits_L: torch.Tensor | None = None
+    for read_L in reading(model, prompt, memory, device, lambda: PREFILL_TOKENS):
         if cancelled():
             return None
+        logits_L = read_L
     return logits_L
 
 

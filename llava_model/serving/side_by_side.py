@@ -1,8 +1,8 @@
 """Replies that are written in one forward pass: each row a request, with a length of its own.
 
-A row's prompt lies in kept stretches (see `prefixes`), as long as they are and never padded; a stretch that several rows
-share is multiplied with all their queries at once. What the rows have written, and short ends of their prompts, lie in
-one table whose rows are padded to the longest. The parts' results are joined by their shares of the softmax, as
+A row's prompt lies in kept stretches (see `prefixes`), which are never padded; a stretch that several rows share is
+multiplied with all their queries at once. What the rows have written, and short ends of their prompts, lie in one
+table whose rows are padded to the longest. The parts' results are joined by their shares of the softmax, as
 flash-decoding and cascade attention do (Juravsky et al. 2024, Hydragen).
 
 Legend: B rows, G key heads, Q query heads per key head, S positions of a stretch, W positions of the table, D width of
@@ -126,9 +126,7 @@ class SideBySide:
         self._mask_B11W = torch.where(
             torch.arange(width, device=device) <= self._places_B[:, None], 0.0, -torch.inf
         ).view(len(places), 1, 1, width)
-        positions_BT = torch.tensor(
-            [[length(row.stretches) + row.in_table] for row in self.rows], device=device
-        )
+        positions_BT = torch.tensor([[length(row.stretches) + row.in_table] for row in self.rows], device=device)
         output = self._model.run(
             self._model.embed(torch.tensor(tokens, device=device).view(-1, 1)),
             attention_mask=torch.ones_like(positions_BT),
@@ -214,8 +212,10 @@ def _look(
     scores = torch.matmul(query, keys.transpose(-2, -1)).float()
     if mask is not None:
         scores = scores + mask
-    sums = scores.logsumexp(-1, keepdim=True)
-    return torch.matmul((scores - sums).exp().to(values.dtype), values).float(), sums
+    most = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(most).exp_()
+    sums = weights.sum(-1, keepdim=True)
+    return torch.matmul(weights.to(values.dtype), values).float() / sums, most + sums.log()
 
 
 def _joined(

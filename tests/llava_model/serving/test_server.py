@@ -3,6 +3,7 @@
 import base64
 import io
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -311,6 +312,30 @@ def test_more_than_may_wait_are_told_to_come_again() -> None:
         assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
         assert [one.result().usage.completion_tokens for one in asked] == [100, 100]
         assert ask(client, model="dawdler", max_tokens=1).choices
+
+
+def test_as_many_are_written_at_once_as_the_engine_runs_and_the_bound_counts_beside_them() -> None:
+    engine = Dawdler()
+    engine.max_running, met = 2, threading.Barrier(2, timeout=30)
+    whole = engine.stream
+
+    def stream(*given: Any, **more: Any) -> Reply:
+        reply = whole(*given, **more)
+
+        def write(_: Reply) -> Iterator[str]:
+            met.wait()  # nobody writes alone
+            yield from reply
+
+        return Reply(write, prompt_tokens=5)
+
+    with serving(engine, most_waiting=2) as url, ThreadPoolExecutor(4) as pool, client_of(url) as client:
+        engine.stream = stream  # type: ignore[method-assign]  # the double is ours
+        asked = [pool.submit(ask, client, model="dawdler", max_tokens=50) for _ in range(4)]
+        until_taken(url, 4)
+        with pytest.raises(openai.RateLimitError) as refused:
+            ask(client, model="dawdler")
+        assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
+        assert all(one.result().choices[0].message.content.startswith("la ") for one in asked)
 
 
 @pytest.mark.parametrize("stream", [True, False])
