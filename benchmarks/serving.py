@@ -1,6 +1,7 @@
 """Several replies at once against one after the other: the same weights, the same requests, in one run.
 
     OMP_NUM_THREADS=2 python benchmarks/serving.py [--kit pocket] [--requests 8] [--rounds 5] [--new-tokens 64]
+    python benchmarks/serving.py --dtype float32 --rounds 1     (the replies are the same, token for token)
     python benchmarks/serving.py --memory [--prompt-tokens 1500]
 
 All requests share evidence and differ in their question; end marks are ignored, so that each reply has the same length.
@@ -17,15 +18,16 @@ that length at once, the worst case, in which they share nothing.
 import argparse
 import resource
 import statistics
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import torch
 
 from llava_model.serving.engine import Engine, Turn, open_engine
+from llava_model.serving.generate import Sampling
 
 ENGLISH = "In {year} the factory of town number {number} made {chairs} chairs and {tables} tables for {other} schools."
 
@@ -53,40 +55,31 @@ def forget(engine: Engine) -> None:
     engine._batcher.pool.clear()
 
 
-def say(engine: Engine, turns: list[Turn], new_tokens: int) -> tuple[float, int]:
-    """Seconds to the first token, and how many came."""
+def say(engine: Engine, turns: list[Turn], new_tokens: int) -> tuple[float, list[int]]:
+    """Seconds to the first token, and all tokens."""
     began = time.perf_counter()
     prompt = engine._prompt(engine._encode(turns), [])
-    from llava_model.serving.generate import Sampling
-
-    first, count = 0.0, 0
+    first, tokens = 0.0, []
     with closing(engine._handed_over(prompt, new_tokens, Sampling(), lambda: False)) as ids:
-        for _ in ids:
+        for token in ids:
             first = first or time.perf_counter() - began
-            count += 1
-    return first, count
+            tokens.append(token)
+    return first, tokens
 
 
-def at_once(engine: Engine, requests: list[list[Turn]], new_tokens: int) -> float:
-    """Tokens a second, reading included."""
-    counts: list[int] = []
-    threads = [
-        threading.Thread(target=lambda turns=turns: counts.append(say(engine, turns, new_tokens)[1]))
-        for turns in requests
-    ]
+def at_once(engine: Engine, requests: list[list[Turn]], new_tokens: int) -> tuple[float, list[list[int]]]:
+    """Tokens a second, reading included, and the replies."""
     began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / (time.perf_counter() - began)
+    with ThreadPoolExecutor(len(requests)) as pool:
+        replies = list(pool.map(lambda turns: say(engine, turns, new_tokens)[1], requests))
+    return sum(map(len, replies)) / (time.perf_counter() - began), replies
 
 
-def one_at_a_time(engine: Engine, requests: list[list[Turn]], new_tokens: int) -> float:
-    """Tokens a second, reading included."""
+def one_at_a_time(engine: Engine, requests: list[list[Turn]], new_tokens: int) -> tuple[float, list[list[int]]]:
+    """Tokens a second, reading included, and the replies."""
     began = time.perf_counter()
-    count = sum(say(engine, turns, new_tokens)[1] for turns in requests)
-    return count / (time.perf_counter() - began)
+    replies = [say(engine, turns, new_tokens)[1] for turns in requests]
+    return sum(map(len, replies)) / (time.perf_counter() - began), replies
 
 
 @torch.inference_mode()
@@ -109,6 +102,8 @@ def transformers_batch(engine: Engine, requests: list[list[Turn]], new_tokens: i
 def rounds(options: argparse.Namespace) -> Iterator[dict[str, float]]:
     """One round after the other, all ways in each."""
     many = open_engine(kit=options.kit, device="cpu", max_running=options.at_once)
+    if options.dtype == "float32":
+        many._model.float()
     one = Engine(many._model, many._encoder, name="one", context_tokens=many.context_tokens, max_running=1)
     for engine in (many, one):
         engine._stop_ids = frozenset()
@@ -121,11 +116,11 @@ def rounds(options: argparse.Namespace) -> Iterator[dict[str, float]]:
     for number in range(options.rounds):
         for engine in (many, one):
             forget(engine)
-        seen = {
-            "at once": at_once(many, requests, options.new_tokens),
-            "one at a time": one_at_a_time(one, requests, options.new_tokens),
-            "transformers": transformers_batch(many, requests, options.new_tokens),
-        }
+        fast, together = at_once(many, requests, options.new_tokens)
+        slow, apart = one_at_a_time(one, requests, options.new_tokens)
+        same = sum(mine == alone for mine, alone in zip(together, apart, strict=True)) / len(requests)
+        seen = {"at once": fast, "one at a time": slow, "same": same}
+        seen["transformers"] = transformers_batch(many, requests, options.new_tokens)
         forget(one)
         first, _ = say(one, requests[number % len(requests)], 1)
         again, _ = say(one, asked(text, 100 + number), 1)
@@ -158,6 +153,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--evidence-tokens", type=int, default=700)
     parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--dtype", choices=["auto", "float32"], default="auto")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--prompt-tokens", type=int, default=1500)
     options = parser.parse_args()
@@ -168,7 +164,8 @@ def main() -> None:
     for one in rounds(options):
         seen.append(one)
         rates = ", ".join(f"{name} {one[name]:.1f}/s" for name in ("at once", "one at a time", "transformers"))
-        print(f"{rates}; first token {one['first token']:.2f} s, follow-up {one['follow-up']:.2f} s")
+        rates += f"; {one['same']:.0%} of the replies the same"
+        print(f"{rates}; first token {one['first token']:.2f} s, follow-up {one['follow-up']:.2f} s", flush=True)
     for name, below in (("at once", "one at a time"), ("at once", "transformers")):
         print(f"{name} / {below}: median {statistics.median(one[name] / one[below] for one in seen):.2f}")
     shares = [one["follow-up"] / one["first token"] for one in seen]

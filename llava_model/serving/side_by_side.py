@@ -59,7 +59,7 @@ class SideBySide:
         self._table_values: list[torch.Tensor] = []
         self._pieces: list[_Piece] = []
         self._mask_B11W = torch.empty(0)
-        self._places_B = torch.empty(0)
+        self._rows_B = self._places_B = torch.empty(0)
 
     @property
     def bytes(self) -> int:
@@ -121,6 +121,7 @@ class SideBySide:
         device = self._table_keys[0].device
         places = [row.in_table for row in self.rows]
         self._fit([], max(places) + 1)
+        self._rows_B = torch.arange(len(places), device=device)
         self._places_B = torch.tensor(places, device=device)
         width = max(places) + 1
         self._mask_B11W = torch.where(
@@ -146,10 +147,9 @@ class SideBySide:
         """Write the new keys and values down, and look at everything that each row holds → attended_BTHD."""
         batch, groups, _, width = key_BGTD.shape
         heads = query_BHTD.shape[1]
-        rows_B = torch.arange(batch, device=query_BHTD.device)
         keys, values = self._table_keys[layer], self._table_values[layer]
-        keys[rows_B, :, self._places_B] = key_BGTD[:, :, 0]
-        values[rows_B, :, self._places_B] = value_BGTD[:, :, 0]
+        keys[self._rows_B, :, self._places_B] = key_BGTD[:, :, 0]
+        values[self._rows_B, :, self._places_B] = value_BGTD[:, :, 0]
         query_BGQD = (query_BHTD * scaling).view(batch, groups, heads // groups, width)
         used = self._mask_B11W.shape[-1]
         seen_BGQD, share_BGQ1 = _look(query_BGQD, keys[:batch, :, :used], values[:batch, :, :used], self._mask_B11W)
