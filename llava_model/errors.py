@@ -125,9 +125,14 @@ class ReplyFailedError(LlavaError):
 
     def __init__(self, doing: str, cause: BaseException) -> None:
         super().__init__(f"the model failed while it {doing}: {str(cause) or type(cause).__name__}")
-        if isinstance(cause, MemoryError) or "OutOfMemory" in type(cause).__name__:
-            self.add_note("There is too little memory for so many replies at once: let fewer run, or ask for less.")
         self.doing = doing
+        self.out_of_memory = (
+            isinstance(cause, MemoryError)
+            or "OutOfMemory" in type(cause).__name__  # torch's, on a graphics card
+            or "can't allocate memory" in str(cause)  # torch's on a CPU is a plain RuntimeError
+        )
+        if self.out_of_memory:
+            self.add_note("There is too little memory for so many replies at once: let fewer run, or ask for less.")
 
 
 class EngineBusyError(LlavaError):

@@ -17,7 +17,9 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -155,12 +157,12 @@ class Batcher:
         self._write()
         return True
 
-    def fail_all(self, doing: str, error: BaseException) -> None:
-        """Every request under way ends with an error, and all memory is freed."""
+    def fail_all(self, error: Exception) -> None:
+        """After a fault of this code: every request under way ends with an error, and all memory is freed."""
         self.pool.clear()
         self.table.drop_all()
         for one in self._running:
-            one.request.out.put(_failure(doing, error))
+            self._tell(one, "was at work", error)
         self._running.clear()
 
     def _read(self) -> None:
@@ -169,14 +171,12 @@ class Batcher:
             return
         self._turn += 1
         one = unread[0] if self._turn % 2 else min(unread, key=self._left)
-        try:
+        with _caught(partial(self._fail, one, "read the prompt")):
             if one.reading is None:
                 one.reading = self._begin(one)
             logits_L = next(one.reading)
             if len(one.memory.keys) == len(one.request.prompt.keys) and logits_L is not None:
                 self._begin_writing(one, logits_L)
-        except Exception as error:  # noqa: BLE001  # whatever a model raises belongs to this request alone
-            self._fail(one, "read the prompt", error)
 
     def _left(self, one: _Running) -> int:
         return len(one.request.prompt.keys) - len(one.memory.keys)
@@ -217,9 +217,8 @@ class Batcher:
         if self._together is None:
             self._together = bool(kept) and self._try(one.memory, int(logits_L.argmax()))
         if self._choose(one, logits_L) and self._together and kept:
-            one.path, one.memory = kept, Memory()
+            one.row, one.path, one.memory = self.table.join(kept), kept, Memory()
             hold(kept)
-            one.row = self.table.join(kept)
 
     def _try(self, memory: Memory, token: int) -> bool:
         try:
@@ -245,34 +244,23 @@ class Batcher:
 
     def _write(self) -> None:
         rows = {id(one.row): one for one in self._running if one.row is not None}
-        if rows:
-            writing = [rows[id(row)] for row in self.table.rows]
-            try:
+        writing = [rows[id(row)] for row in self.table.rows]
+        alone = [one for one in self._running if one.reply and one.row is None]
+        if writing:
+            with _caught(partial(self._fail_rows, writing)):
                 logits_BL = self.table.step([one.reply[-1] for one in writing])
-            except Exception as error:  # noqa: BLE001  # no row is whole now
-                self._fail_rows(writing, error)
-                return
-            for one, logits_L in zip(writing, logits_BL, strict=True):
-                self._choose_or_fail(one, logits_L)
-        for one in [one for one in self._running if one.reply and one.row is None]:
-            self._write_alone(one)
+                for one, logits_L in zip(writing, logits_BL, strict=True):
+                    with _caught(partial(self._fail, one, "chose a word")):
+                        self._choose(one, logits_L)
+        for one in alone:
+            with _caught(partial(self._fail, one, "wrote a reply")):
+                self._choose(one, self._pass_alone(one))
 
-    def _write_alone(self, one: _Running) -> None:
-        """A pass of its own, for models that cannot write side by side."""
+    def _pass_alone(self, one: _Running) -> torch.Tensor:
+        """A pass for one reply, for models that cannot write side by side → logits_L."""
         token = one.reply[-1]
-        try:
-            embedded_BTE = self._model.embed(torch.tensor([[token]], device=self._device()))
-            logits_L = advance(self._model, embedded_BTE, [token], one.memory)
-        except Exception as error:  # noqa: BLE001  # whatever a model raises belongs to this request alone
-            self._fail(one, "wrote a reply", error)
-        else:
-            self._choose_or_fail(one, logits_L)
-
-    def _choose_or_fail(self, one: _Running, logits_L: torch.Tensor) -> None:
-        try:
-            self._choose(one, logits_L)
-        except Exception as error:  # noqa: BLE001  # such as probabilities that are no numbers
-            self._fail(one, "chose a word", error)
+        embedded_BTE = self._model.embed(torch.tensor([[token]], device=self._device()))
+        return advance(self._model, embedded_BTE, [token], one.memory)
 
     def _choose(self, one: _Running, logits_L: torch.Tensor) -> bool:
         """Choose the next token and hand it over; whether the reply goes on."""
@@ -306,25 +294,33 @@ class Batcher:
             release(one.path)
 
     def _fail(self, one: _Running, doing: str, error: Exception) -> None:
-        self.pool.clear()  # it may be memory that is short
         if one in self._running:
             self._leave(one)
-        one.request.out.put(_failure(doing, error))
+        self._tell(one, doing, error)
 
     def _fail_rows(self, writing: list[_Running], error: Exception) -> None:
-        self.pool.clear()
         self.table.drop_all()
         doing = "wrote a reply" if len(writing) == 1 else f"wrote {len(writing)} replies at once"
         for one in writing:
             self._running.remove(one)
-            one.request.out.put(_failure(doing, error))
+            release(one.path)
+            self._tell(one, doing, error)
+
+    def _tell(self, one: _Running, doing: str, error: Exception) -> None:
+        """An error for each reader, because raising changes an error. Where memory is short, what is kept goes."""
+        failure = ReplyFailedError(doing, error)
+        failure.__cause__ = error
+        if failure.out_of_memory:
+            self.pool.clear()
+        one.request.out.put(failure)
 
 
-def _failure(doing: str, error: BaseException) -> ReplyFailedError:
-    """One error for each reader, because raising changes an error."""
-    failure = ReplyFailedError(doing, error)
-    failure.__cause__ = error
-    return failure
+@contextmanager
+def _caught(tell: Callable[[Exception], object]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # whatever a model raises belongs to those it was at work for
+        tell(error)
 
 
 def _work(door: _Door, batcher_of: "Callable[[], Batcher | None]") -> None:
@@ -337,7 +333,7 @@ def _work(door: _Door, batcher_of: "Callable[[], Batcher | None]") -> None:
                 pass
         except Exception as error:
             logger.exception("the model's thread failed")
-            batcher.fail_all("was at work", error)
+            batcher.fail_all(error)
         del batcher  # or this thread would keep the model alive while it waits
 
 

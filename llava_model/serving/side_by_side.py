@@ -191,18 +191,26 @@ class SideBySide:
         """Make the table wide enough, and narrower again where a long row has left."""
         wanted = -(-positions // _STEP) * _STEP
         if not self._table_keys:
-            for tables, number in ((self._table_keys, 0), (self._table_values, 1)):
-                for pair in like:
-                    groups, _, width = pair[number].shape
-                    tables.append(pair[number].new_zeros(self._most_rows, groups, wanted, width))
+            self._table_keys, self._table_values = (
+                [tensor.new_zeros(self._most_rows, len(tensor), wanted, tensor.shape[2]) for tensor in tensors]
+                for tensors in zip(*like, strict=True)
+            )
             return
         held = self._table_keys[0].shape[2]
-        if held >= positions and held <= 4 * wanted:
+        if positions <= held <= 4 * wanted:
             return
-        for tables in (self._table_keys, self._table_values):
-            for layer, table in enumerate(tables):
-                tables[layer] = table.new_zeros(*table.shape[:2], wanted, table.shape[3])
-                tables[layer][:, :, : min(held, wanted)] = table[:, :, : min(held, wanted)]
+        # Both at once, so that a table stays whole if memory is short.
+        self._table_keys, self._table_values = (
+            [_resized(table, wanted) for table in tables] for tables in (self._table_keys, self._table_values)
+        )
+
+
+def _resized(table_BGWD: torch.Tensor, width: int) -> torch.Tensor:
+    """The same positions in a wider or narrower table; what is not written yet is 0, since 0 times NaN is NaN."""
+    rows, groups, held, depth = table_BGWD.shape
+    resized_BGWD = table_BGWD.new_zeros(rows, groups, width, depth)
+    resized_BGWD[:, :, : min(held, width)] = table_BGWD[:, :, :width]
+    return resized_BGWD
 
 
 def _look(

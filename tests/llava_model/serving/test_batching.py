@@ -5,9 +5,9 @@ Most tests take the steps themselves, so that they know who is under way at each
 
 import gc
 import random
-import threading
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -254,6 +254,7 @@ def test_a_pass_that_fails_ends_those_in_it_with_a_clear_error_and_others_go_on(
         stepped.batcher.step()
     stepped.run()
     errors = [said(request)[1] for request in fail]
+    assert not any(kept.readers for kept in stepped.batcher.pool._kept)
     assert errors[0] is not errors[1]
     for error in errors:
         assert isinstance(error, ReplyFailedError) and isinstance(error.__cause__, MemoryError)
@@ -280,10 +281,13 @@ def test_a_fault_of_one_request_reaches_that_one_alone(engine: Engine, monkeypat
 
 def test_a_prompt_that_cannot_be_read_fails_alone(engine: Engine) -> None:
     stepped = Stepped(engine)
+    stepped.ask(EVIDENCE, 1)
+    stepped.run()
     beyond = [20, 10_000_000]  # no such row in the table of embeddings
     fails, goes_on = stepped.ask(beyond), stepped.ask(EVIDENCE[:22], 10)
     stepped.run()
     assert isinstance(said(fails)[1], ReplyFailedError) and said(goes_on)[1] == "length"
+    assert len(stepped.batcher.pool.find(EVIDENCE)) == 1, "memory was not short, so what was kept stays"
 
 
 def test_the_line_is_bounded(engine: Engine) -> None:
@@ -328,33 +332,20 @@ def test_twenty_threads_that_ask_and_leave_as_they_like_get_what_one_gets(folder
     questions = [[system, Turn(role="user", text=f"Number {number}?" * (number + 1))] for number in range(5)]
     options = {"max_new_tokens": 12, "temperature": 1.0}
     expected = [["".join(alone.stream(turns, seed=seed, **options)) for seed in range(2)] for turns in questions]
-    wrong: list[Any] = []
 
     def one(number: int) -> None:
         rng = random.Random(number)
-        try:
-            for _ in range(6):
-                place, seed = rng.randrange(5), rng.randrange(2)
-                with closing(engine.stream(questions[place], seed=seed, **options)) as reply:
-                    text, leaves = "", rng.random() < 0.3
-                    for piece in reply:
-                        text += piece
-                        if leaves:
-                            break
-                    whole = expected[place][seed]
-                    if not (whole.startswith(text) if leaves else whole == text):
-                        wrong.append((place, seed, text))
-                if rng.random() < 0.2:
-                    engine.next_words(questions[place], ["yes", "no"])
-        except Exception as error:  # noqa: BLE001  # shown by the test
-            wrong.append(error)
+        for _ in range(6):
+            place, seed, leaves = rng.randrange(5), rng.randrange(2), rng.random() < 0.3
+            with closing(engine.stream(questions[place], seed=seed, **options)) as reply:
+                text = next(reply, "") if leaves else "".join(reply)
+            whole = expected[place][seed]
+            assert whole.startswith(text) if leaves else whole == text
+            if rng.random() < 0.2:
+                engine.next_words(questions[place], ["yes", "no"])
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert not wrong
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(one, range(20)))
     assert "".join(engine.stream(questions[0], seed=0, **options)) == expected[0][0]
     assert all(not kept.readers for kept in engine._batcher.pool._kept)
 

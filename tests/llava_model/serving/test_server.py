@@ -314,22 +314,27 @@ def test_more_than_may_wait_are_told_to_come_again() -> None:
         assert ask(client, model="dawdler", max_tokens=1).choices
 
 
-def test_as_many_are_written_at_once_as_the_engine_runs_and_the_bound_counts_beside_them() -> None:
-    engine = Dawdler()
-    engine.max_running, met = 2, threading.Barrier(2, timeout=30)
-    whole = engine.stream
+class Pair(Dawdler):
+    """Writes two replies at once, and none alone."""
 
-    def stream(*given: Any, **more: Any) -> Reply:
-        reply = whole(*given, **more)
+    max_running = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = threading.Barrier(2, timeout=30)
+
+    def stream(self, turns: list[Turn], **options: Any) -> Reply:
+        quiet = super().stream(turns, **options)
 
         def write(_: Reply) -> Iterator[str]:
-            met.wait()  # nobody writes alone
-            yield from reply
+            self.met.wait()
+            yield from quiet
 
         return Reply(write, prompt_tokens=5)
 
-    with serving(engine, most_waiting=2) as url, ThreadPoolExecutor(4) as pool, client_of(url) as client:
-        engine.stream = stream  # type: ignore[method-assign]  # the double is ours
+
+def test_as_many_are_written_at_once_as_the_engine_runs_and_the_bound_counts_beside_them() -> None:
+    with serving(Pair(), most_waiting=2) as url, ThreadPoolExecutor(4) as pool, client_of(url) as client:
         asked = [pool.submit(ask, client, model="dawdler", max_tokens=50) for _ in range(4)]
         until_taken(url, 4)
         with pytest.raises(openai.RateLimitError) as refused:
