@@ -29,7 +29,7 @@ from llava_model.model.composition import LlavaModel
 from llava_model.serving import generate
 from llava_model.serving.generate import EncodedPrompt, Finish, Memory, Sampling, advance
 from llava_model.serving.prefixes import Layers, Path, PrefixPool, hold, layers_of, length, release
-from llava_model.serving.side_by_side import Row, SideBySide, can_share_a_pass
+from llava_model.serving.side_by_side import ReplyRow, SideBySide, can_share_a_pass
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class _Running:
     reading: Iterator[torch.Tensor | None] | None = None
     memory: Memory = field(default_factory=Memory)
     path: Path = ()
-    row: Row | None = None
+    row: ReplyRow | None = None
     dice: torch.Generator | None = None
     reply: list[int] = field(default_factory=list)
 

@@ -26,7 +26,7 @@ _STEP = 64  # the table grows by so many positions
 
 
 @dataclass(eq=False, slots=True)
-class Row:
+class ReplyRow:
     """One request's place. `path` is everything that was read, `stretches` the part of it outside the table."""
 
     path: Path
@@ -53,7 +53,7 @@ class SideBySide:
     """The rows and their table. Used by one thread."""
 
     def __init__(self, model: LlavaModel, *, most_rows: int) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[ReplyRow] = []
         self._model, self._most_rows = model, most_rows
         self._table_keys: list[torch.Tensor] = []  # keys_BGWD of each layer
         self._table_values: list[torch.Tensor] = []
@@ -66,13 +66,13 @@ class SideBySide:
         """What the table takes."""
         return sum(tensor.nbytes for tensor in (*self._table_keys, *self._table_values))
 
-    def join(self, path: Path) -> Row:
+    def join(self, path: Path) -> ReplyRow:
         """A request whose prompt is kept goes on here."""
         stretches, copied = path, 0
         while len(stretches) > 1 and copied + stretches[-1][1] <= SHORT_END:
             copied += stretches[-1][1]
             stretches = stretches[:-1]
-        row = Row(path, stretches, copied)
+        row = ReplyRow(path, stretches, copied)
         self._fit(path[0][0].layers, max([copied, *(other.in_table for other in self.rows)]) + 1)
         if copied:
             for layer, (k_GSD, v_GSD) in enumerate(layers_of(path[len(stretches) :])):
@@ -82,7 +82,7 @@ class SideBySide:
         self._plan()
         return row
 
-    def leave(self, row: Row) -> None:
+    def leave(self, row: ReplyRow) -> None:
         """The last row moves into the place that gets free."""
         place, last = self.rows.index(row), len(self.rows) - 1
         if place != last:
@@ -101,7 +101,7 @@ class SideBySide:
         self.rows.clear()
         self._table_keys, self._table_values, self._pieces = [], [], []
 
-    def written(self, row: Row, start: int) -> Layers:
+    def written(self, row: ReplyRow, start: int) -> Layers:
         """A copy of this row's keys and values, from its `start`-th position on."""
         place, outside = self.rows.index(row), length(row.stretches)
         ends = slice(max(0, start - outside), row.in_table)
