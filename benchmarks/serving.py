@@ -16,12 +16,12 @@ that length at once, the worst case, in which they share nothing.
 """
 
 import argparse
-import resource
 import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -127,18 +127,25 @@ def rounds(options: argparse.Namespace) -> Iterator[dict[str, float]]:
         yield seen | {"first token": first, "follow-up": again}
 
 
+def from_system(field: str) -> int:
+    """KiB, as Linux counts them for this process."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
+
+
 def memory(options: argparse.Namespace) -> None:
-    """The peak of the process above what the loaded model takes."""
+    """The peak of the process beside what the loaded model takes. Linux only."""
     engine = open_engine(kit=options.kit, device="cpu", max_running=options.at_once)
     engine._stop_ids = frozenset()
     say(engine, asked("", 0), 4)
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     requests = [
         asked(evidence(options.prompt_tokens, engine, seed=number + 1), number) for number in range(options.requests)
     ]
     tokens = sum(map(engine.count_tokens, requests))
+    loaded = from_system("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now on, loading left out
     at_once(engine, requests, options.new_tokens)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = from_system("VmHWM")
     kept = engine._batcher.pool.bytes
     print(f"{options.requests} requests, {tokens:,} tokens of prompts that share next to nothing")
     print(f"model {loaded / 1024:,.0f} MiB, peak {peak / 1024:,.0f} MiB, kept afterwards {kept / 2**20:,.0f} MiB")
