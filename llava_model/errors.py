@@ -16,6 +16,8 @@ LlavaError
 ├── ImageCountMismatchError     another number of image placeholders than of pictures
 ├── ImagesNotSupportedError     pictures given to a model that reads words only
 ├── ContextOverflowError        the prompt and the answer do not fit the model's context
+├── ReplyFailedError            the model failed while it read or wrote; the engine goes on for others
+├── EngineBusyError             more replies wait for the model than it takes
 ├── ServerError                 the model cannot be served at that address or with those settings
 ├── RequestRefusedError         a client's request that the server refuses
 ├── UnreadablePictureError      a file that is not a picture, or a damaged one
@@ -116,6 +118,30 @@ class ContextOverflowError(LlavaError):
         super().__init__(f"the prompt and the answer need {needed} tokens, the model has room for {available}")
         self.add_note("Send less evidence or a shorter history, or ask for a shorter answer.")
         self.needed, self.available = needed, available
+
+
+class ReplyFailedError(LlavaError):
+    """The model failed while it read a prompt or wrote; the cause is attached. Other replies go on."""
+
+    def __init__(self, doing: str, cause: BaseException) -> None:
+        super().__init__(f"the model failed while it {doing}: {str(cause) or type(cause).__name__}")
+        self.doing = doing
+        self.out_of_memory = (
+            isinstance(cause, MemoryError)
+            or "OutOfMemory" in type(cause).__name__  # torch's, on a graphics card
+            or "can't allocate memory" in str(cause)  # torch's on a CPU is a plain RuntimeError
+        )
+        if self.out_of_memory:
+            self.add_note("There is too little memory for so many replies at once: let fewer run, or ask for less.")
+
+
+class EngineBusyError(LlavaError):
+    """More replies wait than the engine takes."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} replies wait for the model already, it takes no more")
+        self.add_note("Ask again when some of them are done.")
+        self.waiting = waiting
 
 
 class ServerError(LlavaError):

@@ -1,6 +1,9 @@
 """The model as a service: in this process, or over HTTP for OpenAI's clients.
 
-engine     turns → text as it is written; opens a kit or a checkpoint by name
-generate   prompt → the ids of a reply, with a key-value cache that outlives the call
-http/      the same engine behind OpenAI's chat interface
+engine         turns → text as it is written; opens a kit or a checkpoint by name
+batching       one thread that reads prompts and writes many replies at once
+prefixes       beginnings of prompts that are kept, so that what several share is read once
+side_by_side   one forward pass for requests of different lengths
+generate       how a prompt is read and a token is chosen; one reply alone
+http/          the same engine behind OpenAI's chat interface
 """

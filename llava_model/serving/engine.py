@@ -1,10 +1,11 @@
 """The model in this process: turns in, text out as it is written.
 
-load → tokenise (exact count, nothing forged) → prefill (what the last conversation left is reused) → tokens → text.
-One generation at a time; other threads wait for their turn and can still be cancelled.
+load → tokenise (exact count, nothing forged) → a place in the line → tokens, from the one thread that owns the model
+(see `batching`: it writes several replies at once, and reads again nothing that earlier prompts left) → text.
 """
 
 import hashlib
+import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -63,6 +64,7 @@ class Reply(Generator[str, None, None]):
 
 
 _WAIT_SECONDS = 0.05
+"""So often a reader that waits looks whether it is still wanted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,17 +87,27 @@ def _go_on() -> None:
 class Engine:
     """A loaded model. Thread-safe.
 
-    A reply occupies the model until it has been read to its end or closed: use `contextlib.closing`.
+    A reply takes one of `max_running` places from its first piece until it has ended or is closed: use
+    `contextlib.closing`. More wait in line, first come, first served, and can still be cancelled.
     """
 
-    def __init__(self, model: "LlavaModel", encoder: "PromptEncoder", *, name: str, context_tokens: int) -> None:
-        from llava_model.serving.generate import Memory
+    def __init__(
+        self,
+        model: "LlavaModel",
+        encoder: "PromptEncoder",
+        *,
+        name: str,
+        context_tokens: int,
+        max_running: int | None = None,
+    ) -> None:
+        from llava_model.serving.batching import Batcher, memory_for_requests
 
         self.name, self.context_tokens = name, context_tokens
         self.sees_images = model.tower is not None
         self._model, self._encoder = model.eval().requires_grad_(False), encoder
-        self._memory = Memory()
-        self._generating, self._tokenising = threading.Lock(), threading.Lock()
+        limits = memory_for_requests(model.language, context_tokens=context_tokens, most_running=max_running)
+        self.max_running = limits.most_running
+        self._batcher, self._tokenising = Batcher(self._model, limits), threading.Lock()
         self._stop_ids, self._stop_texts = encoder.stops()
         self._stop_ids |= _end_ids(model.language)
 
@@ -111,6 +123,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         name: str | None = None,
+        max_running: int | None = None,
     ) -> "Engine":
         """Load from disk only.
 
@@ -133,22 +146,30 @@ class Engine:
             adapter=adapter,
             dtype=choose_dtype(dtype, chosen),
         ).to(chosen)
-        return cls.of(model, tokenizer, template=template, name=name or language.name)
+        return cls.of(model, tokenizer, template=template, name=name or language.name, max_running=max_running)
 
     @classmethod
-    def of(cls, model: "LlavaModel", tokenizer: Any, *, template: str = "auto", name: str) -> "Engine":
+    def of(
+        cls,
+        model: "LlavaModel",
+        tokenizer: Any,
+        *,
+        template: str = "auto",
+        name: str,
+        max_running: int | None = None,
+    ) -> "Engine":
         """An engine around a model that is loaded already, on the model's device."""
         from llava_model.serving.generate import use_fast_decoding
         from llava_model.text.tokenize import PromptEncoder
 
         _check_vocabulary(model, tokenizer)
-        if next(model.language.parameters()).device.type == "cpu":
-            use_fast_decoding(model.language)
+        use_fast_decoding(model.language)
         return cls(
             model,
             PromptEncoder(tokenizer, template, tokens_per_image=model.tokens_per_image),
             name=name,
             context_tokens=_context_tokens(model.language, tokenizer),
+            max_running=max_running,
         )
 
     @property
@@ -218,15 +239,15 @@ class Engine:
 
         Raises ImagesNotSupportedError, ContextOverflowError and ConversationError.
         """
-        from llava_model.serving.generate import first_logits
+        from llava_model.serving.generate import Sampling
 
         encoded = self._encode(turns)
         if len(encoded.ids) >= self.context_tokens:
             raise ContextOverflowError(needed=len(encoded.ids) + 1, available=self.context_tokens)
         prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
         firsts = [self._encoder.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
-        with self._generating:
-            chances_L = first_logits(self._model, prompt, self._memory).float().softmax(-1)
+        read = self._handed_over(prompt, 0, Sampling(), _never)
+        chances_L = next(logits_L for logits_L in read if not isinstance(logits_L, int)).float().softmax(-1)
         return [float(chances_L[first]) for first in firsts]
 
     def _encode(self, turns: Sequence[Turn], before_step: Callable[[], object] = _go_on) -> "Encoded":
@@ -259,28 +280,38 @@ class Engine:
         stops: tuple[str, ...],
         cancelled: Callable[[], bool],
     ) -> Generator[str, None, None]:
-        from llava_model.serving.generate import reply_ids
         from llava_model.text.tokenize import text_pieces, until_stop, without_leading_space
 
-        while not self._generating.acquire(timeout=_WAIT_SECONDS):
-            if cancelled():
-                reply.finish = "cancelled"
-                return
+        with closing(self._handed_over(prompt, max_new_tokens, sampling, cancelled)) as ids:
+            pieces = text_pieces(self._encoder.tokenizer, reply.counted(ids))
+            yield from without_leading_space(until_stop(pieces, stops))
+
+    def _handed_over(
+        self, prompt: "EncodedPrompt", max_new_tokens: int, sampling: "Sampling", cancelled: Callable[[], bool]
+    ) -> "Generator[Any, None, Finish]":
+        """What the model's thread hands over: the ids of the reply, or for 0 new tokens the logits_L of the first.
+
+        Closing it takes the request out before the next step.
+        """
+        from llava_model.serving.batching import Request
+
+        request = Request(prompt=prompt, max_new_tokens=max_new_tokens, stop_ids=self._stop_ids, sampling=sampling)
+        if not cancelled():
+            self._batcher.submit(request)
         try:
-            ids = reply_ids(
-                self._model,
-                prompt,
-                self._memory,
-                max_new_tokens=max_new_tokens,
-                stop_ids=self._stop_ids,
-                sampling=sampling,
-                cancelled=cancelled,
-            )
-            with closing(ids):
-                pieces = text_pieces(self._encoder.tokenizer, reply.counted(ids))
-                yield from without_leading_space(until_stop(pieces, stops))
+            while not cancelled():
+                try:
+                    given = request.out.get(timeout=_WAIT_SECONDS)
+                except queue.Empty:
+                    continue
+                if isinstance(given, Exception):
+                    raise given
+                if isinstance(given, str):
+                    return given
+                yield given
         finally:
-            self._generating.release()
+            self._batcher.give_up(request)
+        return "cancelled"
 
 
 def _keys(ids: Sequence[int], image_token_id: int, tokens_per_image: int, pixels_NCHW: "torch.Tensor") -> "list[Key]":
@@ -319,26 +350,34 @@ def _check_vocabulary(model: "LlavaModel", tokenizer: Any) -> None:
         raise CheckpointMismatchError("tokenizer", found=f"ids up to {largest}", wanted=f"at most {rows - 1}")
 
 
-def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = True, device: str = "auto") -> Engine:
+def open_engine(
+    *,
+    kit: str,
+    checkpoint: Path | None = None,
+    trained: bool = True,
+    device: str = "auto",
+    max_running: int | None = None,
+) -> Engine:
     """The model that somebody chose by a kit's name or a folder, from disk only. It is named after the choice.
 
     What a checkpoint of ours was trained on is taken from the kit.
 
     `checkpoint`: what `llavero model train` or `convert` wrote, transformers' LLaVA, or a language model. `trained`:
     the kit's language model with the weights that ship for it (projector and adapter), if there are any.
+    `max_running`: how many replies are written at once; without it the memory decides, and eight is the most.
 
     Raises KitError, MissingFileError, CheckpointMismatchError, IncompleteCheckpointError.
     """
     if checkpoint is not None:
-        return _of_folder(checkpoint, kit, device)
+        return _of_folder(checkpoint, kit, device, max_running)
     from llava_model.kits import find
 
     chosen = find(kit)
     if chosen.has("llava"):
-        return Engine.load(chosen.path("llava"), device=device, name=kit)
+        return Engine.load(chosen.path("llava"), device=device, name=kit, max_running=max_running)
     language = chosen.path("language")
     if not trained:
-        return Engine.load(language, device=device, name=f"{kit}-untrained")
+        return Engine.load(language, device=device, name=f"{kit}-untrained", max_running=max_running)
     from llava_model.kits import shipped_weights
 
     shipped = shipped_weights(kit)
@@ -349,21 +388,22 @@ def open_engine(*, kit: str, checkpoint: Path | None = None, trained: bool = Tru
         adapter=shipped.adapter,
         device=device,
         name=kit,
+        max_running=max_running,
     )
 
 
-def _of_folder(folder: Path, kit: str, device: str) -> Engine:
+def _of_folder(folder: Path, kit: str, device: str, max_running: int | None) -> Engine:
     from llava_model.checkpoints.manifest import MANIFEST_FILE
 
     name = folder.resolve().name
     if (folder / MANIFEST_FILE).is_file():
-        return _of_checkpoint(folder, kit, device, name)
+        return _of_checkpoint(folder, kit, device, name, max_running)
     if not (folder / "config.json").is_file():
         raise MissingFileError(folder / MANIFEST_FILE, "checkpoint")
-    return Engine.load(folder, device=device, name=name)
+    return Engine.load(folder, device=device, name=name, max_running=max_running)
 
 
-def _of_checkpoint(folder: Path, kit: str, device: str, name: str) -> Engine:
+def _of_checkpoint(folder: Path, kit: str, device: str, name: str, max_running: int | None) -> Engine:
     from llava_model.checkpoints.manifest import read_manifest
     from llava_model.checkpoints.parts import (
         LANGUAGE,
@@ -387,4 +427,5 @@ def _of_checkpoint(folder: Path, kit: str, device: str, name: str) -> Engine:
         load_tokenizer(language_folder(folder, language)),
         template=str(manifest.config.get("template", "auto")),
         name=name,
+        max_running=max_running,
     )

@@ -22,6 +22,7 @@ class Dawdler:
     """An engine that writes "la " every hundredth of a second until it is told to stop."""
 
     name, context_tokens, sees_images, most_characters, most_images = "dawdler", 1000, False, 10_000, 0
+    max_running = 1
 
     def __init__(self) -> None:
         self.writing, self.given_up, self.fails = threading.Event(), threading.Event(), False

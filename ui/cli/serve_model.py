@@ -36,6 +36,10 @@ def serve(
         int,
         typer.Option("--waiting", min=0, help="Requests that may wait for their turn; more are told to come again."),
     ] = 32,
+    at_once: Annotated[
+        int | None,
+        typer.Option("--at-once", min=1, help="Replies written at the same time. [default: by memory, at most 8]"),
+    ] = None,
 ) -> None:
     """Serve the LLaVA model alone over HTTP, for OpenAI's clients."""
     if checkpoint is not None and untrained:
@@ -52,7 +56,7 @@ def serve(
         from ui.workbench import without_loading_bars
 
         without_loading_bars()
-        engine = open_engine(kit=kit, checkpoint=checkpoint, trained=not untrained, device=device)
+        engine = open_engine(kit=kit, checkpoint=checkpoint, trained=not untrained, device=device, max_running=at_once)
         server = ModelServer(engine, listening, ServerSettings(api_key=key, most_waiting=waiting))
         eyes = "sees pictures" if engine.sees_images else "reads words only"
         what = f"'{engine.name}' ({eyes}, {engine.context_tokens:,} tokens)"

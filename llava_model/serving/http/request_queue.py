@@ -1,10 +1,10 @@
-"""One model, many clients: how many requests may wait, whose turn it is, and which ones cannot be answered.
+"""One model, many clients: how many requests are written and may wait, whose turn it is, and which cannot be answered.
 
     place       only so many requests are taken at once; the others are told when to come again
     prepare     one at a time, beside the model's work: the JSON is read and counted, pictures are decoded, the text is
                 tokenised; what cannot be answered is refused now, and a request whose client has left ends before its
                 next step
-    pieces      first come, first served: the reply's text
+    pieces      as many at once as the engine runs, the others first come, first served: the reply's text
 
 Only one request's JSON and pictures are ever unpacked at the same time; after `prepare` only the pixels that a tower
 takes are left.
@@ -98,11 +98,12 @@ class RequestQueue:
     ) -> None:
         self.engine = engine
         self.places_taken = 0
-        self._most_places, self._max_pixels, self._default_tokens = most_waiting + 1, max_pixels, default_tokens
+        self._most_places = most_waiting + engine.max_running
+        self._max_pixels, self._default_tokens = max_pixels, default_tokens
         self._limits = limits
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._seconds_a_reply = 1.0
+        self._writing = ThreadPoolExecutor(engine.max_running, thread_name_prefix="write")
+        self._writers, self._seconds_a_reply = engine.max_running, 1.0
         self._closing = threading.Event()
 
     def check_room(self) -> None:
@@ -112,7 +113,7 @@ class RequestQueue:
                 f"{self.places_taken} requests are being answered or waiting, there is room for no more",
                 status=429,
                 code="too_many_requests",
-                retry_after_seconds=min(_LONGEST_RETRY_SECONDS, math.ceil(self._seconds_a_reply)),
+                retry_after_seconds=min(_LONGEST_RETRY_SECONDS, math.ceil(self._seconds_a_reply / self._writers)),
             )
 
     @contextmanager

@@ -157,7 +157,7 @@ class ServerSettings:
     """What clients send as `Authorization: Bearer …`; "" lets anybody on this machine ask."""
 
     most_waiting: int = 32
-    """Requests beside the one that is answered; more are told to come again (429)."""
+    """Requests beside those that are being written, which the engine limits; more are told to come again (429)."""
 
     default_tokens: int = 1024
     """The longest reply if a client names no limit."""

@@ -20,6 +20,7 @@ from llava_model.errors import (
     ImagesNotSupportedError,
     MissingFileError,
     NoChatTemplateError,
+    ReplyFailedError,
 )
 from llava_model.model.composition import Projector
 from llava_model.model.config import LlavaConfig
@@ -231,27 +232,35 @@ def test_a_stream_that_is_given_up_lets_the_next_one_in(save_parrot: SaveParrot,
     assert _say(engine, HELLO, max_new_tokens=50) == "abcdefgh"
 
 
-def test_a_waiting_thread_gets_its_turn_and_may_give_up(save_parrot: SaveParrot, tmp_path: Path) -> None:
+def test_a_waiting_thread_gets_its_turn_and_may_give_up(
+    save_parrot: SaveParrot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_parrot(tmp_path, "abcdefgh")
-    engine = Engine.load(tmp_path, **FLOAT)
-    first = engine.stream(HELLO, max_new_tokens=50)
-    next(first)
+    engine = Engine.load(tmp_path, max_running=1, **FLOAT)
+    may_write, whole = threading.Event(), engine._model.run
+
+    def when_allowed(*given: Any, **more: Any) -> Any:
+        assert may_write.wait(timeout=60)
+        return whole(*given, **more)
+
+    monkeypatch.setattr(engine._model, "run", when_allowed)
     replies: dict[str, str] = {}
     give_up = threading.Event()
 
     def say(name: str, cancelled: Callable[[], bool]) -> None:
         replies[name] = _say(engine, HELLO, max_new_tokens=50, cancelled=cancelled)
 
-    waiting = threading.Thread(target=say, args=("waits", lambda: False))
+    waiting = [threading.Thread(target=say, args=(name, lambda: False)) for name in ("first", "waits")]
     leaving = threading.Thread(target=say, args=("leaves", give_up.is_set))
-    waiting.start()
-    leaving.start()
+    for thread in (*waiting, leaving):
+        thread.start()
     give_up.set()
     leaving.join(timeout=20)
     assert replies == {"leaves": ""}
-    assert "".join(first) == "bcdefgh"
-    waiting.join(timeout=20)
-    assert replies["waits"] == "abcdefgh"
+    may_write.set()
+    for thread in waiting:
+        thread.join(timeout=20)
+    assert replies == {"leaves": "", "first": "abcdefgh", "waits": "abcdefgh"}
 
 
 def test_many_threads_get_the_replies_that_one_gets(language_folder: Path) -> None:
@@ -279,7 +288,7 @@ def test_a_failed_pass_leaves_an_engine_that_works(language_folder: Path, monkey
             raise MemoryError("no room")
 
         patch.setattr(engine._model, "run", fail)
-        with pytest.raises(MemoryError):
+        with pytest.raises(ReplyFailedError, match="read the prompt: no room"):
             _say(engine, HELLO)
     assert _say(engine, HELLO) == expected
 

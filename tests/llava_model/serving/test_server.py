@@ -3,6 +3,7 @@
 import base64
 import io
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -311,6 +312,35 @@ def test_more_than_may_wait_are_told_to_come_again() -> None:
         assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
         assert [one.result().usage.completion_tokens for one in asked] == [100, 100]
         assert ask(client, model="dawdler", max_tokens=1).choices
+
+
+class Pair(Dawdler):
+    """Writes two replies at once, and none alone."""
+
+    max_running = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = threading.Barrier(2, timeout=30)
+
+    def stream(self, turns: list[Turn], **options: Any) -> Reply:
+        quiet = super().stream(turns, **options)
+
+        def write(_: Reply) -> Iterator[str]:
+            self.met.wait()
+            yield from quiet
+
+        return Reply(write, prompt_tokens=5)
+
+
+def test_as_many_are_written_at_once_as_the_engine_runs_and_the_bound_counts_beside_them() -> None:
+    with serving(Pair(), most_waiting=2) as url, ThreadPoolExecutor(4) as pool, client_of(url) as client:
+        asked = [pool.submit(ask, client, model="dawdler", max_tokens=50) for _ in range(4)]
+        until_taken(url, 4)
+        with pytest.raises(openai.RateLimitError) as refused:
+            ask(client, model="dawdler")
+        assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
+        assert all(one.result().choices[0].message.content.startswith("la ") for one in asked)
 
 
 @pytest.mark.parametrize("stream", [True, False])

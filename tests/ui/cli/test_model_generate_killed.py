@@ -70,6 +70,7 @@ class ScriptedEngine:
     """What `llavero serve` needs of an engine; it writes what a good model would, a word every few milliseconds."""
 
     name, context_tokens, sees_images, most_characters, most_images = "writer", 8192, False, 100_000, 0
+    max_running = 1
 
     def __init__(self) -> None:
         self.asked, self.given_up = 0, 0
