@@ -1,16 +1,14 @@
-"""Indexing runs in processes of their own, to be killed: `python killable_run.py` forks one for each line that it
-reads, `["tiny" or "pocket", FILES, LIBRARY]`, so that seconds of imports are paid once.
+"""Indexing runs in processes of their own, to be killed; forked by `forking.Forks`.
 
 A run says a line when it begins (with its process's number), one for each step that it tells its caller of, and one
-when it ends; the last line says that its process is gone.
+when it ends.
 """
 
-import json
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
 
+from forking import say
 from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
 from indexing import pipeline as run
@@ -19,23 +17,16 @@ from indexing.pipeline import index
 from indexing.prefetch import ReaderFactory
 from indexing.settings import IndexingSettings
 
-for name in ("pymilvus", "milvus_lite.server_manager", "milvus_lite.adapter.grpc.server", "scipy.sparse", "torch"):
+for name in (
+    "pymilvus",
+    "milvus_lite.server_manager",
+    "milvus_lite.adapter.grpc.server",
+    "scipy.sparse",
+    "torchvision",
+):
     import_module(name)  # seconds of imports that need no killing
 run._PROGRESS_SECONDS = 0.0  # tell of every step
 DELAY_SECONDS = 0.01
-
-
-def serve() -> None:
-    """One run at a time."""
-    for line in sys.stdin:
-        process = os.fork()
-        if not process:
-            try:
-                run_once(*json.loads(line))
-            finally:
-                os._exit(0)
-        os.waitpid(process, 0)
-        say("gone")
 
 
 def run_once(kind: str, files: str, folder: str) -> None:
@@ -57,10 +48,6 @@ def run_once(kind: str, files: str, folder: str) -> None:
     library.close()
 
 
-def say(word: str) -> None:
-    os.write(1, f"{word}\n".encode())
-
-
 def tiny() -> Embedder:
     embedder = TinyEmbedder()
     embedder.delay_seconds = DELAY_SECONDS
@@ -73,7 +60,3 @@ def pocket() -> Embedder:
 
     kit = find("pocket")
     return PocketEmbedder(kit.path("vision"), kit.path("text"), device="cpu")
-
-
-if __name__ == "__main__":
-    serve()

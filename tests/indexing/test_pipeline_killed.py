@@ -1,13 +1,10 @@
 """`kill -9` anywhere, then a normal run: the same library as an undisturbed one."""
 
 import hashlib
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forking import Forks
 from indexing_doubles import make_files
 
 import indexing
@@ -33,50 +31,33 @@ class Runs:
     """Starts one run after the other, each in a process of its own."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(indexing.__file__).parent.parent)},
-        )
+        self._forks = Forks(SCRIPT)
+        self.close = self._forks.close
 
     def undisturbed(self, kind: str, files: Path, library: Path) -> int:
         """How many steps it took."""
         self._start(kind, files, library)
-        words = list(iter(self._hear, "gone"))
-        assert words[-1] == "ends"
+        words, codes = self._forks.rest()
+        assert codes == [0] and words[-1] == "ends"
         return words.count("step")
 
     def killed(self, kind: str, files: Path, library: Path, *, steps: int, moments: random.Random) -> bool:
         """Kills at any step or shortly after; returns whether that was in the middle, and not after the end."""
         process = self._start(kind, files, library)
         for _ in range(moments.randint(0, steps)):
-            if self._hear() == "gone":
+            if self._forks.hear().startswith("gone"):
                 return False
         time.sleep(moments.uniform(0.0, 0.03))
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        return "ends" not in list(iter(self._hear, "gone"))
-
-    def close(self) -> None:
-        with self._server:  # closes both pipes and waits
-            pass
-        assert self._server.returncode == 0
+        words, _ = self._forks.rest()
+        return "ends" not in words
 
     def _start(self, kind: str, files: Path, library: Path) -> int:
-        assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps([kind, str(files), str(library)]) + "\n")
-        self._server.stdin.flush()
-        begins, process = self._hear().split()
+        self._forks.start("run_once", kind, str(files), str(library))
+        begins, process = self._forks.hear().split()
         assert begins == "begins"
         return int(process)
-
-    def _hear(self) -> str:
-        assert self._server.stdout is not None
-        line = self._server.stdout.readline()
-        assert line, "the server of runs has died"
-        return line.strip()
 
 
 @pytest.fixture

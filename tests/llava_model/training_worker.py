@@ -1,8 +1,9 @@
-"""One process of a run over several, started by test_training_distributed.py: `MODE FOLDER OUT`."""
+"""One process of a run over several; forked by `forking.Forks`."""
 
 import os
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,10 +17,18 @@ from llava_model.training.loop import RunSettings, train
 from llava_model.training.stages import INSTRUCT, Lora
 from llava_model.training.trainable import set_trainable
 
+for name in (
+    "accelerate",
+    "peft",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.llava.modeling_llava",
+):
+    import_module(name)  # seconds of imports, once
 
-def main() -> None:
+
+def run(mode: str, into: str, to: str) -> None:
     """Train the tiny world; all processes leave the checkpoint of one."""
-    mode, folder, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    folder, out = Path(into), Path(to)
     from accelerate import Accelerator
     from accelerate.utils import FullyShardedDataParallelPlugin
 
@@ -52,7 +61,3 @@ def main() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # who leaves first takes the store along
         torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()
