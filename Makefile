@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LIBRARY ?= demo-library
 PORT ?= 8501
-# Processes that share the tests; more than four would wait for each other's memory and disk.
-JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
+# Processes that share the tests: one more than there are cores, for tests that wait; at most four, and 4 GB each.
+JOBS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; \
+ m=$$(awk '/MemTotal/ {print int($$2 / 4e6)}' /proc/meminfo 2>/dev/null || echo 2); [ $$n -gt $$m ] && n=$$m; [ $$n -lt 1 ] && n=1; echo $$n)
 
 # Two threads that spin while they wait for each other make small models several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
