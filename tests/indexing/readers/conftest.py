@@ -1,4 +1,4 @@
-"""Readers compute as they do in a reader's process, where numbers below 1e-38 count as zero: OCR takes 0.4 of the time."""
+"""Readers compute as in a reader's process, where numbers below 1e-38 count as zero: OCR takes 0.4 of the time."""
 
 from collections.abc import Iterator
 

@@ -7,7 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -68,38 +70,41 @@ def test_only_what_changed_is_asked_again(tmp_path: Path) -> None:
     assert len(records(tmp_path / "out")) == 12
 
 
-def misbehaving(body: dict[str, Any], number: int) -> str | Trouble:
-    """Of ten requests, seven go wrong in seven ways."""
-    match number % 10:
-        case 1:
-            return Trouble(status=500)
-        case 2:
-            return Trouble(status=429, retry_after="0.05")
-        case 3:
-            return Trouble(raw=b'{"choices": [{"message": {"content": "cut in the mid')
-        case 4:
-            return Trouble(text="Sure! I would love to help you with your pictures")
-        case 5:
-            return Trouble(text="I'm sorry, but I cannot help with that.")
-        case 6:
-            return Trouble(text=good(body), delay_seconds=0.2)
-        case 7:
-            return Trouble(text=good(body)[:40], finish="length")
-    return good(body)
+class Misbehaving:
+    """Each sample's first four requests go wrong, in four of seven ways, whoever else asks meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked = Counter[str]()
+        self.lock = threading.Lock()
+
+    def __call__(self, body: dict[str, Any], number: int) -> str | Trouble:
+        told = [turn["content"] for turn in body["messages"] if turn["content"].startswith("Sentences:")]
+        sample = body["messages"][0]["content"] + told[-1]
+        with self.lock:
+            tries = self.asked[sample]
+            self.asked[sample] += 1
+        if tries > 3:
+            return good(body)
+        troubles = (
+            Trouble(status=500),
+            Trouble(status=429, retry_after="0.05"),
+            Trouble(raw=b'{"choices": [{"message": {"content": "cut in the mid'),
+            Trouble(text="Sure! I would love to help you with your pictures"),
+            Trouble(text="I'm sorry, but I cannot help with that."),
+            Trouble(text=good(body), delay_seconds=0.2),
+            Trouble(text=good(body)[:40], finish="length"),
+        )
+        return troubles[(zlib.crc32(sample.encode()) + tries) % len(troubles)]
 
 
 def test_a_server_that_misbehaves_in_every_way_still_brings_every_sample(tmp_path: Path) -> None:
     coco(tmp_path, 10)
     patience = Patience(tries=9, first_wait_seconds=0.01, give_up_after=50)
-    with serving(misbehaving) as server:
+    with serving(Misbehaving()) as server:
         report = run(tmp_path, server.url, tmp_path / "out", patience=patience)
-        for _ in range(6):
-            if report.samples == 30:
-                break
-            report = run(tmp_path, server.url, tmp_path / "out", patience=patience, seed=0)
     ids = [one["id"] for one in records(tmp_path / "out")]
-    assert len(ids) == len(set(ids)) == 30 - len(report.totals.refused) - len(report.totals.failed)
-    assert report.totals.repaired and len(report.totals.refused) + len(report.totals.failed) <= 2
+    assert len(ids) == len(set(ids)) == 30
+    assert report.samples == 30 and report.totals.repaired and not report.totals.refused and not report.totals.failed
 
 
 def test_retry_after_is_obeyed_by_all_workers(tmp_path: Path) -> None:
