@@ -202,7 +202,7 @@ TOKENIZER_FILES = (
     "generation_config.json", "LICENSE*", "*.tiktoken",
 )  # fmt: skip
 """The files of a language model's folder that are neither configuration nor weights."""
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": torch.int8}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +312,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """ "auto": bfloat16 where the hardware multiplies it, else float32.
+    """ "auto": bfloat16 where the hardware multiplies it, else float32. For large models see `checkpoints.int8`.
 
     Measured on two Zen 5 cores (AVX512-BF16) with SmolLM2-135M and 1,000 tokens of prompt, in CPU time:
     bfloat16 1.4 s to read and 24 ms per token, float32 3.2 s and 46 ms. Without such instructions bfloat16
@@ -326,33 +326,3 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
-
-
-def load_model(
-    language: Path,
-    *,
-    image_token_id: int,
-    vision: Path | None,
-    projector: Path | None,
-    adapter: Path | None,
-    dtype: torch.dtype,
-) -> LlavaModel:
-    """Compose a model of these folders (see `Engine.load`). A separate vision tower stays in float32: it is small."""
-    if read_model_type(language) == "llava":
-        if vision or projector:
-            raise CheckpointMismatchError(
-                f"'{language}'", found="a whole LLaVA checkpoint", wanted="no vision or projector beside it"
-            )
-        model = from_hf(language, dtype=dtype)
-        if adapter:
-            model.language = merge_adapter(model.language, adapter)
-        return model
-    text = load_language(language, dtype=dtype, adapter=adapter)
-    bridge, config = load_projector(projector) if projector else (None, LlavaConfig())
-    return LlavaModel(
-        language=text,
-        image_token_id=image_token_id,
-        tower=load_tower(vision, config) if vision else None,
-        projector=bridge.to(dtype) if bridge else None,
-        config=config,
-    )

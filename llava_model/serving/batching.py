@@ -348,7 +348,8 @@ def memory_for_requests(language: Any, *, context_tokens: int, most_running: int
     groups = getattr(settings, "num_key_value_heads", None) or heads
     width = getattr(settings, "head_dim", None) or settings.hidden_size // heads
     weight = next(language.parameters())
-    context_bytes = 2 * settings.num_hidden_layers * groups * width * weight.element_size() * context_tokens
+    number_bytes = (settings.dtype or weight.dtype).itemsize
+    context_bytes = 2 * settings.num_hidden_layers * groups * width * number_bytes * context_tokens
     room = _memory_bytes(weight.device) // 2
     running = most_running or max(1, min(8, room // context_bytes))
     return BatchLimits(most_running=running, most_kept_bytes=min(2 * context_bytes, room // 4))

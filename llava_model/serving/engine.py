@@ -129,14 +129,19 @@ class Engine:
 
         `language`: a causal language model, or a whole LLaVA checkpoint as transformers writes it. `vision`
         (CLIP, SigLIP or timm) and `projector` go together. `adapter`: LoRA for the language model. `device`:
-        "auto" (CUDA if there is one), "cpu", "cuda". `dtype`: "auto", "float32", "bfloat16", "float16".
+        "auto" (CUDA if there is one), "cpu", "cuda". `dtype`: "float32", "bfloat16", "float16", "int8" (CPU alone), or
+        "auto": what the processor is fast in, and int8 for a large language model on a CPU (`checkpoints.int8`).
 
         Raises MissingFileError, CheckpointMismatchError, NoChatTemplateError (which names the templates).
         """
-        from llava_model.checkpoints.parts import choose_device, choose_dtype, load_model
+        from llava_model.checkpoints.compose import load_model
+        from llava_model.checkpoints.int8 import suits_int8
+        from llava_model.checkpoints.parts import choose_device, choose_dtype
         from llava_model.text.tokenize import load_tokenizer
 
         chosen = choose_device(device)
+        if dtype == "auto" and chosen.type == "cpu" and suits_int8(language):
+            dtype = "int8"
         tokenizer = load_tokenizer(language)
         model = load_model(
             language,
@@ -199,11 +204,13 @@ class Engine:
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         stop: Sequence[str] = (),
+        not_first: Sequence[str] = (),
         cancelled: Callable[[], bool] = _never,
         shorten: bool = False,
         before_step: Callable[[], object] = _go_on,
     ) -> Reply:
-        """The reply in pieces of text, each of whole characters. It ends before the first `stop` string.
+        """The reply in pieces of text, each of whole characters. It ends before the first `stop` string, and does not
+        begin with the first token of a `not_first` text.
 
         `shorten`: where the context has less room than `max_new_tokens`, the reply gets what there is. `before_step` is
         called before each step of preparing (templates, tokens, pixels); what it raises ends the work.
@@ -225,7 +232,13 @@ class Engine:
             raise ContextOverflowError(needed=needed, available=self.context_tokens)
         before_step()
         prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
-        sampling = Sampling(temperature=temperature, top_p=top_p, repetition_penalty=repetition_penalty, seed=seed)
+        sampling = Sampling(
+            temperature=temperature,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+            not_first=tuple(map(self._first_token, not_first)),
+        )
         stops = (*self._stop_texts, *stop)
         return Reply(
             lambda reply: self._write(reply, prompt, max_new_tokens, sampling, stops, cancelled),
@@ -245,10 +258,13 @@ class Engine:
         if len(encoded.ids) >= self.context_tokens:
             raise ContextOverflowError(needed=len(encoded.ids) + 1, available=self.context_tokens)
         prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
-        firsts = [self._encoder.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
+        firsts = list(map(self._first_token, words))
         read = self._handed_over(prompt, 0, Sampling(), _never)
         chances_L = next(logits_L for logits_L in read if not isinstance(logits_L, int)).float().softmax(-1)
         return [float(chances_L[first]) for first in firsts]
+
+    def _first_token(self, text: str) -> int:
+        return int(self._encoder.tokenizer(text, add_special_tokens=False)["input_ids"][0])
 
     def _encode(self, turns: Sequence[Turn], before_step: Callable[[], object] = _go_on) -> "Encoded":
         images = sum(len(turn.images) for turn in turns)

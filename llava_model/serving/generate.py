@@ -108,6 +108,9 @@ class Sampling:
     seed: int | None = None
     """The same seed draws the same tokens; None draws anew every time."""
 
+    not_first: tuple[int, ...] = ()
+    """Tokens that the reply does not begin with."""
+
     def dice(self, device: torch.device) -> torch.Generator | None:
         """The random generator of one reply; None stands for torch's own."""
         return None if self.seed is None else torch.Generator(device).manual_seed(self.seed)
@@ -121,6 +124,8 @@ class Sampling:
             scores_L = scores_L.index_copy(
                 0, seen, torch.where(held > 0, held / self.repetition_penalty, held * self.repetition_penalty)
             )
+        if self.not_first and not reply:
+            scores_L = scores_L.index_fill(0, torch.tensor(self.not_first, device=scores_L.device), -torch.inf)
         if self.temperature < GREEDY_BELOW:
             return int(scores_L.argmax())
         chances_L = (scores_L / self.temperature).softmax(-1)

@@ -493,3 +493,19 @@ def test_importing_the_engine_loads_no_model_library() -> None:
 def test_a_graphics_card_says_what_the_processor_says(language_folder: Path) -> None:
     on_card = _say(Engine.load(language_folder, device="cuda", dtype="float32"), HELLO)
     assert on_card == _say(Engine.load(language_folder, **FLOAT), HELLO)
+
+
+def test_a_reply_does_not_begin_with_what_it_may_not_begin_with(language_folder: Path) -> None:
+    engine = Engine.load(language_folder, **FLOAT)
+    free = _say(engine, HELLO)
+    first = engine._encoder.tokenizer(free, add_special_tokens=False)["input_ids"][0]
+    forbidden = engine._encoder.tokenizer.decode([first])
+    if engine._first_token(forbidden) == first:  # else the token cannot be named by a text
+        other = _say(engine, HELLO, not_first=(forbidden,))
+        assert other and not other.startswith(free[:1] if free[:1] == forbidden else forbidden)
+
+
+def test_only_the_first_token_is_forbidden() -> None:
+    logits_L = torch.tensor([0.0, 3.0, 2.0])
+    sampling = Sampling(not_first=(1,))
+    assert sampling.choose(logits_L, []) == 2 and sampling.choose(logits_L, [2]) == 1
