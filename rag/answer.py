@@ -133,7 +133,8 @@ class Answerer:
             yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
             return
         stopper = Stopper(one_line=self._settings.prompt.max_passages > 0)
-        for piece in stopper.until_stop(self._pieces(prompt)):
+        decided = self._next_words is not None and confidence >= self._settings.answer.least_confidence
+        for piece in stopper.until_stop(self._pieces(prompt, decided=decided)):
             clock.spoke()
             yield Token(text=piece)
         if refuses(stopper.text):
@@ -174,11 +175,11 @@ class Answerer:
         )
 
     def _confidence(self, prompt: Prompt, retrieval: Retrieval) -> float:
-        """How likely the evidence answers: by what search thinks, and by the model's own yes or no."""
+        """How likely the evidence answers: by what search thinks, and by how unlikely the model begins to refuse."""
         found = retrieval.verdict.best
         if self._next_words is None:
             return found
-        return self._settings.answer.confidence(found, yes(self._next_words, prompt.answerable))
+        return self._settings.answer.confidence(found, 1 - self._next_words(prompt.turns, [REFUSAL])[0])
 
     def _judge(self) -> Judge | None:
         """The model's own yes or no: does the sentence answer the question as the quote says?"""
@@ -193,14 +194,19 @@ class Answerer:
 
         return judge
 
-    def _pieces(self, prompt: Prompt) -> Iterator[str]:
-        """The model's words as they come. Its every step runs in a context of its own in which tracing is off."""
+    def _pieces(self, prompt: Prompt, *, decided: bool) -> Iterator[str]:
+        """The model's words as they come. Its every step runs in a context of its own in which tracing is off.
+
+        Where it is `decided` that there is an answer, the model may not begin to refuse.
+        """
         context = contextvars.copy_context()
         context.run(trace_nothing)
+        options: dict[str, Any] = {"not_first": [REFUSAL]} if decided else {}
         stream = context.run(
             self.chat.stream,
             messages_of(prompt.turns, lossless=isinstance(self.chat, LlaveroChatModel)),
             max_tokens=self._settings.answer.max_new_tokens,
+            **options,
         )
         done = object()
         try:

@@ -86,6 +86,7 @@ class LlaveroChatModel(BaseChatModel):
             max_new_tokens=kwargs.get("max_tokens") or self.max_new_tokens,
             temperature=kwargs.get("temperature", self.temperature),
             stop=tuple(stop or ()),
+            not_first=tuple(kwargs.get("not_first") or ()),
         )
         with closing(pieces):
             for piece in pieces:

@@ -29,8 +29,9 @@ REFUSAL = "Not in the evidence."
 """What a model is asked to write when the evidence does not answer."""
 
 _INSTRUCTIONS = Path(__file__).with_name("instructions")
-_SHIPPED = ("tiny", "small", "capable")
-_JUDGING = ("answerable", "answered", "steps")
+_SHIPPED = ("tiny", "small", "reader", "capable")
+_FENCELESS = ("tiny", "small", "reader")
+_JUDGING = ("answered", "steps")
 _EXAMPLE = (
     "[1] The library opens at 9:00 and closes at 18:30.\n[2] A library card costs 12 euros a year.\n\n"
     "Question: What does a card cost?",
@@ -60,7 +61,6 @@ class Prompt:
     evidence: tuple[Evidence, ...]
     tokens: int  # of all turns, pictures counted
     notes: tuple[str, ...] = ()
-    answerable: tuple[Turn, ...] = ()  # the same up to the question, then: is the answer there, yes or no?
 
 
 def build_prompt(
@@ -105,7 +105,6 @@ def build_prompt(
         evidence=evidence,
         tokens=count_tokens(turns),
         notes=_notes(evidence, hits, history, remembered, images, sees_images),
-        answerable=draft.turns(evidence, remembered, tail=instructions("answerable")[0]),
     )
 
 
@@ -134,17 +133,13 @@ class _Draft:
     settings: PromptSettings
     count_tokens: CountTokens
 
-    def turns(
-        self, evidence: Sequence[Evidence], remembered: Sequence[Turn], tail: str | None = None
-    ) -> tuple[Turn, ...]:
-        """`tail` takes the place of what stands behind the question."""
+    def turns(self, evidence: Sequence[Evidence], remembered: Sequence[Turn]) -> tuple[Turn, ...]:
         first, last = instructions(self.settings.instructions)
-        last = last if tail is None else tail
         pictures = (*(each.image for each in evidence if each.image is not None), *self.images)
         asked = f"Question: {self.question.strip()}"
         if self.earlier and not remembered:
             asked += f" (about: {self.earlier.strip()})"
-        capable = self.settings.instructions not in ("tiny", "small")
+        capable = self.settings.instructions not in _FENCELESS
         blocks = [fenced(each) if capable else _block(each) for each in evidence]
         if capable and not blocks:
             blocks = ["(no evidence was found)"]

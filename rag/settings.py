@@ -91,7 +91,8 @@ class PromptSettings:
     """How much evidence a model gets to read, and in which words it is asked."""
 
     instructions: str = "small"
-    """`tiny`, `small` or `capable`, the texts in rag/instructions, or a file of one's own."""
+    """`tiny`, `small`, `reader` (a model that GROUND taught to read) or `capable`, the texts in rag/instructions, or a
+    file of one's own."""
 
     example: bool = False
     """Whether a worked example stands before the question; a model that GROUND has trained needs none."""
@@ -137,11 +138,11 @@ class AnswerSettings:
     before it answers; 0: never."""
 
     asks_model: bool = False
-    """Whether the model in process is asked for its own yes or no: can the evidence answer, does the answer answer. A
-    model under half a billion parameters cannot tell."""
+    """Whether the model in process is asked for its own judgement: how likely it begins to refuse, and whether the
+    answer answers, yes or no. For a model that GROUND taught both."""
 
     weights: tuple[float, float, float] = (0.0, 1.0, 0.0)
-    """Of `confidence`: constant, log-odds that search gives, log-odds of the model's own yes."""
+    """Of `confidence`: constant, log-odds that search gives, log-odds that the model does not begin to refuse."""
 
     least_confidence: float = 0.0
     """Confidence under which the answer is refused before it is written."""
@@ -153,10 +154,10 @@ class AnswerSettings:
         for weight in self.weights:
             _within("weights", weight, -100.0, 100.0)
 
-    def confidence(self, found: float, yes: float) -> float:
-        """0..1: how likely the evidence answers, where search says `found` and the model says yes with `yes`."""
+    def confidence(self, found: float, replies: float) -> float:
+        """0..1: how likely the evidence answers, where search says `found` and the model replies with `replies`."""
         constant, search, model = self.weights
-        return 1 / (1 + exp(-(constant + search * _log_odds(found) + model * _log_odds(yes))))
+        return 1 / (1 + exp(-(constant + search * _log_odds(found) + model * _log_odds(replies))))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script from anywhere
 
 from indexing.records import Hit
-from rag.answer import yes
+from rag.prompt import REFUSAL
 from rag.retrieve import SearchRequest
 from ui.settings import Settings
 from ui.workbench import Workbench
@@ -104,7 +104,7 @@ def _look(
 def _yes(bench: Workbench, question: str, hits: Sequence[Hit]) -> float:
     answerer: Any = bench.answerer
     prompt = answerer._prompt(question, "", hits, (), ())
-    return yes(bench.engine.next_words, prompt.answerable)
+    return 1 - float(bench.engine.next_words(prompt.turns, [REFUSAL])[0])
 
 
 def fit(features_NF: Array, there_N: Array, *, ridge: float = 1e-3) -> Array:
@@ -220,7 +220,8 @@ def _say_refused(threshold: float, chances: Array, others: Sequence[Look]) -> No
 def _with_model(weights: Array, fitted: Sequence[Look], others: Sequence[Look]) -> None:
     def both(looked: Sequence[Look]) -> Array:
         found = probabilities(weights, _features(looked, ("cosine", "interaction")))
-        return np.c_[_log_odds(found), _log_odds(np.array([each.yes for each in looked]))]
+        both_N2: Array = np.c_[_log_odds(found), _log_odds(np.array([each.yes for each in looked]))]
+        return both_N2
 
     together = fit(both(fitted), _there(fitted))
     chances = probabilities(together, both(others))

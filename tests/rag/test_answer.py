@@ -14,6 +14,7 @@ from rag.answer import Answer, Answerer, Event, Retrieved, Token, said
 from rag.errors import GeneratorUnreachableError
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
+from rag.prompt import REFUSAL
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever
 from rag.settings import AnswerSettings, GeneratorSettings, PromptSettings, RagSettings
@@ -100,21 +101,39 @@ def test_an_invented_answer_has_no_sources() -> None:
     assert not any(citation.verified for citation in answer.citations)
 
 
-def test_a_model_that_would_refuse_is_not_made_to_write() -> None:
-    engine = ScriptedEngine("never said")
+def judged(engine: ScriptedEngine, refuses: float, **more) -> Answer:
+    """The answer of a model that begins to refuse with this probability, and that is asked for it."""
     settings = replace(SETTINGS, answer=AnswerSettings(weights=(0.0, 0.2, 1.0), least_confidence=0.5))
-    unsure = Answerer(
+    *_, answer = Answerer(
         retriever(),
         LlaveroChatModel(engine=engine),
         count_tokens=engine.count_tokens,
         context_tokens=2048,
-        sees_images=False,
+        sees_images=engine.sees_images,
         load_image=lambda of: None,
         settings=settings,
-        next_words=lambda turns, words: [0.02, 0.02, 0.5, 0.4],
-    )
-    *_, answer = unsure.ask(QUESTION)
-    assert isinstance(answer, Answer) and answer.refused and engine.asked == [] and answer.confidence < 0.5
+        next_words=lambda turns, words: [refuses] if words == [REFUSAL] else [0.5, 0.4, 0.02, 0.02],
+    ).ask(QUESTION, **more)
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def test_a_model_that_would_refuse_is_not_made_to_write() -> None:
+    engine = ScriptedEngine("never said")
+    answer = judged(engine, 0.97)
+    assert answer.refused and engine.asked == [] and answer.confidence < 0.5
+
+
+def test_where_search_and_model_together_say_that_there_is_an_answer_the_model_does_not_begin_to_refuse() -> None:
+    engine = ScriptedEngine("The family ticket costs 22 euros [1].")
+    answer = judged(engine, 0.4)
+    assert engine.options["not_first"] == (REFUSAL,) and not answer.refused and answer.confidence >= 0.5
+
+
+def test_about_a_picture_of_ones_own_the_model_may_still_refuse() -> None:
+    engine = ScriptedEngine("Not in the evidence.", sees_images=True)
+    answer = judged(engine, 0.97, images=[Image.new("RGB", (8, 8))])
+    assert engine.options["not_first"] == () and answer.refused
 
 
 def test_a_rambling_model_is_cut_and_closed() -> None:
