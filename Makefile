@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LIBRARY ?= demo-library
+# The kit of the demo: small, or pocket where 1.2 GB to download and 3 GB of memory are too much.
+KIT ?= small
 PORT ?= 8501
 # Processes that share the tests: one more than there are cores, for tests that wait; at most four, and 4 GB each.
 JOBS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; \
@@ -37,8 +39,9 @@ $(STAMP): requirements.lock pyproject.toml
 kit: setup ## Install the pocket kit (weights, 200 MB, once; kept in the user's cache)
 	@$(BIN)/llavero kit install pocket
 
-demo: kit ## Index the sample collection and open the page on http://127.0.0.1:8501
-	@$(BIN)/llavero index examples/sample/collection --library $(LIBRARY)
+demo: setup ## Index the sample collection and open the page on http://127.0.0.1:8501 (KIT=pocket for a tiny machine)
+	@$(BIN)/llavero kit install $(KIT)
+	@$(BIN)/llavero index examples/sample/collection --library $(LIBRARY) --kit $(KIT)
 	@$(BIN)/llavero ui --library $(LIBRARY) --port $(PORT)
 
 test: kit ## Run the tests (add ARGS="-m slow" for the long ones)

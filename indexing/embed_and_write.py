@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from indexing.chunking import with_labels, with_words
-from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Vectors
+from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Vectors, give_back_freed_memory
 from indexing.errors import StoreError
 from indexing.ledger import Content
 from indexing.objects.kinds import Thing
@@ -171,6 +171,7 @@ class RowMaker:
         waiting, self._passages = self._passages, []
         if not waiting:
             return
+        give_back_freed_memory()  # a text pass needs other sizes than the pictures' did
         vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in waiting])
         for (job, chunk, clip), text in zip(waiting, vectors_BD, strict=True):
             self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
@@ -178,6 +179,7 @@ class RowMaker:
 
     def _write(self) -> None:
         waiting, self._rows = self._rows, []
+        give_back_freed_memory()  # the store takes its own
         self.written += self._store.upsert([row for _, row in waiting])
         for job, _ in waiting:
             job.missing -= 1

@@ -408,6 +408,24 @@ def open_engine(
     )
 
 
+def prepare(kit: str, on_start: Callable[[], object] = _go_on) -> None:
+    """What takes a minute when a CPU opens the kit's language model for the first time, done beforehand.
+
+    `on_start` is called where there is something to do.
+    """
+    from llava_model.checkpoints.int8 import load_int8, prepared_file, suits_int8
+    from llava_model.checkpoints.parts import choose_device
+    from llava_model.kits import find, shipped_weights
+
+    chosen, adapter = find(kit), shipped_weights(kit).adapter
+    if not chosen.has("language") or choose_device("auto").type != "cpu":
+        return
+    language = chosen.path("language")
+    if suits_int8(language) and not prepared_file(language, adapter).is_file():
+        on_start()
+        load_int8(language, adapter=adapter)
+
+
 def _of_folder(folder: Path, kit: str, device: str, max_running: int | None) -> Engine:
     from llava_model.checkpoints.manifest import MANIFEST_FILE
 

@@ -207,11 +207,13 @@ def kit_install(
 ) -> None:
     """Download, verify and convert a kit's weights; goes on where an earlier try stopped."""
     from llava_model.kits import find, install
+    from llava_model.serving.engine import prepare
 
     with progress.ProgressLine() as line:
         folder = install(
             find(name), source=source, offline=offline, on_progress=lambda so_far: progress.show_install(line, so_far)
         )
+        prepare(name, lambda: line.show("language: prepare it for this processor, about a minute"))
     terminal.say(str(folder))
 
 

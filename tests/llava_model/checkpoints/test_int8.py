@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from llava_model.checkpoints.int8 import load_int8, prepared_file, suits_int8
 from llava_model.checkpoints.parts import load_language
 from llava_model.errors import MissingFileError
 from llava_model.model.int8 import Int8Linear
-from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.engine import Engine, Turn, prepare
 
 SaveLanguage = Callable[..., Any]
 
@@ -108,3 +109,18 @@ def test_the_engine_holds_a_large_model_in_8_bits_on_a_cpu(language: Path, monke
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError):
         load_int8(tmp_path)
+
+
+def test_an_installation_prepares_what_a_cpu_will_map_and_says_so_once(
+    language: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = SimpleNamespace(has=lambda name: name == "language", path=lambda name: language)
+    monkeypatch.setattr("llava_model.kits.find", lambda name: kit)
+    monkeypatch.setattr("llava_model.kits.shipped_weights", lambda name: SimpleNamespace(adapter=None))
+    begun: list[str] = []
+    prepare("some", lambda: begun.append("small models are not prepared"))
+    assert begun == [] and not prepared_file(language, None).exists()
+    monkeypatch.setattr(int8, "_LARGE_BYTES", 1)
+    for _ in range(2):
+        prepare("some", lambda: begun.append("begun"))
+    assert begun == ["begun"] and prepared_file(language, None).is_file()
