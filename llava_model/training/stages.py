@@ -183,6 +183,18 @@ PRESETS: Mapping[str, tuple[Stage, ...]] = {
         replace(_POCKET[0], epochs=1, batch=32, caption_prompt="plain"),
         *(replace(stage, epochs=1) for stage in _POCKET[1:]),
     ),
+    "small": (
+        # the kit's reader sees words alone: `--words-only`
+        replace(
+            GROUND,
+            trains=("language",),
+            projector_rate=None,
+            epochs=1,
+            max_tokens=1536,
+            lora=Lora(rank=8, alpha=16),
+            source="Llavero: recipes/small",
+        ),
+    ),
 }
 
 

@@ -32,12 +32,7 @@ def main() -> None:
     manifest = read_manifest(checkpoint)
     halve(checkpoint / "projector.safetensors", chosen.out / "projector.safetensors")
     if (checkpoint / "adapter").is_dir():
-        halve(
-            checkpoint / "adapter" / "adapter_model.safetensors", chosen.out / "adapter" / "adapter_model.safetensors"
-        )
-        settings = json.loads((checkpoint / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
-        settings["base_model_name_or_path"] = BASE
-        (chosen.out / "adapter" / "adapter_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        ship_adapter(checkpoint / "adapter", chosen.out / "adapter", base=BASE)
     (chosen.out / "run.json").write_text(
         json.dumps(
             {
@@ -57,12 +52,20 @@ def main() -> None:
     print(f"{chosen.out}: {total / 1e6:.1f} MB")
 
 
-def halve(source: Path, target: Path) -> None:
-    """The same tensors in float16, with the same header; the file appears whole or not at all."""
+def ship_adapter(source: Path, target: Path, *, base: str, dtype: torch.dtype = torch.float16) -> None:
+    """An adapter's two files, its settings with the name of the language model instead of a folder."""
+    halve(source / "adapter_model.safetensors", target / "adapter_model.safetensors", dtype)
+    settings = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = base
+    (target / "adapter_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def halve(source: Path, target: Path, dtype: torch.dtype = torch.float16) -> None:
+    """The same tensors in half precision, with the same header; the file appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with safe_open(source, framework="pt") as file:
         header = file.metadata()
-    weights = {name: tensor.to(torch.float16).contiguous() for name, tensor in load_file(source).items()}
+    weights = {name: tensor.to(dtype).contiguous() for name, tensor in load_file(source).items()}
     unfinished = target.with_suffix(".part")
     save_file(weights, unfinished, metadata=header)
     shutil.move(unfinished, target)

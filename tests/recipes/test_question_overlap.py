@@ -4,7 +4,7 @@ import ast
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,9 @@ from recipes.pocket.documents.languages import language
 from recipes.pocket.documents.patterns import parsed as parsed_pattern
 from recipes.pocket.documents.wordings import Wording, parsed
 from recipes.pocket.question_overlap import Overlap, content, of_entry, of_questions, of_template
+from recipes.small.draw import wording
+from recipes.small.reading_pen import reading
+from recipes.small.reading_tasks import cases
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sample"
@@ -21,6 +24,7 @@ OF_UNIT_TESTS = 0.8
 """Nobody is measured with the questions of unit tests, and many are of the commonest forms ("Which company issued the
 receipt over 28.60?"): only the same question is too near."""
 DOCUMENTS = 120
+CASES = 2000
 
 
 def sample_questions() -> list[dict[str, object]]:
@@ -96,6 +100,64 @@ def test_no_list_holds_a_thing_or_an_answer_of_the_sample(code: str) -> None:
     entries = [entry for pattern in language(code).words.values() for entry in pattern.split("|")]
     found = [each for entry in entries for asked in (*SAMPLED, *ANSWERS) for each in of_entry(entry, asked)]
     assert not found, told(found)
+
+
+# -- the kit small: recipes/small/*.toml and what is drawn with them ---------------------------------------------------
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every string of a TOML table, with each choice `[a|b]` made in every way."""
+    if isinstance(value, str):
+        found = re.search(r"\[([^\[\]]*)\]", value)
+        for choice in found[1].split("|") if found else ():
+            yield from texts(f"{value[: found.start()]}{choice}{value[found.end() :]}" if found else "")
+        if not found:
+            yield from value.split("|")
+    elif isinstance(value, Mapping | Sequence):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from texts(each)
+
+
+WRITTEN = sorted({text.strip() for file in (reading(), wording()) for text in texts(file)})
+NAMELESS = re.compile(r"\{[^{}]*\}")
+
+
+def test_no_question_of_2000_drawn_cases_is_one_of_the_sample_or_of_the_tests() -> None:
+    made = {asked for case in cases(11, CASES) for asked in (case.question, case.earlier) if asked}
+    assert len(made) > 0.9 * CASES
+    found = [each for one in made for asked in SAMPLED for each in of_questions(one, asked)]
+    found += [each for one in made for asked in TESTED for each in of_questions(one, asked, limit=OF_UNIT_TESTS)]
+    assert not found, told(found)
+
+
+def test_no_question_or_statement_of_the_small_recipe_says_what_the_sample_asks_whatever_fills_it() -> None:
+    made = [text for text in WRITTEN if text[-1:] in ("?", ".") or "{" in text]
+    assert len(made) > 1000
+    found = [each for one in made for asked in SAMPLED for each in of_questions(NAMELESS.sub(" ", one), asked)]
+    found += [each for one in made for asked in SAMPLED for each in of_template(one, asked)]
+    found += [
+        each for one in made for asked in TESTED
+        for each in of_questions(NAMELESS.sub(" ", one), asked, limit=OF_UNIT_TESTS)
+    ]  # fmt: skip
+    assert not found, told(found)
+
+
+def test_no_entry_of_the_small_recipe_is_a_thing_or_an_answer_of_the_sample() -> None:
+    entries = [text for text in WRITTEN if "?" not in text]
+    found = [each for entry in entries for asked in (*SAMPLED, *ANSWERS) for each in of_entry(entry, asked)]
+    assert not found, told(found)
+
+
+def test_no_picture_of_the_small_recipe_shows_what_the_sample_asks_for() -> None:
+    things = [*reading()["names"]["seen"], *reading()["names"]["scenes"].split("|")]
+    found = [each for thing in things for asked in SAMPLED for each in of_questions(f"a photo of {thing}", asked)]
+    assert not found, told(found)
+
+
+def test_every_way_of_a_choice_is_looked_at() -> None:
+    assert set(texts({"asks": ["[May|Can] I [keep|have] {x}?"], "goods": "rice|tea"})) == {
+        "May I keep {x}?", "May I have {x}?", "Can I keep {x}?", "Can I have {x}?", "rice", "tea",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            "--preset", help="llava-v1, llava-v1-code, llava-1.5, llava-1.5-lora, scienceqa, pocket, pocket-cpu."
+            "--preset", help="llava-v1, llava-v1-code, llava-1.5, llava-1.5-lora, scienceqa, pocket, pocket-cpu, small."
         ),
     ] = "pocket",
     start: Annotated[
