@@ -73,8 +73,9 @@ class RelevanceSettings:
     read: tuple[float, float, float] = (-15.25, -5.03, 29.43)
     """Of words that were read: constant, cosine, late interaction (mean over the question's words of the best)."""
 
-    looks: tuple[float, float, float] = (-3.55, 12.34, 0.43)
-    """Of pictures: constant, cosine of the question and the picture, cosine with what it was recognised as."""
+    looks: tuple[float, float, float, float] = (-3.55, 12.34, 0.43, 4.0)
+    """Of pictures: constant, cosine of the question and the picture, cosine with what it was recognised as, share of the
+    question's words that stand in that."""
 
     threshold: float = 0.1
     """Probability under which a hit surely does not answer."""

@@ -75,8 +75,15 @@ def pictures(bench: Workbench, questions: Path, limit: int) -> Iterator[Look]:
                 continue
             cosine = best.channels["text"].score if "text" in best.channels else 0.0
             looked = best.channels["clip"].score
+            share = best.channels["bm25"].score if "bm25" in best.channels else 0.0
             yield Look(
-                pair=str(questions), number=number, there=there, cosine=cosine, share=0.0, interaction=0.0, looks=looked
+                pair=str(questions),
+                number=number,
+                there=there,
+                cosine=cosine,
+                share=share,
+                interaction=0.0,
+                looks=looked,
             )
 
 
@@ -160,11 +167,11 @@ def main() -> None:
     chosen = parser.parse_args()
     seen = [each for library, questions in chosen.pictures for each in _seen(Path(library), Path(questions), chosen)]
     if seen:
-        weights = fit(_features(seen, ("looks", "cosine")), _there(seen))
+        weights = fit(_features(seen, ("looks", "cosine", "share")), _there(seen))
         print(f"looks = [{', '.join(f'{weight:.2f}' for weight in weights)}]")
         for pair in dict.fromkeys(each.pair for each in seen):
             own = [each for each in seen if each.pair == pair]
-            chances = probabilities(weights, _features(own, ("looks", "cosine")))
+            chances = probabilities(weights, _features(own, ("looks", "cosine", "share")))
             print(f"  # {pair}: AUROC {area(chances, _there(own)):.3f} of {len(own)}")
     found: list[Look] = []
     if not chosen.pair:

@@ -132,7 +132,9 @@ def rows(*chunks: Chunk) -> list[Row]:
     ]
 
 
-RELEVANCE = RelevanceSettings(seen=(-4.0, 6.0, 6.0), read=(-7.0, 2.0, 12.0), looks=(-5.0, 10.0, 2.0), threshold=0.1)
+RELEVANCE = RelevanceSettings(
+    seen=(-4.0, 6.0, 6.0), read=(-7.0, 2.0, 12.0), looks=(-5.0, 10.0, 2.0, 0.0), threshold=0.1
+)
 """Fits the word embedder: a passage that holds half of the question's words may be an answer."""
 
 

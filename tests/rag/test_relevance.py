@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -8,6 +9,7 @@ from rag_doubles import RELEVANCE, WordEmbedder, chunk
 
 from indexing.records import ChannelRank, Hit
 from rag.relevance import CrossEncoder, LateInteraction, judge
+from rag.settings import RelevanceSettings
 
 score = st.floats(0, 1)
 
@@ -57,6 +59,14 @@ def test_what_was_not_read_stands_behind_what_was() -> None:
 def test_a_picture_is_relevant_by_its_looks_alone() -> None:
     near, far = (found("", 0.0, looks=looks, kind="image", file=f"{looks}.jpg") for looks in (0.6, 0.0))
     assert probabilities("a koala", [near, far])[0] > RELEVANCE.threshold > probabilities("a koala", [near, far])[1]
+
+
+def test_a_picture_told_in_the_words_of_the_question_stands_before_one_that_looks_a_little_more_like_it() -> None:
+    told = found("2 cars\nmosque", 0.2, share=0.74, kind="image", file="told.jpg")
+    alike = found("jigsaw puzzle", 0.2, looks=0.08, kind="image", file="alike.jpg")
+    words = replace(RELEVANCE, looks=RelevanceSettings().looks)
+    judged = judge("a car", [alike, told], reranker=None, most_read=0, settings=words)
+    assert [each.hit.chunk.path for each in judged] == ["/library/told.jpg", "/library/alike.jpg"]
 
 
 def test_a_page_with_words_is_not_judged_by_its_looks() -> None:
