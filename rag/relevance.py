@@ -3,8 +3,8 @@
     seen    words, before they were read: cosine of question and passage, and share of the question's words
     read    the first hits, read word by word (late interaction): each word of the question takes its nearest of the
             passage's, in the vectors of the text encoder's tokens; from "ColBERT" (Khattab & Zaharia, 2020)
-    looks   pictures: cosine of the question and the picture, and with the words that it was recognised as; and the share
-            of the question's words among these
+    looks   pictures: cosine of the question and the picture, and with the words that it was recognised as; and the
+            share of the question's words among these
 
 All give a probability on one scale, so that hits of every kind can be put in one order by it, and so that one threshold
 says what is surely not there. No word of any language is known here; what tells a near miss from an answer is what

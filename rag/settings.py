@@ -74,8 +74,8 @@ class RelevanceSettings:
     """Of words that were read: constant, cosine, late interaction (mean over the question's words of the best)."""
 
     looks: tuple[float, float, float, float] = (-3.55, 12.34, 0.43, 4.0)
-    """Of pictures: constant, cosine of the question and the picture, cosine with what it was recognised as, share of the
-    question's words that stand in that."""
+    """Of pictures: constant, cosine of the question and the picture, cosine with what it was recognised as, share of
+    the question's words that stand in that."""
 
     threshold: float = 0.1
     """Probability under which a hit surely does not answer."""
