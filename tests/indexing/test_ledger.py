@@ -145,7 +145,7 @@ def test_a_ledger_of_a_later_program_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "l")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="version 99, this program knows 1"):
+    with pytest.raises(LedgerError, match="version 99, this program knows 2"):
         Ledger.open(tmp_path / "l", content_format=1)
 
 
