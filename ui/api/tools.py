@@ -15,7 +15,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from ui.documents import Document
-from ui.service import Question, Service
+from ui.service import Condition, Question, Service, condition
 
 Services = Callable[[], Mapping[str, Service]]
 """The open libraries by name."""
@@ -32,7 +32,11 @@ Library = Annotated[str, Field(description="The library's name; may be left out 
 Count = Annotated[int, Field(ge=1, le=50, description="How many passages.")]
 Conditions = Annotated[
     list[str] | None,
-    Field(max_length=20, description="FIELD=VALUE; fields: path, folder, name, extension, title, page."),
+    Field(
+        max_length=20,
+        description="FIELD=VALUE; fields: path, folder, name, extension, title, page, and the facts in list_files, "
+        "these also with !=, >= and <=, such as year>=2019. near=LATITUDE,LONGITUDE,KILOMETRES finds photographs.",
+    ),
 ]
 
 
@@ -67,17 +71,17 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
         return [words, *([Image(data=picture, format="jpeg")] if picture else [])]
 
     @server.tool(annotations=_READS)
-    def list_files(after: str = "", name_contains: str = "", library: Library = "") -> str:
-        """The files in order of path, 500 at a time: state, kind, number of passages, and what was not read in them.
+    def list_files(after: str = "", name_contains: str = "", where: Conditions = None, library: Library = "") -> str:
+        """The files in order of path, 500 at a time: state, kind, number of passages, facts, and what was not read.
         Go on with the last path as `after`."""
         wanted = name_contains.casefold()
         files = [
             file
-            for file in _service(services, library).files()
+            for file in _service(services, library).files(_conditions(where))
             if file["path"] > after and wanted in file["path"].casefold()
         ]
         listed = [
-            {name: file[name] for name in ("path", "state", "kind", "chunks", "reason")}
+            {name: file[name] for name in ("path", "state", "kind", "chunks", "reason", "facts")}
             | {"notes": [note["text"] for note in file["notes"]]}
             for file in files[:_MOST_FILES]
         ]
@@ -126,14 +130,8 @@ def _service(services: Services, name: str) -> Service:
     return found[name]
 
 
-def _conditions(written: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for each in written or ():
-        field, equals, value = each.partition("=")
-        if not equals or not field.strip():
-            raise ValueError(f"'{each}' is not FIELD=VALUE")
-        pairs.append((field.strip(), value))
-    return tuple(pairs)
+def _conditions(written: Sequence[str] | None) -> tuple[Condition, ...]:
+    return tuple(map(condition, written or ()))
 
 
 def _passage(hit: Document) -> Document:
