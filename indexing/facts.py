@@ -60,7 +60,7 @@ NOTHING_SAID = Said()
 
 def checked_key(written: str) -> str:
     """The key as it is kept, in small letters. Raises FactsError."""
-    key = unicodedata.normalize("NFC", written.strip()).casefold()
+    key = unicodedata.normalize("NFC", written.strip().lower())
     if not key or not all(each in "_-." or unicodedata.category(each)[0] in "LNM" for each in key):
         raise FactsError(f"'{key[:_LONGEST_KEY]}' is no key: a key has letters, digits, '_', '-' and '.' alone")
     if len(key) > _LONGEST_KEY:

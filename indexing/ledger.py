@@ -195,11 +195,10 @@ class Ledger:
             change, entries = self._entries
             if change != self._connection.total_changes:
                 change = self._connection.total_changes
-                own, rows = self._own(), self._all(schema.ENTRIES)
-                said = self._said(rows)
+                own, said = self._facts(schema.OWN), self.said()
                 entries = tuple(
                     entry_from(row, own.get(cast(str, row[7]), {}), said.get(cast(str, row[0]), NOTHING_SAID))
-                    for row in rows
+                    for row in self._all(schema.ENTRIES)
                 )
                 self._entries = change, entries
             return entries
@@ -207,28 +206,23 @@ class Ledger:
     def said(self) -> dict[str, Said]:
         """What persons say of each path of which they say something."""
         with self._lock:
-            return self._said(self._all(schema.ENTRIES))
-
-    def _said(self, rows: list[tuple[object, ...]]) -> dict[str, Said]:
-        found = self._facts(
-            "SELECT source || ' ' || path, key, value FROM said_facts ORDER BY path, source, key, value"
-        )
-        notes = {cast(str, row[0]): notes_from(row[8]) for row in rows if row[8] != "[]"}
+            given, beside = self._facts(schema.SAID, "given"), self._facts(schema.SAID, "beside")
+            rows = cast(list[tuple[str, str]], self._all("SELECT path, notes FROM files WHERE notes <> '[]'"))
+        notes = {path: notes_from(written) for path, written in rows}
         return {
-            path: Said(
-                given=found.get(f"given {path}", {}), beside=found.get(f"beside {path}", {}), notes=notes.get(path, ())
-            )
-            for path in {*notes, *(each.partition(" ")[2] for each in found)}
+            path: Said(given=given.get(path, {}), beside=beside.get(path, {}), notes=notes.get(path, ()))
+            for path in {**given, **beside, **notes}
         }
 
-    def _own(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        return self._facts("SELECT content, key, value FROM own_facts ORDER BY content, key, value")
-
-    def _facts(self, query: str) -> dict[str, dict[str, tuple[str, ...]]]:
+    def _facts(self, query: str, *values: str) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Of rows (whose, key, value) in this order."""
         found: dict[str, dict[str, tuple[str, ...]]] = {}
-        for whose, key, value in cast(list[tuple[str, str, str]], self._all(query)):
-            facts = found.setdefault(whose, {})
-            facts[key] = (*facts.get(key, ()), value)
+        for whose, key, value in cast(list[tuple[str, str, str]], self._all(query, *values)):
+            facts = found.get(whose)
+            if facts is None:
+                found[whose] = {key: (value,)}
+            else:
+                facts[key] = (*facts[key], value) if key in facts else (value,)
         return found
 
     # ── changes, each of them one transaction ───────────────────

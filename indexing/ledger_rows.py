@@ -104,7 +104,7 @@ def content_from(row: tuple[object, ...]) -> Content:
 
 def entry_from(row: tuple[object, ...], own: Facts, said: Said) -> FileEntry:
     """A row of `files` with what it points to, and its facts; what a person says counts before what the file says."""
-    path, reason, kind, chunks, size, indexed_at, notes, content, _ = row
+    path, reason, kind, chunks, size, indexed_at, notes, content = row
     return FileEntry(
         path=cast(str, path),
         state="failed" if reason else "indexed" if content else "pending",

@@ -48,7 +48,7 @@ CHANGES = {0: SCHEMA + FACTS, 1: FACTS}
 CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
 ENTRIES = """
 SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''),
-    coalesce(contents.notes, '[]'), content, files.notes FROM files LEFT JOIN contents ON content = hash ORDER BY path
+    coalesce(contents.notes, '[]'), content FROM files LEFT JOIN contents ON content = hash ORDER BY path
 """
 COPIES = """
 SELECT content, path, path = shown_path FROM files JOIN contents ON hash = content
@@ -56,6 +56,8 @@ SELECT content, path, path = shown_path FROM files JOIN contents ON hash = conte
     AND content IN (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1)
     ORDER BY path
 """
+OWN = "SELECT content, key, value FROM own_facts ORDER BY content, key, value"
+SAID = "SELECT path, key, value FROM said_facts WHERE source = ? ORDER BY path, key, value"
 SEE = """
 INSERT INTO files (path, size, modified_ns, seen_hash, content, reason, retry, format) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (path) DO UPDATE SET size = excluded.size, modified_ns = excluded.modified_ns,

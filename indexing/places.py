@@ -40,6 +40,7 @@ from indexing.store.protocol import (
 
 _MOST_HASHES = 2_000
 """Contents that one search asks for; copies of a whole library take several searches."""
+_MOST_NAMED = 50
 
 
 class PlacedStore:
@@ -199,7 +200,9 @@ def check_keys(facts: Sequence[FactCondition], ledger: Ledger) -> None:
     known = {key for entry in ledger.entries() for key in entry.facts}
     for condition in facts:
         if not known.issuperset(condition.keys):
-            raise UnknownFieldError(condition.key, (*FIELDS, *sorted(known)))
+            named = sorted(known)[:_MOST_NAMED]
+            more = (f"and {len(known) - len(named)} more",) if len(known) > len(named) else ()
+            raise UnknownFieldError(condition.key, (*FIELDS, *named, *more))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

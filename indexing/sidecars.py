@@ -27,7 +27,8 @@ _MOST_BYTES = 65_536
 def is_sidecar(path: str) -> bool:
     """Whether it is about something that lies there; one that is about nothing is a file like any other."""
     about = _about(path)
-    return bool(about) and (os.path.basename(about) == _FOLDER or os.path.lexists(about))  # noqa: PTH119  # a string
+    name = about.rpartition("/")[2]
+    return name == _FOLDER or (bool(name) and os.path.lexists(about))
 
 
 def _about(path: str) -> str:
@@ -99,7 +100,9 @@ def read_sidecar(file: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     except OSError as error:
         pass_on(error)
         return {}, [f"it cannot be read: {(error.strerror or words_of(error)).lower()}"]
-    except (ValueError, RecursionError, FactsError) as error:
+    except FactsError as error:
+        return {}, [str(error)]
+    except (ValueError, RecursionError) as error:
         return {}, [f"it makes no sense: {words_of(error)}"]
 
 

@@ -1,7 +1,7 @@
 """Search: by words, by a picture, or by both. The hits are a gallery.
 
-`choose_scope` is used by the chat too: it asks for the kinds, for the folder or file, and for the facts, that a search or
-a question is limited to.
+`choose_scope` is used by the chat too: it asks for the kinds, the folder or file, and the facts that a search or a
+question is limited to.
 """
 
 from collections import Counter
