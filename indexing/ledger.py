@@ -55,6 +55,7 @@ class Ledger:
         self._format = content_format
         self._lock = threading.RLock()
         self._entries: tuple[int, tuple[FileEntry, ...]] = (-1, ())  # as of which change, and what they were
+        self._keys: tuple[tuple[FileEntry, ...], frozenset[str]] = (), frozenset()
         self._copies: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
 
     @classmethod
@@ -213,6 +214,14 @@ class Ledger:
             path: Said(given=given.get(path, {}), beside=beside.get(path, {}), notes=notes.get(path, ()))
             for path in {**given, **beside, **notes}
         }
+
+    def fact_keys(self) -> frozenset[str]:
+        """The keys that facts of any file have."""
+        entries = self.entries()
+        with self._lock:
+            if self._keys[0] is not entries:
+                self._keys = entries, frozenset(key for entry in entries for key in entry.facts)
+            return self._keys[1]
 
     def _facts(self, query: str, *values: str) -> dict[str, dict[str, tuple[str, ...]]]:
         """Of rows (whose, key, value) in this order."""

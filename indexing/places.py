@@ -197,7 +197,7 @@ def check_keys(facts: Sequence[FactCondition], ledger: Ledger) -> None:
     """Raises UnknownFieldError, with the keys that there are, for a condition on one that no file has."""
     if not facts:
         return
-    known = {key for entry in ledger.entries() for key in entry.facts}
+    known = ledger.fact_keys()
     for condition in facts:
         if not known.issuperset(condition.keys):
             named = sorted(known)[:_MOST_NAMED]
@@ -223,13 +223,17 @@ class _Conditions:
     def match(self, path: str) -> bool:
         """Whether a file at the path may be found."""
         pure = PurePath(_normal(path))
-        columns = {
-            "path": {str(pure)},
-            "folder": {str(parent) for parent in pure.parents} if "folder" in self.values else set(),
-            "name": {pure.name},
-            "extension": {pure.suffix.removeprefix(".").lower()},
-        }
-        return all(not wanted.isdisjoint(columns[field]) for field, wanted in self.values.items())
+        return all(not wanted.isdisjoint(_column(field, pure)) for field, wanted in self.values.items())
+
+
+def _column(field: str, path: PurePath) -> set[str]:
+    match field:
+        case "folder":
+            return {str(parent) for parent in path.parents}
+        case "extension":
+            return {path.suffix.removeprefix(".").lower()}
+        case _:
+            return {path.name if field == "name" else str(path)}
 
 
 def _as_column(field: str, value: str) -> str:

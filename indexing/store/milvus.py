@@ -37,6 +37,8 @@ _NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without
 _MAX_LIMIT = 16_384  # Milvus's own bound for one search
 _MOST_HASHES = 2_000
 """Contents that one expression names."""
+_MORE_ROWS = 16
+"""So many times the rows that are wanted are taken first. All that Milvus gives take Lite one to two seconds."""
 _SLICE_ROWS = 4_000
 _ID = re.compile(r"[0-9a-f]{32}")
 _DENSE: tuple[Channel, ...] = ("clip", "text")
@@ -211,17 +213,19 @@ class MilvusStore:
     def _filtered(
         self, channel: Channel, wanted: Any, limit: int, chosen: Filter, *, also: Sequence[str] = ()
     ) -> Found:
-        """Where `only` names more contents than an expression may, as many rows are taken as Milvus gives, and those of
-        the contents kept: they are the best ones. Where these are too few, and there are more, parts of the contents
-        are asked for, one after the other."""
+        """Where `only` names more contents than an expression may, more rows are taken, then as many as Milvus gives,
+        and those of the contents kept: they are the best ones. Where these are too few, and there are more, parts of
+        the contents are asked for, one after the other."""
         only = chosen.only
         if only is None or len(only) <= _MOST_HASHES:
             nothing = only is not None and not only
             return [] if nothing else _found(self._search(channel, [wanted], limit, expression(chosen, also=also))[0])
-        (found,) = self._search(channel, [wanted], _MAX_LIMIT, expression(replace(chosen, only=None), also=also))
-        kept = [hit for hit in found if hit["entity"]["content_hash"] in only]
-        if len(kept) >= limit or len(found) < _MAX_LIMIT:
-            return _found(kept[:limit])
+        kept: list[dict[str, Any]] = []
+        for most in (min(_MORE_ROWS * limit, _MAX_LIMIT), _MAX_LIMIT):
+            (found,) = self._search(channel, [wanted], most, expression(replace(chosen, only=None), also=also))
+            kept = [hit for hit in found if hit["entity"]["content_hash"] in only]
+            if len(kept) >= limit or len(found) < most:
+                return _found(kept[:limit])
         for part in batches(sorted(only), _MOST_HASHES):
             narrowed = replace(chosen, only=frozenset(part))
             kept += self._search(channel, [wanted], limit, expression(narrowed, also=also))[0]
