@@ -44,18 +44,13 @@ class AskBody(QuestionBody):
     stream: bool = True
 
 
-class JobBody(Body):
-    """Files and folders of the service's machine."""
+class IndexBody(Body):
+    """Files and folders of the service's machine, and what is said of every file there."""
 
     paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     retry_failed: bool = False
     follow_links: bool = False
     objects: bool = True
-
-
-class IndexBody(JobBody):
-    """The same, and what is said of every file there."""
-
     facts: Facts = {}
 
 
@@ -92,7 +87,8 @@ class LibraryBody(Body):
 
 
 class UploadBody(Body):
-    """What is to come: the file's name and its size in bytes."""
+    """What is to come: the file's name, its size in bytes, and what is said of it."""
 
     name: Name
+    facts: Facts = {}
     size: Annotated[int, Field(ge=1, le=1 << 40)]

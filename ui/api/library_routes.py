@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from indexing.facts import facts_of
 from ui import documents
 from ui.api import streams
 from ui.api.access import allow
@@ -16,7 +17,6 @@ from ui.api.bodies import (
     BackupBody,
     ExtractBody,
     IndexBody,
-    JobBody,
     QuestionBody,
     RemoveBody,
     UploadBody,
@@ -200,9 +200,10 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
 
 
 @router.post("/jobs", dependencies=admin, status_code=202)
-def add_job(library: Chosen, body: JobBody) -> Document:
+def add_job(library: Chosen, body: IndexBody) -> Document:
     """The same as a job that goes on when its client leaves."""
-    return {"job": library.jobs.submit([Path(path) for path in body.paths])}
+    paths = [Path(path) for path in body.paths]
+    return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()))}
 
 
 @router.get("/jobs", dependencies=read)
@@ -263,7 +264,7 @@ def _uploads(library: OpenLibrary) -> Uploads:
 @router.post("/uploads", dependencies=write, status_code=201)
 def begin_upload(library: Chosen, body: UploadBody) -> Document:
     """Announce a file; its bytes follow with PATCH, in as many parts as one likes."""
-    return _uploads(library).begin(body.name, body.size)
+    return _uploads(library).begin(body.name, body.size, facts_of(body.facts.items()))
 
 
 @router.get("/uploads/{upload}", dependencies=write)
@@ -284,8 +285,8 @@ async def continue_upload(
     state = uploads.state(upload)
     if state["offset"] < state["size"]:
         return state
-    path = await run_in_threadpool(uploads.finish, upload)
-    return {**state, "path": str(path), "job": library.jobs.submit([path])}
+    path, facts = await run_in_threadpool(uploads.finish, upload)
+    return {**state, "path": str(path), "job": library.jobs.submit([path], facts=facts)}
 
 
 @router.delete("/uploads/{upload}", dependencies=write, status_code=204)

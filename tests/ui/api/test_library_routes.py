@@ -171,4 +171,19 @@ def test_facts_come_with_files_to_index(client: TestClient, files: Path, keys: K
     assert client.post(f"{BOATS}/index", json={**body, "facts": {"client": ["x" * 10_000]}}).status_code == 422
     told = events(client.post(f"{BOATS}/index", json={**body, "facts": {"a b": ["x"]}}).text)[-1]
     assert (told["event"], told["status"]) == ("problem", 422) and "is no key" in told["detail"]
-    assert client.post(f"{BOATS}/jobs", json=body).status_code == 422  # rather than be passed over
+    job = client.post(f"{BOATS}/jobs", json={**body, "facts": {"client": ["Beta"]}}).json()["job"]
+    assert events(client.get(f"{BOATS}/jobs/{job}/events").text)[-1]["state"] == "done"
+    assert client.get(f"{BOATS}/files", params={"where": "client=beta"}).json()["files"]
+    client.post(f"{BOATS}/index", json={**body, "facts": {"client": []}})
+    assert client.post(f"{BOATS}/jobs", json={**body, "facts": {"a b": ["x"]}}).status_code == 422
+
+
+def test_facts_come_with_an_upload(client: TestClient) -> None:
+    words, facts = b"The rudder was mended in May.", {"Client": ["ACME", "Beta"]}
+    assert client.post(f"{BOATS}/uploads", json={"name": "r", "size": 1, "facts": {"title": ["x"]}}).status_code == 422
+    begun = client.post(f"{BOATS}/uploads", json={"name": "rudder.txt", "size": len(words), "facts": facts}).json()
+    sent = client.patch(f"{BOATS}/uploads/{begun['upload']}", params={"offset": 0}, content=words).json()
+    assert events(client.get(f"{BOATS}/jobs/{sent['job']}/events").text)[-1]["state"] == "done"
+    (file,) = client.get(f"{BOATS}/files", params={"where": "client=beta"}).json()["files"]
+    assert file["path"] == sent["path"] and file["facts"] == {"client": ["ACME", "Beta"]}
+    assert client.post(f"{BOATS}/remove", json={"what": sent["path"]}).status_code == 200

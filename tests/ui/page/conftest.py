@@ -137,7 +137,11 @@ class MemoryWorkbench:
         return [(question, answer.text)]
 
     def index(
-        self, paths: Sequence[Path], on_progress: Callable[[Any], None], cancelled: Callable[[], bool] = lambda: False
+        self,
+        paths: Sequence[Path],
+        on_progress: Callable[[Any], None],
+        cancelled: Callable[[], bool] = lambda: False,
+        facts: object = None,
     ) -> IndexReport:
         added = 0
         failures: list[Failure] = []
