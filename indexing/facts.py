@@ -157,12 +157,17 @@ def _day(written: str) -> str:
 
 
 def parted(written: str) -> tuple[str, Operator, str]:
-    """`year>=2019` → its field, operator and value, the value as it is written. Raises FactsError."""
+    """`year>=2019` → its field, operator and value, the value as it is written. Raises FactsError.
+
+    >>> parted("Name = a=b.pdf")
+    ('name', '=', ' a=b.pdf')
+    """
     found = _CONDITION.fullmatch(written)
     if found is None or not found[1]:
         shown = written[:100]
         raise FactsError(f"'{shown}' is not FIELD=VALUE, nor with one of {', '.join(OPERATORS[1:])} instead of '='")
-    return found[1], cast(Operator, found[2]), found[3]
+    field = found[1].lower() if found[1].lower() in RESERVED else found[1]
+    return field, cast(Operator, found[2]), found[3]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

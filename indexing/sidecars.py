@@ -87,7 +87,7 @@ def _sidecars_in(folder: str) -> frozenset[str]:
 
 
 def _note(file: str, problem: str) -> Note:
-    return Note(f"'{file}': {problem}" if file else problem, kind="form", place=file, unread=True)
+    return Note(f"'{file}': {problem}" if file else problem, kind="facts", place=file, unread=True)
 
 
 def read_sidecar(file: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:

@@ -1,6 +1,7 @@
 """Facts of files from the terminal to the list of hits, with the pocket kit on files made on the spot."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,16 @@ def test_a_thousand_facts_are_wrong_usage(run: Run, folder: Path, tmp_path: Path
     words = [word for number in range(1000) for word in ("--meta", f"k{number}=x")]
     outcome = run("index", folder, "--library", tmp_path / "new", *words)
     assert outcome.code == 2 and "the limit is 100" in outcome.err
+
+
+def test_two_users_say_things_at_once(bench: Workbench, folder: Path) -> None:
+    def say(who: str) -> None:
+        for _ in range(3):
+            bench.index([folder], facts={who: ["yes"], "last": [who]})
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(say, ["anna", "ben"]))
+    listed = [entry.facts for entry in bench.files()]
+    assert all(facts["anna"] == facts["ben"] == ("yes",) for facts in listed)
+    assert len({facts["last"] for facts in listed}) == 1
+    bench.index([folder], facts={"anna": [], "ben": [], "last": []})
