@@ -2,7 +2,7 @@
 
 Folders are walked in the order of their names, so that every run sees the same files in the same order.
 Left out without a word: hidden files and folders, the library's own folder, sockets and other things that are no
-files.
+files, and files that say something about another one (`indexing.sidecars`).
 
 Links come last: what a linked folder holds is listed where it really lies, if that is below the given paths, and so
 only once. A link that leads out of them is followed only when the person asks for it, and counted otherwise.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from indexing.errors import words_of
 from indexing.records import SourceFile
+from indexing.sidecars import is_sidecar
 
 _CHUNK_BYTES = 1 << 20
 _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
@@ -219,7 +220,7 @@ class _Walk:
             pending += reversed(below)
 
     def _file(self, path: str, status: os.stat_result) -> Iterator[Seen | Failure]:
-        if path in self._files:
+        if path in self._files or is_sidecar(path):
             return
         self._files.add(path)
         seen = Seen(path=printable(path), size_bytes=status.st_size, modified_ns=status.st_mtime_ns)

@@ -12,7 +12,7 @@ IndexingError
 ├── LibraryInUseError          another process holds the library
 ├── LibraryMismatchError       built by another kit, or another version of the format
 ├── DimensionMismatchError     the collection holds vectors of another width
-├── UnknownFieldError          a filter names a field that rows do not have
+├── UnknownFieldError          a filter names a field that neither rows nor facts have
 └── StoreError                 Milvus refused; the message carries its words
 """
 
@@ -106,7 +106,7 @@ class DimensionMismatchError(IndexingError):
 
 
 class UnknownFieldError(IndexingError):
-    """A filter names a field that rows do not have."""
+    """A filter names a field that neither rows nor any file's facts have."""
 
     def __init__(self, field: str, known: tuple[str, ...]) -> None:
         super().__init__(f"unknown field '{field}' in a filter")

@@ -1,7 +1,8 @@
 """What became of every file: SQLite beside the store, the reason why a run that was killed can go on.
 
-Two tables. `files` says what was seen at a path, `contents` what was made of some bytes; two paths with the same
-bytes share one content, whose rows are in the store once. A content is
+`files` says what was seen at a path, `contents` what was made of some bytes; two paths with the same bytes share one
+content, whose rows are in the store once. `said_facts` is what persons say of a path, `own_facts` what some bytes say
+of themselves. A content is
 
     writing   rows are on their way into the store; after a crash they are taken out again
     indexed   all rows and pictures are in place
@@ -16,172 +17,30 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Self, cast
 
+from indexing import ledger_schema as schema
 from indexing.discover import Seen
 from indexing.errors import ADVICE, IndexingError
-from indexing.records import Chunk, Kind, Note
+from indexing.facts import NOTHING_SAID, Facts, Said
+from indexing.ledger_rows import (
+    Content,
+    FileEntry,
+    FileKind,
+    FileRecord,
+    content_from,
+    entry_from,
+    file_record,
+    notes_from,
+    written_notes,
+)
+from indexing.records import Note
 
-# -- what the ledger says of a file and of its bytes, and how it comes out of SQLite's rows ------------------------
-
-FileKind = Literal["picture", "document"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileRecord:
-    """What was last seen at a path, and what came of it."""
-
-    path: str
-    size_bytes: int
-    modified_ns: int
-    seen_hash: str
-    content: str | None  # hash of what is searchable; differs from seen_hash where a new version failed
-    reason: str  # why it failed, "" where it did not
-    retry: bool  # the failure may pass without a change of the file (permissions)
-    format: int
-
-    def is_same(self, seen: Seen) -> bool:
-        """By size and time of change alone: the file does not look touched."""
-        return (self.size_bytes, self.modified_ns) == (seen.size_bytes, seen.modified_ns)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Content:
-    """What was made of some bytes."""
-
-    hash: str
-    state: Literal["writing", "indexed", "removing"]
-    shown_path: str  # the path that its rows carry
-    kind: FileKind
-    chunks: Mapping[Kind, int]
-
-    @property
-    def rows(self) -> int:
-        """How many rows it has in the store."""
-        return sum(self.chunks.values())
-
-    def ids(self) -> list[str]:
-        """The ids of its rows."""
-        return [
-            Chunk(content_hash=self.hash, path="", kind=kind, ordinal=ordinal).id
-            for kind, count in self.chunks.items()
-            for ordinal in range(count)
-        ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileEntry:
-    """One line of the library's list. A failed file that has chunks still shows its last good version."""
-
-    path: str
-    state: Literal["indexed", "failed", "pending"]  # pending: its rows were lost, the next run writes them again
-    reason: str
-    kind: str  # picture, document, or "" where nothing was read
-    chunks: int
-    size_bytes: int
-    indexed_at: str  # ISO 8601 with zone; "" where nothing was indexed
-    notes: tuple[Note, ...] = ()  # what the reader left out, and why
-    content: str = ""  # hash of what is searchable, "" where nothing is
-
-    @property
-    def read_in_part(self) -> bool:
-        """It holds something that was not read."""
-        return any(note.unread for note in self.notes)
-
-
-def file_record(row: tuple[object, ...]) -> FileRecord:
-    """A row of `files`."""
-    path, size, modified_ns, seen_hash, content, reason, retry, made = row
-    return FileRecord(
-        path=cast(str, path),
-        size_bytes=cast(int, size),
-        modified_ns=cast(int, modified_ns),
-        seen_hash=cast(str, seen_hash),
-        content=cast("str | None", content),
-        reason=cast(str, reason),
-        retry=bool(retry),
-        format=cast(int, made),
-    )
-
-
-def content_from(row: tuple[object, ...]) -> Content:
-    """The first columns of a row of `contents`."""
-    content_hash, state, shown_path, kind, chunks = row
-    return Content(
-        hash=cast(str, content_hash),
-        state=cast(Literal["writing", "indexed", "removing"], state),
-        shown_path=cast(str, shown_path),
-        kind=cast(FileKind, kind),
-        chunks=json.loads(cast(str, chunks)),
-    )
-
-
-def entry_from(row: tuple[object, ...]) -> FileEntry:
-    """A row of `files` with what it points to."""
-    path, reason, kind, chunks, size, indexed_at, notes, content = row
-    return FileEntry(
-        path=cast(str, path),
-        state="failed" if reason else "indexed" if content else "pending",
-        reason=cast(str, reason),
-        kind=cast(str, kind),
-        chunks=sum(json.loads(cast(str, chunks)).values()),
-        size_bytes=cast(int, size),
-        indexed_at=cast(str, indexed_at),
-        notes=tuple(map(_note, json.loads(cast(str, notes)))),
-        content=cast("str | None", content) or "",
-    )
-
-
-def _note(value: str | list[Any]) -> Note:
-    """A note as `finish` wrote it; earlier programs wrote its sentence alone."""
-    if isinstance(value, str):
-        return Note(value)
-    text, kind, place, count, unread = value
-    return Note(text, kind=kind, place=place, number=count, unread=unread)
-
-
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE contents (
-    hash TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('writing', 'indexed', 'removing')),
-    shown_path TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    chunks TEXT NOT NULL,
-    format INTEGER NOT NULL,
-    notes TEXT NOT NULL DEFAULT '[]',
-    seconds REAL NOT NULL DEFAULT 0,
-    indexed_at TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE files (
-    path TEXT PRIMARY KEY,
-    size INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    seen_hash TEXT NOT NULL,
-    content TEXT REFERENCES contents (hash),
-    reason TEXT NOT NULL DEFAULT '',
-    retry INTEGER NOT NULL DEFAULT 0,
-    format INTEGER NOT NULL
-) STRICT;
-CREATE INDEX files_by_content ON files (content);
-CREATE INDEX contents_by_state ON contents (state);
-"""
+__all__ = ["Content", "FileEntry", "FileKind", "FileRecord", "Ledger", "LedgerError"]
 
 _DISK_TROUBLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-_CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
-_ENTRIES = """
-SELECT path, reason, coalesce(kind, ''), coalesce(chunks, '{}'), size, coalesce(indexed_at, ''), coalesce(notes, '[]'),
-    content FROM files LEFT JOIN contents ON content = hash ORDER BY path
-"""
-_COPIES = """
-SELECT content, path, path = shown_path FROM files JOIN contents ON hash = content
-    WHERE state = 'indexed'
-    AND content IN (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1)
-    ORDER BY path
-"""
 
 
 class LedgerError(IndexingError):
@@ -196,6 +55,7 @@ class Ledger:
         self._format = content_format
         self._lock = threading.RLock()
         self._entries: tuple[int, tuple[FileEntry, ...]] = (-1, ())  # as of which change, and what they were
+        self._keys: tuple[tuple[FileEntry, ...], frozenset[str]] = (), frozenset()
         self._copies: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
 
     @classmethod
@@ -208,12 +68,11 @@ class Ledger:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version == 0:
-                    connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
-                elif version != _SCHEMA_VERSION:
-                    raise LedgerError(
-                        f"the ledger '{path}' has version {version}, this program knows {_SCHEMA_VERSION}"
-                    )
+                if version in schema.CHANGES:
+                    change = schema.CHANGES[version]
+                    connection.executescript(f"BEGIN;{change}PRAGMA user_version = {schema.VERSION};COMMIT;")
+                elif version != schema.VERSION:
+                    raise LedgerError(f"the ledger '{path}' has version {version}, this program knows {schema.VERSION}")
             except BaseException:
                 connection.close()
                 raise
@@ -259,19 +118,19 @@ class Ledger:
     def content(self, content_hash: str) -> Content | None:
         """What was made of these bytes, if all of it is in place and of today's format."""
         rows = self._all(
-            f"{_CONTENTS} WHERE hash = ? AND state = 'indexed' AND format = {self._format}",
+            f"{schema.CONTENTS} WHERE hash = ? AND state = 'indexed' AND format = {self._format}",
             content_hash,
         )
         return content_from(rows[0]) if rows else None
 
     def earlier(self, content_hash: str) -> Content | None:
         """What is there of these bytes, in whatever state and format."""
-        rows = self._all(f"{_CONTENTS} WHERE hash = ?", content_hash)
+        rows = self._all(f"{schema.CONTENTS} WHERE hash = ?", content_hash)
         return content_from(rows[0]) if rows else None
 
     def contents(self, state: str = "indexed") -> list[Content]:
         """All contents in one state."""
-        return [content_from(row) for row in self._all(f"{_CONTENTS} WHERE state = ? ORDER BY hash", state)]
+        return [content_from(row) for row in self._all(f"{schema.CONTENTS} WHERE state = ? ORDER BY hash", state)]
 
     def unfinished(self) -> list[Content]:
         """What a run that was killed, or runs right now, has half written or half removed."""
@@ -279,7 +138,7 @@ class Ledger:
 
     def content_of(self, path: str) -> Content | None:
         """What is searchable of a path."""
-        rows = self._all(f"{_CONTENTS} WHERE hash = (SELECT content FROM files WHERE path = ?)", path)
+        rows = self._all(f"{schema.CONTENTS} WHERE hash = (SELECT content FROM files WHERE path = ?)", path)
         return content_from(rows[0]) if rows else None
 
     def misplaced(self) -> list[tuple[Content, str]]:
@@ -313,7 +172,7 @@ class Ledger:
             change, copies = self._copies
             if change != self._connection.total_changes:
                 found: dict[str, list[str]] = {}
-                for content_hash, path, is_shown in self._all(_COPIES):
+                for content_hash, path, is_shown in self._all(schema.COPIES):
                     paths = found.setdefault(cast(str, content_hash), [])
                     paths.insert(0 if is_shown else len(paths), cast(str, path))
                 copies = {content_hash: tuple(paths) for content_hash, paths in found.items()}
@@ -337,9 +196,43 @@ class Ledger:
             change, entries = self._entries
             if change != self._connection.total_changes:
                 change = self._connection.total_changes
-                entries = tuple(map(entry_from, self._all(_ENTRIES)))
+                own, said = self._facts(schema.OWN), self.said()
+                entries = tuple(
+                    entry_from(row, own.get(cast(str, row[7]), {}), said.get(cast(str, row[0]), NOTHING_SAID))
+                    for row in self._all(schema.ENTRIES)
+                )
                 self._entries = change, entries
             return entries
+
+    def said(self) -> dict[str, Said]:
+        """What persons say of each path of which they say something."""
+        with self._lock:
+            given, beside = self._facts(schema.SAID, "given"), self._facts(schema.SAID, "beside")
+            rows = cast(list[tuple[str, str]], self._all("SELECT path, notes FROM files WHERE notes <> '[]'"))
+        notes = {path: notes_from(written) for path, written in rows}
+        return {
+            path: Said(given=given.get(path, {}), beside=beside.get(path, {}), notes=notes.get(path, ()))
+            for path in {**given, **beside, **notes}
+        }
+
+    def fact_keys(self) -> frozenset[str]:
+        """The keys that facts of any file have."""
+        entries = self.entries()
+        with self._lock:
+            if self._keys[0] is not entries:
+                self._keys = entries, frozenset(key for entry in entries for key in entry.facts)
+            return self._keys[1]
+
+    def _facts(self, query: str, *values: str) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Of rows (whose, key, value) in this order."""
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for whose, key, value in cast(list[tuple[str, str, str]], self._all(query, *values)):
+            facts = found.get(whose)
+            if facts is None:
+                found[whose] = {key: (value,)}
+            else:
+                facts[key] = (*facts[key], value) if key in facts else (value,)
+        return found
 
     # ── changes, each of them one transaction ───────────────────
 
@@ -352,20 +245,45 @@ class Ledger:
                 (content.hash, content.shown_path, content.kind, json.dumps(content.chunks), self._format),
             )
 
-    def finish(self, content_hash: str, seen: Seen, *, seconds: float = 0.0, notes: tuple[Note, ...] = ()) -> None:
-        """The path holds this content, all of which is in the store. What it held before is left to `release`."""
+    def finish(
+        self,
+        content_hash: str,
+        seen: Seen,
+        *,
+        seconds: float = 0.0,
+        notes: tuple[Note, ...] = (),
+        own: Facts | None = None,
+        said: Said | None = None,
+    ) -> None:
+        """The path holds this content, all of which is in the store. What it held before is left to `release`. `own`
+        and `said` replace the facts that are known; without them those stay."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE contents SET state = 'indexed', seconds = ?, notes = ?, indexed_at = ?"
                 " WHERE hash = ? AND state <> 'indexed'",
-                (
-                    seconds,
-                    json.dumps([[note, note.kind, note.place, note.number, note.unread] for note in notes]),
-                    _now(),
-                    content_hash,
-                ),
+                (seconds, written_notes(notes), _now(), content_hash),
             )
             self._see(connection, seen, content_hash, content=content_hash)
+            if own is not None:
+                connection.execute("DELETE FROM own_facts WHERE content = ?", (content_hash,))
+                connection.executemany(
+                    "INSERT INTO own_facts VALUES (?, ?, ?)", [(content_hash, *pair) for pair in _pairs(own)]
+                )
+            if said is not None:
+                self._say(connection, seen.path, said)
+
+    def say(self, path: str, said: Said) -> None:
+        """What persons say of a path; nothing happens where the ledger has none such."""
+        with self._transaction() as connection:
+            if connection.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
+                self._say(connection, path, said)
+
+    def _say(self, connection: sqlite3.Connection, path: str, said: Said) -> None:
+        connection.execute("UPDATE files SET notes = ? WHERE path = ?", (written_notes(said.notes), path))
+        connection.execute("DELETE FROM said_facts WHERE path = ?", (path,))
+        rows = [(path, "given", *pair) for pair in _pairs(said.given)]
+        rows += [(path, "beside", *pair) for pair in _pairs(said.beside)]
+        connection.executemany("INSERT INTO said_facts VALUES (?, ?, ?, ?)", rows)
 
     def touch(self, seen: Seen) -> None:
         """The file has another time of change and the same bytes."""
@@ -422,8 +340,7 @@ class Ledger:
         retry: bool = False,
     ) -> None:
         connection.execute(
-            "INSERT OR REPLACE INTO files (path, size, modified_ns, seen_hash, content, reason, retry, format)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            schema.SEE,
             (seen.path, seen.size_bytes, seen.modified_ns, seen_hash, content, reason, retry, self._format),
         )
 
@@ -439,6 +356,10 @@ def _sqlite(what: object) -> Iterator[None]:
         else:
             problem.add_note("Move ledger.sqlite away and index again; the files themselves are untouched.")
         raise problem from error
+
+
+def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:
+    return ((key, value) for key, values in facts.items() for value in values)
 
 
 def _now() -> str:

@@ -15,8 +15,8 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -25,13 +25,16 @@ from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_now
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
+from indexing.facts import Facts, facts_of, own_facts
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
 from indexing.places import spellings
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
+from indexing.progress import Progress, RunCounts
 from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
 from indexing.settings import IndexingSettings
+from indexing.sidecars import SaidFacts, is_sidecar
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
 
@@ -50,21 +53,7 @@ __all__ = [
 _IDLE_SECONDS = 0.25
 """Nothing came for so long: batches that are not full are embedded now."""
 _PROGRESS_SECONDS = 0.1
-_RATE_SECONDS = 20.0
-"""The rate of a run is that of so many seconds before now."""
 _FEWEST_HASH_DIGITS = 8
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a run is; counts files, those already known included."""
-
-    done: int
-    found: int
-    walked: bool  # the folders are counted to their end, `found` does not grow any more
-    current: str  # name of the file that is at work, or was finished last
-    files_per_second: float
-    seconds_left: float | None  # None before there is anything to tell it from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +105,7 @@ def index(
     readers: ReaderFactory | None = None,
     retry_failed: bool = False,
     follow_links: bool = False,
+    facts: Mapping[str, Sequence[str]] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -124,8 +114,9 @@ def index(
     New files are added, changed ones replace their rows, files that are gone from disk below the given folders are
     removed; a file whose bytes are known embeds nothing. A file that failed and did not change is reported with its
     reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed
-    with `follow_links`; what an earlier run has read through them stays. `cancelled` is asked between files: what was
-    read by then is still written.
+    with `follow_links`; what an earlier run has read through them stays. `facts` are said of every file that the run
+    meets, and replace what was said with these keys before; a key without values is forgotten (`indexing.facts`).
+    `cancelled` is asked between files: what was read by then is still written. Raises FactsError.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -142,7 +133,8 @@ def index(
         )
 
     run = _IndexRun(library, store, load, chosen, on_progress)
-    choices = _Choices(retry_failed=retry_failed, follow_links=follow_links)
+    given = facts_of((facts or {}).items())
+    choices = _Choices(retry_failed=retry_failed, follow_links=follow_links, facts=given)
     return run.to_the_end([absolute(path) for path in paths], readers or pool, choices, cancelled)
 
 
@@ -152,6 +144,7 @@ class _Choices:
 
     retry_failed: bool
     follow_links: bool
+    facts: Facts
 
 
 def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedder]:
@@ -221,7 +214,7 @@ class _IndexRun:
         self._library, self._store, self._settings = library, store, settings
         self._ledger = library.ledger
         self._maker = RowMaker(embedder=embedder, store=store, settings=settings, on_batch=self._show_progress)
-        self._counts = _Counts()
+        self._counts = RunCounts()
         self._on_progress = on_progress
         self._shown_at = 0.0
         self._current = ""
@@ -233,6 +226,7 @@ class _IndexRun:
         """The run from recovery to report."""
         self._changed = recover(self._library, self._store)
         self._library.is_clean = False
+        self._said = SaidFacts(choices.facts, self._ledger.said())
         self._prefetch = Prefetch(
             paths,
             skip=[self._library.folder],
@@ -281,6 +275,7 @@ class _IndexRun:
     def _unchanged(self, event: Unchanged) -> None:
         if event.touched is not None:
             self._ledger.touch(event.touched)
+        self._say(event.path)
         self._done("unchanged", event.path)
 
     def _refused(self, event: Refused) -> None:
@@ -292,8 +287,14 @@ class _IndexRun:
             self._failed(other.path, event.reason)
 
     def _failed(self, path: str, reason: str) -> None:
+        self._say(path)
         self._counts.failures.append(Failure(path=path, reason=reason))
         self._done("failed", path)
+
+    def _say(self, path: str) -> None:
+        """Keep what persons say of a file that is not written now."""
+        if (said := self._said.news_of(path)) is not None:
+            self._ledger.say(path, said)
 
     def _read(self, event: Read) -> None:
         started = time.monotonic()
@@ -339,13 +340,22 @@ class _IndexRun:
         self._store.delete(surplus)
         self._library.keep_pictures(event.result.folder, content_hash)
         self._changed = True
-        self._indexed(event.seen, content_hash, seconds=time.monotonic() - started, notes=event.result.reading.notes)
+        reading, seconds = event.result.reading, time.monotonic() - started
+        self._indexed(event.seen, content_hash, seconds=seconds, notes=reading.notes, own=own_facts(reading.metadata))
         for other in self._prefetch.finished(content_hash):
             self._indexed(other, content_hash)
 
-    def _indexed(self, seen: Seen, content_hash: str, *, seconds: float = 0.0, notes: tuple[Note, ...] = ()) -> None:
-        before = self._ledger.file(seen.path)
-        self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes)
+    def _indexed(
+        self,
+        seen: Seen,
+        content_hash: str,
+        *,
+        seconds: float = 0.0,
+        notes: tuple[Note, ...] = (),
+        own: Facts | None = None,
+    ) -> None:
+        before, said = self._ledger.file(seen.path), self._said.news_of(seen.path)
+        self._ledger.finish(content_hash, seen, seconds=seconds, notes=notes, own=own, said=said)
         self._done("updated" if before is not None and before.content is not None else "added", seen.path)
 
     def _forget_gone(self, paths: Sequence[str]) -> None:
@@ -357,7 +367,7 @@ class _IndexRun:
             if is_gone(root):
                 continue
             for path in self._ledger.paths_below(printable(root)):
-                gone = is_gone(path) and not self._is_listed_link(path)
+                gone = (is_gone(path) and not self._is_listed_link(path)) or is_sidecar(path)
                 if gone or self._is_listed_elsewhere(path, roots):
                     self._ledger.forget(path)
                     self._counts.counts["removed"] += 1
@@ -410,32 +420,3 @@ class _IndexRun:
             self._shown_at = now
             self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
             self._on_progress(self._counts.progress(self._current))
-
-
-@dataclass(kw_only=True, slots=True)
-class _Counts:
-    """What happened so far, and how fast."""
-
-    started: float = field(default_factory=time.monotonic)
-    counts: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    found: int = 0
-    walked: bool = False
-    marks: list[tuple[float, int]] = field(default_factory=list)
-
-    def progress(self, current: str) -> Progress:
-        """The state now, with the rate of the last seconds."""
-        now, done = time.monotonic(), self.counts.total() - self.counts["removed"]
-        self.marks = [mark for mark in self.marks if now - mark[0] < _RATE_SECONDS] or [(self.started, 0)]
-        since, before = self.marks[0]
-        rate = (done - before) / (now - since) if now > since else 0.0
-        self.marks.append((now, done))
-        left = max(0, self.found - done) / rate if self.walked and rate > 0 else None
-        return Progress(
-            done=done,
-            found=max(self.found, done),
-            walked=self.walked,
-            current=current,
-            files_per_second=rate,
-            seconds_left=left,
-        )

@@ -9,6 +9,9 @@ knows them all. So a filter on folder, name, path or extension is answered by bo
 Nothing is stored for it: after a file was moved, removed or a run was killed, the ledger is right, and so is the
 filter. A search without such a filter goes to the store as it is.
 
+Facts (`indexing.facts`) are answered by the ledger alone. It says which contents have a path for which they and the
+conditions on paths hold; the store searches among those.
+
 Names that only differ in how accents are written (NFC and NFD, as Macs do) are the same.
 """
 
@@ -18,13 +21,26 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from indexing.discover import absolute
-from indexing.ledger import Ledger
+from indexing.errors import UnknownFieldError
+from indexing.facts import FactCondition, all_hold
+from indexing.ledger import FileEntry, Ledger
 from indexing.records import Channel, Chunk
 from indexing.store import Store
-from indexing.store.protocol import EVERYTHING, ON_PATHS, Filter, Found, Row, StoreCounts, Vector
+from indexing.store.protocol import (
+    EVERYTHING,
+    FIELDS,
+    ON_PATHS,
+    Filter,
+    FilterValueError,
+    Found,
+    Row,
+    StoreCounts,
+    Vector,
+)
 
 _MOST_HASHES = 2_000
 """Contents that one search asks for; copies of a whole library take several searches."""
+_MOST_NAMED = 50
 
 
 class PlacedStore:
@@ -32,6 +48,7 @@ class PlacedStore:
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store, self._ledger = store, ledger
+        self._last: tuple[Sequence[FileEntry], Filter, Search] | None = None
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -40,15 +57,25 @@ class PlacedStore:
 
     def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         """As in the store, with every path of a file."""
-        search = resolved(filter, self._ledger)
+        search = self._resolved(filter)
         found = [self._store.search_vector(channel, vector, limit=limit, filter=each) for each in search.filters]
         return search.joined(found, limit)
 
     def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         """As in the store, with every path of a file."""
-        search = resolved(filter, self._ledger)
+        search = self._resolved(filter)
         found = [self._store.search_words(query, limit=limit, filter=each) for each in search.filters]
         return search.joined(found, limit)
+
+    def _resolved(self, chosen: Filter) -> "Search":
+        """A question makes several searches; all files are looked through once for it."""
+        if not chosen.facts:
+            return resolved(chosen, self._ledger)
+        entries = self._ledger.entries()  # the same tuple as long as nothing has changed
+        last = self._last
+        if last is None or last[0] is not entries or last[1] != chosen:
+            self._last = last = entries, chosen, resolved(chosen, self._ledger)
+        return last[2]
 
     def upsert(self, rows: Sequence[Row]) -> int:
         """As in the store."""
@@ -106,6 +133,8 @@ class Search:
 
 def resolved(chosen: Filter, ledger: Ledger) -> Search:
     """The filter in the spellings that the library has, and with the copies that match it."""
+    if chosen.facts:
+        return _by_facts(chosen, ledger)
     conditions = _Conditions.of(chosen)
     if conditions is None:
         return Search(filters=(_spelled(chosen, ledger),), places={})
@@ -116,12 +145,64 @@ def resolved(chosen: Filter, ledger: Ledger) -> Search:
             places |= {} if place is None else {content_hash: place}
     hashes = list(places)
     first = replace(_spelled(chosen, ledger), contents=tuple(hashes[:_MOST_HASHES]))
-    others_only = replace(chosen, where=tuple(pair for pair in chosen.where if pair[0] not in ON_PATHS))
+    others_only = _without_paths(chosen)
     rest = [
         replace(others_only, contents=tuple(hashes[start : start + _MOST_HASHES]))
         for start in range(_MOST_HASHES, len(hashes), _MOST_HASHES)
     ]
     return Search(filters=(first, *rest), places=places)
+
+
+def _without_paths(chosen: Filter) -> Filter:
+    return replace(chosen, where=tuple(pair for pair in chosen.where if pair[0] not in ON_PATHS))
+
+
+def _by_facts(chosen: Filter, ledger: Ledger) -> Search:
+    paths: dict[str, list[str]] = {}
+    for entry in files_where(_only_files(chosen), ledger):
+        if entry.content:
+            paths.setdefault(entry.content, []).append(entry.path)
+    if not paths:
+        return Search(filters=(), places={})
+    copies = ledger.copies()
+    places = {
+        content: found[0] for content, found in paths.items() if content in copies and copies[content][0] not in found
+    }
+    rest = _spelled(replace(_without_paths(chosen), facts=(), only=frozenset(paths)), ledger)
+    return Search(filters=(rest,), places=places)
+
+
+def _only_files(chosen: Filter) -> Filter:
+    return Filter(where=tuple(pair for pair in chosen.where if pair[0] in ON_PATHS), facts=chosen.facts)
+
+
+def files_where(chosen: Filter, ledger: Ledger) -> list[FileEntry]:
+    """The files for which the conditions on paths and facts hold, in order of path.
+
+    Raises UnknownFieldError for a key that no file has, FilterValueError for a condition on parts of files.
+    """
+    for field, value in chosen.where:
+        if field not in ON_PATHS:
+            raise FilterValueError(field, value, "it narrows passages, not files")
+    check_keys(chosen.facts, ledger)
+    conditions, hold = _Conditions.of(chosen), all_hold(chosen.facts)
+    return [
+        entry
+        for entry in ledger.entries()
+        if hold(entry.facts) and (conditions is None or conditions.match(entry.path))
+    ]
+
+
+def check_keys(facts: Sequence[FactCondition], ledger: Ledger) -> None:
+    """Raises UnknownFieldError, with the keys that there are, for a condition on one that no file has."""
+    if not facts:
+        return
+    known = ledger.fact_keys()
+    for condition in facts:
+        if not known.issuperset(condition.keys):
+            named = sorted(known)[:_MOST_NAMED]
+            more = (f"and {len(known) - len(named)} more",) if len(known) > len(named) else ()
+            raise UnknownFieldError(condition.key, (*FIELDS, *named, *more))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,13 +223,17 @@ class _Conditions:
     def match(self, path: str) -> bool:
         """Whether a file at the path may be found."""
         pure = PurePath(_normal(path))
-        columns = {
-            "path": {str(pure)},
-            "folder": {str(parent) for parent in pure.parents} if "folder" in self.values else set(),
-            "name": {pure.name},
-            "extension": {pure.suffix.removeprefix(".").lower()},
-        }
-        return all(not wanted.isdisjoint(columns[field]) for field, wanted in self.values.items())
+        return all(not wanted.isdisjoint(_column(field, pure)) for field, wanted in self.values.items())
+
+
+def _column(field: str, path: PurePath) -> set[str]:
+    match field:
+        case "folder":
+            return {str(parent) for parent in path.parents}
+        case "extension":
+            return {path.suffix.removeprefix(".").lower()}
+        case _:
+            return {path.name if field == "name" else str(path)}
 
 
 def _as_column(field: str, value: str) -> str:

@@ -138,6 +138,7 @@ def file_document(entry: "FileEntry") -> Document:
         "indexed_at": entry.indexed_at,
         "content": entry.content,
         "notes": [note_document(note) for note in entry.notes],
+        "facts": {key: list(values) for key, values in sorted(entry.facts.items())},
     }
 
 

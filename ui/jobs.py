@@ -6,7 +6,7 @@ page switch, a closed tab or a second user changes nothing about the run itself.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from indexing.pipeline import IndexReport, Progress
 
 JobState = Literal["waiting", "running", "stopping", "done", "stopped", "failed"]
+SaidOfFiles = Mapping[str, Sequence[str]]
+"""Facts that are said of all files of a job."""
 RunIndex = Callable[
-    [Sequence[Path], Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
-]  # (paths, on_progress, cancelled) → report
+    [Sequence[Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
+]  # (paths, facts, on_progress, cancelled) → report
 KEPT_FINISHED = 20
 _EVENT_SECONDS = 0.3
 
@@ -57,6 +59,7 @@ class QueueView:
 class _Job:
     number: int
     paths: tuple[Path, ...]
+    facts: SaidOfFiles
     owner: str
     state: JobState = "waiting"
     progress: "Progress | None" = None
@@ -92,13 +95,13 @@ class IndexingQueue:
         self._thread = threading.Thread(target=self._work, name="llavero-indexing", daemon=True)
         self._thread.start()
 
-    def submit(self, paths: Sequence[Path], *, owner: str = "") -> int:
-        """Queue files or folders; returns the job's number."""
+    def submit(self, paths: Sequence[Path], *, owner: str = "", facts: SaidOfFiles | None = None) -> int:
+        """Queue files or folders, and what is said of them; returns the job's number."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the indexing queue is closed")
             self._epoch += 1
-            job = _Job(number=self._epoch, paths=tuple(paths), owner=owner)
+            job = _Job(number=self._epoch, paths=tuple(paths), facts=facts or {}, owner=owner)
             self._waiting.append(job)
             self._changed.notify_all()
             return job.number
@@ -182,7 +185,7 @@ class IndexingQueue:
         def on_progress(progress: "Progress") -> None:
             job.progress = progress
 
-        outcome = attempt(lambda: self._run_index(job.paths, on_progress, job.cancel.is_set))
+        outcome = attempt(lambda: self._run_index(job.paths, job.facts, on_progress, job.cancel.is_set))
         if isinstance(outcome, Exception):
             return "failed", explained(outcome, "Indexing met an unexpected error.")
         job.report = outcome

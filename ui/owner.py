@@ -14,14 +14,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ui.documents import Document
-from ui.service import OnProgress, Question, question_body
+from ui.service import Condition, OnProgress, Question, question_body
 
 FILE = "service.sock"
 _CONNECT_SECONDS = 5.0
@@ -145,6 +145,7 @@ class OwnersService:
         on_progress: OnProgress,
         follow_links: bool = False,
         objects: bool = True,
+        facts: Mapping[str, Sequence[str]] | None = None,
     ) -> Document:
         """See `Service`. Closing the connection (Ctrl-C) stops the run at its next file."""
         body = {
@@ -152,6 +153,7 @@ class OwnersService:
             "retry_failed": retry_failed,
             "follow_links": follow_links,
             "objects": objects,
+            "facts": {key: list(values) for key, values in (facts or {}).items()},
         }
         for event in self._events("/index", body):
             if event.pop("event") == "report":
@@ -167,9 +169,10 @@ class OwnersService:
         """See `Service`."""
         return self._events("/ask", question_body(question))
 
-    def files(self) -> list[Document]:
+    def files(self, where: Sequence[Condition] = ()) -> list[Document]:
         """See `Service`."""
-        found: list[Document] = self.get("/files")["files"]
+        written = [("where", "=".join(each) if len(each) == 2 else "".join(each)) for each in where]
+        found: list[Document] = self.get(f"/files?{urlencode(written)}" if written else "/files")["files"]
         return found
 
     def remove(self, what: str) -> Document:

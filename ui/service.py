@@ -9,10 +9,10 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ui import documents
 from ui.documents import Document
@@ -20,10 +20,15 @@ from ui.documents import Document
 if TYPE_CHECKING:
     from PIL import Image
 
+    from indexing.facts import Operator
     from indexing.records import Chunk
     from indexing.store.protocol import Filter
     from llava_model.serving.engine import Turn
     from ui.workbench import Workbench
+
+
+Condition = tuple[str, str] | tuple[str, str, str]
+"""(field, value), or (field, operator, value); paths and folders absolute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +42,7 @@ class Question:
     """(question, answer) pairs, oldest first."""
     k: int = 8
     kinds: tuple[str, ...] = ()
-    where: tuple[tuple[str, str], ...] = ()
-    """(field, value); paths and folders absolute."""
+    where: tuple[Condition, ...] = ()
 
 
 OnProgress = Callable[[Document], None]
@@ -55,6 +59,7 @@ class Service(Protocol):
         on_progress: OnProgress,
         follow_links: bool = False,
         objects: bool = True,
+        facts: Mapping[str, Sequence[str]] | None = None,
     ) -> Document:
         """Bring the library up to date with files and folders of this machine → the report."""
         ...
@@ -67,8 +72,8 @@ class Service(Protocol):
         """→ what was found, the tokens, the answer; close it to stop the model."""
         ...
 
-    def files(self) -> list[Document]:
-        """Every file with its state and notes."""
+    def files(self, where: Sequence[Condition] = ()) -> list[Document]:
+        """The files for which the conditions hold, with their state, notes and facts."""
         ...
 
     def remove(self, what: str) -> Document:
@@ -120,6 +125,7 @@ class LibraryService:
         cancelled: Callable[[], bool] = lambda: False,
         follow_links: bool = False,
         objects: bool = True,
+        facts: Mapping[str, Sequence[str]] | None = None,
     ) -> Document:
         """See `Service`; `cancelled` is asked between files."""
         report = self.bench.index(
@@ -129,6 +135,7 @@ class LibraryService:
             retry_failed=retry_failed,
             follow_links=follow_links,
             objects=objects,
+            facts=facts,
         )
         return documents.report_document(report)
 
@@ -138,7 +145,7 @@ class LibraryService:
 
         pictures = _pictures(question.images[:1])
         request = SearchRequest(
-            text=question.text, image=pictures[0] if pictures else None, k=question.k, filter=filter_of(question)
+            text=question.text, image=pictures[0] if pictures else None, k=question.k, filter=self._filter(question)
         )
         return documents.retrieval_document(self.bench.search(request))
 
@@ -149,13 +156,18 @@ class LibraryService:
             images=_pictures(question.images),
             history=_turns(question.history),
             k=question.k,
-            filter=filter_of(question),
+            filter=self._filter(question),
         )
         yield from map(documents.event_document, events)
 
-    def files(self) -> list[Document]:
-        """See `Service`."""
-        return [documents.file_document(entry) for entry in self.bench.files()]
+    def _filter(self, question: Question) -> "Filter":
+        """What cannot be found is told before anything is searched."""
+        return self.bench.check(filter_of(question))
+
+    def files(self, where: Sequence[Condition] = ()) -> list[Document]:
+        """See `Service`. Raises UnknownFieldError, FilterValueError, FactsError."""
+        entries = self.bench.files_where(filter_of(Question(where=tuple(where)))) if where else self.bench.files()
+        return [documents.file_document(entry) for entry in entries]
 
     def remove(self, what: str) -> Document:
         """See `Service`."""
@@ -251,10 +263,30 @@ def picture_of_data_url(address: str) -> tuple[str, bytes]:
 
 def filter_of(question: Question) -> "Filter":
     """Raises the store's errors for a kind, field or value that there is not."""
-    from indexing.store.protocol import Filter
+    from indexing.facts import FactCondition
+    from indexing.store.protocol import FIELDS, Filter
 
+    where: list[tuple[str, str]] = []
+    facts: list[FactCondition] = []
+    for each in question.where:
+        field, operator, value = each if len(each) == 3 else (each[0], "=", each[1])
+        if operator == "=" and field in FIELDS:
+            where.append((field, value))
+        else:
+            facts.append(FactCondition(key=field, operator=cast("Operator", operator), value=value))
     kinds: Any = question.kinds
-    return Filter(kinds=tuple(kinds), where=question.where)
+    return Filter(kinds=tuple(kinds), where=tuple(where), facts=tuple(facts))
+
+
+def condition(written: str) -> Condition:
+    """`name=a.pdf` or `year>=2019` as a person writes it. Raises FactsError where it makes no sense."""
+    from indexing.facts import NEAR, RESERVED, FactCondition, parted
+
+    field, operator, value = parted(written)
+    if operator == "=" and field in RESERVED and field != NEAR:
+        return field, value
+    FactCondition(key=field, operator=operator, value=value)
+    return (field, value) if operator == "=" else (field, operator, value)
 
 
 def _pictures(files: Sequence[tuple[str, bytes]]) -> "list[Image.Image]":
@@ -322,7 +354,7 @@ def question_body(question: Question) -> Document:
         "history": [list(pair) for pair in question.history],
         "k": question.k,
         "kinds": list(question.kinds),
-        "where": [list(pair) for pair in question.where],
+        "where": [list(each) for each in question.where],
     }
 
 

@@ -15,7 +15,7 @@ from indexing import library as recovery
 from indexing import pipeline
 from indexing.embedding.registry import KitParts, load_embedder, name_before_loading
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
-from indexing.places import PlacedStore
+from indexing.places import PlacedStore, check_keys, files_where
 from indexing.records import Channel, Chunk, Kind
 from indexing.settings import available_memory
 from indexing.store import InMemorySearch, MilvusStore, Store
@@ -217,9 +217,10 @@ class Workbench:
         retry_failed: bool = False,
         follow_links: bool = False,
         objects: bool = True,
+        facts: Mapping[str, Sequence[str]] | None = None,
     ) -> pipeline.IndexReport:
         """Bring the library up to date with files and folders; one run at a time. Objects are looked for in pictures
-        where the settings say so and `objects` does not leave them out."""
+        where the settings say so and `objects` does not leave them out; `facts` are said of every file."""
         with self._writing:
             name = _embedder_name(self.kit)
             if name is not None:  # else the kit's name decides, which was checked when the library was opened
@@ -232,6 +233,7 @@ class Workbench:
                 settings=replace(self.settings.indexing, objects=self.settings.indexing.objects and objects),
                 retry_failed=retry_failed,
                 follow_links=follow_links,
+                facts=facts,
                 on_progress=on_progress,
                 cancelled=cancelled,
             )
@@ -244,6 +246,15 @@ class Workbench:
     def files(self) -> tuple[pipeline.FileEntry, ...]:
         """Every file the library knows, with its state."""
         return pipeline.files(self._library)
+
+    def files_where(self, chosen: Filter) -> list[pipeline.FileEntry]:
+        """The files for which the conditions on paths and facts hold."""
+        return files_where(chosen, self._library.ledger)
+
+    def check(self, chosen: Filter) -> Filter:
+        """The filter, if its facts are known here. Raises UnknownFieldError."""
+        check_keys(chosen.facts, self._library.ledger)
+        return chosen
 
     def chunks(self, path: str) -> list[Chunk]:
         """Everything that was made of one file, in the order of kind and place."""

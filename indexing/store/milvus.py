@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -34,6 +35,10 @@ over: 50,000 rows of photographs peaked at 1.9 GB, and at 1.2 GB with this."""
 _NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
 """pymilvus pings every ten seconds; the embedded server counts that as abuse, hangs up and says so on stderr."""
 _MAX_LIMIT = 16_384  # Milvus's own bound for one search
+_MOST_HASHES = 2_000
+"""Contents that one expression names."""
+_MORE_ROWS = 16
+"""So many times the rows that are wanted are taken first. All that Milvus gives take Lite one to two seconds."""
 _SLICE_ROWS = 4_000
 _ID = re.compile(r"[0-9a-f]{32}")
 _DENSE: tuple[Channel, ...] = ("clip", "text")
@@ -115,8 +120,7 @@ class MilvusStore:
         self.check_query(channel, len(vector))
         if limit < 1:
             return []
-        (found,) = self._search(channel, [vector], limit, expression(filter, also=[f"has_{channel} == true"]))
-        return _found(found)
+        return self._filtered(channel, vector, limit, filter, also=[f"has_{channel} == true"])
 
     def search_words(
         self,
@@ -130,8 +134,7 @@ class MilvusStore:
         wanted = self.words_of(query)
         if limit < 1 or not wanted:
             return []
-        (found,) = self._search("bm25", [wanted], limit, expression(filter))
-        return _found(found)
+        return self._filtered("bm25", wanted, limit, filter)
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         found: dict[str, Chunk] = {}
@@ -206,6 +209,28 @@ class MilvusStore:
             raise StoreError(f"this store has no channel '{channel}' for vectors; it has {self.channels}")
         if width != self.dimensions[channel]:
             raise DimensionMismatchError(self._collection, self.dimensions[channel], width)
+
+    def _filtered(
+        self, channel: Channel, wanted: Any, limit: int, chosen: Filter, *, also: Sequence[str] = ()
+    ) -> Found:
+        """Where `only` names more contents than an expression may, more rows are taken, then as many as Milvus gives,
+        and those of the contents kept: they are the best ones. Where these are too few, and there are more, parts of
+        the contents are asked for, one after the other."""
+        only = chosen.only
+        if only is None or len(only) <= _MOST_HASHES:
+            nothing = only is not None and not only
+            return [] if nothing else _found(self._search(channel, [wanted], limit, expression(chosen, also=also))[0])
+        kept: list[dict[str, Any]] = []
+        for most in (min(_MORE_ROWS * limit, _MAX_LIMIT), _MAX_LIMIT):
+            (found,) = self._search(channel, [wanted], most, expression(replace(chosen, only=None), also=also))
+            kept = [hit for hit in found if hit["entity"]["content_hash"] in only]
+            if len(kept) >= limit or len(found) < most:
+                return _found(kept[:limit])
+        for part in batches(sorted(only), _MOST_HASHES):
+            narrowed = replace(chosen, only=frozenset(part))
+            kept += self._search(channel, [wanted], limit, expression(narrowed, also=also))[0]
+        best = {hit["id"]: hit for hit in kept}.values()
+        return _found(sorted(best, key=lambda hit: float(hit["distance"]), reverse=True)[:limit])
 
     def _search(
         self, channel: Channel, wanted: list[Any], limit: int, condition: str, *, fields: list[str] = CHUNK_FIELDS

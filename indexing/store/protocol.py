@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from indexing.discover import absolute
 from indexing.errors import IndexingError, UnknownFieldError
+from indexing.facts import FactCondition
 from indexing.records import KINDS, Channel, Chunk, Kind
 
 # -- which rows a search may return, and how that is said to Milvus without letting a value speak ---
@@ -46,6 +47,10 @@ class Filter:
     where: tuple[tuple[str, str], ...] = ()
     contents: tuple[str, ...] = ()
     """Hashes of contents that may be found wherever they lie: conditions on paths do not hold for them."""
+    facts: tuple[FactCondition, ...] = ()
+    """Must all hold for the file. No store knows them: `indexing.places` asks the ledger, whose answer is `only`."""
+    only: frozenset[str] | None = None
+    """Hashes of the contents among which everything that is found must be; any number of them."""
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -86,7 +91,8 @@ class Condition:
 
 
 def conditions(chosen: Filter) -> dict[str, list[Condition]]:
-    """The filter but for `contents`: of each list one condition must hold."""
+    """The filter but for `contents` and `only`: of each list one condition must hold."""
+    assert not chosen.facts, "a store cannot know facts; PlacedStore does"
     alternatives: dict[str, list[Condition]] = {}
     for kind in chosen.kinds:
         alternatives.setdefault("kinds", []).append(_condition("kind", kind))
@@ -119,6 +125,8 @@ def expression(chosen: Filter, *, also: Sequence[str] = ()) -> str:
         on_paths = [groups.pop(field) for field in ON_PATHS if field in groups]
         hashes = f"content_hash in [{', '.join(map(literal, chosen.contents))}]"
         groups["contents"] = f"(({' and '.join(on_paths)}) or {hashes})" if on_paths else f"({hashes})"
+    if chosen.only is not None:
+        groups["only"] = f"content_hash in [{', '.join(map(literal, sorted(chosen.only)))}]"
     return " and ".join([*also, *groups.values()])
 
 

@@ -143,6 +143,9 @@ class RowArrays:
             on_paths = [groups.pop(field) for field in ON_PATHS if field in groups]
             known = any_of([Condition(column="content_hash", value=each) for each in chosen.contents])
             groups["contents"] = np.logical_and.reduce(on_paths) | known if on_paths else known
+        if chosen.only is not None:
+            found = self._columns["content_hash"].codes_among(chosen.only)
+            groups["only"] = np.isin(codes["content_hash"], found)
         allowed: Mask = np.logical_and.reduce([alive, *groups.values()])
         return allowed
 
@@ -181,6 +184,10 @@ class _Column:
                 self._code_of[value] = len(self.values)
                 self.values.append(value)
         self.codes.extend([self._code_of[value] for value in values])
+
+    def codes_among(self, values: Iterable[str]) -> list[int]:
+        """The numbers of these values, of those that are there."""
+        return [code for value in values if (code := self._code_of.get(value)) is not None]
 
     def codes_of(self, condition: Condition) -> list[int]:
         if not condition.below:

@@ -1,12 +1,15 @@
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from indexing import ledger_schema
 from indexing.discover import Seen
+from indexing.facts import Said
 from indexing.ledger import Content, Ledger, LedgerError
-from indexing.records import Chunk
+from indexing.records import Chunk, Note
 
 
 @pytest.fixture
@@ -145,7 +148,7 @@ def test_a_ledger_of_a_later_program_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "l")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="version 99, this program knows 1"):
+    with pytest.raises(LedgerError, match="version 99, this program knows 2"):
         Ledger.open(tmp_path / "l", content_format=1)
 
 
@@ -170,3 +173,75 @@ def test_the_list_of_files_is_read_again_only_after_a_change(ledger: Ledger) -> 
     assert [entry.path for entry in ledger.entries()] == ["/a", "/b"]
     ledger.forget("/a")
     assert [entry.path for entry in ledger.entries()] == ["/b"]
+
+
+def facts(ledger: Ledger) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {entry.path: dict(entry.facts) for entry in ledger.entries()}
+
+
+def test_what_a_person_says_counts_before_what_the_file_says(ledger: Ledger) -> None:
+    ledger.begin(content("h"))
+    said = Said(given={"client": ("b", "a")}, beside={"client": ("c",), "year": ("1999",)})
+    ledger.finish("h", seen("/a"), own={"year": ("2019",), "camera": ("Canon",)}, said=said)
+    assert facts(ledger) == {"/a": {"client": ("a", "b"), "year": ("1999",), "camera": ("Canon",)}}
+    ledger.say("/a", Said(notes=(Note("odd", unread=True),)))
+    assert facts(ledger) == {"/a": {"year": ("2019",), "camera": ("Canon",)}}
+    (entry,) = ledger.entries()
+    assert entry.notes == ("odd",) and entry.read_in_part
+    assert ledger.said() == {"/a": Said(notes=(Note("odd"),))}
+
+
+def test_copies_share_what_the_bytes_say_and_not_what_persons_say(ledger: Ledger) -> None:
+    ledger.begin(content("h"))
+    ledger.finish("h", seen("/a"), own={"year": ("2019",)}, said=Said(given={"client": ("ACME",)}))
+    ledger.finish("h", seen("/b"))
+    assert facts(ledger) == {"/a": {"year": ("2019",), "client": ("ACME",)}, "/b": {"year": ("2019",)}}
+
+
+def test_facts_stay_with_a_changed_or_failed_file_and_go_with_a_forgotten_one(ledger: Ledger) -> None:
+    ledger.begin(content("old"))
+    ledger.finish("old", seen("/a"), own={"year": ("2019",)}, said=Said(given={"client": ("ACME",)}))
+    ledger.fail(seen("/a", at=2), "damaged")
+    assert facts(ledger)["/a"] == {"year": ("2019",), "client": ("ACME",)}
+    ledger.begin(content("new"))
+    ledger.finish("new", seen("/a", at=3), own={})
+    assert facts(ledger) == {"/a": {"client": ("ACME",)}}
+    ledger.forget("/a")
+    ledger.say("/a", Said(given={"client": ("ACME",)}))  # nobody is there to say it of
+    indexed(ledger, "/a", "new")
+    assert facts(ledger) == {"/a": {}} and ledger.said() == {}
+    for released in ledger.release():
+        ledger.drop(released.hash)
+    assert ledger._connection.execute("SELECT count(*) FROM own_facts").fetchone() == (0,)
+
+
+def test_a_ledger_of_before_gets_facts_and_loses_nothing(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "l")
+    connection.executescript(f"{ledger_schema.SCHEMA}PRAGMA user_version = 1;")
+    row = ("h", "indexed", "/a", "document", '{"text": 2}', 1, '[["2 pages", "page", "", 2, true]]', 1.0, "x")
+    connection.execute("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO files VALUES ('/a', 1, 1, 'h', 'h', '', 0, 1)")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        ledger = Ledger.open(tmp_path / "l", content_format=1)
+        (entry,) = ledger.entries()
+        assert (entry.path, entry.chunks, entry.notes, entry.facts) == ("/a", 2, ("2 pages",), {})
+        record = ledger.file("/a")
+        assert record is not None and record.is_same(seen("/a")) and ledger.is_current(record)
+        ledger.close()
+
+
+def test_two_threads_say_things_at_once(ledger: Ledger) -> None:
+    for number in range(20):
+        indexed(ledger, f"/{number}", "h")
+
+    def say(who: str) -> None:
+        for number in range(20):
+            ledger.say(f"/{number}", Said(given={"by": (who,), "too": (who,)}))
+            ledger.entries()
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(say, ["a", "b", "c"]))
+    for entry in ledger.entries():
+        assert entry.facts["by"] == entry.facts["too"] and entry.facts["by"][0] in "abc"

@@ -9,12 +9,15 @@ import pytest
 from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
 import indexing.places
+import indexing.store.milvus
+from indexing.errors import UnknownFieldError
+from indexing.facts import FactCondition, parted
 from indexing.library import Library
 from indexing.pipeline import IndexReport, files, index, remove
-from indexing.places import PlacedStore, resolved
+from indexing.places import PlacedStore, files_where, resolved
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore
-from indexing.store.protocol import Filter
+from indexing.store.protocol import Filter, FilterValueError
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Bench:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text)
 
-    def index(self) -> IndexReport:
+    def index(self, **facts: str) -> IndexReport:
         return index(
             [self.folder],
             library=self.library,
@@ -35,6 +38,7 @@ class Bench:
             embedder=TinyEmbedder(),
             readers=lambda: PlainReader(self.library.spool),
             settings=IndexingSettings(picture_batch=4, text_batch=4, write_batch=8),
+            facts={key: [value] for key, value in facts.items()},
         )
 
     def found(self, words: str, *where: tuple[str, str], limit: int = 10) -> list[str]:
@@ -128,3 +132,101 @@ def test_accents_may_be_written_in_either_way(bench: Bench, stored: str, typed: 
         assert bench.found("pump", each) == [f"Straße/{folder}/{name}"]
     assert remove(where["folder"], library=bench.library, store=bench.store).files == 1
     assert files(bench.library) == ()
+
+
+# -- facts ---------------------------------------------------------------------------------------------------------
+
+
+def by_facts(bench: Bench, *written: str, where: tuple[tuple[str, str], ...] = ()) -> list[str]:
+    """Paths of the hits of a search by words."""
+    parts = [parted(each) for each in written]
+    facts = tuple(FactCondition(key=key, operator=operator, value=value) for key, operator, value in parts)
+    chosen = Filter(kinds=("text",), where=where, facts=facts)
+    hits = PlacedStore(bench.store, bench.library.ledger).search_words("pump", limit=10, filter=chosen)
+    return sorted(str(Path(chunk.path).relative_to(bench.folder)) for chunk, _ in hits)
+
+
+def test_a_search_is_limited_to_files_with_the_facts(bench: Bench) -> None:
+    for number, name in enumerate(("a/one.txt", "a/two.txt", "b/three.txt")):
+        bench.write(name, f"the pump number {number}")
+    bench.write("a/folder.meta.toml", 'client = "ACME"')
+    bench.write("a/two.txt.meta.json", '{"year": 2020}')
+    bench.index(year="2019")
+    assert by_facts(bench, "client=acme") == ["a/one.txt", "a/two.txt"]
+    assert by_facts(bench, "client!=acme") == ["b/three.txt"]
+    assert by_facts(bench, "year=2019", "client=acme") == ["a/one.txt", "a/two.txt"]  # the run's word counts first
+    assert by_facts(bench, "client=Beta") == []
+    assert by_facts(bench, "year=2019", where=(bench.below("b"),)) == ["b/three.txt"]
+    assert by_facts(bench, "year=2019", where=(("name", "two.txt"), ("page", "1"))) == ["a/two.txt"]
+
+
+def test_a_changed_word_beside_a_file_reads_and_embeds_nothing(bench: Bench) -> None:
+    bench.write("a/one.txt", "the pump hums")
+    assert bench.index().added == 1
+    bench.write("a/one.txt.meta.toml", 'client = "ACME"')
+    report = bench.index()
+    assert (report.unchanged, report.updated, report.chunks, report.noted) == (1, 0, 0, ())
+    assert by_facts(bench, "client=ACME") == ["a/one.txt"]
+    bench.write("a/one.txt.meta.toml", "client = [")
+    (noted,) = bench.index().noted
+    assert "one.txt.meta.toml" in noted.notes[0] and noted.state == "indexed" and noted.read_in_part
+    (bench.folder / "a/one.txt.meta.toml").unlink()
+    assert bench.index().noted == () and bench.library.ledger.entries()[0].facts == {}
+
+
+def test_a_file_that_is_about_another_one_leaves_the_library(bench: Bench) -> None:
+    bench.write("one.txt.meta.json", '{"client": "ACME"}')
+    bench.index()
+    bench.write("one.txt", "the pump hums")
+    bench.index()
+    assert [Path(entry.path).name for entry in files(bench.library)] == ["one.txt"]
+    assert by_facts(bench, "client=acme") == ["one.txt"]
+
+
+def test_a_copy_is_found_by_its_own_facts_and_shown_where_they_hold(bench: Bench) -> None:
+    bench.write("a/manual.txt", "the pump hums")
+    bench.write("b/manual.txt", "the pump hums")
+    bench.write("b/folder.meta.toml", 'client = "ACME"')
+    bench.index()
+    assert by_facts(bench, "client=acme") == ["b/manual.txt"]
+    assert by_facts(bench, "client=acme", where=(bench.below("a"),)) == []
+    assert by_facts(bench, "client!=acme") == ["a/manual.txt"]
+
+
+def test_a_key_that_no_file_has_is_told_with_those_that_there_are(bench: Bench) -> None:
+    bench.write("one.txt", "the pump hums")
+    bench.index(client="ACME", project="X")
+    with pytest.raises(UnknownFieldError, match="unknown field 'clint'") as caught:
+        by_facts(bench, "clint=ACME")
+    assert caught.value.__notes__[0].endswith("client, project")
+    with pytest.raises(UnknownFieldError, match="'near'"):
+        by_facts(bench, "near=1,2,3")
+    with pytest.raises(FilterValueError, match="passages, not files"):
+        files_where(Filter(where=(("page", "1"),)), bench.library.ledger)
+
+
+def test_more_contents_than_one_expression_names_are_found_as_well(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        bench.write(f"{number:02}.txt", f"the pump number {number}")
+        bench.write(f"{number:02}.txt.meta.toml", f"number = {number}")
+    bench.index()
+    expected = [f"{number:02}.txt" for number in range(6)]
+    for most_hashes, most_rows in ((100, 100), (2, 100), (2, 3)):  # in one expression; out of all rows; in parts
+        monkeypatch.setattr(indexing.store.milvus, "_MOST_HASHES", most_hashes)
+        monkeypatch.setattr(indexing.store.milvus, "_MAX_LIMIT", most_rows)
+        assert set(by_facts(bench, "number<=5")) <= set(expected)
+        assert len(by_facts(bench, "number<=5")) == min(6, most_rows * 3)
+
+
+def test_the_files_are_looked_through_once_for_a_question(bench: Bench) -> None:
+    bench.write("one.txt", "the pump hums")
+    bench.index(client="ACME")
+    placed = PlacedStore(bench.store, bench.library.ledger)
+    chosen = Filter(facts=(FactCondition(key="client", operator="=", value="acme"),))
+    first = placed._resolved(chosen)
+    assert placed._resolved(chosen) is first
+    bench.index(client="Beta")
+    assert placed._resolved(chosen).filters == ()
+    assert placed.search_words("pump", limit=5, filter=chosen) == []

@@ -22,7 +22,9 @@ class Indexer:
         self.at_once = 0
         self.most_at_once = 0
 
-    def __call__(self, paths: Sequence[Path], on_progress: Callable[[Any], None], cancelled: Callable[[], bool]) -> Any:
+    def __call__(
+        self, paths: Sequence[Path], facts: Any, on_progress: Callable[[Any], None], cancelled: Callable[[], bool]
+    ) -> Any:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.runs.append(tuple(path.name for path in paths))

@@ -55,6 +55,7 @@ class Service:
         cancelled: Callable[[], bool],
         follow_links: bool,
         objects: bool,
+        facts: dict[str, list[str]],
     ) -> dict[str, Any]:
         while paths == ["/for/ever"] and not cancelled():
             on_progress({"done": 1})

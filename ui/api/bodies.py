@@ -8,6 +8,17 @@ MOST_CHARACTERS = 100_000
 """Of a question. The model's window is far smaller; what is over is refused with what fits."""
 Words = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
+Value = Annotated[str, Field(max_length=4000)]
+Condition = tuple[Name, Value] | tuple[Name, Literal["=", "!=", ">=", "<="], Value]
+"""A field or a key of facts, perhaps an operator, and a value; `near` has LATITUDE,LONGITUDE,KILOMETRES."""
+Facts = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=100)],
+    ],
+    Field(max_length=100),
+]
+"""Key → values; a key without values is forgotten."""
 
 
 class Body(BaseModel):
@@ -24,7 +35,7 @@ class QuestionBody(Body):
     history: Annotated[list[tuple[Words, Words]], Field(max_length=100)] = []
     k: Annotated[int, Field(ge=1, le=100)] = 8
     kinds: list[Literal["image", "page", "text", "table", "figure"]] = []
-    where: Annotated[list[tuple[Name, Annotated[str, Field(max_length=4000)]]], Field(max_length=100)] = []
+    where: Annotated[list[Condition], Field(max_length=100)] = []
 
 
 class AskBody(QuestionBody):
@@ -34,12 +45,13 @@ class AskBody(QuestionBody):
 
 
 class IndexBody(Body):
-    """Files and folders of the service's machine."""
+    """Files and folders of the service's machine, and what is said of every file there."""
 
     paths: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     retry_failed: bool = False
     follow_links: bool = False
     objects: bool = True
+    facts: Facts = {}
 
 
 class RemoveBody(Body):
@@ -75,7 +87,8 @@ class LibraryBody(Body):
 
 
 class UploadBody(Body):
-    """What is to come: the file's name and its size in bytes."""
+    """What is to come: the file's name, its size in bytes, and what is said of it."""
 
     name: Name
+    facts: Facts = {}
     size: Annotated[int, Field(ge=1, le=1 << 40)]

@@ -43,8 +43,8 @@ class OpenLibrary:
         service = self.service
 
         self.jobs = IndexingQueue(
-            lambda paths, on_progress, cancelled: service.bench.index(
-                list(paths), on_progress=on_progress, cancelled=cancelled
+            lambda paths, facts, on_progress, cancelled: service.bench.index(
+                list(paths), on_progress=on_progress, cancelled=cancelled, facts=facts
             )
         )
 

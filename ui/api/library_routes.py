@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from indexing.facts import facts_of
 from ui import documents
 from ui.api import streams
 from ui.api.access import allow
@@ -25,7 +27,7 @@ from ui.api.problems import ProblemError
 from ui.api.upload_parts import Uploads
 from ui.documents import Document
 from ui.jobs import JobView
-from ui.service import Question, streamed
+from ui.service import Question, condition, streamed
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
@@ -38,6 +40,9 @@ def chosen(request: Request) -> OpenLibrary:
 
 
 Chosen = Annotated[OpenLibrary, Depends(chosen)]
+WhereWritten = Annotated[
+    str, Field(max_length=5000, description="FIELD=VALUE, or with !=, >= or <=, such as year>=2019")
+]
 read, write, admin = [allow("read")], [allow("write")], [allow("admin")]
 router = APIRouter()
 
@@ -109,13 +114,14 @@ def files(
     library: Chosen,
     state: Annotated[str, Query(pattern="^(|indexed|failed|pending)$")] = "",
     notes: bool = False,
+    where: Annotated[list[WhereWritten], Query(max_length=100)] = [],  # noqa: B006  # FastAPI copies it
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=100_000)] = 100_000,
 ) -> Document:
-    """The files in order of path: those after a path, with a state, or with notes alone."""
+    """The files in order of path: those after a path, with a state, with notes, or for which all of `where` holds."""
     found = [
         file
-        for file in library.service.files()
+        for file in library.service.files([condition(each) for each in where])
         if file["path"] > after and (not state or file["state"] == state) and (not notes or file["notes"])
     ]
     return {"files": found[:limit], "more": len(found) > limit}
@@ -186,6 +192,7 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
                 cancelled=cancelled,
                 follow_links=body.follow_links,
                 objects=body.objects,
+                facts=body.facts,
             ),
             last="report",
         )
@@ -195,7 +202,8 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
 @router.post("/jobs", dependencies=admin, status_code=202)
 def add_job(library: Chosen, body: IndexBody) -> Document:
     """The same as a job that goes on when its client leaves."""
-    return {"job": library.jobs.submit([Path(path) for path in body.paths])}
+    paths = [Path(path) for path in body.paths]
+    return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()))}
 
 
 @router.get("/jobs", dependencies=read)
@@ -256,7 +264,7 @@ def _uploads(library: OpenLibrary) -> Uploads:
 @router.post("/uploads", dependencies=write, status_code=201)
 def begin_upload(library: Chosen, body: UploadBody) -> Document:
     """Announce a file; its bytes follow with PATCH, in as many parts as one likes."""
-    return _uploads(library).begin(body.name, body.size)
+    return _uploads(library).begin(body.name, body.size, facts_of(body.facts.items()))
 
 
 @router.get("/uploads/{upload}", dependencies=write)
@@ -277,8 +285,8 @@ async def continue_upload(
     state = uploads.state(upload)
     if state["offset"] < state["size"]:
         return state
-    path = await run_in_threadpool(uploads.finish, upload)
-    return {**state, "path": str(path), "job": library.jobs.submit([path])}
+    path, facts = await run_in_threadpool(uploads.finish, upload)
+    return {**state, "path": str(path), "job": library.jobs.submit([path], facts=facts)}
 
 
 @router.delete("/uploads/{upload}", dependencies=write, status_code=204)

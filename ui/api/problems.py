@@ -75,6 +75,7 @@ def status_of(error: BaseException) -> int:
 
 def _status_of_ours(error: BaseException) -> int:
     from indexing.errors import IndexingError, StoreError, UnknownFieldError
+    from indexing.facts import FactsError
     from indexing.pipeline import NotInLibraryError
     from indexing.store.protocol import FilterValueError
     from llava_model.errors import LlavaError
@@ -83,6 +84,7 @@ def _status_of_ours(error: BaseException) -> int:
     for kind, status in (
         (NotInLibraryError, 404),
         (FilterValueError, 422),
+        (FactsError, 422),
         (UnknownFieldError, 422),
         (StoreError, 503),
         (GeneratorError, 503),

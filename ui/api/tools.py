@@ -5,17 +5,20 @@ and the server's own instructions say so to the agent.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from ui import wording
 from ui.documents import Document
-from ui.service import Question, Service
+from ui.service import Condition, Question, Service, condition
 
 Services = Callable[[], Mapping[str, Service]]
 """The open libraries by name."""
@@ -32,7 +35,11 @@ Library = Annotated[str, Field(description="The library's name; may be left out 
 Count = Annotated[int, Field(ge=1, le=50, description="How many passages.")]
 Conditions = Annotated[
     list[str] | None,
-    Field(max_length=20, description="FIELD=VALUE; fields: path, folder, name, extension, title, page."),
+    Field(
+        max_length=20,
+        description="FIELD=VALUE; fields: path, folder, name, extension, title, page, and the facts in list_files, "
+        "these also with !=, >= and <=, such as year>=2019. near=LATITUDE,LONGITUDE,KILOMETRES finds photographs.",
+    ),
 ]
 
 
@@ -43,18 +50,20 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
     @server.tool(annotations=_READS)
     def search(query: Words, k: Count = 8, where: Conditions = None, library: Library = "") -> str:
         """Find passages, tables and pictures by words, best first; each has an id for open_page."""
-        asked = Question(text=query, k=k, where=_conditions(where))
-        found = _service(services, library).search(asked)
+        with _told():
+            asked = Question(text=query, k=k, where=_conditions(where))
+            found = _service(services, library).search(asked)
         return _json([_passage(hit) for hit in found["hits"]])
 
     @server.tool(annotations=_READS)
     def ask(question: Words, k: Count = 8, where: Conditions = None, library: Library = "") -> str:
         """An answer from the library with its citations, or that it is not in there. It is written by Llavero's own
         model; states: quoted and supported were checked against the passage, unchecked was not."""
-        asked = Question(text=question, k=k, where=_conditions(where))
         answer: Document = {}
-        for event in _service(services, library).ask(asked):
-            answer = event
+        with _told():
+            asked = Question(text=question, k=k, where=_conditions(where))
+            for event in _service(services, library).ask(asked):
+                answer = event
         kept = ("answer", "refused", "confidence", "citations")
         return _json({name: answer[name] for name in kept})
 
@@ -67,17 +76,15 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
         return [words, *([Image(data=picture, format="jpeg")] if picture else [])]
 
     @server.tool(annotations=_READS)
-    def list_files(after: str = "", name_contains: str = "", library: Library = "") -> str:
-        """The files in order of path, 500 at a time: state, kind, number of passages, and what was not read in them.
+    def list_files(after: str = "", name_contains: str = "", where: Conditions = None, library: Library = "") -> str:
+        """The files in order of path, 500 at a time: state, kind, number of passages, facts, and what was not read.
         Go on with the last path as `after`."""
         wanted = name_contains.casefold()
-        files = [
-            file
-            for file in _service(services, library).files()
-            if file["path"] > after and wanted in file["path"].casefold()
-        ]
+        with _told():
+            found = _service(services, library).files(_conditions(where))
+        files = [file for file in found if file["path"] > after and wanted in file["path"].casefold()]
         listed = [
-            {name: file[name] for name in ("path", "state", "kind", "chunks", "reason")}
+            {name: file[name] for name in ("path", "state", "kind", "chunks", "reason", "facts")}
             | {"notes": [note["text"] for note in file["notes"]]}
             for file in files[:_MOST_FILES]
         ]
@@ -117,6 +124,15 @@ def _add_writing(server: MCPServer, services: Services) -> None:
         return _json(_service(services, library).remove(path))
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What was expected to go wrong reaches the agent in words; of all else it learns only that it failed."""
+    try:
+        yield
+    except wording.expected_faults() as fault:
+        raise ToolError(" ".join(wording.sentences(fault))) from fault
+
+
 def _service(services: Services, name: str) -> Service:
     found = services()
     if not name and len(found) == 1:
@@ -126,14 +142,8 @@ def _service(services: Services, name: str) -> Service:
     return found[name]
 
 
-def _conditions(written: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for each in written or ():
-        field, equals, value = each.partition("=")
-        if not equals or not field.strip():
-            raise ValueError(f"'{each}' is not FIELD=VALUE")
-        pairs.append((field.strip(), value))
-    return tuple(pairs)
+def _conditions(written: Sequence[str] | None) -> tuple[Condition, ...]:
+    return tuple(map(condition, written or ()))
 
 
 def _passage(hit: Document) -> Document:

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,8 +44,8 @@ class Uploads:
         self._library, self._max_bytes = library, max_bytes
         self._folder = library / uploads.FOLDER / _PARTIAL
 
-    def begin(self, name: str, size: int) -> Document:
-        """Raises ProblemError (413, 429, 507)."""
+    def begin(self, name: str, size: int, facts: Mapping[str, Sequence[str]]) -> Document:
+        """`facts` are given back when the file is complete. Raises ProblemError (413, 429, 507)."""
         if size > self._max_bytes:
             raise ProblemError(413, f"the file has {size:,} bytes, the limit is {self._max_bytes:,}")
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class Uploads:
             raise ProblemError(507, "there is no room for the file")
         upload = secrets.token_hex(16)
         (self._folder / upload).touch(mode=0o600)
-        (self._folder / f"{upload}.json").write_text(json.dumps({"name": name, "size": size}))
+        (self._folder / f"{upload}.json").write_text(json.dumps({"name": name, "size": size, "facts": facts}))
         return {"upload": upload, "offset": 0, "size": size}
 
     def state(self, upload: str) -> Document:
@@ -79,11 +79,12 @@ class Uploads:
             os.close(descriptor)
             _busy.discard(upload)
 
-    def finish(self, upload: str) -> Path:
-        """Where the complete file lies. Raises UploadRefusedError, OSError."""
-        path = uploads.keep(self._library, self._note(upload)["name"], self._data(upload))
+    def finish(self, upload: str) -> tuple[Path, Mapping[str, Sequence[str]]]:
+        """Where the complete file lies, and what was said of it. Raises UploadRefusedError, OSError."""
+        note = self._note(upload)
+        path = uploads.keep(self._library, note["name"], self._data(upload))
         self.abandon(upload)
-        return path
+        return path, note.get("facts", {})
 
     def abandon(self, upload: str) -> None:
         """Raises ProblemError (404)."""

@@ -20,6 +20,7 @@ import typer
 from ui import owner, wording
 from ui.cli import progress, terminal
 from ui.cli import watch as watching
+from ui.cli.conditions import MetaOption, WhereOption, conditions_from, facts_from
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.service import Question, Service, picture_file
 
@@ -38,10 +39,6 @@ KitOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", envvar="LLAVERO_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits.")]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option("--where", metavar="FIELD=VALUE", help="Only this path, folder, name, extension, title or page."),
-]
 KindOption = Annotated[
     list[str] | None, typer.Option("--kind", help="Only image, page, text, table or figure; may be repeated.")
 ]
@@ -163,17 +160,8 @@ def _question(
         images=tuple(map(picture_file, images)),
         k=k,
         kinds=tuple(kind for kind in KINDS if kind in (kinds or ())),
-        where=tuple(map(_condition, where or ())),
+        where=conditions_from(where),
     )
-
-
-def _condition(written: str) -> tuple[str, str]:
-    field, equals, value = written.partition("=")
-    if not equals or not field:
-        raise typer.BadParameter(f"'{written}' is not FIELD=VALUE", param_hint="--where")
-    if field.strip() in ("path", "folder"):  # another process has another current folder
-        value = os.path.abspath(Path(value).expanduser())  # noqa: PTH100  # without following links
-    return field.strip(), value
 
 
 def index(
@@ -188,6 +176,7 @@ def index(
     no_objects: Annotated[
         bool, typer.Option("--no-objects", help="Do not look for things, their numbers and colours in pictures.")
     ] = False,
+    meta: MetaOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: index what changes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -195,6 +184,7 @@ def index(
     if not any(path.exists() for path in paths):
         raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
     named = [str(path.absolute()) for path in paths]
+    facts = facts_from(meta)
     with opened(library, create=True, kit=kit, device=device) as service:
 
         def run() -> "Document":
@@ -205,6 +195,7 @@ def index(
                     retry_failed=retry_failed,
                     follow_links=follow_links,
                     objects=not no_objects,
+                    facts=facts,
                 )
 
         if watch:
@@ -299,11 +290,13 @@ def list_files(
     library: LibraryOption = DEFAULT_LIBRARY,
     failed: Annotated[bool, typer.Option("--failed", help="Only the files that could not be read.")] = False,
     notes: Annotated[bool, typer.Option("--notes", help="Only the files that were read with notes.")] = False,
+    where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the library's files with their state, and with notes on what was not read."""
+    conditions = conditions_from(where)
     with opened(library) as service:
-        files = [file for file in service.files() if not failed or file["state"] == "failed"]
+        files = [file for file in service.files(conditions) if not failed or file["state"] == "failed"]
     if notes:
         files = [file for file in files if file["notes"]]
     if json:
@@ -312,7 +305,7 @@ def list_files(
     for file in files:
         terminal.say(terminal.file_line(file))
     if not files:
-        terminal.tell("no such files" if failed or notes else "no files; add some with: llavero index FOLDER")
+        terminal.tell("no such files" if failed or notes or where else "no files; add some with: llavero index FOLDER")
 
 
 def remove(

@@ -166,6 +166,8 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
         if entry.state == "failed":
             kept = "What is shown below is its last version that could be read." if entry.chunks else ""
             shared.notice("This file could not be read.", entry.reason, kept, tone="warn")
+        if entry.facts:
+            shared.fine_print(" · ".join(f"{key}: {', '.join(values)}" for key, values in sorted(entry.facts.items())))
         for note in entry.notes:
             shared.fine_print(note)
         chunks = bench.chunks(entry.path)

@@ -1,15 +1,17 @@
 """Search: by words, by a picture, or by both. The hits are a gallery.
 
-`choose_scope` is used by the chat too: it asks for the kinds, and for the folder or file, that a search or a question
-is limited to.
+`choose_scope` is used by the chat too: it asks for the kinds, the folder or file, and the facts that a search or a
+question is limited to.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from indexing.facts import FactCondition, FactsError, parted
 from indexing.records import KINDS, Kind
 from ui import wording
 from ui.page import safe_html, shared, source_cards
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 COUNTS = (8, 16, 32, 64)
 EVERYWHERE = "Everywhere"
+MOST_CHOICES = 200
+_EXACT = ("latitude", "longitude", "taken", "date")
 _PLURALS = {"image": "Pictures", "page": "Pages", "text": "Text", "table": "Tables", "figure": "Figures"}
 
 
@@ -116,8 +120,10 @@ def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
 
     kinds: list[Kind] = [kind for kind in KINDS if kind in (st.session_state.get(f"{key}-kinds") or ())]
     place: str = st.session_state.get(f"{key}-place") or EVERYWHERE
+    written: list[str] = st.session_state.get(f"{key}-facts") or []
+    said = fact_choices(files)
     offered = places(files)
-    with st.popover(_button_words(kinds, place), icon=":material/tune:", key=f"{key}-popover"):
+    with st.popover(_button_words(kinds, place, written), icon=":material/tune:", key=f"{key}-popover"):
         st.pills(
             "Only these kinds",
             KINDS,
@@ -128,7 +134,48 @@ def choose_scope(files: "Sequence[FileEntry]", *, key: str) -> "Filter":
         st.selectbox(
             "Only in this folder or file", [EVERYWHERE, *offered], format_func=wording.shown, key=f"{key}-place"
         )
-    return Filter(kinds=tuple(kinds), where=_where(place, offered))
+        if said:
+            st.multiselect(
+                "Only files with all of these facts",
+                said,
+                accept_new_options=True,
+                format_func=wording.shown,
+                placeholder="Choose, or type year>=2019, client!=ACME, near=41.38,2.17,5km",
+                key=f"{key}-facts",
+            )
+    return Filter(kinds=tuple(kinds), where=_where(place, offered), facts=_facts(written, files) if said else ())
+
+
+def fact_choices(files: "Sequence[FileEntry]") -> list[str]:
+    """`client=ACME` for each fact that files share, the most frequent first; what is exact (a place, a moment) is
+    typed, and not chosen."""
+    counts = Counter(
+        f"{key}={value}"
+        for entry in files
+        if entry.chunks
+        for key, values in entry.facts.items()
+        if key not in _EXACT
+        for value in values
+    )
+    return [written for written, _ in sorted(counts.most_common(MOST_CHOICES), key=lambda pair: (-pair[1], pair[0]))]
+
+
+def _facts(written: "Sequence[str]", files: "Sequence[FileEntry]") -> "tuple[FactCondition, ...]":
+    """What can be understood of it; the rest is told."""
+    known = {key for entry in files for key in entry.facts}
+    facts: list[FactCondition] = []
+    for each in written:
+        try:
+            key, operator, value = parted(each)
+            condition = FactCondition(key=key, operator=operator, value=value)
+        except FactsError as error:
+            shared.notice(str(error), "This condition was left out.", tone="warn")
+            continue
+        if known.issuperset(condition.keys):
+            facts.append(condition)
+        else:
+            shared.notice(f"No file here has '{key}'.", "This condition was left out.", tone="warn")
+    return tuple(facts)
 
 
 def places(files: "Sequence[FileEntry]") -> list[str]:
@@ -142,7 +189,9 @@ def scope_words(chosen: "Filter") -> str:
     """`tables in manual.pdf`; empty when nothing is limited."""
     kinds = ", ".join(f"{KIND_WORDS[kind]}s" if kind != "text" else "text" for kind in chosen.kinds)
     place = ", ".join(wording.shown(Path(value).name or value) for _, value in chosen.where)
-    return f"{kinds} in {place}" if kinds and place else kinds or place
+    places = f"{kinds} in {place}" if kinds and place else kinds or place
+    facts = ", ".join(wording.shown(f"{each.key}{each.operator}{each.value}") for each in chosen.facts)
+    return f"{places} with {facts}".strip() if facts else places
 
 
 def _where(place: str, offered: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -151,10 +200,11 @@ def _where(place: str, offered: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return (("folder", place.rstrip("/") or "/"),) if place.endswith("/") else (("path", place),)
 
 
-def _button_words(kinds: Sequence[Kind], place: str) -> str:
+def _button_words(kinds: Sequence[Kind], place: str, facts: Sequence[str]) -> str:
     """Words of ours only: a button's label is Markdown, so a file's name must not be in it."""
     parts = [", ".join(_PLURALS[kind] for kind in kinds)] if kinds else []
     parts += ["one folder" if place.endswith("/") else "one file"] if place != EVERYWHERE else []
+    parts += ["one fact" if len(facts) == 1 else f"{len(facts)} facts"] if facts else []
     return " · ".join(parts) or "Everything"
 
 

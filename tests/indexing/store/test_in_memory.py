@@ -33,6 +33,9 @@ FILTERS = [
     Filter(where=(("name", "näme%.md"), ("title", "title 1"))),
     Filter(where=(("title", "title 1"), ("title", 'a "title"\\'))),
     Filter(contents=(f"{3:064x}", f"{5:064x}", "no such")),
+    Filter(only=frozenset()),
+    Filter(only=frozenset({f"{3:064x}", f"{5:064x}", "no such"})),
+    Filter(where=(("extension", "pdf"),), only=frozenset(f"{number:064x}" for number in range(0, 5_000, 2))),
     Filter(where=(("folder", "/d/in"), ("extension", "pdf"), ("page", "1")), contents=(f"{3:064x}", f"{5:064x}")),
 ]
 

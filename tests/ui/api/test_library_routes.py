@@ -142,3 +142,48 @@ def test_an_admin_indexes_files_of_the_machine_with_progress(client: TestClient,
     assert client.get(f"{BOATS}/jobs/9999", headers=admin).status_code == 404
     text = client.get("/metrics", headers=admin).text
     assert 'llavero_library_files{library="boats"} 2.0' in text and "llavero_requests_total" in text
+
+
+def test_files_and_hits_can_be_limited_by_facts(client: TestClient, files: Path, library: OpenLibrary) -> None:
+    library.service.index([str(files / "pump.txt")], facts={"client": ["ACME"], "year": ["2019"]})
+    try:
+        (file,) = client.get(f"{BOATS}/files", params={"where": ["client=acme", "year>=2019"]}).json()["files"]
+        assert file["path"] == str(files / "pump.txt") and file["facts"] == {"client": ["ACME"], "year": ["2019"]}
+        for where in ([["client", "acme"]], [["year", ">=", "2019"]], [["year", "<=", "2019"], ["extension", "txt"]]):
+            found = client.post(f"{BOATS}/search", json={"text": "oil ferry", "where": where}).json()["hits"]
+            assert {hit["path"] for hit in found} == {str(files / "pump.txt")}
+        for where in ([["clint", "acme"]], [["year", ">", "2019"]], [["year", ">=", "soon"]], [["near", "1,2"]]):
+            answer = client.post(f"{BOATS}/search", json={"text": "oil", "where": where})
+            assert answer.status_code == 422 and answer.headers["content-type"] == "application/problem+json"
+        for wrong in ("clint=a", "year", "page=1", "k=" + "x" * 9000):
+            assert client.get(f"{BOATS}/files", params={"where": wrong}).status_code == 422
+    finally:
+        library.service.index([str(files / "pump.txt")], facts={"client": [], "year": []})
+    assert client.get(f"{BOATS}/files").json()["files"][1]["facts"] == {}
+
+
+def test_facts_come_with_files_to_index(client: TestClient, files: Path, keys: KeyFile) -> None:
+    client.headers["Authorization"] = f"Bearer {keys.add('admin', 'admin')}"
+    body = {"paths": [str(files / "pump.txt")], "facts": {"client": ["ACME"]}}
+    assert events(client.post(f"{BOATS}/index", json=body).text)[-1]["unchanged"] == 1
+    assert client.get(f"{BOATS}/files", params={"where": "client=acme"}).json()["files"]
+    assert client.post(f"{BOATS}/index", json={**body, "facts": {"client": []}}).status_code == 200
+    assert client.post(f"{BOATS}/index", json={**body, "facts": {"client": ["x" * 10_000]}}).status_code == 422
+    told = events(client.post(f"{BOATS}/index", json={**body, "facts": {"a b": ["x"]}}).text)[-1]
+    assert (told["event"], told["status"]) == ("problem", 422) and "is no key" in told["detail"]
+    job = client.post(f"{BOATS}/jobs", json={**body, "facts": {"client": ["Beta"]}}).json()["job"]
+    assert events(client.get(f"{BOATS}/jobs/{job}/events").text)[-1]["state"] == "done"
+    assert client.get(f"{BOATS}/files", params={"where": "client=beta"}).json()["files"]
+    client.post(f"{BOATS}/index", json={**body, "facts": {"client": []}})
+    assert client.post(f"{BOATS}/jobs", json={**body, "facts": {"a b": ["x"]}}).status_code == 422
+
+
+def test_facts_come_with_an_upload(client: TestClient) -> None:
+    words, facts = b"The rudder was mended in May.", {"Client": ["ACME", "Beta"]}
+    assert client.post(f"{BOATS}/uploads", json={"name": "r", "size": 1, "facts": {"title": ["x"]}}).status_code == 422
+    begun = client.post(f"{BOATS}/uploads", json={"name": "rudder.txt", "size": len(words), "facts": facts}).json()
+    sent = client.patch(f"{BOATS}/uploads/{begun['upload']}", params={"offset": 0}, content=words).json()
+    assert events(client.get(f"{BOATS}/jobs/{sent['job']}/events").text)[-1]["state"] == "done"
+    (file,) = client.get(f"{BOATS}/files", params={"where": "client=beta"}).json()["files"]
+    assert file["path"] == sent["path"] and file["facts"] == {"client": ["ACME", "Beta"]}
+    assert client.post(f"{BOATS}/remove", json={"what": sent["path"]}).status_code == 200

@@ -47,6 +47,23 @@ def test_filters_and_lists_say_what_is_there(library: OpenLibrary) -> None:
     assert {hit["path"].rpartition("/")[2] for hit in json.loads(text_of(narrowed))} == {"pump.txt"}
 
 
+def test_an_agent_searches_by_facts(library: OpenLibrary) -> None:
+    path = next(file["path"] for file in library.service.files() if file["path"].endswith("pump.txt"))
+    library.service.index([path], facts={"year": ["2019"]})
+    try:
+        found, listed, unknown = called(
+            library,
+            ("search", {"query": "ferry oil", "where": ["year>=2019"]}),
+            ("list_files", {"where": ["year=2019"]}),
+            ("search", {"query": "oil", "where": ["yaer=2019"]}),
+        )
+    finally:
+        library.service.index([path], facts={"year": []})
+    assert {hit["path"] for hit in json.loads(text_of(found))} == {path}
+    assert [file["facts"] for file in json.loads(text_of(listed))["files"]] == [{"year": ["2019"]}]
+    assert unknown.is_error and "yaer" in text_of(unknown)
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [

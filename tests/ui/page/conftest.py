@@ -49,6 +49,8 @@ class MemoryWorkbench:
     before_word: Callable[[int], object] = lambda number: None  # what an answer waits for before its words
     fault: Exception | None = None  # raised by the next question or search
     asked: list[SimpleNamespace] = field(default_factory=list)
+    searched: list[Any] = field(default_factory=list)
+    facts: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by the file's name
     may_index: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
     answerer: object = None
@@ -68,6 +70,7 @@ class MemoryWorkbench:
 
         if self.fault is not None:
             raise self.fault
+        self.searched.append(request)
         wanted = set(request.text.lower().split())
         shared = [(len(wanted & set(chunk.text.lower().split())), chunk) for chunk in self._within(request.filter)]
         shared.sort(key=lambda pair: -pair[0])
@@ -134,7 +137,11 @@ class MemoryWorkbench:
         return [(question, answer.text)]
 
     def index(
-        self, paths: Sequence[Path], on_progress: Callable[[Any], None], cancelled: Callable[[], bool] = lambda: False
+        self,
+        paths: Sequence[Path],
+        on_progress: Callable[[Any], None],
+        cancelled: Callable[[], bool] = lambda: False,
+        facts: object = None,
     ) -> IndexReport:
         added = 0
         failures: list[Failure] = []
@@ -171,6 +178,7 @@ class MemoryWorkbench:
             FileEntry(
                 path=path, state="failed" if path in self.failed else "indexed", reason=self.failed.get(path, ""),
                 kind="document", chunks=len(self.chunks(path)), size_bytes=1234, indexed_at="2026-03-01T12:00:00+00:00",
+                facts=self.facts.get(Path(path).name, {}),
             )
             for path in [*paths, *self.failed]
         )  # fmt: skip

@@ -104,3 +104,9 @@ def test_a_library_without_files_says_how_to_add_some(bench: Any) -> None:
     bench.chunk_list.clear()
     page = AppTest.from_function(library_page, default_timeout=120).run()
     assert "This library has no files yet." in shown(page)
+
+
+def test_a_marked_file_shows_its_facts_as_text(bench: Any) -> None:
+    bench.facts = {"letter.png": {"year": ("2019",), "client": ("<b>ACME", "Beta")}}
+    page = AppTest.from_function(one_file, default_timeout=120).run()
+    assert "client: &lt;b&gt;ACME, Beta · year: 2019" in shown(page)

@@ -73,3 +73,24 @@ def test_a_store_that_fails_is_one_message(bench: Any, page: AppTest) -> None:
 def test_words_that_look_like_markup_stay_words(page: AppTest) -> None:
     look_for(page, "<b>oil</b>")
     assert "&lt;b&gt;oil&lt;/b&gt;" in shown(page)
+
+
+def test_facts_are_offered_where_there_are_any_and_narrow_the_search(bench: Any, page: AppTest) -> None:
+    assert [each.label for each in page.multiselect] == []
+    bench.facts = {"pump.pdf": {"client": ("ACME",), "year": ("2019",), "latitude": ("1.0",)}}
+    page.run()
+    (choice,) = page.multiselect
+    assert choice.options == ["client=ACME", "year=2019"]
+    choice.set_value(["client=ACME"]).run()
+    look_for(page, "oil")
+    assert [each.value for each in bench.searched[-1].filter.facts] == ["ACME"]
+
+
+def test_facts_can_be_typed_and_what_makes_no_sense_is_told_and_left_out(bench: Any) -> None:
+    bench.facts = {"pump.pdf": {"year": ("2019",)}}
+    page = AppTest.from_function(search_page, default_timeout=120)
+    page.session_state["search-words"] = "oil"
+    page.session_state["search-facts"] = ["year>=2018", "year>=soon", "clint=x"]
+    page.run()
+    assert [(each.operator, each.value) for each in bench.searched[-1].filter.facts] == [(">=", "2018")]
+    assert "neither a number nor a date" in shown(page) and "No file here has &#x27;clint&#x27;" in shown(page)
