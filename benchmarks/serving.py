@@ -26,8 +26,9 @@ from typing import Any
 
 import torch
 
-from llava_model.serving.engine import Engine, Turn, open_engine
+from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.generate import Sampling
+from llava_model.serving.opening import open_engine
 
 ENGLISH = "In {year} the factory of town number {number} made {chairs} chairs and {tables} tables for {other} schools."
 

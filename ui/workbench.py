@@ -187,7 +187,7 @@ class Workbench:
     def engine(self) -> "Engine":
         """The kit's language model in this process."""
         without_loading_bars()
-        from llava_model.serving.engine import open_engine
+        from llava_model.serving.opening import open_engine
 
         return open_engine(kit=self.kit.name, device=self.settings.device)
 

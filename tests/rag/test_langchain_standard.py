@@ -10,7 +10,8 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests, Retriev
 from langchain_tests.unit_tests import ChatModelUnitTests
 from rag_doubles import MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
-from llava_model.serving.engine import Engine, open_engine
+from llava_model.serving.engine import Engine
+from llava_model.serving.opening import open_engine
 from rag.langchain import LlaveroChatModel, LlaveroRetriever
 from rag.retrieve import Retriever
 

@@ -207,7 +207,7 @@ def kit_install(
 ) -> None:
     """Download, verify and convert a kit's weights; goes on where an earlier try stopped."""
     from llava_model.kits import find, install
-    from llava_model.serving.engine import prepare
+    from llava_model.serving.opening import prepare
 
     with progress.ProgressLine() as line:
         folder = install(

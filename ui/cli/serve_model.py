@@ -49,8 +49,8 @@ def serve(
     from llava_model.serving.http.access_control import listen
 
     with listen(host, port, api_key=key) as listening:
-        from llava_model.serving.engine import open_engine
         from llava_model.serving.http.server import ModelServer, ServerSettings
+        from llava_model.serving.opening import open_engine
 
         terminal.tell(f"loading {checkpoint or kit}")
         from ui.workbench import without_loading_bars

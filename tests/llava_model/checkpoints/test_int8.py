@@ -16,7 +16,8 @@ from llava_model.checkpoints.int8 import load_int8, prepared_file, suits_int8
 from llava_model.checkpoints.parts import load_language
 from llava_model.errors import MissingFileError
 from llava_model.model.int8 import Int8Linear
-from llava_model.serving.engine import Engine, Turn, prepare
+from llava_model.serving.engine import Engine, Turn
+from llava_model.serving.opening import prepare
 
 SaveLanguage = Callable[..., Any]
 

@@ -9,7 +9,8 @@ import pytest
 
 from llava_model.kits import KitError, available, find, install, verify
 from llava_model.kits.errors import KitDefinitionError
-from llava_model.serving.engine import Turn, open_engine
+from llava_model.serving.engine import Turn
+from llava_model.serving.opening import open_engine
 
 PAGE = (Path(__file__).parents[3] / "docs" / "howto" / "add-a-kit.md").read_text("utf-8")
 

@@ -418,7 +418,7 @@ def test_the_server_module_is_the_only_one_that_needs_a_web_framework() -> None:
 
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     from llava_model.errors import MissingFileError
-    from llava_model.serving.engine import open_engine
+    from llava_model.serving.opening import open_engine
 
     with pytest.raises(MissingFileError, match="checkpoint"):
         open_engine(kit="pocket", checkpoint=tmp_path)
