@@ -340,7 +340,7 @@ def _work(door: _Door, batcher_of: "Callable[[], Batcher | None]") -> None:
 def memory_for_requests(language: Any, *, context_tokens: int, most_running: int | None = None) -> BatchLimits:
     """Up to eight requests at once, fewer where eight whole contexts would take over half of the memory.
 
-    A quarter of that is for what is kept, at most two contexts. A position takes two numbers (key and value) for each
+    A sixteenth of that is for what is kept, at most two contexts. A position takes two numbers (key and value) for each
     layer, key head and width.
     """
     settings = language.config.get_text_config()
@@ -352,7 +352,7 @@ def memory_for_requests(language: Any, *, context_tokens: int, most_running: int
     context_bytes = 2 * settings.num_hidden_layers * groups * width * number_bytes * context_tokens
     room = _memory_bytes(weight.device) // 2
     running = most_running or max(1, min(8, room // context_bytes))
-    return BatchLimits(most_running=running, most_kept_bytes=min(2 * context_bytes, room // 4))
+    return BatchLimits(most_running=running, most_kept_bytes=min(2 * context_bytes, room // 16))
 
 
 def _memory_bytes(device: torch.device) -> int:
