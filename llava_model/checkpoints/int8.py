@@ -23,7 +23,10 @@ _LARGE_BYTES = 2 << 30
 
 
 def suits_int8(language: Path) -> bool:
-    """Whether a folder holds a language model whose weights take over 2 GiB and are all linear layers and tables."""
+    """Whether the processor multiplies 8 bits, and a folder holds a language model whose weights take over 2 GiB and
+    are all linear layers and tables."""
+    if not torch.cpu._is_vnni_supported():  # without it sums of products may be cut off, and nothing is gained
+        return False
     if sum(file.stat().st_size for file in language.glob("*.safetensors")) < _LARGE_BYTES:
         return False
     if read_model_type(language) == "llava":

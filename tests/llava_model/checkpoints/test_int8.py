@@ -20,6 +20,12 @@ from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.opening import prepare
 
 SaveLanguage = Callable[..., Any]
+pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="the processor does not multiply 8 bits")
+
+
+@pytest.fixture(autouse=True)
+def multiplies_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
 
 
 @pytest.fixture
@@ -94,6 +100,8 @@ def test_only_large_models_of_linear_layers_suit(language: Path, monkeypatch: py
     assert not suits_int8(language)
     monkeypatch.setattr(int8, "_LARGE_BYTES", 1)
     assert suits_int8(language)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    assert not suits_int8(language)
 
 
 def test_the_engine_holds_a_large_model_in_8_bits_on_a_cpu(language: Path, monkeypatch: pytest.MonkeyPatch) -> None:

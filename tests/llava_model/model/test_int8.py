@@ -1,11 +1,14 @@
 """Linear layers in 8 bits: near the real numbers, exact where they are whole, the same one token at a time."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from llava_model.model.int8 import Int8Linear
+
+pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="the processor does not multiply 8 bits")
 
 
 def layer(inputs: int, outputs: int, *, bias: bool = True, seed: int = 0) -> nn.Linear:
