@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from llava_model.checkpoints.parts import load_language, merge_adapter, read_model_type
@@ -42,11 +43,11 @@ def load_int8(language: Path, *, adapter: Path | None = None) -> nn.Module:
     if not (language / "config.json").is_file():
         raise MissingFileError(language / "config.json", "language model")
     prepared = prepared_file(language, adapter)
-    if not prepared.is_file():
-        model = hold_in_int8(_merged(language, adapter))
-        if not _kept(model, prepared):
-            return model
-    return _mapped(language, prepared)
+    if prepared.is_file():
+        with contextlib.suppress(SafetensorError, RuntimeError):  # it was damaged, and is made again
+            return _mapped(language, prepared)
+    model = hold_in_int8(_merged(language, adapter))
+    return _mapped(language, prepared) if _kept(model, prepared) else model
 
 
 def prepared_file(language: Path, adapter: Path | None) -> Path:
@@ -75,7 +76,7 @@ def _kept(model: nn.Module, target: Path) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, part)
         part.replace(target)
-    except OSError:
+    except (OSError, SafetensorError):  # safetensors says of a full disk what it says of all else
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         return False

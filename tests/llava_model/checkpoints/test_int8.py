@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 
 from llava_model.checkpoints import int8
 from llava_model.checkpoints.int8 import load_int8, prepared_file, suits_int8
@@ -75,14 +76,25 @@ def test_other_weights_make_another_file_and_the_old_one_goes(language: Path, ad
     assert prepared_file(language, None) != before
 
 
-def test_where_nothing_can_be_written_it_is_held_in_memory(language: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("error", [OSError(28, "No space"), SafetensorError("I/O error: No space left on device")])
+def test_where_nothing_can_be_written_it_is_held_in_memory(
+    language: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(_: Any, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise error
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     model = load_int8(language)
     assert any(isinstance(module, Int8Linear) for module in model.modules())
     assert list(prepared_file(language, None).parent.glob("*")) == []
+
+
+def test_a_damaged_file_is_made_again(language: Path) -> None:
+    wanted = logits(load_int8(language))
+    prepared_file(language, None).write_bytes(b"damaged")
+    assert torch.equal(logits(load_int8(language)), wanted)
+    assert prepared_file(language, None).stat().st_size > 1000
 
 
 def test_a_file_that_was_cut_off_is_never_there(language: Path, monkeypatch: pytest.MonkeyPatch) -> None:
