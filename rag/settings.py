@@ -148,10 +148,14 @@ class AnswerSettings:
     least_confidence: float = 0.0
     """Confidence under which the answer is refused before it is written."""
 
+    least_whole_collection: float = 0.5
+    """The probability (`rag.scope`) from which a question is about the whole collection; THRESHOLD_DOC."""
+
     def __post_init__(self) -> None:
         _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
         _within("steps", self.steps, 0, 50)
         _within("least_confidence", self.least_confidence, 0.0, 1.0)
+        _within("least_whole_collection", self.least_whole_collection, 0.0, 1.0)
         for weight in self.weights:
             _within("weights", weight, -100.0, 100.0)
 

@@ -9,6 +9,7 @@ weights/<kit>/projector.safetensors   vision features → the language model's s
 weights/<kit>/adapter/                LoRA of the language model (peft's format)
 weights/<kit>/joint_space.safetensors pooled features → the text space, for search
 weights/<kit>/verifier.safetensors  LoRA and head on the text embedder: whether a passage bears a sentence out
+weights/<kit>/whole_collection.safetensors  on questions' vectors: whether one is about the whole collection
 weights/<kit>/README.md               the card: data, licences, configuration, seed, scores
 weights/<kit>/run.json                the training configuration of projector and adapter, as in a checkpoint's manifest
 """
@@ -52,6 +53,7 @@ class ShippedWeights:
     adapter: Path | None = None
     joint_space: Path | None = None
     verifier: Path | None = None
+    whole_collection: Path | None = None
 
 
 def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
@@ -59,11 +61,13 @@ def shipped_weights(kit: str, *, folder: Path = _WEIGHTS) -> ShippedWeights:
     projector, adapter = folder / kit / "projector.safetensors", folder / kit / "adapter"
     joint_space = folder / _joint_space_of(kit) / "joint_space.safetensors"
     verifier = folder / kit / "verifier.safetensors"
+    whole_collection = folder / kit / "whole_collection.safetensors"
     return ShippedWeights(
         projector=projector if projector.is_file() else None,
         adapter=adapter if (adapter / "adapter_model.safetensors").is_file() else None,
         joint_space=joint_space if joint_space.is_file() else None,
         verifier=verifier if verifier.is_file() else None,
+        whole_collection=whole_collection if whole_collection.is_file() else None,
     )
 
 

@@ -26,6 +26,7 @@ from rag.settings import (
         (lambda: CitationSettings(least_support=2), "least_support is 2"),
         (lambda: PromptSettings(evidence_tokens=1), "evidence_tokens is 1"),
         (lambda: AnswerSettings(max_new_tokens=0), "max_new_tokens is 0"),
+        (lambda: AnswerSettings(least_whole_collection=1.5), "least_whole_collection is 1.5"),
         (lambda: GeneratorSettings(url="localhost:8000", model="m"), "localhost:8000"),
         (lambda: GeneratorSettings(url="file:///etc/passwd", model="m"), "http"),
         (lambda: GeneratorSettings(url="http://a", model=""), "no model"),

@@ -17,6 +17,7 @@ from recipes.pocket.question_overlap import Overlap, content, of_entry, of_quest
 from recipes.small.draw import wording
 from recipes.small.reading_pen import reading
 from recipes.small.reading_tasks import cases
+from recipes.small.whole_collection import draw, whole_collection
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sample"
@@ -151,6 +152,38 @@ def test_no_entry_of_the_small_recipe_is_a_thing_or_an_answer_of_the_sample() ->
 def test_no_picture_of_the_small_recipe_shows_what_the_sample_asks_for() -> None:
     things = [*reading()["names"]["seen"], *reading()["names"]["scenes"].split("|")]
     found = [each for thing in things for asked in SAMPLED for each in of_questions(f"a photo of {thing}", asked)]
+    assert not found, told(found)
+
+
+# -- questions about a whole collection: recipes/small/whole_collection.toml -------------------------------------------
+
+
+ASKED = sorted({text for language in whole_collection().values() for text in texts(language.get("asked", {}))})
+
+
+def test_no_question_drawn_about_a_whole_collection_or_one_passage_is_one_of_the_sample_or_of_the_tests() -> None:
+    made = {each.question for each in draw(5, 400, {})}
+    assert len(made) > 3000
+    found = [each for one in made for asked in SAMPLED for each in of_questions(one, asked)]
+    found += [each for one in made for asked in TESTED for each in of_questions(one, asked, limit=OF_UNIT_TESTS)]
+    assert not found, told(found)
+
+
+def test_no_wording_about_a_whole_collection_or_one_passage_says_what_the_sample_asks_whatever_fills_it() -> None:
+    assert len(ASKED) > 1000
+    found = [each for one in ASKED for asked in SAMPLED for each in of_questions(NAMELESS.sub(" ", one), asked)]
+    found += [each for one in ASKED for asked in SAMPLED for each in of_template(one, asked)]
+    assert not found, told(found)
+
+
+def test_no_entry_of_the_words_of_these_is_a_thing_or_an_answer_of_the_sample() -> None:
+    entries = {each for words in whole_collection().values() for name, text in words.items() if name != "asked"
+               for each in texts(text)}  # fmt: skip
+    assert len(entries) > 1000
+    found = [each for entry in entries for asked in (*SAMPLED, *ANSWERS) for each in of_entry(entry, asked)]
+    pictured = {each for words in whole_collection().values() for name in ("seen", "one_seen") if name in words
+                for each in texts(words[name])}  # fmt: skip
+    found += [each for thing in pictured for asked in SAMPLED for each in of_questions(f"a photo of {thing}", asked)]
     assert not found, told(found)
 
 
