@@ -11,34 +11,38 @@ from rag.scope import QuestionScope, ScopeWeightsError
 from rag.settings import AnswerSettings
 
 
-def weights(folder: Path, constant: list[float], numbers: object) -> Path:
+def weights(folder: Path, **changed: object) -> Path:
+    """Layers for vectors of two numbers: log-odds are -1 + 2 max(0, x) - 4 max(0, y - 0.5)."""
+    layers = {"hidden_HD": [[1, 0], [0, 1]], "hidden_constant_H": [0, -0.5], "weights_H": [2, -4], "constant": [-1]}
     file = folder / "whole_collection.safetensors"
-    save_file({"constant": np.array(constant, np.float32), "weights": np.array(numbers, np.float32)}, file)
+    save_file({name: np.array(value, np.float32) for name, value in {**layers, **changed}.items()}, file)
     return file
 
 
-def test_the_probability_is_the_logistic_function_of_constant_and_weighted_vector(tmp_path: Path) -> None:
-    scope = QuestionScope(weights(tmp_path, [-1.0], [2.0, -4.0]))
-    assert scope.probability(np.array([0.6, 0.8], np.float32)) == pytest.approx(1 / (1 + math.exp(3.0)))
+def test_the_probability_is_the_logistic_function_of_what_the_layers_make_of_the_vector(tmp_path: Path) -> None:
+    scope = QuestionScope(weights(tmp_path))
+    assert scope.probability(np.array([0.6, 0.8], np.float32)) == pytest.approx(1 / (1 + math.exp(1.0)))
     assert scope.probability(np.array([1.0, 0.0], np.float32)) == pytest.approx(1 / (1 + math.exp(-1.0)))
+    assert scope.probability(np.array([-1.0, 0.0], np.float32)) == pytest.approx(1 / (1 + math.exp(1.0)))
 
 
 def test_extreme_weights_give_a_probability_all_the_same(tmp_path: Path) -> None:
-    scope = QuestionScope(weights(tmp_path, [0.0], [1e30, 0.0]))
+    scope = QuestionScope(weights(tmp_path, weights_H=[1e30, -1e30]))
     assert scope.probability(np.array([1.0, 0.0], np.float32)) == 1.0
-    assert scope.probability(np.array([-1.0, 0.0], np.float32)) == pytest.approx(0.0)
+    assert scope.probability(np.array([0.0, 1.0], np.float32)) == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(
-    ("constant", "numbers"),
-    [([], [1.0]), ([0.0], [[1.0]]), ([math.nan], [1.0]), ([0.0], [math.inf])],
-    ids=["no constant", "a table", "no number", "infinite"],
-)
-def test_weights_that_are_no_row_of_finite_numbers_are_refused(
-    tmp_path: Path, constant: list[float], numbers: object
-) -> None:
-    with pytest.raises(ScopeWeightsError, match=r"whole_collection\.safetensors holds no"):
-        QuestionScope(weights(tmp_path, constant, numbers))
+    "changed",
+    [
+        {"constant": []}, {"constant": [math.nan]}, {"weights_H": [1.0, math.inf]}, {"weights_H": [1.0]},
+        {"weights_H": 1.0}, {"hidden_HD": [1.0, 0.0]}, {"hidden_constant_H": [[0.0, 0.0]]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_layers_that_do_not_fit_or_are_no_numbers_are_refused(tmp_path: Path, changed: dict[str, object]) -> None:
+    with pytest.raises(ScopeWeightsError, match=r"whole_collection\.safetensors"):
+        QuestionScope(weights(tmp_path, **changed))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 64, b"\x00" * 7])
@@ -53,7 +57,7 @@ def test_a_file_that_is_missing_or_damaged_is_refused_with_what_to_do(tmp_path: 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2), ()])
 def test_a_vector_of_another_embedder_is_refused_with_both_widths(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    scope = QuestionScope(weights(tmp_path, [0.0], [1.0, 1.0]))
+    scope = QuestionScope(weights(tmp_path))
     with pytest.raises(ScopeWeightsError, match="vectors of 2 numbers") as caught:
         scope.probability(np.ones(shape, np.float32))
     assert str(shape) in str(caught.value)

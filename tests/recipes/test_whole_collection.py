@@ -13,12 +13,14 @@ from recipes.small.whole_collection import (
     LANGUAGES,
     RARE,
     Asked,
+    Layers,
     asked_of,
     calibrated,
     chances,
     draw,
     filled,
     held_back,
+    log_odds,
     phrase,
     save,
     train,
@@ -89,8 +91,9 @@ def test_calibration_gives_the_share_that_is_expected_in_use() -> None:
     chance = np.random.default_rng(0)
     whole = (np.arange(4000) % 2).astype(float)
     vectors = (whole + chance.normal(size=4000))[:, None]
-    weights = np.array([-1.5, 3.0])  # too sure of itself: the true ones are -0.5 and 1
-    found = chances(calibrated(weights, weights[0] + vectors[:, 0] * weights[1], whole), vectors)
+    one = np.ones(1)  # log-odds 3 x - 1.5 for x over -9: too sure, the true ones are x - 0.5
+    layers = Layers(hidden_HD=one[:, None], hidden_constant_H=9 * one, weights_H=3 * one, constant=-28.5)
+    found = chances(calibrated(layers, log_odds(layers, vectors), whole), vectors)
     rare = np.where(whole == 1, RARE, 1 - RARE)
     assert np.average(found, weights=rare) == pytest.approx(RARE, abs=0.02)
     sure = (found > 0.2) & (found < 0.4)
@@ -98,9 +101,9 @@ def test_calibration_gives_the_share_that_is_expected_in_use() -> None:
 
 
 def test_what_is_trained_is_saved_and_read_by_the_product(tmp_path: Path) -> None:
-    weights = train(Counting(), seed=2, count=60, prose=PROSE)  # type: ignore[arg-type]  # a double
-    save(weights, tmp_path / "w.safetensors", seed=2)
+    layers = train(Counting(), seed=2, count=60, prose=PROSE, hidden=4)  # type: ignore[arg-type]  # a double
+    save(layers, tmp_path / "w.safetensors", seed=2)
     scope = QuestionScope(tmp_path / "w.safetensors")
     every, one = Counting().encode(["list all invoices", "list one invoice"]).astype(np.float32)
     assert scope.probability(every) > 2 * scope.probability(one)
-    assert load_file(tmp_path / "w.safetensors")["weights"].dtype == np.float32
+    assert load_file(tmp_path / "w.safetensors")["weights_H"].dtype == np.float32
