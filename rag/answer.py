@@ -7,32 +7,27 @@ refused before a model is asked; the rest is the reader's own decision.
 
 import contextvars
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
 from indexing.records import Chunk, Hit
 from indexing.store.protocol import EVERYTHING, Filter
-from llava_model.errors import MissingPackageError
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
 from rag.citations import Citation, Cited, Judge, cite, take_markers
+from rag.collection import Looking
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
-from rag.prompt import REFUSAL, CountTokens, Evidence, Prompt, as_data, build_prompt, instructions
+from rag.overview import AnswerTable, Overview, Overviewed
+from rag.prompt import REFUSAL, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from rag.support import Verifier
-
-Sentence = Literal["nothing_found", "empty_library", "nothing_to_read", "not_in_evidence"]
-NextWords = Callable[[Sequence[Turn], Sequence[str]], list[float]]
-"""(turns, words) → for each word the probability that the reply begins with it, as `Engine.next_words` tells."""
+from rag.wording import Phrase, phrase
 
 _PICTURE_ALONE = "What does the picture show?"
 
@@ -66,9 +61,11 @@ class Answer:
     prompt_tokens: int = 0
     supported: bool = True  # False: the model's claims stand in no evidence, or there are none
     notes: tuple[str, ...] = ()
+    table: AnswerTable | None = None
+    """Of a question about all files: those that fit, and what was read in each."""
 
 
-Event = Retrieved | Token | Answer
+Event = Retrieved | Looking | Token | Answer
 
 
 class Answerer:
@@ -88,14 +85,17 @@ class Answerer:
         next_words: NextWords | None = None,
         verifier: Verifier | None = None,
         things: See = lambda picture: (),
+        overview: Overview | None = None,
     ) -> None:
         """`things` says what is in a picture that comes with a question; `next_words` asks the model for its own
-        judgement, where it runs in this process; `verifier` checks claims that are not quotations."""
+        judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview` answers
+        questions about all files together."""
         self.retriever, self.chat = retriever, chat
         self._count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
         self._load_image, self._settings = load_image, settings
         self._model = model or _name(chat)
         self._next_words, self._verifier, self._things = next_words, verifier, things
+        self._overview = overview
 
     def ask(
         self,
@@ -118,6 +118,12 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
+        if not images and self._overview is not None and self._overview.is_meant(question):
+            found = yield from self._overview.events(question, filter)
+            if found is not None:
+                yield Token(text=found.text)
+                yield self._over_files(found, clock)
+                return
         own = recognised(images[0], self.retriever.embedder, self._things) if images else None
         sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
@@ -253,11 +259,25 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
+    def _over_files(self, found: Overviewed, clock: "_Clock") -> Answer:
+        """What was computed over the files, as an answer."""
+        clock.spoke()
+        return Answer(
+            text=found.text,
+            refused=False,
+            citations=found.citations,
+            hits=found.hits,
+            model=self._model,
+            milliseconds=clock.milliseconds,
+            confidence=1.0,
+            table=found.table,
+        )
+
     def _refusal(
         self,
         retrieval: Retrieval,
         question: str,
-        sentence: Sentence,
+        sentence: Phrase,
         clock: "_Clock",
         *,
         prompt: Prompt | None = None,
@@ -265,7 +285,7 @@ class Answerer:
     ) -> Answer:
         """With `prompt`, the model has read it; without, it was not asked."""
         return Answer(
-            text=said(sentence, question),
+            text=phrase(sentence, question),
             refused=True,
             citations=(),
             hits=_evidence_first(prompt.evidence if prompt else (), retrieval.hits),
@@ -290,23 +310,6 @@ def refuses(text: str) -> bool:
     plain, _ = take_markers(text)
     words = "".join(sign if sign.isalnum() else " " for sign in plain).casefold().split()
     return words in ([], REFUSAL.removesuffix(".").casefold().split())
-
-
-def said(sentence: Sentence, question: str) -> str:
-    """A sentence of Llavero's own in the language of the question, English where that cannot be told."""
-    from llava_model.synthesis.prompts import language_of
-
-    try:
-        language = language_of(question) or "en"
-    except MissingPackageError:
-        language = "en"
-    wordings = _wordings()
-    return wordings.get(language, wordings["en"])[sentence]
-
-
-@cache
-def _wordings() -> Mapping[str, Mapping[Sentence, str]]:
-    return tomllib.loads(Path(__file__).with_name("wording.toml").read_text(encoding="utf-8"))
 
 
 def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[Hit, ...]:

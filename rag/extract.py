@@ -21,10 +21,9 @@ from typing import Any, Literal, cast
 
 from indexing.records import Box, Chunk
 from llava_model.serving.engine import Turn
-from rag.answer import NextWords
 from rag.document import Document, Place
 from rag.fields import Field, FieldType, Meaning, day_of, meaning_of
-from rag.prompt import CountTokens, as_data
+from rag.prompt import CountTokens, NextWords, as_data
 from rag.support import coverage, read
 
 State = Literal["quoted", "unchecked", "absent"]
@@ -33,6 +32,7 @@ Find = Callable[[str, str], Sequence[Chunk]]
 """(words, path) → the chunks of that file that may hold them, best first."""
 
 _ABSENT = "absent"
+_HEAD_CHARACTERS = 1_000  # from which one sees what a document is
 _WORDING = Path(__file__).with_name("instructions") / "extract.toml"
 
 
@@ -125,6 +125,14 @@ class Extractor:
         asked = _wording("type").format(field=json.dumps(as_data(wanted.name), ensure_ascii=False))
         chosen = self._choice([Turn(role="user", text=asked)], ("text", "number", "date", "money", "yes"))
         return "yes/no" if chosen == "yes" else cast(FieldType, chosen)
+
+    def fits(self, name: str, chunks: Sequence[Chunk], which: str) -> bool:
+        """Whether the model takes the document for one of these, by its name and its beginning."""
+        head = Document(chunks).text[:_HEAD_CHARACTERS]
+        asked = _wording("is_one").format(which=json.dumps(as_data(which), ensure_ascii=False))
+        text = f"The document {as_data(name)}:\n{head}\n\nThis is the end of the document.\n{asked}"
+        turns = (Turn(role="system", text=_wording("system")), Turn(role="user", text=text))
+        return self._choice(turns, ("no", "yes")) == "yes"
 
     def rows(
         self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field], *, many: bool = False

@@ -102,7 +102,7 @@ class Retriever:
     def search(self, request: SearchRequest) -> Retrieval:
         """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
         clock = _Clock()
-        rankings = self._rankings(request, clock)
+        rankings = self._rankings(request, clock, self.settings.retrieval.depth)
         with clock.step("fuse"):
             hits = fuse(rankings, constant=self.settings.retrieval.rank_constant)
             hits = fuse(merge_pages(rankings, hits), constant=self.settings.retrieval.rank_constant)
@@ -150,12 +150,16 @@ class Retriever:
         follows = bool(first) and behind[first] > alone[first]
         return spread_files(judged, per_file=choice.per_file), follows
 
-    def _rankings(self, request: SearchRequest, clock: "_Clock") -> list[Ranking]:
+    def rankings(self, words: str, *, limit: int, filter: Filter) -> list[Ranking]:
+        """What every channel says of the words, as deep as `limit`; nothing is judged or cut."""
+        return self._rankings(SearchRequest(text=words, filter=filter), _Clock(), limit)
+
+    def _rankings(self, request: SearchRequest, clock: "_Clock", limit: int) -> list[Ranking]:
         wanted = self._wanted(request)
         if not wanted:
             needs = ("clip",) if not request.text.strip() else ("clip", "text", "bm25")
             raise NoChannelError(needs, tuple(self.store.channels))
-        limit, rankings = self.settings.retrieval.depth, list[Ranking]()
+        rankings = list[Ranking]()
         for channel, weight, query in wanted:
             if isinstance(query, str) and channel == "bm25":
                 with clock.step("bm25"):

@@ -1,6 +1,7 @@
 """The parts of a workbench that answer: retrieval, model and checks put together from its settings."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from indexing.records import Chunk
@@ -9,6 +10,7 @@ from llava_model.kits import shipped_weights
 from rag.retrieve import SearchRequest
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from PIL import Image
 
     from indexing.objects.kinds import Thing
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from llava_model.serving.engine import Engine
     from rag.answer import Answerer
     from rag.extract import Extractor
+    from rag.overview import Overview
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
 
@@ -61,6 +64,10 @@ class Parts(Protocol):
         """Every file."""
         ...
 
+    def files_where(self, chosen: Filter) -> "Sequence[FileEntry]":
+        """The files for which the conditions on paths and facts hold."""
+        ...
+
     def chunks(self, path: str) -> Sequence[Chunk]:
         """Everything that was made of one file."""
         ...
@@ -93,9 +100,11 @@ def build_answerer(bench: Parts) -> "Answerer":
             (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
             return {name: f"{cell.written or 'absent'} ({cell.state})" for name, cell in row.cells.items()}
 
+        writer = chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens)
         return StepwiseAnswerer(
             bench.retriever,
-            chat_model(rag.generator, max_new_tokens=rag.answer.max_new_tokens),
+            writer,
+            overview=build_overview(bench, writer),
             count_tokens=token_counter(rag.generator),
             context_tokens=rag.generator.context_tokens,
             sees_images=rag.generator.sees_images,
@@ -110,9 +119,10 @@ def build_answerer(bench: Parts) -> "Answerer":
     engine, verifier = bench.engine, shipped_weights(kit.name).verifier
     if verifier is not None:
         from rag.verifier import load_verifier
+    chat = LlaveroChatModel(engine=engine)
     return Answerer(
         bench.retriever,
-        LlaveroChatModel(engine=engine),
+        chat,
         count_tokens=engine.count_tokens,
         context_tokens=engine.context_tokens,
         sees_images=engine.sees_images,
@@ -120,8 +130,38 @@ def build_answerer(bench: Parts) -> "Answerer":
         load_image=bench.picture,
         things=bench.things,
         settings=rag,
+        overview=build_overview(bench, chat),
         next_words=engine.next_words if rag.answer.asks_model else None,
         verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
+    )
+
+
+def build_overview(bench: Parts, chat: "BaseChatModel") -> "Overview | None":
+    """What answers questions about all files; None for kits without the weights that recognise these."""
+    weights = shipped_weights(bench.kit.name).whole_collection
+    if weights is None:
+        return None
+    from rag.collection import Collection
+    from rag.langchain import write_with
+    from rag.overview import Overview
+    from rag.plan import plan_of
+    from rag.scope import QuestionScope
+
+    scope, write = QuestionScope(weights), write_with(chat)
+    settings, least = bench.rag.collection, bench.rag.answer.least_whole_collection
+
+    def is_meant(question: str) -> bool:
+        (vector_D,) = bench.retriever.embedder.embed_questions([question])
+        return scope.probability(vector_D) >= least
+
+    @cache
+    def collection() -> Collection:  # its extractor needs the answerer, which is being made
+        return Collection(
+            bench.retriever, bench.extractor, files=bench.files_where, chunks=bench.chunks, settings=settings
+        )
+
+    return Overview(
+        collection, is_meant=is_meant, plan=lambda question: plan_of(question, write), most_shown=settings.most_shown
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from llava_model.kits import Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
+    from rag.overview import AnswerTable
     from rag.retrieve import Retrieval
     from ui.workbench import Stats, VerifyReport
 
@@ -107,7 +108,13 @@ def answer_document(answer: "Answer") -> Document:
         "model": answer.model,
         "confidence": round(answer.confidence, 4),
         "milliseconds": _rounded(answer.milliseconds),
+        "table": table_document(answer.table) if answer.table else None,
     }
+
+
+def table_document(table: "AnswerTable") -> Document:
+    """The files that fit a question about all of them: the first cell of a row is the file, `markers` its source."""
+    return {"columns": list(table.columns), "rows": [list(row) for row in table.rows], "markers": list(table.markers)}
 
 
 def prompt_document(answer: "Answer") -> list[Document]:
@@ -116,13 +123,17 @@ def prompt_document(answer: "Answer") -> list[Document]:
 
 
 def event_document(event: "Event") -> Document:
-    """What happens while a question is answered: `found`, then a `token` for each piece of text, then the `answer`."""
+    """What happens while a question is answered: `found`, then a `token` for each piece of text, then the `answer`.
+    A question about all files tells how many it has `looked` into before its text."""
     from rag.answer import Answer, Retrieved
+    from rag.collection import Looking
 
     if isinstance(event, Retrieved):
         return {"event": "found", **retrieval_document(event.retrieval)}
     if isinstance(event, Answer):
         return {"event": "answer", **answer_document(event), "prompt": prompt_document(event)}
+    if isinstance(event, Looking):
+        return {"event": "looked", "done": event.done, "of": event.of}
     return {"event": "token", "text": event.text}
 
 

@@ -17,6 +17,7 @@ from indexing.settings import IndexingSettings
 from rag.settings import (
     AnswerSettings,
     CitationSettings,
+    CollectionSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,
@@ -98,6 +99,7 @@ _SECTIONS: Mapping[str, Any] = {
     "prompt": PromptSettings,
     "answer": AnswerSettings,
     "citations": CitationSettings,
+    "collection": CollectionSettings,
 }
 _CAPABLE_PROMPT = {"instructions": "capable", "evidence_tokens": 2000, "max_evidence": 8, "history_tokens": 800}
 """What a model of several billion parameters, by address, can read."""

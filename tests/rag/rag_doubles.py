@@ -116,6 +116,7 @@ class MemoryStore:
     @staticmethod
     def _best(scored: Found, limit: int, chosen: Filter) -> Found:
         kept = [each for each in scored if not chosen.kinds or each[0].kind in chosen.kinds]
+        kept = [each for each in kept if chosen.only is None or each[0].content_hash in chosen.only]
         return sorted(kept, key=lambda each: (-each[1], each[0].id))[:limit]
 
 

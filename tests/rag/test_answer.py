@@ -10,7 +10,7 @@ from indexing.records import Chunk
 from indexing.store import Row
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answer, Answerer, Event, Retrieved, Token, said
+from rag.answer import Answer, Answerer, Event, Retrieved, Token
 from rag.errors import GeneratorUnreachableError
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
@@ -18,6 +18,7 @@ from rag.prompt import REFUSAL
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever
 from rag.settings import AnswerSettings, GeneratorSettings, PromptSettings, RagSettings
+from rag.wording import phrase
 
 CHUNKS = (
     chunk("Family ticket 22 euros\nThe family ticket costs 22 euros.", file="visit.pdf", page=2, boxed=True),
@@ -72,7 +73,7 @@ def test_the_citation_points_at_the_line_of_the_page() -> None:
 def test_what_is_surely_not_there_is_refused_before_the_model_is_asked() -> None:
     events, answer, engine = asked("never said", "Who conducts trombone orchestras?")
     assert engine.asked == [] and len(events) == 2
-    assert answer.refused and answer.text == said("nothing_found", "Who conducts trombone orchestras?")
+    assert answer.refused and answer.text == phrase("nothing_found", "Who conducts trombone orchestras?")
     assert (answer.citations, answer.model, answer.prompt) == ((), "", ())
 
 
@@ -86,14 +87,14 @@ def test_what_is_surely_not_there_is_refused_before_the_model_is_asked() -> None
     ],
 )
 def test_a_refusal_is_said_in_the_language_of_the_question(question: str, words: str) -> None:
-    assert said("nothing_found", question) == words
+    assert phrase("nothing_found", question) == words
 
 
 @pytest.mark.parametrize("script", ["Not in the evidence.", "", "   "])
 def test_a_model_that_finds_nothing_refuses_without_sources(script: str) -> None:
     _, answer, engine = asked(script)
     assert engine.asked and answer.refused and answer.citations == () and not answer.supported
-    assert answer.text == said("not_in_evidence", QUESTION) and answer.hits
+    assert answer.text == phrase("not_in_evidence", QUESTION) and answer.hits
 
 
 def test_an_invented_answer_has_no_sources() -> None:
@@ -206,7 +207,7 @@ def test_a_blind_model_is_not_asked_about_pictures_without_words() -> None:
     assert (
         isinstance(answer, Answer)
         and answer.refused
-        and answer.text == said("nothing_to_read", "")
+        and answer.text == phrase("nothing_to_read", "")
         and engine.asked == []
     )
 

@@ -161,6 +161,8 @@ def show_answer(events: "Iterable[Document]", *, stream: bool) -> Document:
             if live:
                 streamed += event["text"]
                 print(printable(event["text"]), end="", flush=True)
+        elif kind == "looked":
+            tell(f"looked into {event['done']} of {event['of']} files")
         elif kind == "answer":
             if stream:
                 _show_end(event, streamed)
@@ -175,6 +177,9 @@ def _show_end(answer: Document, streamed: str) -> None:
         say(text[len(written) :].rstrip())
     else:
         say(f"\n\nChecked against the sources:\n{text}" if written else text)
+    if table := answer["table"]:
+        for row, marker in zip(table["rows"], table["markers"], strict=True):
+            say("  " + " · ".join(filter(None, row)) + f" [{marker}]")
     for citation in answer["citations"]:
         say(citation_line(citation))
     seconds = answer["milliseconds"]["total"] / 1000

@@ -15,6 +15,7 @@ from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
     from rag.answer import Answer, Event
+    from rag.collection import Looking
     from rag.retrieve import Retrieval
 
 ABANDONED_AFTER_SECONDS = 120.0  # browsers wake the timers of hidden tabs once a minute
@@ -30,6 +31,7 @@ class AnswerView:
     stopped: bool
     retrieval: "Retrieval | None" = None
     answer: "Answer | None" = None
+    looked: "Looking | None" = None  # of a question about all files
     problem: tuple[str, ...] = ()  # what happened, then what to do
 
 
@@ -68,6 +70,7 @@ class RunningAnswer:
         self._pieces: list[str] = []
         self._retrieval: Retrieval | None = None
         self._answer: Answer | None = None
+        self._looked: Looking | None = None
         self._problem: tuple[str, ...] = ()
         self._started = time.monotonic()
         self._seconds: float | None = None
@@ -86,6 +89,7 @@ class RunningAnswer:
                 stopped=stopped,
                 retrieval=self._retrieval,
                 answer=self._answer,
+                looked=self._looked,
                 problem=self._problem,
             )
 
@@ -126,6 +130,7 @@ class RunningAnswer:
 
     def _take(self, event: "Event") -> None:
         from rag.answer import Answer, Retrieved, Token
+        from rag.collection import Looking
 
         with self._lock:
             if isinstance(event, Retrieved):
@@ -134,3 +139,5 @@ class RunningAnswer:
                 self._pieces.append(event.text)
             elif isinstance(event, Answer):
                 self._answer = event
+            elif isinstance(event, Looking):
+                self._looked = event

@@ -251,6 +251,8 @@ def _draw_running(turn: ChatTurn, number: int) -> None:
 def _progress_words(view: AnswerView) -> str:
     if view.retrieval is None:
         doing = "Looking in the library"
+    elif view.looked is not None and not view.text:
+        doing = f"Looked into {view.looked.done} of {view.looked.of} files"
     elif not view.text:
         read = list(dict.fromkeys(wording.shown(Path(hit.chunk.path).name) for hit in view.retrieval.hits))
         doing = f"Reading {', '.join(read[:3])}{' …' if len(read) > 3 else ''}"
@@ -281,11 +283,13 @@ def _draw_answer(bench: "Workbench", answer: "Answer", *, number: int, newest: b
     if answer.refused:
         _draw_refusal(bench, answer, others, number=number)
     else:
-        borne_out = any(source.state in ("quoted", "supported") for source in cited)
+        borne_out = answer.table is not None or any(source.state in ("quoted", "supported") for source in cited)
         markers = {source.number for source in cited if source.number}
         st.html(safe_html.answer(answer.text, markers, look="" if borne_out else "doubtful"))
         if not borne_out:
             _draw_doubt()
+        if answer.table is not None:
+            st.html(safe_html.table(answer.table.columns, answer.table.rows, answer.table.markers))
         _draw_cited(bench, cited, number=number, newest=newest)
         if others:
             with st.expander("Also found" if cited else "Found for this question", expanded=newest and not cited):

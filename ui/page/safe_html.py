@@ -81,6 +81,20 @@ def passage(text: str, css_class: str) -> str:
     return wrap("div", parts, css_class)
 
 
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], markers: Sequence[int]) -> str:
+    """Rows with their sources: the badge stands behind the first cell."""
+    head = wrap("tr", [tag("th", wording.visible(name)) for name in columns])
+    body = [
+        wrap("tr", [wrap("td", [html.escape(wording.visible(first)), " ", badge(marker)]), *map(_cell, others)])
+        for (first, *others), marker in zip(rows, markers, strict=True)
+    ]
+    return wrap("table", [head, *body], "overview")
+
+
+def _cell(text: str) -> str:
+    return tag("td", wording.visible(text))
+
+
 def answer(text: str, markers: Collection[int] = (), *, look: str = "") -> str:
     """A model's answer: paragraphs, lists, bold and code are shown as such, everything else as it is written.
 

@@ -1,0 +1,327 @@
+"""Questions about the whole collection: the plan of one (`rag.plan`), carried out over the files.
+
+    files that the filter and facts allow → that hold the words → that are, or show, what is meant → fields → computed
+
+What is exact is counted exactly: files, facts, words. Whether a document is an invoice is for the model to say, and
+what stands in it is read as `llavero extract` reads it, each value with its place. Pictures are those in which the
+things were recognised or which search holds for likely. The result says how many files were looked at and by what; at
+most `CollectionSettings.most_documents` are shown to the model for one question.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import PurePath
+
+from indexing.ledger import FileEntry
+from indexing.records import Chunk, Hit
+from indexing.records import Kind as ChunkKind
+from indexing.store.bm25 import words as words_of
+from indexing.store.protocol import Filter
+from rag.citations import Citation
+from rag.errors import RagError
+from rag.extract import Cell, Extractor
+from rag.fields import Field
+from rag.fuse import fuse
+from rag.passages import passages
+from rag.plan import WHOLE_NAMES, Kind, QuestionPlan, Requirement
+from rag.relevance import judge
+from rag.retrieve import Retriever
+from rag.settings import CollectionSettings
+
+_MOST_ROWS_FOUND = 10_000  # of the store, for the words of one question
+_ON_PATHS = (*WHOLE_NAMES, "name")
+
+
+class CannotCarryOutError(RagError):
+    """The plan asks for what no file here has, such as a folder that there is not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looking:
+    """How far it is: files that were looked into, of those that are to be."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFile:
+    """One file that fits, where it says so, and the cells that were read in it."""
+
+    path: str
+    chunk: Chunk
+    quote: str = ""
+    exact: bool = False
+    """The words of the question stand in the quote."""
+    cells: dict[str, Cell]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanResult:
+    """What came out."""
+
+    plan: QuestionPlan
+    found: tuple[FoundFile, ...]
+    """The files that fit, in the order in which they are shown: the highest first, or by name."""
+    files: int
+    """That were there to look at."""
+    looked_at: int
+    values: tuple[tuple[str, str], ...] = ()
+    """(value, currency or unit) of a sum or average, one for each currency."""
+    undecided: int = 0
+    """Files in which a value can be read two ways, or could not be shown to stand there."""
+
+
+class Collection:
+    """Carries plans out over one library."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        extractor: Extractor,
+        *,
+        files: Callable[[Filter], Sequence[FileEntry]],
+        chunks: Callable[[str], Sequence[Chunk]],
+        settings: CollectionSettings,
+    ) -> None:
+        """`files`: those for which a filter holds; `chunks`: what was made of a file, by its path."""
+        self._retriever, self._extractor, self._settings = retriever, extractor, settings
+        self._files, self._chunks = files, chunks
+        self._known: dict[tuple[str, str], bool | Cell] = {}
+        self._lock = threading.Lock()
+
+    def carry_out(self, plan: QuestionPlan, filter: Filter) -> Iterator[Looking | PlanResult]:
+        """Ends with the result. Raises CannotCarryOutError and what the store raises."""
+        files = self._candidates(plan, filter)
+        found = list(self._with_words(plan, files))
+        if plan.kind == "pictures":
+            found = self._showing(plan.which, found)
+            looked_at = len(files)
+        else:
+            looked_at = min(len(found), self._settings.most_documents) if plan.which or plan.read else len(files)
+            if plan.which or plan.read:
+                found, all_found = [], self._likeliest(plan, found)
+                for number, each in enumerate(all_found, start=1):
+                    yield Looking(done=number - 1, of=len(all_found))
+                    found += self._looked_into(plan, each)
+        yield self._computed(plan, found, len(files), looked_at)
+
+    # -- which files -------------------------------------------------------------------------------------------------
+
+    def _candidates(self, plan: QuestionPlan, filter: Filter) -> list[FileEntry]:
+        """One entry for each content, by path, that the filter, its kind and the facts let through."""
+        entries = [entry for entry in self._files(filter) if entry.content]
+        if plan.kind != "files":
+            kind = plan.kind.removesuffix("s")
+            entries = [entry for entry in entries if entry.kind == kind]
+        for each in (each for each in plan.requirements if each.type is None):
+            holding = [entry for entry in entries if each.holds(_told(entry, each))]
+            if not holding and each.name in _ON_PATHS:
+                raise CannotCarryOutError(f"no file has the {each.name} '{each.value}'")
+            if not holding and not any(each.name in entry.facts for entry in entries):
+                raise CannotCarryOutError(f"no file says its {each.name}")
+            entries = holding
+        first = {entry.content: entry for entry in sorted(entries, key=lambda entry: entry.path, reverse=True)}
+        return sorted(first.values(), key=lambda entry: entry.path)
+
+    def _with_words(self, plan: QuestionPlan, files: Sequence[FileEntry]) -> Iterator[FoundFile]:
+        """The files that hold all the words in one passage of their text, or with `without` those that do not."""
+        if not plan.words:
+            for entry in files:
+                if chunks := self._chunks(entry.path):
+                    yield FoundFile(path=entry.path, chunk=_first(chunks, plan.kind), cells={})
+            return
+        wanted, holding = set(words_of(plan.words)), dict[str, Chunk]()
+        rows = self._retriever.store.search_words(
+            plan.words, limit=_MOST_ROWS_FOUND, filter=Filter(only=frozenset(entry.content for entry in files))
+        )
+        for chunk, _ in rows:
+            if wanted and wanted.issubset(words_of(chunk.searchable_text)):
+                holding.setdefault(chunk.content_hash, chunk)
+        for entry in files:
+            held = holding.get(entry.content)
+            if plan.without and held is None and (chunks := self._chunks(entry.path)):
+                yield FoundFile(path=entry.path, chunk=_first(chunks, plan.kind), cells={})
+            elif not plan.without and held is not None:
+                held = replace(held, path=entry.path)
+                yield FoundFile(path=entry.path, chunk=held, quote=_holding(held, wanted), exact=True, cells={})
+
+    def _showing(self, which: str, found: Sequence[FoundFile]) -> list[FoundFile]:
+        """The pictures in which this was recognised, or which search holds for likely."""
+        if not which:
+            return list(found)
+        rated = self._rated(which, found, kinds=("image",))
+        wanted = set(words_of(which))
+        return [
+            replace(each, quote=each.chunk.text.partition("\n")[0])
+            for each in found
+            if rated.get(each.chunk.content_hash, 0.0) >= self._settings.least_likely
+            or (wanted and wanted.issubset(words_of(each.chunk.text)))
+        ]
+
+    def _likeliest(self, plan: QuestionPlan, found: Sequence[FoundFile]) -> list[FoundFile]:
+        """Those that the model is to see: where they are too many, what search finds for the plan's words."""
+        if len(found) <= self._settings.most_documents:
+            return list(found)
+        words = " ".join(part for part in (plan.which, *(each.name for each in plan.read)) if part)
+        rated = self._rated(words, found, kinds=("text", "table"))
+        ranked = sorted(found, key=lambda each: (-rated.get(each.chunk.content_hash, 0.0), each.path))
+        return ranked[: self._settings.most_documents]
+
+    def _rated(self, words: str, found: Sequence[FoundFile], *, kinds: tuple[ChunkKind, ...]) -> dict[str, float]:
+        """Content → the probability of its best chunk, over every channel and without a limit but the store's."""
+        only = Filter(kinds=kinds, only=frozenset(each.chunk.content_hash for each in found))
+        rankings = self._retriever.rankings(words, limit=_MOST_ROWS_FOUND, filter=only)
+        hits = fuse(rankings, constant=60.0)
+        rated = judge(words, hits, reranker=None, most_read=0, settings=self._retriever.settings.relevance)
+        best: dict[str, float] = {}
+        for each in rated:
+            content = each.hit.chunk.content_hash
+            best[content] = max(best.get(content, 0.0), each.probability)
+        return best
+
+    # -- what stands in them ------------------------------------------------------------------------------------------
+
+    def _looked_into(self, plan: QuestionPlan, each: FoundFile) -> list[FoundFile]:
+        """The file with its cells, where it is what is meant and the conditions hold."""
+        chunks = self._chunks(each.path)
+        if plan.which and not self._fits(each, chunks, plan.which):
+            return []
+        cells = self._cells(each, chunks, plan.read)
+        for wanted in (one for one in plan.requirements if one.type is not None):
+            cell = cells[wanted.name]
+            if cell.readings or not wanted.holds([cell.value]):
+                return []
+        return [replace(each, cells=cells)]
+
+    def _fits(self, each: FoundFile, chunks: Sequence[Chunk], which: str) -> bool:
+        key = each.chunk.content_hash, f"which {which}"
+        known = self._known.get(key)
+        if known is None:
+            known = self._extractor.fits(PurePath(each.path).name, chunks, which)
+            self._remember(key, known)
+        return known is True
+
+    def _cells(self, each: FoundFile, chunks: Sequence[Chunk], fields: Sequence[Field]) -> dict[str, Cell]:
+        keys = {field.name: (each.chunk.content_hash, f"field {field.name} {field.type}") for field in fields}
+        known = {name: self._known.get(key) for name, key in keys.items()}
+        cells = {name: cell for name, cell in known.items() if isinstance(cell, Cell)}
+        missing = [field for field in fields if field.name not in cells]
+        if missing:
+            (row, *_) = self._extractor.rows(each.path, chunks, self._extractor.typed(missing))
+            for field in missing:
+                cells[field.name] = row.cells.get(field.name, Cell())
+                self._remember(keys[field.name], cells[field.name])
+        return cells
+
+    def _remember(self, key: tuple[str, str], value: "bool | Cell") -> None:
+        """A second question about the same files need not read them again."""
+        with self._lock:
+            self._known[key] = value
+            while len(self._known) > self._settings.most_remembered:
+                del self._known[next(iter(self._known))]
+
+    # -- what comes out -----------------------------------------------------------------------------------------------
+
+    def _computed(self, plan: QuestionPlan, found: Sequence[FoundFile], files: int, looked_at: int) -> PlanResult:
+        result = PlanResult(plan=plan, found=tuple(found), files=files, looked_at=looked_at)
+        if plan.field is None:
+            return result
+        name = plan.field.name
+        saying = [each for each in found if each.cells[name].state != "absent"]
+        if plan.action in ("list", "count"):
+            return replace(result, found=tuple(saying))
+        sure = [each for each in saying if each.cells[name].state == "quoted" and not each.cells[name].readings]
+        undecided = len(saying) - len(sure)
+        if plan.action in ("highest", "lowest"):
+            descending = plan.action == "highest"
+            sure.sort(key=lambda each: _comparable(each.cells[name].value), reverse=descending)
+            return replace(result, found=tuple(sure), undecided=undecided)
+        by_currency: dict[str, list[Decimal]] = {}
+        for each in sure:
+            cell = each.cells[name]
+            amount = _decimal(cell.value)
+            if amount is None:
+                undecided += 1
+            else:
+                by_currency.setdefault(cell.currency, []).append(amount)
+        totals = {unit: sum(amounts, Decimal()) for unit, amounts in by_currency.items()}
+        if plan.action == "average":
+            totals = {unit: total / len(by_currency[unit]) for unit, total in totals.items()}
+        values = tuple((_plain(total), unit) for unit, total in sorted(totals.items()))
+        return replace(result, found=tuple(sure), values=values, undecided=undecided)
+
+
+def citations(result: PlanResult, most: int) -> tuple[tuple[Citation, Hit], ...]:
+    """The source of each row, with markers from 1: where its value, its words or its beginning stand."""
+    return tuple(
+        (_citation(number, each, result.plan), Hit(chunk=each.chunk, score=1.0, channels={}))
+        for number, each in enumerate(result.found[:most], start=1)
+    )
+
+
+def _citation(number: int, each: FoundFile, plan: QuestionPlan) -> Citation:
+    cell = each.cells.get(plan.field.name) if plan.field else next(iter(each.cells.values()), None)
+    name = PurePath(each.path).name
+    if cell is not None and cell.written:
+        return Citation(
+            marker=number, path=each.path, page=cell.page, boxes=cell.boxes, quote=cell.written,
+            state="quoted" if cell.state == "quoted" else "unchecked", sentence=f"{name}: {cell.value}",
+            chunk_id=cell.chunk_id or each.chunk.id,
+        )  # fmt: skip
+    return Citation(
+        marker=number, path=each.path, page=each.chunk.page, boxes=(), sentence=name, chunk_id=each.chunk.id,
+        quote=each.quote or _beginning(each.chunk), state="quoted" if each.exact else "unchecked",
+        recognised=each.chunk.kind == "image",
+    )  # fmt: skip
+
+
+def _told(entry: FileEntry, wanted: Requirement) -> list[str]:
+    path = PurePath(entry.path)
+    if wanted.name == "folder":
+        return [parent.name for parent in path.parents]
+    if wanted.name == "extension":
+        return [path.suffix.removeprefix(".").lower()]
+    return [path.name] if wanted.name == "name" else list(entry.facts.get(wanted.name, ()))
+
+
+def _first(chunks: Sequence[Chunk], kind: Kind) -> Chunk:
+    """The chunk that stands for a file: its words, in reading order, or its picture."""
+    liked = ("image",) if kind == "pictures" else ("text", "table")
+    return min(chunks, key=lambda chunk: (chunk.kind not in liked, chunk.page or 0, chunk.ordinal))
+
+
+def _holding(chunk: Chunk, wanted: set[str]) -> str:
+    """The passage that holds most of the words."""
+    quotes = [each.quote for each in passages(chunk)]
+    return max(quotes, key=lambda quote: len(wanted & set(words_of(quote))), default="")
+
+
+def _beginning(chunk: Chunk) -> str:
+    return next((each.quote for each in passages(chunk)), chunk.title)
+
+
+def _decimal(value: str) -> Decimal | None:
+    try:
+        number = Decimal(value)
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None
+
+
+def _comparable(value: str) -> tuple[bool, Decimal, str]:
+    """Numbers by size, then dates and words by their signs."""
+    number = _decimal(value)
+    return (number is None, number or Decimal(), value)
+
+
+def _plain(number: Decimal) -> str:
+    """Two places where there are more.
+
+    >>> _plain(Decimal("10") / 3), _plain(Decimal("12.50")), _plain(Decimal("7"))
+    ('3.33', '12.50', '7')
+    """
+    exponent = number.as_tuple().exponent
+    return format(number.quantize(Decimal("0.01")) if isinstance(exponent, int) and exponent < -2 else number, "f")
