@@ -150,8 +150,8 @@ class AnswerSettings:
     """Confidence under which the answer is refused before it is written."""
 
     least_whole_collection: float = 0.55
-    """The probability (`rag.scope`) from which a question is about the whole collection; chosen on development questions
-    for at most 0.5 % of those that one passage answers."""
+    """The probability (`rag.scope`) from which a question is about the whole collection; chosen on development
+    questions for at most 0.5 % of those that one passage answers."""
 
     def __post_init__(self) -> None:
         _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
