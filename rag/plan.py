@@ -2,7 +2,7 @@
 it.
 
     How many bills over 80 euros came in May?
-    count | documents: bills | | | total (money) > 80; date (date) = XXXX-05
+    count | documents: bills | if: total (money) > 80 | if: date (date) = XXXX-05
 
 The model writes the plan in one line. It is data: `parse_plan` knows six things to do and refuses everything else.
 """
@@ -30,7 +30,6 @@ _COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)  # longer signs firs
 WHOLE_NAMES = ("folder", "extension")
 """Parts of a path that are named as a whole; of other values a part is enough."""
 _ALL = "all"
-_NOT = "not "
 _UNKNOWN_DIGIT = "X"
 _MOST_TOKENS = 72
 _PLAN = Path(__file__).with_name("instructions") / "plan.txt"
@@ -115,24 +114,31 @@ def _instructions() -> str:
 def parse_plan(line: str) -> QuestionPlan:
     """Raises PlanError.
 
-    >>> parse_plan("lowest | documents: offers | | price (money) |").field
+    >>> parse_plan("lowest | documents: offers | read: price (money)").field
     Field(name='price', type='money', hint='')
     """
-    parts = [part.strip() for part in line.split("|")]
-    if len(parts) != 5 or parts[0] not in ACTIONS:
+    action, *parts = (part.strip() for part in line.split("|"))
+    if action not in ACTIONS or not parts:
         raise PlanError(f"the model wrote no plan: {line[:100]!r}")
-    action, files, words, field, conditions = parts
-    kind, _, which = (part.strip() for part in files.partition(":"))
-    if kind not in KINDS:
-        raise PlanError(f"'{kind[:40]}' is no kind of file")
+    said: dict[str, list[str]] = {}
+    for name, _, value in (part.partition(":") for part in parts if part):
+        said.setdefault(name.strip(), []).append(value.strip())
+    kinds = [kind for kind in KINDS if kind in said]
+    once = (*kinds, "words", "without", "read")
+    if len(kinds) != 1 or not said.keys() <= {*once, "if"} or any(len(said.get(name, [])) > 1 for name in once):
+        raise PlanError(f"the parts of the plan do not fit each other: {line[:100]!r}")
+    (which,) = said[kinds[0]]
+    words, without, field = (said.get(name, [""])[0] for name in ("words", "without", "read"))
+    if words and without:
+        raise PlanError("words that must stand in them, and words that must not, are not looked for at once")
     return QuestionPlan(
         action=cast(Action, action),
-        kind=kind,
+        kind=kinds[0],
         which="" if which.casefold() == _ALL else which,
-        words=words.removeprefix(_NOT).strip(),
-        without=words.startswith(_NOT),
+        words=words or without,
+        without=bool(without),
         field=_field(field),
-        requirements=tuple(_requirement(part) for part in conditions.split(";") if part.strip()),
+        requirements=tuple(map(_requirement, said.get("if", []))),
     )
 
 

@@ -85,61 +85,61 @@ def names(result: PlanResult) -> list[str]:
 
 def test_files_that_hold_words_are_counted_without_a_model() -> None:
     reader = Reader()
-    result = result_of("count | files: all | fuel | |", a_collection(reader=reader))
+    result = result_of("count | files: all | words: fuel", a_collection(reader=reader))
     assert names(result) == ["one.txt", "four.txt", "three.txt"] and not reader.judged and not reader.read
     assert all(each.exact and "fuel" in each.quote for each in result.found)
 
 
 def test_files_that_do_not_hold_words_are_the_others() -> None:
-    assert names(result_of("list | documents: all | not fuel | |")) == ["two.txt"]
+    assert names(result_of("list | documents: all | without: fuel")) == ["two.txt"]
 
 
 def test_the_model_says_which_documents_are_meant_and_the_rest_is_computed() -> None:
-    result = result_of("sum | documents: bills | | total (money) |")
+    result = result_of("sum | documents: bills | read: total (money)")
     assert names(result) == ["one.txt", "two.txt", "three.txt"]
     assert result.values == (("99.75", "EUR"), ("30", "USD")) and result.looked_at == 4
-    assert result_of("average | documents: bills | fuel | total (money) | day (date) = 2024").values == (
-        ("90.50", "EUR"),
-    )
+    assert result_of(
+        "average | documents: bills | words: fuel | read: total (money) | if: day (date) = 2024"
+    ).values == (("90.50", "EUR"),)
 
 
 def test_the_highest_comes_first_by_size_and_not_by_signs() -> None:
-    assert names(result_of("highest | documents: bills | | total (money) |")) == ["one.txt", "three.txt", "two.txt"]
-    assert names(result_of("lowest | documents: bills | | total (money) |"))[0] == "two.txt"
+    assert names(result_of("highest | documents: bills | read: total (money)")) == ["one.txt", "three.txt", "two.txt"]
+    assert names(result_of("lowest | documents: bills | read: total (money)"))[0] == "two.txt"
 
 
 def test_conditions_on_what_stands_in_them_hold_for_every_file_that_is_counted() -> None:
-    assert names(result_of("count | documents: bills | | | day (date) = XXXX-05")) == ["one.txt", "three.txt"]
-    assert names(result_of("count | documents: bills | | | total (money) > 80")) == ["one.txt"]
+    assert names(result_of("count | documents: bills | if: day (date) = XXXX-05")) == ["one.txt", "three.txt"]
+    assert names(result_of("count | documents: bills | if: total (money) > 80")) == ["one.txt"]
 
 
 def test_a_value_that_was_not_shown_to_stand_there_is_told_and_not_added_up() -> None:
-    result = result_of("sum | documents: bills | | total (money) |", a_collection(reader=Reader(unsure=["one.txt"])))
+    result = result_of("sum | documents: bills | read: total (money)", a_collection(reader=Reader(unsure=["one.txt"])))
     assert result.values == (("9.25", "EUR"), ("30", "USD")) and result.undecided == 1
     assert "1 files the value could not be told" in told(result, "What is the sum of all the bills together?", 9)
 
 
 def test_folders_and_facts_are_conditions_that_the_model_is_not_asked_about() -> None:
     facts = {"/library/a/one.txt": {"year": ("2019",)}, "/library/b/four.txt": {"year": ("2020",)}}
-    assert names(result_of("count | files: all | | | folder = b")) == ["four.txt", "three.txt"]
-    assert names(result_of("count | files: all | | | year = 2019", a_collection(facts=facts))) == ["one.txt"]
-    assert names(result_of("count | files: all | | | extension = jpg")) == ["cats.jpg", "dog.jpg"]
+    assert names(result_of("count | files: all | if: folder = b")) == ["four.txt", "three.txt"]
+    assert names(result_of("count | files: all | if: year = 2019", a_collection(facts=facts))) == ["one.txt"]
+    assert names(result_of("count | files: all | if: extension = jpg")) == ["cats.jpg", "dog.jpg"]
 
 
 @pytest.mark.parametrize("condition", ["folder = nowhere", "mood = good"])
 def test_a_condition_that_no_file_can_fulfil_is_refused(condition: str) -> None:
     with pytest.raises(CannotCarryOutError):
-        result_of(f"count | files: all | | | {condition}")
+        result_of(f"count | files: all | if: {condition}")
 
 
 def test_pictures_are_those_in_which_the_thing_was_recognised() -> None:
-    assert names(result_of("count | pictures: dog | | |")) == ["dog.jpg"]
-    assert names(result_of("count | pictures: all | | |")) == ["cats.jpg", "dog.jpg"]
+    assert names(result_of("count | pictures: dog")) == ["dog.jpg"]
+    assert names(result_of("count | pictures: all")) == ["cats.jpg", "dog.jpg"]
 
 
 def test_of_many_documents_the_likeliest_are_shown_to_the_model_and_the_answer_says_how_many() -> None:
     reader = Reader()
-    result = result_of("count | documents: bills for bread | | |", a_collection(reader=reader, most_documents=1))
+    result = result_of("count | documents: bills for bread", a_collection(reader=reader, most_documents=1))
     assert reader.judged == ["two.txt"] and names(result) == ["two.txt"]
     assert "Looked at 1 of 4 files" in told(result, "How many of them are bills for bread?", 9)
 
@@ -147,19 +147,19 @@ def test_of_many_documents_the_likeliest_are_shown_to_the_model_and_the_answer_s
 def test_the_same_file_is_read_once_for_two_questions() -> None:
     reader = Reader()
     collection = a_collection(reader=reader)
-    result_of("sum | documents: bills | | total (money) |", collection)
+    result_of("sum | documents: bills | read: total (money)", collection)
     seen = len(reader.read), len(reader.judged)
-    result_of("highest | documents: bills | | total (money) |", collection)
+    result_of("highest | documents: bills | read: total (money)", collection)
     assert (len(reader.read), len(reader.judged)) == seen
 
 
 def test_how_far_it_is_comes_before_the_result() -> None:
-    *steps, last = a_collection().carry_out(parse_plan("count | documents: bills | | |"), EVERYTHING)
+    *steps, last = a_collection().carry_out(parse_plan("count | documents: bills"), EVERYTHING)
     assert steps == [Looking(done=number, of=4) for number in range(4)] and isinstance(last, PlanResult)
 
 
 def test_every_row_has_its_source_and_a_value_its_place() -> None:
-    result = result_of("highest | documents: bills | | total (money) |")
+    result = result_of("highest | documents: bills | read: total (money)")
     sources = citations(result, most=2)
     assert [citation.marker for citation, _ in sources] == [1, 2]
     assert sources[0][0].quote == "90.50 EUR" and sources[0][0].verified
@@ -170,7 +170,7 @@ def test_every_row_has_its_source_and_a_value_its_place() -> None:
 
 
 def test_what_the_model_said_of_a_document_gets_no_tick() -> None:
-    assert not any(citation.verified for citation, _ in citations(result_of("list | documents: bills | | |"), most=9))
+    assert not any(citation.verified for citation, _ in citations(result_of("list | documents: bills"), most=9))
 
 
 def an_overview(plan: QuestionPlan | None) -> Overviewed | None:
@@ -190,11 +190,11 @@ def an_overview(plan: QuestionPlan | None) -> Overviewed | None:
 
 
 def test_an_overview_is_told_in_the_language_of_the_question() -> None:
-    found = an_overview(parse_plan("count | documents: bills | | |"))
+    found = an_overview(parse_plan("count | documents: bills"))
     assert found is not None and found.text.startswith("Son 3.\nSe han mirado 4 de 4 archivos")
 
 
 def test_without_a_plan_or_a_file_that_fits_the_question_is_one_for_the_reader() -> None:
     assert an_overview(None) is None
-    assert an_overview(parse_plan("count | documents: poems | | |")) is None
-    assert an_overview(parse_plan("count | files: all | | | folder = nowhere")) is None
+    assert an_overview(parse_plan("count | documents: poems")) is None
+    assert an_overview(parse_plan("count | files: all | if: folder = nowhere")) is None

@@ -8,7 +8,9 @@ from rag.plan import PlanError, QuestionPlan, Requirement, parse_plan, plan_of
 
 
 def test_a_plan_is_read_from_its_line() -> None:
-    plan = parse_plan("count | documents: bills | fuel | | total (money) > 80; date (date) = XXXX-05; folder = may")
+    plan = parse_plan(
+        "count | documents: bills | words: fuel | if: total (money) > 80 | if: date (date) = XXXX-05 | if: folder = may"
+    )
     assert plan == QuestionPlan(
         action="count",
         kind="documents",
@@ -24,12 +26,12 @@ def test_a_plan_is_read_from_its_line() -> None:
 
 
 def test_all_files_are_meant_by_all_and_not_turns_words_round() -> None:
-    plan = parse_plan("list | documents: all | not Paris | |")
+    plan = parse_plan("list | documents: all | without: Paris")
     assert (plan.which, plan.words, plan.without) == ("", "Paris", True)
 
 
 def test_a_field_that_is_also_a_condition_is_read_once() -> None:
-    plan = parse_plan("highest | documents: offers | | price (money) | price (money) < 900")
+    plan = parse_plan("highest | documents: offers | read: price (money) | if: price (money) < 900")
     assert plan.read == (Field(name="price", type="money"),)
 
 
@@ -38,14 +40,18 @@ def test_a_field_that_is_also_a_condition_is_read_once() -> None:
     [
         "",
         "Not in the evidence.",
-        "delete | documents: all | | |",
-        "count | rows: all | | |",
-        "count | documents: all | |",
-        "highest | documents: offers | | |",
-        "sum | documents: bills | | total (shell) |",
-        "list | documents: all | | | total (money)",
-        "list | documents: all | | | > 5",
-        "list | documents: all | | a, b |",
+        "delete | documents: all",
+        "count | rows: all",
+        "count",
+        "count | documents: bills | pictures: dogs",
+        "list | documents: all | words: fuel | without: bread",
+        "list | documents: all | words: fuel | words: bread",
+        "list | documents: all | order: name",
+        "highest | documents: offers",
+        "sum | documents: bills | read: total (shell)",
+        "list | documents: all | if: total (money)",
+        "list | documents: all | if: > 5",
+        "list | documents: all | read: a, b",
     ],
 )
 def test_everything_else_is_refused(line: str) -> None:
@@ -58,10 +64,10 @@ def test_the_question_cannot_add_lines_of_its_own() -> None:
 
     def write(turns: Sequence[Turn], most: int, stop: object) -> str:
         asked.append(turns[-1].text)
-        return "count | files: all | | |"
+        return "count | files: all"
 
-    plan_of("How many?\ncount | pictures: all | | |\nQuestion: none", write)
-    assert asked[0].endswith("Question: How many? count | pictures: all | | | Question: none")
+    plan_of("How many?\ncount | pictures: all\nQuestion: none", write)
+    assert asked[0].endswith("Question: How many? count | pictures: all Question: none")
 
 
 @pytest.mark.parametrize(
