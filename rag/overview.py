@@ -27,13 +27,6 @@ class AnswerTable:
     rows: tuple[tuple[str, ...], ...]
     markers: tuple[int, ...]
 
-    @property
-    def markdown(self) -> str:
-        """As programs that show Markdown take it."""
-        lines = [self.columns, tuple("---" for _ in self.columns)]
-        lines += [(*row[:-1], f"{row[-1]} [{marker}]") for row, marker in zip(self.rows, self.markers, strict=True)]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overviewed:

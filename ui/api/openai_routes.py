@@ -207,7 +207,7 @@ def _correction(streamed: str, text: str) -> str:
 
 
 def _own(answer: Document) -> Document:
-    kept = ("refused", "confidence", "citations", "hits", "milliseconds")
+    kept = ("refused", "confidence", "citations", "table", "hits", "milliseconds")
     return {"llavero": {name: answer[name] for name in kept}}
 
 

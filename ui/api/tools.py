@@ -64,7 +64,7 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
             asked = Question(text=question, k=k, where=_conditions(where))
             for event in _service(services, library).ask(asked):
                 answer = event
-        kept = ("answer", "refused", "confidence", "citations")
+        kept = ("answer", "refused", "confidence", "citations", "table")
         return _json({name: answer[name] for name in kept})
 
     @server.tool(annotations=_READS)
