@@ -23,12 +23,13 @@ from rag.collection import Looking
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
 from rag.overview import AnswerTable, Overview, Overviewed
-from rag.prompt import REFUSAL, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
+from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, build_prompt
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from rag.support import Verifier
 from rag.wording import Phrase, phrase
 
+_MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again
 _PICTURE_ALONE = "What does the picture show?"
 
 
@@ -83,19 +84,20 @@ class Answerer:
         settings: RagSettings,
         model: str = "",
         next_words: NextWords | None = None,
+        chances: Chances | None = None,
         verifier: Verifier | None = None,
         things: See = lambda picture: (),
         overview: Overview | None = None,
     ) -> None:
-        """`things` says what is in a picture that comes with a question; `next_words` asks the model for its own
-        judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview` answers
-        questions about all files together."""
+        """`things` says what is in a picture that comes with a question; `next_words` and `chances` ask the model for
+        its own judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview`
+        answers questions about all files together."""
         self.retriever, self.chat = retriever, chat
         self._count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
         self._load_image, self._settings = load_image, settings
         self._model = model or _name(chat)
         self._next_words, self._verifier, self._things = next_words, verifier, things
-        self._overview = overview
+        self._chances, self._overview = chances, overview
 
     def ask(
         self,
@@ -188,15 +190,15 @@ class Answerer:
         return self._settings.answer.confidence(found, 1 - self._next_words(prompt.turns, [REFUSAL])[0])
 
     def _judge(self) -> Judge | None:
-        """The model's own yes or no: does the sentence answer the question as the quote says?"""
-        ask = self._next_words
+        """How surely the model says the sentence again when it is shown the quote alone: by its least likely word."""
+        ask = self._chances
         if ask is None:
             return None
 
-        def judge(question: str, sentence: str, quote: str) -> float:
-            first, _ = instructions("answered")
-            asked = f"Source: {as_data(quote)}\nQuestion: {question}\nAnswer: {sentence}\n{first}"
-            return yes(ask, [Turn(role="user", text=asked)])
+        def judge(question: str, sentence: str, source: Chunk) -> float:
+            words = " ".join(sentence.split()[:_MOST_WORDS_AGAIN]).rstrip(" .。")
+            prompt = self._prompt(question, "", [Hit(chunk=source, score=1.0, channels={})], (), ())
+            return min(ask(prompt.turns, words), default=0.0)
 
         return judge
 
@@ -297,12 +299,6 @@ class Answerer:
             supported=False,
             notes=prompt.notes if prompt else (),
         )
-
-
-def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
-    """How likely the model says yes rather than no."""
-    small, large, *other = ask(turns, ["yes", "Yes", "no", "No"])
-    return (small + large) / max(1e-9, small + large + sum(other))
 
 
 def refuses(text: str) -> bool:

@@ -6,9 +6,9 @@ unchecked   neither could be shown
 
 A tick has conditions that hold in any language (`rag.support`): every number, date and unit of the sentence stands in
 the one passage, read in one way only. Where words or their order differ, a learned verifier decides (`rag.verifier`);
-without one only clauses may be left out. Then a judge, the language model itself, is asked whether the sentence
-answers the question: what only echoes it, or takes the value of another row, loses its tick. What a recogniser said of
-a picture is never ticked: it is "recognised as".
+without one only clauses may be left out. Then a judge, the language model itself, reads the quote alone: where it would
+not surely say the same again (it had only echoed the question, taken another row's value, or guessed), the tick is
+lost. What a recogniser said of a picture is never ticked: it is "recognised as".
 
 A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker names evidence
 that does not bear it out, while exactly one other does, gets that other marker; so does a sentence without any.
@@ -28,8 +28,9 @@ from rag.settings import CitationSettings
 from rag.support import Verifier, coverage, is_quoted, is_shortened, keeps_values, read
 
 State = Literal["quoted", "supported", "unchecked"]
-Judge = Callable[[str, str, str], float]
-"""(question, sentence, quote) → the probability that the sentence answers the question as the quote says."""
+Judge = Callable[[str, str, Chunk], float]
+"""(question, sentence, source) → how surely the sentence answers the question as the source says, 0..1. The source is
+its chunk with the words of the quote alone."""
 
 _OPENING, _CLOSING, _STOPS = "［【〔[", "］】〕]", ".!?。！？…؟।"
 _BRACKET = re.compile(
@@ -89,6 +90,11 @@ class _Source:
     def recognised(self) -> bool:
         """A picture's words that stand nowhere in it."""
         return self.chunk.kind == "image" and not any(each.lines for each in self.passages)
+
+    @property
+    def alone(self) -> Chunk:
+        """The chunk as if it held nothing else."""
+        return replace(self.chunk, kind="text", text=self.text, lines=(), regions=())
 
     def with_title(self, claim: str) -> str:
         """What the verifier reads: the title and heading come first where the claim takes words from them."""
@@ -235,7 +241,7 @@ class _Check:
     def _judged(self, claim: str, found: _Finding) -> _Finding:
         if found.state == "unchecked" or self._judge is None or not self._question.strip():
             return found
-        answers = self._judge(self._question, claim.strip(), found.source.with_title(claim))
+        answers = self._judge(self._question, claim.strip(), found.source.alone)
         return found if answers >= self._settings.least_answer else replace(found, state="unchecked", support=answers)
 
 

@@ -132,7 +132,7 @@ def parse_plan(line: str) -> QuestionPlan:
     if words and without:
         raise PlanError("words that must stand in them, and words that must not, are not looked for at once")
     return QuestionPlan(
-        action=cast(Action, action),
+        action=action,
         kind=kinds[0],
         which="" if which.casefold() == _ALL else which,
         words=words or without,

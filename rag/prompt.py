@@ -39,6 +39,8 @@ _EXAMPLE = (
 )
 
 CountTokens = Callable[[Sequence[Turn]], int]
+Chances = Callable[[Sequence[Turn], str], list[float]]
+"""(turns, reply) → the probability 0..1 of each token of the reply, as `Engine.chances` tells."""
 NextWords = Callable[[Sequence[Turn], Sequence[str]], list[float]]
 """(turns, words) → for each word the probability that the reply begins with it, as `Engine.next_words` tells."""
 LoadImage = Callable[[Chunk], Image.Image | None]

@@ -132,6 +132,7 @@ def build_answerer(bench: Parts) -> "Answerer":
         settings=rag,
         overview=build_overview(bench, chat),
         next_words=engine.next_words if rag.answer.asks_model else None,
+        chances=engine.chances if rag.answer.asks_model else None,
         verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
     )
 

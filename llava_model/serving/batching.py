@@ -62,6 +62,8 @@ class Request:
     sampling: Sampling
     out: "queue.SimpleQueue[int | Finish | torch.Tensor | Exception]" = field(default_factory=queue.SimpleQueue)
     given_up: bool = False
+    chances: list[float] | None = None
+    """Where it is a list, the probability 0..1 of each token of the reply is added to it."""
 
 
 class _Door:
@@ -266,9 +268,11 @@ class Batcher:
         """Choose the next token and hand it over; whether the reply goes on."""
         request = one.request
         token = request.sampling.choose(logits_L, one.reply, one.dice)
-        if token in request.stop_ids:
+        if token in request.stop_ids and not request.sampling.forced:
             self._end(one, "stop")
             return False
+        if request.chances is not None:
+            request.chances.append(float(logits_L.float().softmax(-1)[token]))
         one.reply.append(token)
         request.out.put(token)
         if len(one.reply) == request.max_new_tokens:

@@ -263,6 +263,24 @@ class Engine:
         chances_L = next(logits_L for logits_L in read if not isinstance(logits_L, int)).float().softmax(-1)
         return [float(chances_L[first]) for first in firsts]
 
+    def chances(self, turns: Sequence[Turn], reply: str) -> list[float]:
+        """How likely the model is to say each token of this reply, behind those before it: probabilities 0..1.
+
+        Raises ImagesNotSupportedError, ContextOverflowError and ConversationError.
+        """
+        from llava_model.serving.generate import Sampling
+
+        encoded, tokens = self._encode(turns), self._encoder.tokenizer(reply, add_special_tokens=False)["input_ids"]
+        if len(encoded.ids) + len(tokens) > self.context_tokens:
+            raise ContextOverflowError(needed=len(encoded.ids) + len(tokens), available=self.context_tokens)
+        found: list[float] = []
+        if tokens:
+            prompt = self._prompt(encoded, [image for turn in turns for image in turn.images])
+            sampling = Sampling(forced=tuple(tokens))
+            for _ in self._handed_over(prompt, len(tokens), sampling, _never, found):
+                pass
+        return found
+
     def _first_token(self, text: str) -> int:
         return int(self._encoder.tokenizer(text, add_special_tokens=False)["input_ids"][0])
 
@@ -303,15 +321,23 @@ class Engine:
             yield from without_leading_space(until_stop(pieces, stops))
 
     def _handed_over(
-        self, prompt: "EncodedPrompt", max_new_tokens: int, sampling: "Sampling", cancelled: Callable[[], bool]
+        self,
+        prompt: "EncodedPrompt",
+        max_new_tokens: int,
+        sampling: "Sampling",
+        cancelled: Callable[[], bool],
+        chances: list[float] | None = None,
     ) -> "Generator[Any, None, Finish]":
-        """What the model's thread hands over: the ids of the reply, or for 0 new tokens the logits_L of the first.
+        """What the model's thread hands over: the ids of the reply, or for 0 new tokens the logits_L of the first. Into
+        `chances` goes the probability of each.
 
         Closing it takes the request out before the next step.
         """
         from llava_model.serving.batching import Request
 
-        request = Request(prompt=prompt, max_new_tokens=max_new_tokens, stop_ids=self._stop_ids, sampling=sampling)
+        request = Request(
+            prompt=prompt, max_new_tokens=max_new_tokens, stop_ids=self._stop_ids, sampling=sampling, chances=chances
+        )
         if not cancelled():
             self._batcher.submit(request)
         try:

@@ -111,12 +111,17 @@ class Sampling:
     not_first: tuple[int, ...] = ()
     """Tokens that the reply does not begin with."""
 
+    forced: tuple[int, ...] = ()
+    """The whole reply, whatever the model thinks of it: to learn how likely it is."""
+
     def dice(self, device: torch.device) -> torch.Generator | None:
         """The random generator of one reply; None stands for torch's own."""
         return None if self.seed is None else torch.Generator(device).manual_seed(self.seed)
 
     def choose(self, logits_L: torch.Tensor, reply: Sequence[int], dice: torch.Generator | None = None) -> int:
         """The next token."""
+        if self.forced:
+            return self.forced[len(reply)]
         scores_L = logits_L.float()
         if self.repetition_penalty != 1.0 and reply:
             seen = torch.tensor(sorted(set(reply)), device=scores_L.device)

@@ -14,7 +14,7 @@ from rag.answer import Answer, Answerer, Event, Retrieved, Token
 from rag.errors import GeneratorUnreachableError
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
-from rag.prompt import REFUSAL
+from rag.prompt import REFUSAL, Chances
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever
 from rag.settings import AnswerSettings, GeneratorSettings, PromptSettings, RagSettings
@@ -102,8 +102,9 @@ def test_an_invented_answer_has_no_sources() -> None:
     assert not any(citation.verified for citation in answer.citations)
 
 
-def judged(engine: ScriptedEngine, refuses: float, **more) -> Answer:
-    """The answer of a model that begins to refuse with this probability, and that is asked for it."""
+def judged(engine: ScriptedEngine, refuses: float, again: Chances | None = None, **more) -> Answer:
+    """The answer of a model that begins to refuse with this probability, and that is asked for it. `again`: how likely
+    it says a reply once more."""
     settings = replace(SETTINGS, answer=AnswerSettings(weights=(0.0, 0.2, 1.0), least_confidence=0.5))
     *_, answer = Answerer(
         retriever(),
@@ -113,7 +114,8 @@ def judged(engine: ScriptedEngine, refuses: float, **more) -> Answer:
         sees_images=engine.sees_images,
         load_image=lambda of: None,
         settings=settings,
-        next_words=lambda turns, words: [refuses] if words == [REFUSAL] else [0.5, 0.4, 0.02, 0.02],
+        next_words=lambda turns, words: [refuses],
+        chances=again,
     ).ask(QUESTION, **more)
     assert isinstance(answer, Answer)
     return answer
@@ -129,6 +131,21 @@ def test_where_search_and_model_together_say_that_there_is_an_answer_the_model_d
     engine = ScriptedEngine("The family ticket costs 22 euros [1].")
     answer = judged(engine, 0.4)
     assert engine.options["not_first"] == (REFUSAL,) and not answer.refused and answer.confidence >= 0.5
+
+
+@pytest.mark.parametrize(("least", "ticked"), [(0.95, True), (0.05, False)])
+def test_what_the_model_would_not_say_again_from_the_quote_alone_gets_no_tick(least: float, ticked: bool) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def again(turns: Sequence[Turn], reply: str) -> list[float]:
+        asked.append((turns[-1].text, reply))
+        return [0.99, least, 0.98]
+
+    answer = judged(ScriptedEngine("The family ticket costs 22 euros [1]."), 0.1, again)
+    assert [citation.verified for citation in answer.citations] == [ticked]
+    ((shown, reply),) = asked
+    assert reply == "The family ticket costs 22 euros" and QUESTION in shown
+    assert "The family ticket costs 22 euros." in shown and "Family ticket 22 euros" not in shown  # the quote alone
 
 
 def test_about_a_picture_of_ones_own_the_model_may_still_refuse() -> None:

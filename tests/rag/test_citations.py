@@ -147,8 +147,8 @@ def test_a_verifier_reads_the_title_where_the_sentence_takes_words_from_it() -> 
 def test_a_judge_takes_the_tick_from_what_does_not_answer() -> None:
     asked: list[tuple[str, str, str]] = []
 
-    def judge(question: str, sentence: str, quote: str) -> float:
-        asked.append((question, sentence, quote))
+    def judge(question: str, sentence: str, source: Chunk) -> float:
+        asked.append((question, sentence, source.text))
         return 0.1
 
     (found,) = cited("62 kg [1].", "What does the tank hold?", judge=judge).citations

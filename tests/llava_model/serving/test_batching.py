@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
-from llava_model.errors import EngineBusyError, ReplyFailedError
+from llava_model.errors import ContextOverflowError, EngineBusyError, ReplyFailedError
 from llava_model.serving.batching import Batcher, BatchLimits, Request, memory_for_requests
 from llava_model.serving.engine import Engine, Turn
 from llava_model.serving.generate import EncodedPrompt, Memory, Sampling, reply_ids
@@ -356,6 +357,27 @@ def test_words_ahead_are_asked_beside_a_reply_that_is_being_written(folder: Path
     with closing(engine.stream([Turn(role="user", text="Go on!")], max_new_tokens=200)) as reply:
         next(reply)
         assert engine.next_words(turns, ["yes", "no"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_chances_of_a_reply_are_those_of_each_of_its_tokens(folder: Path) -> None:
+    engine, turns = Engine.load(folder, **FLOAT), [Turn(role="user", text="How many chairs?")]
+    tokens = engine._encoder.tokenizer("tables and chairs", add_special_tokens=False)["input_ids"]
+    ids = [*engine._encode(turns).ids, *tokens]
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.inference_mode():
+        logits_TL = plain(input_ids=torch.tensor([ids])).logits[0]
+    logits_TL[:, engine._model.image_token_id] = -torch.inf  # no reply says it
+    chances_TL = logits_TL.softmax(-1)
+    expected = [float(chances_TL[len(ids) - len(tokens) - 1 + place, token]) for place, token in enumerate(tokens)]
+    assert engine.chances(turns, "tables and chairs") == pytest.approx(expected, rel=1e-4)
+    assert engine.chances(turns, "") == []
+    written = "".join(engine.stream(turns, max_new_tokens=4))
+    assert (
+        min(engine.chances(turns, written), default=1) >= 0
+        and "".join(engine.stream(turns, max_new_tokens=4)) == written
+    )
+    with pytest.raises(ContextOverflowError):
+        engine.chances(turns, "chairs " * engine.context_tokens)
 
 
 def test_an_engine_that_nobody_holds_any_more_is_freed_and_its_thread_ends(folder: Path) -> None:
