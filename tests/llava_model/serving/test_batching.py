@@ -364,7 +364,7 @@ def test_the_chances_of_a_reply_are_those_of_each_of_its_tokens(folder: Path) ->
     tokens = engine._encoder.tokenizer("tables and chairs", add_special_tokens=False)["input_ids"]
     ids = [*engine._encode(turns).ids, *tokens]
     plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.inference_mode():
+    with torch.no_grad():
         logits_TL = plain(input_ids=torch.tensor([ids])).logits[0]
     logits_TL[:, engine._model.image_token_id] = -torch.inf  # no reply says it
     chances_TL = logits_TL.softmax(-1)
