@@ -13,7 +13,7 @@ import base64
 import imaplib
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -148,7 +148,7 @@ class ImapSource:
     def _lost(self) -> NoReturn:
         raise SourceError(self._root, "the server does not list the whole mailbox")
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
+    def read(self, entry: Entry) -> Generator[bytes, None, None]:
         """See `Source`. What a server makes longer than its size is the caller's to stop."""
         assert entry.uid is not None
         if not entry.etag.startswith(f"{self._validity}."):

@@ -7,7 +7,7 @@ ItemError               one file or folder of it cannot be read, the others can
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,8 +84,8 @@ class Source(Protocol):
         listed is not all there is."""
         ...
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
-        """The bytes of one entry, in pieces. Raises ItemError, and SourceError where the source itself is gone."""
+    def read(self, entry: Entry) -> Generator[bytes, None, None]:
+        """The bytes of one entry, in pieces; close it to stop early. Raises ItemError, and SourceError where the source itself is gone."""
         ...
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ OpenSource = Callable[[Address, Accesses], Source]
 _UNVERSIONED = "unversioned "
 """Begins the version of a file of which its source says neither ETag nor time: it is read again by each run."""
 _LONGEST_ADDRESS_BYTES = 4_000  # a row's path has 4,096
-_LONGEST_NAME_BYTES = 150
+_LONGEST_NAME_BYTES = 255  # as on disks
+_LONGEST_COPY_BYTES = 150
 _NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 _TRIES = 2
 
@@ -161,8 +163,9 @@ class RemoteFiles:
             digest, size, path = hashlib.sha256(), 0, folder / _file_name(address)
             with _on_this_disk():
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                for piece in self._sources[place].read(_entry(address, seen)):
+            pieces = closing(self._sources[place].read(_entry(address, seen)))
+            with os.fdopen(descriptor, "wb", buffering=0) as file, pieces as arriving:
+                for piece in arriving:
                     if stopped():
                         raise StoppedError
                     size += len(piece)
@@ -242,13 +245,17 @@ def _entry(address: Address, seen: Seen) -> Entry:
 def _refusal(place: str) -> str:
     """Why it cannot be one of the library's files, whatever is in it."""
     try:
-        is_itself = "\0" not in place and str(Address.parse(place)) == place
-    except AddressError:
+        is_itself = b"\0" not in place.encode() and str(Address.parse(place)) == place
+    except (AddressError, UnicodeEncodeError):
         is_itself = False
     if not is_itself:
         return "its name cannot be a file's: a slash at its end, an empty part, '..' or a character that nobody types"
-    if len(place.encode("utf-8", "surrogatepass")) > _LONGEST_ADDRESS_BYTES:
-        return f"its address is longer than {_LONGEST_ADDRESS_BYTES:,} bytes"
+    for what, words, longest in (
+        ("address", place, _LONGEST_ADDRESS_BYTES),
+        ("name", name_of(place), _LONGEST_NAME_BYTES),
+    ):
+        if len(words.encode()) > longest:
+            return f"its {what} is longer than {longest:,} bytes"
     return ""
 
 
@@ -267,5 +274,5 @@ def _file_name(address: Address) -> str:
     stem, dot, suffix = name.rpartition(".")
     if not dot or len(suffix.encode()) > 16:
         stem, suffix = name, ""
-    stem = stem.encode()[: _LONGEST_NAME_BYTES - len(suffix.encode())].decode(errors="ignore")
+    stem = stem.encode()[: _LONGEST_COPY_BYTES - len(suffix.encode())].decode(errors="ignore")
     return f"{stem or 'file'}{dot if suffix else ''}{suffix}"

@@ -5,7 +5,7 @@ than they are meant (`?versionId=`, slashes at the end). A file is read in one r
 its condition: what changed meanwhile is not read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,9 +76,7 @@ class S3Source:
         token: dict[str, str] = {}
         while True:
             with self._told():
-                page = self._s3.call_s3(
-                    "list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, EncodingType="url", **token
-                )
+                page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, **token)
             yield from page.get("Contents", ())
             following = page.get("NextContinuationToken")
             if most < 1000 or not page.get("IsTruncated"):
@@ -87,7 +85,7 @@ class S3Source:
                 raise SourceError(self._root, "the server says that there is more, and not where it begins")
             token = {"ContinuationToken": following}
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
+    def read(self, entry: Entry) -> Generator[bytes, None, None]:
         """See `Source`."""
         from fsspec.asyn import sync
 

@@ -5,7 +5,7 @@ library holds them: nothing is asked of another server than the address names, w
 an end; and a name is only taken for a file of the folder that was asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -107,19 +107,13 @@ class WebdavSource:
         found: dict[str, Any] = self._files.info(_escaped(path))
         return found
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
+    def read(self, entry: Entry) -> Generator[bytes, None, None]:
         """See `Source`. WebDAV has no condition that all servers know: the file is looked at again at the end."""
         with self._told(entry):
-            file = self._files.open(_escaped(entry.path), "rb", block_size=_PIECE_BYTES, size=entry.size_bytes)
-        try:
-            while True:
-                with self._told(entry):
-                    piece = file.read(_PIECE_BYTES)
-                if not piece:
-                    break
-                yield piece
-        finally:
-            file.close()
+            url = self._files.client.join_url(_escaped(entry.path))
+            with self._http.stream("GET", url, follow_redirects=True) as response:  # `_keep_to` sees where to
+                response.raise_for_status()
+                yield from response.iter_bytes(_PIECE_BYTES)
         with self._told(entry):
             now = _entry(entry.path, self._info(entry.path))
         if _version(now) != _version(entry):
