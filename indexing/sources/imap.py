@@ -171,6 +171,8 @@ class ImapSource:
         """See `Source`. LOGOUT alone: CLOSE would take out what others have marked as deleted."""
         with suppress(imaplib.IMAP4.error, OSError):
             self._server.logout()
+        with suppress(OSError):
+            self._server.shutdown()  # where nobody answered
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ from indexing.sources.protocol import (
     Unlisted,
 )
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18
 _MOST_LISTING_BYTES = 64 << 20
 _DEEPEST = 100
 _HEADERS = {"Accept-Encoding": "identity"}

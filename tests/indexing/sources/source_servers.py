@@ -46,7 +46,9 @@ def s3_server() -> Iterator[Bucket]:
         "s3", endpoint_url=endpoint, aws_access_key_id="id", aws_secret_access_key="s3cret", region_name="us-east-1"
     )
     try:
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()  # one for all
+        urllib.request.urlopen(
+            urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
+        ).close()  # one for all
         client.create_bucket(Bucket="scans")
         yield Bucket(endpoint, client, {"S3_ID": "id", "S3_SECRET": "s3cret"})
     finally:
@@ -112,6 +114,7 @@ class MailServer:
     lines: list[str] = field(default_factory=list)
     port: int = 0
     refuse_fetch_after: int | None = None  # so many bodies are sent, then the connection breaks
+    ignores_part: bool = False  # sends a whole message where a part was asked for
     list_only: int | None = None  # only so many of the messages are named
 
     def add(self, mailbox: str, uid: int, data: bytes) -> None:
@@ -185,7 +188,7 @@ class _Session(socketserver.StreamRequestHandler):
         return self.open(arguments, read_only=False)
 
     def open(self, name: str, *, read_only: bool) -> str:
-        box = name.strip('"')
+        box = re.sub(r"\\(.)", r"\1", name[1:-1])
         if not self.is_in or box not in self.mail.mailboxes:
             return "NO there is none"
         self.box, self.read_only = box, read_only
@@ -212,7 +215,7 @@ class _Session(socketserver.StreamRequestHandler):
                     return None
             part = re.search(r"<(\d+)\.(\d+)>", what)
             data = messages[uid].data
-            if part:
+            if part and not self.mail.ignores_part:
                 data = data[int(part[1]) : int(part[1]) + int(part[2])]
             if "PEEK" not in what and not self.read_only:
                 messages[uid].seen = True
