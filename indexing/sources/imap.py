@@ -107,7 +107,8 @@ class ImapSource:
         with self._told():
             answer, data = self._server.select(_quoted(_in_modified_utf7(self._mailbox)), readonly=True)
             if answer != "OK":
-                raise SourceMissingError(self._root, "there is no such mailbox, or it cannot be opened")
+                place = f"{self._root}/{self._mailbox}"
+                raise SourceMissingError(place, "there is no such mailbox, or it cannot be opened")
             _, validity = self._server.response("UIDVALIDITY")
             return int(validity[0]) if validity and validity[0] else 0, int(data[0] or 0)
 

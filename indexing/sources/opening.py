@@ -10,7 +10,7 @@ from indexing.sources.access import Accesses
 from indexing.sources.imap import ImapSource
 from indexing.sources.protocol import Source, SourceError, SourceExtraError
 from indexing.sources.s3 import S3Source
-from indexing.sources.webdav import WebdavSource
+from indexing.sources.webdav import WebdavSource, check_protected
 
 _PORTS = {"webdav": 80, "webdavs": 443, "imap": 993, "imaps": 993, "http": 80, "https": 443}
 _PACKAGES = {"s3": ("s3fs", "s3"), "webdav": ("webdav4", "webdav"), "webdavs": ("webdav4", "webdav")}
@@ -39,6 +39,7 @@ def check_reachable(address: Address, accesses: Accesses) -> None:
     package, extra = _PACKAGES.get(address.scheme, ("", ""))
     if package and importlib.util.find_spec(package) is None:
         raise SourceExtraError(address.root, package, extra)
+    check_protected(address)
     host, port, scheme = address.host.strip("[]"), address.port, address.scheme
     if scheme == "s3":
         endpoint = urlsplit(accesses.of(address).endpoint)

@@ -32,16 +32,21 @@ _HEADERS = {"Accept-Encoding": "identity"}
 _LIST = "PROPFIND"
 
 
+def check_protected(address: Address) -> None:
+    """Raises SourceError where password and files would cross a network for everybody to read."""
+    if address.scheme == "webdav" and not address.is_of_this_machine:
+        raise SourceError(
+            address.root,
+            "webdav:// sends password and files for everybody to read; it is for this machine alone",
+            f"Write webdavs://{address.host}/…",
+        )
+
+
 class WebdavSource:
     """One server."""
 
     def __init__(self, address: Address, accesses: Accesses) -> None:
-        if address.scheme == "webdav" and not address.is_of_this_machine:
-            raise SourceError(
-                address.root,
-                "webdav:// sends password and files for everybody to read; it is for this machine alone",
-                f"Write webdavs://{address.host}/…",
-            )
+        check_protected(address)
         try:
             from webdav4.fsspec import WebdavFileSystem
             from webdav4.http import Client as HttpClient

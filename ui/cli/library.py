@@ -237,7 +237,7 @@ def places_named(paths: Sequence[str]) -> list[str]:
             try:
                 named.append(canonical(path))
             except AddressError as error:
-                raise typer.BadParameter(" ".join(wording.sentences(error)), param_hint="PATHS") from error
+                raise typer.BadParameter(". ".join(wording.sentences(error)), param_hint="PATHS") from error
         else:
             named.append(str(Path(path).absolute()))
     if not any(is_address(path) or Path(path).exists() for path in named):
