@@ -124,7 +124,7 @@ def index(
     meets, and replace what was said with these keys before; a key without values is forgotten (`indexing.facts`).
     `sources` says who one is at addresses; what they could not list to its end loses nothing.
     `cancelled` is asked between files: what was read by then is still written. Raises FactsError, AddressError, and
-    SourceError where nothing but addresses was named and none of them could be listed.
+    RemoteError where nothing but addresses was named and none of them could be listed.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.

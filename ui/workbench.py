@@ -231,7 +231,7 @@ class Workbench:
         where the settings say so and `objects` does not leave them out; `facts` are said of every file. Addresses are
         read that the settings list; with `any_address`, which is for those who sit at the terminal, all others too.
 
-        Raises NotListedError, AddressError, SourceError.
+        Raises NotListedError, AddressError, RemoteError.
         """
         if not any_address:
             self.sources.check_listed(map(str, paths))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from indexing.addresses import Address, canonical, is_address, lies_below
 from indexing.errors import IndexingError
-from indexing.sources.protocol import SourceError
+from indexing.sources.protocol import RemoteError
 
 DEFAULT_PASSWORDS = {
     "webdav": "LLAVERO_WEBDAV_PASSWORD",
@@ -83,17 +83,17 @@ class Accesses:
                 raise NotListedError(address)
 
     def password(self, address: Address) -> str:
-        """Of WebDAV or IMAP; "" where none is set. Raises SourceError for a variable that is named and not set."""
+        """Of WebDAV or IMAP; "" where none is set. Raises RemoteError for a variable that is named and not set."""
         named = self.of(address).password_variable
         if named:
             return self.variable(named, address)
         return self.environ.get(DEFAULT_PASSWORDS.get(address.scheme, ""), "")
 
     def variable(self, name: str, address: Address) -> str:
-        """Raises SourceError where it is not set, with its name."""
+        """Raises RemoteError where it is not set, with its name."""
         value = self.environ.get(name, "")
         if not value:
-            raise SourceError(
+            raise RemoteError(
                 address.root,
                 f"the environment variable {name} is not set",
                 "Its section of [sources] in llavero.toml says that the secret stands there.",

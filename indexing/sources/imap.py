@@ -15,7 +15,7 @@ import re
 import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from indexing.addresses import Address
 from indexing.sources.access import Accesses
@@ -23,10 +23,10 @@ from indexing.sources.protocol import (
     CHANGED,
     GONE,
     TIMEOUT_SECONDS,
-    Entry,
     ItemError,
-    SourceError,
-    SourceMissingError,
+    RemoteEntry,
+    RemoteError,
+    RemoteMissingError,
     Unlisted,
 )
 
@@ -41,30 +41,36 @@ _PASSWORD = (
 )
 
 
-class _BoundedReading:
+def _check_length(size: int) -> None:
     """A server says how long a piece is before it sends it; one that is longer than what was asked for is refused."""
+    if size > 2 * _PIECE_BYTES:
+        raise imaplib.IMAP4.abort("a piece is longer than what was asked for")
 
+
+def _line_of(file: IO[bytes]) -> bytes:
+    """imaplib takes no more than a million bytes."""
+    line = file.readline(_MOST_LINE_BYTES + 1)
+    if len(line) > _MOST_LINE_BYTES:
+        raise imaplib.IMAP4.abort("a line does not end")
+    return line
+
+
+class _Plain(imaplib.IMAP4):
     def read(self, size: int) -> bytes:
-        """As in imaplib."""
-        if size > 2 * _PIECE_BYTES:
-            raise imaplib.IMAP4.abort("a piece is longer than what was asked for")
-        data: bytes = super().read(size)  # type: ignore[misc]  # imaplib's, of the class that stands behind
-        return data
+        _check_length(size)
+        return super().read(size)
 
     def readline(self) -> bytes:
-        """As in imaplib, which takes no more than a million bytes."""
-        line: bytes = self.file.readline(_MOST_LINE_BYTES + 1)  # type: ignore[attr-defined]  # of the class behind
-        if len(line) > _MOST_LINE_BYTES:
-            raise imaplib.IMAP4.abort("a line does not end")
-        return line
+        return _line_of(self.file)
 
 
-class _Plain(_BoundedReading, imaplib.IMAP4):
-    pass
+class _Tls(imaplib.IMAP4_SSL):
+    def read(self, size: int) -> bytes:
+        _check_length(size)
+        return super().read(size)
 
-
-class _Tls(_BoundedReading, imaplib.IMAP4_SSL):
-    pass
+    def readline(self) -> bytes:
+        return _line_of(self.file)
 
 
 class ImapSource:
@@ -72,13 +78,13 @@ class ImapSource:
 
     def __init__(self, address: Address, accesses: Accesses) -> None:
         if not address.user:
-            raise SourceError(address.root, f"whose mailbox? Write {address.scheme}://USER@{address.host}/INBOX")
+            raise RemoteError(address.root, f"whose mailbox? Write {address.scheme}://USER@{address.host}/INBOX")
         if not address.path:
-            raise SourceError(address.root, f"which mailbox? Write {address.root}/INBOX")
+            raise RemoteError(address.root, f"which mailbox? Write {address.root}/INBOX")
         self._root, self._mailbox = address.root, address.path
         password = accesses.password(address)
         if not password:
-            raise SourceError(address.root, "there is no password", _PASSWORD)
+            raise RemoteError(address.root, "there is no password", _PASSWORD)
         with self._told():
             self._server = _connected(address, accesses.of(address).ca_file)
         try:
@@ -98,7 +104,7 @@ class ImapSource:
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error:
-                problem = SourceError(self._root, "the server refuses the user name or the password", _PASSWORD)
+                problem = RemoteError(self._root, "the server refuses the user name or the password", _PASSWORD)
             else:
                 return
         raise problem  # outside: what the server said, which may repeat a password, is not its cause
@@ -108,16 +114,16 @@ class ImapSource:
             answer, data = self._server.select(_quoted(_in_modified_utf7(self._mailbox)), readonly=True)
             if answer != "OK":
                 place = f"{self._root}/{self._mailbox}"
-                raise SourceMissingError(place, "there is no such mailbox, or it cannot be opened")
+                raise RemoteMissingError(place, "there is no such mailbox, or it cannot be opened")
             _, validity = self._server.response("UIDVALIDITY")
             return int(validity[0]) if validity and validity[0] else 0, int(data[0] or 0)
 
-    def entries(self, address: Address) -> Iterator[Entry | Unlisted]:
-        """See `Source`."""
+    def entries(self, address: Address) -> Iterator[RemoteEntry | Unlisted]:
+        """See `RemoteSource`."""
         if address.uid is not None:
             found = list(self._sizes([address.uid]))
             if not found:
-                raise SourceMissingError(str(address), "there is no such message in the mailbox")
+                raise RemoteMissingError(str(address), "there is no such message in the mailbox")
             yield from found
             return
         if not self._count:
@@ -132,7 +138,7 @@ class ImapSource:
         for start in range(0, len(uids), _MESSAGES_AT_ONCE):
             yield from self._sizes(uids[start : start + _MESSAGES_AT_ONCE])
 
-    def _sizes(self, uids: list[int]) -> Iterator[Entry]:
+    def _sizes(self, uids: list[int]) -> Iterator[RemoteEntry]:
         with self._told():
             answer, data = self._server.uid("FETCH", ",".join(map(str, uids)), "(UID RFC822.SIZE)")
             if answer != "OK":
@@ -144,13 +150,15 @@ class ImapSource:
                 continue
             uid, size = (found[1], found[2]) if found[1] else (found[4], found[3])
             if int(uid) in uids:
-                yield Entry(path=self._mailbox, uid=int(uid), size_bytes=int(size), etag=f"{self._validity}.{int(uid)}")
+                yield RemoteEntry(
+                    path=self._mailbox, uid=int(uid), size_bytes=int(size), etag=f"{self._validity}.{int(uid)}"
+                )
 
     def _lost(self) -> NoReturn:
-        raise SourceError(self._root, "the server does not list the whole mailbox")
+        raise RemoteError(self._root, "the server does not list the whole mailbox")
 
-    def read(self, entry: Entry) -> Generator[bytes, None, None]:
-        """See `Source`. What a server makes longer than its size is the caller's to stop."""
+    def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
+        """See `RemoteSource`. What a server makes longer than its size is the caller's to stop."""
         assert entry.uid is not None
         if not entry.etag.startswith(f"{self._validity}."):
             raise ItemError(CHANGED)
@@ -169,7 +177,7 @@ class ImapSource:
                 return
 
     def close(self) -> None:
-        """See `Source`. LOGOUT alone: CLOSE would take out what others have marked as deleted."""
+        """See `RemoteSource`. LOGOUT alone: CLOSE would take out what others have marked as deleted."""
         with suppress(imaplib.IMAP4.error, OSError):
             self._server.logout()
         with suppress(OSError):
@@ -180,17 +188,17 @@ class ImapSource:
         """What went wrong, in our words; without what a server says in its own."""
         try:
             yield
-        except (SourceError, ItemError):
+        except (RemoteError, ItemError):
             raise
         except ssl.SSLCertVerificationError as error:
             reason = "the server's certificate is not to be trusted"
-            raise SourceError(
+            raise RemoteError(
                 self._root, reason, "ca_file in [sources] of llavero.toml names an authority of one's own."
             ) from error
         except OSError as error:  # also imaplib's own, and TimeoutError
-            raise SourceError(self._root, "the server cannot be reached, or does not answer") from error
+            raise RemoteError(self._root, "the server cannot be reached, or does not answer") from error
         except (imaplib.IMAP4.error, ValueError, UnicodeError) as error:
-            raise SourceError(self._root, "its answers are not those of a mail server") from error
+            raise RemoteError(self._root, "its answers are not those of a mail server") from error
 
 
 def _connected(address: Address, ca_file: str) -> Any:

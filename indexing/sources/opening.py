@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from indexing.addresses import Address
 from indexing.sources.access import Accesses
 from indexing.sources.imap import ImapSource
-from indexing.sources.protocol import Source, SourceError, SourceExtraError
+from indexing.sources.protocol import RemoteError, RemoteExtraError, RemoteSource
 from indexing.sources.s3 import S3Source
 from indexing.sources.webdav import WebdavSource, check_protected
 
@@ -17,8 +17,8 @@ _PACKAGES = {"s3": ("s3fs", "s3"), "webdav": ("webdav4", "webdav"), "webdavs": (
 _REACHED_SECONDS = 5.0
 
 
-def open_source(address: Address, accesses: Accesses) -> Source:
-    """Connect, and sign in where the protocol does that first. Raises SourceError."""
+def open_source(address: Address, accesses: Accesses) -> RemoteSource:
+    """Connect, and sign in where the protocol does that first. Raises RemoteError."""
     match address.scheme:
         case "s3":
             return S3Source(address, accesses)
@@ -35,10 +35,10 @@ def place_of(address: Address) -> str:
 
 def check_reachable(address: Address, accesses: Accesses) -> None:
     """Whether what reads it is installed and anybody answers there, before anything heavy is loaded. Raises
-    SourceError. A proxy, and Amazon's own servers, are asked only when they are needed."""
+    RemoteError. A proxy, and Amazon's own servers, are asked only when they are needed."""
     package, extra = _PACKAGES.get(address.scheme, ("", ""))
     if package and importlib.util.find_spec(package) is None:
-        raise SourceExtraError(address.root, package, extra)
+        raise RemoteExtraError(address.root, package, extra)
     check_protected(address)
     host, port, scheme = address.host.strip("[]"), address.port, address.scheme
     if scheme == "s3":
@@ -54,4 +54,4 @@ def check_reachable(address: Address, accesses: Accesses) -> None:
     try:
         socket.create_connection((host, port or _PORTS[web or scheme]), timeout=_REACHED_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise SourceError(address.root, "the server cannot be reached") from error
+        raise RemoteError(address.root, "the server cannot be reached") from error

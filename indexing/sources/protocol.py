@@ -1,8 +1,8 @@
 """What a source can do: list its files, and read one of them.
 
-SourceError             the source cannot be used: unreachable, refused, not what its address says
-├── SourceMissingError  there is nothing at the address
-└── SourceExtraError    the library that reads this kind of source is not installed
+RemoteError             the source cannot be used: unreachable, refused, not what its address says
+├── RemoteMissingError  there is nothing at the address
+└── RemoteExtraError    the library that reads this kind of source is not installed
 ItemError               one file or folder of it cannot be read, the others can
 """
 
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 30.0
 _NOT_SAID = re.compile(r"[^A-Za-z0-9 _.-]")
 
 
-class SourceError(IndexingError):
+class RemoteError(IndexingError):
     """The source cannot be used now. `reason` is half a sentence, without its address and without any secret."""
 
     def __init__(self, address: str, reason: str, *notes: str) -> None:
@@ -29,11 +29,11 @@ class SourceError(IndexingError):
         self.address, self.reason = address, reason
 
 
-class SourceMissingError(SourceError):
+class RemoteMissingError(RemoteError):
     """Nothing lies at the address."""
 
 
-class SourceExtraError(SourceError):
+class RemoteExtraError(RemoteError):
     """A library is missing that an extra brings."""
 
     def __init__(self, address: str, package: str, extra: str) -> None:
@@ -58,7 +58,7 @@ DENIED = "access is denied"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class RemoteEntry:
     """A file as the source lists it."""
 
     path: str  # as in `Address.path`; the source's own name for it
@@ -76,16 +76,17 @@ class Unlisted:
     reason: str
 
 
-class Source(Protocol):
+class RemoteSource(Protocol):
     """One place, opened; used by one thread."""
 
-    def entries(self, address: Address) -> Iterator[Entry | Unlisted]:
-        """Every file at or below the address, in any order. Raises SourceError, also in the middle: then what was
+    def entries(self, address: Address) -> Iterator[RemoteEntry | Unlisted]:
+        """Every file at or below the address, in any order. Raises RemoteError, also in the middle: then what was
         listed is not all there is."""
         ...
 
-    def read(self, entry: Entry) -> Generator[bytes, None, None]:
-        """The bytes of one entry, in pieces; close it to stop early. Raises ItemError, and SourceError where the source itself is gone."""
+    def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
+        """The bytes of one entry, in pieces; close it to stop early. Raises ItemError, and RemoteError where the source
+        itself is gone."""
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,9 @@ from indexing.errors import disk_error, words_of
 from indexing.settings import MEGABYTE
 from indexing.sources.access import Accesses
 from indexing.sources.opening import open_source, place_of
-from indexing.sources.protocol import Entry, ItemError, Source, SourceError, Unlisted
+from indexing.sources.protocol import ItemError, RemoteEntry, RemoteError, RemoteSource, Unlisted
 
-OpenSource = Callable[[Address, Accesses], Source]
+OpenSource = Callable[[Address, Accesses], RemoteSource]
 _UNVERSIONED = "unversioned "
 """Begins the version of a file of which its source says neither ETag nor time: it is read again by each run."""
 _LONGEST_ADDRESS_BYTES = 4_000  # a row's path has 4,096
@@ -72,8 +72,8 @@ class RemoteFiles:
         self._alone = len(self._addresses) > 0 and all(map(is_address, paths))
         self._accesses, self._folder, self._open = accesses, folder, opens
         self._met: set[str] = set()
-        self._unlisted: dict[str, SourceError | None] = {}
-        self._sources: dict[str, Source] = {}
+        self._unlisted: dict[str, RemoteError | None] = {}
+        self._sources: dict[str, RemoteSource] = {}
         self._lost: dict[str, tuple[str, int]] = {}
         self.download_under_way: Download | None = None
 
@@ -84,7 +84,7 @@ class RemoteFiles:
         for address in map(Address.parse, self._addresses):
             try:
                 yield from self._listed(address)
-            except SourceError as error:
+            except RemoteError as error:
                 self._unlisted[str(address)] = error
                 notes = " ".join(getattr(error, "__notes__", ()))
                 yield Failure(path=str(address), reason=f"{error.reason}. {notes}" if notes else error.reason)
@@ -105,7 +105,7 @@ class RemoteFiles:
             source.close()
 
     def check(self) -> None:
-        """Raises the first SourceError where nothing at all could be listed, and nothing else was asked for."""
+        """Raises the first RemoteError where nothing at all could be listed, and nothing else was asked for."""
         errors = [self._unlisted.get(each) for each in self._addresses]
         if self._alone and not self._met and (first := next(filter(None, errors), None)) and all(errors):
             raise first
@@ -133,7 +133,7 @@ class RemoteFiles:
         for attempt in range(_TRIES):
             try:
                 return self._copied(address, seen, most_bytes, stopped)
-            except SourceError as error:
+            except RemoteError as error:
                 self._close(place)  # a new connection may do better
                 if attempt + 1 == _TRIES:
                     self._give_up(place, error.reason)
@@ -208,32 +208,30 @@ class RemoteFiles:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class _on_this_disk:  # noqa: N801  # used as a function
+@contextmanager
+def _on_this_disk() -> Iterator[None]:
     """An error of this machine's disk stops the run, whatever file it was about."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise disk_error(error.strerror or words_of(error)) from error
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error.strerror or words_of(error)) from error
 
 
-def _address_of(entry: Entry | Unlisted, root: Address) -> str:
+def _address_of(entry: RemoteEntry | Unlisted, root: Address) -> str:
     if root.scheme == "s3":
         return f"{root.root}/{entry.path}"
-    uid = entry.uid if isinstance(entry, Entry) else None
+    uid = entry.uid if isinstance(entry, RemoteEntry) else None
     return str(Address(scheme=root.scheme, host=root.host, port=root.port, user=root.user, path=entry.path, uid=uid))
 
 
-def _seen(place: str, entry: Entry) -> Seen:
+def _seen(place: str, entry: RemoteEntry) -> Seen:
     etag = entry.etag or ("" if entry.modified_ns else f"{_UNVERSIONED}{time.time_ns()}")
     return Seen(path=place, size_bytes=entry.size_bytes or 0, modified_ns=entry.modified_ns, etag=etag)
 
 
-def _entry(address: Address, seen: Seen) -> Entry:
+def _entry(address: Address, seen: Seen) -> RemoteEntry:
     """The way back."""
-    return Entry(
+    return RemoteEntry(
         path=address.path,
         uid=address.uid,
         size_bytes=seen.size_bytes,

@@ -16,11 +16,11 @@ from indexing.sources.protocol import (
     DENIED,
     GONE,
     TIMEOUT_SECONDS,
-    Entry,
     ItemError,
-    SourceError,
-    SourceExtraError,
-    SourceMissingError,
+    RemoteEntry,
+    RemoteError,
+    RemoteExtraError,
+    RemoteMissingError,
     Unlisted,
     plain_code,
 )
@@ -50,14 +50,14 @@ class S3Source:
         try:
             from s3fs import S3FileSystem
         except ModuleNotFoundError as error:
-            raise SourceExtraError(address.root, "s3fs", "s3") from error
+            raise RemoteExtraError(address.root, "s3fs", "s3") from error
         self._bucket, self._root = address.host, address.root
         with self._told():
             self._s3 = S3FileSystem(**_options(address, accesses), skip_instance_cache=True, use_listings_cache=False)
             self._s3.retries = _ATTEMPTS
 
-    def entries(self, address: Address) -> Iterator[Entry | Unlisted]:
-        """See `Source`. A prefix counts as a folder: `scans` is `scans` itself and `scans/…`, and not `scans2`."""
+    def entries(self, address: Address) -> Iterator[RemoteEntry | Unlisted]:
+        """See `RemoteSource`. A prefix is a folder: `scans` means `scans` itself and `scans/…`, not `scans2`."""
         found = False
         for each in self._listed(f"{address.path}/" if address.path else ""):
             found = True
@@ -69,7 +69,7 @@ class S3Source:
         if itself is not None:
             yield _entry(itself)
         elif not found:
-            raise SourceMissingError(str(address), "there is no such file or folder in the bucket")
+            raise RemoteMissingError(str(address), "there is no such file or folder in the bucket")
 
     def _listed(self, prefix: str, *, most: int = 1000) -> Iterator[Mapping[str, Any]]:
         """Objects whose keys begin so, page by page; only the first ones where `most` is less than a page."""
@@ -82,11 +82,11 @@ class S3Source:
             if most < 1000 or not page.get("IsTruncated"):
                 return
             if not following or following == token.get("ContinuationToken"):
-                raise SourceError(self._root, "the server says that there is more, and not where it begins")
+                raise RemoteError(self._root, "the server says that there is more, and not where it begins")
             token = {"ContinuationToken": following}
 
-    def read(self, entry: Entry) -> Generator[bytes, None, None]:
-        """See `Source`."""
+    def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
+        """See `RemoteSource`."""
         from fsspec.asyn import sync
 
         condition = {"IfMatch": entry.etag} if entry.etag else {}
@@ -104,42 +104,42 @@ class S3Source:
             body.close()
 
     def close(self) -> None:
-        """See `Source`."""
+        """See `RemoteSource`."""
         if (client := getattr(self._s3, "_s3", None)) is not None:
             self._s3.close_session(self._s3.loop, client)
 
     @contextmanager
-    def _told(self, entry: Entry | None = None) -> Iterator[None]:
+    def _told(self, entry: RemoteEntry | None = None) -> Iterator[None]:
         """What went wrong, in our words; without what a server says in its own."""
         try:
             yield
-        except (SourceError, ItemError):
+        except (RemoteError, ItemError):
             raise
         except Exception as error:  # boto, aiohttp and s3fs have no common root
             raise self._fault(error, entry) from error
 
-    def _fault(self, error: Exception, entry: Entry | None) -> SourceError | ItemError:
+    def _fault(self, error: Exception, entry: RemoteEntry | None) -> RemoteError | ItemError:
         from botocore.exceptions import ConnectionError as NotConnectedError
         from botocore.exceptions import NoCredentialsError, ProfileNotFound
 
         code = _code(error)
         if code in _WRONG_KEYS:
-            return SourceError(self._root, f"the server refuses the access key ({code})", _CREDENTIALS)
+            return RemoteError(self._root, f"the server refuses the access key ({code})", _CREDENTIALS)
         if code in _CHANGED:
             return ItemError(CHANGED)
         if code in _MISSING or isinstance(error, FileNotFoundError):
-            return ItemError(GONE) if entry else SourceMissingError(self._root, "there is no such bucket")
+            return ItemError(GONE) if entry else RemoteMissingError(self._root, "there is no such bucket")
         if code in _DENIED or isinstance(error, PermissionError):
-            return ItemError(DENIED) if entry else SourceError(self._root, DENIED, _CREDENTIALS)
+            return ItemError(DENIED) if entry else RemoteError(self._root, DENIED, _CREDENTIALS)
         if isinstance(error, NoCredentialsError):
-            return SourceError(self._root, "nobody to sign in as: there are no credentials", _CREDENTIALS)
+            return RemoteError(self._root, "nobody to sign in as: there are no credentials", _CREDENTIALS)
         if isinstance(error, ProfileNotFound):
-            return SourceError(self._root, "there is no such profile in the files of AWS")
+            return RemoteError(self._root, "there is no such profile in the files of AWS")
         if code:
-            return SourceError(self._root, f"the server answers {plain_code(code)}")
+            return RemoteError(self._root, f"the server answers {plain_code(code)}")
         if isinstance(error, NotConnectedError | TimeoutError | ConnectionError):
-            return SourceError(self._root, "the server cannot be reached, or does not answer")
-        return SourceError(self._root, f"reading from the server failed ({plain_code(type(error).__name__)})")
+            return RemoteError(self._root, "the server cannot be reached, or does not answer")
+        return RemoteError(self._root, f"reading from the server failed ({plain_code(type(error).__name__)})")
 
 
 def _options(address: Address, accesses: Accesses) -> dict[str, Any]:
@@ -162,9 +162,9 @@ def _options(address: Address, accesses: Accesses) -> dict[str, Any]:
     return options
 
 
-def _entry(listed: Mapping[str, Any]) -> Entry:
+def _entry(listed: Mapping[str, Any]) -> RemoteEntry:
     modified = listed.get("LastModified")
-    return Entry(
+    return RemoteEntry(
         path=listed["Key"],
         size_bytes=int(listed["Size"]),
         etag=str(listed.get("ETag", "")),

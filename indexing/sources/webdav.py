@@ -17,11 +17,11 @@ from indexing.sources.protocol import (
     DENIED,
     GONE,
     TIMEOUT_SECONDS,
-    Entry,
     ItemError,
-    SourceError,
-    SourceExtraError,
-    SourceMissingError,
+    RemoteEntry,
+    RemoteError,
+    RemoteExtraError,
+    RemoteMissingError,
     Unlisted,
 )
 
@@ -33,9 +33,9 @@ _LIST = "PROPFIND"
 
 
 def check_protected(address: Address) -> None:
-    """Raises SourceError where password and files would cross a network for everybody to read."""
+    """Raises RemoteError where password and files would cross a network for everybody to read."""
     if address.scheme == "webdav" and not address.is_of_this_machine:
-        raise SourceError(
+        raise RemoteError(
             address.root,
             "webdav:// sends password and files for everybody to read; it is for this machine alone",
             f"Write webdavs://{address.host}/…",
@@ -51,7 +51,7 @@ class WebdavSource:
             from webdav4.fsspec import WebdavFileSystem
             from webdav4.http import Client as HttpClient
         except ModuleNotFoundError as error:
-            raise SourceExtraError(address.root, "webdav4", "webdav") from error
+            raise RemoteExtraError(address.root, "webdav4", "webdav") from error
         access, password = accesses.of(address), accesses.password(address)
         user = address.user or access.user
         self._root = address.root
@@ -68,13 +68,13 @@ class WebdavSource:
             )
             self._files = WebdavFileSystem(base, http_client=self._http, skip_instance_cache=True)
 
-    def entries(self, address: Address) -> Iterator[Entry | Unlisted]:
-        """See `Source`."""
+    def entries(self, address: Address) -> Iterator[RemoteEntry | Unlisted]:
+        """See `RemoteSource`."""
         try:
             with self._told():
                 itself = self._info(address.path)
         except ItemError as error:
-            kind = SourceMissingError if error.reason == GONE else SourceError
+            kind = RemoteMissingError if error.reason == GONE else RemoteError
             reason = "there is no such file or folder on the server" if error.reason == GONE else error.reason
             raise kind(str(address), reason) from error
         if itself["type"] != "directory":
@@ -88,7 +88,7 @@ class WebdavSource:
                     listed = sorted(self._children(folder), key=lambda each: each[0])
             except ItemError as error:
                 if folder == address.path:
-                    raise SourceError(str(address), error.reason) from error
+                    raise RemoteError(str(address), error.reason) from error
                 yield Unlisted(path=folder, reason=error.reason)
                 continue
             for path, info in listed:
@@ -112,8 +112,8 @@ class WebdavSource:
         found: dict[str, Any] = self._files.info(_escaped(path))
         return found
 
-    def read(self, entry: Entry) -> Generator[bytes, None, None]:
-        """See `Source`. WebDAV has no condition that all servers know: the file is looked at again at the end."""
+    def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
+        """See `RemoteSource`. WebDAV has no condition that all servers know: the file is looked at again at the end."""
         with self._told(entry):
             url = self._files.client.join_url(_escaped(entry.path))
             with self._http.stream("GET", url, follow_redirects=True) as response:  # `_keep_to` sees where to
@@ -125,7 +125,7 @@ class WebdavSource:
             raise ItemError(CHANGED)
 
     def close(self) -> None:
-        """See `Source`."""
+        """See `RemoteSource`."""
         self._http.close()
 
     def _keep_to(self, base: str) -> Any:
@@ -137,50 +137,50 @@ class WebdavSource:
         def check(request: httpx.Request) -> None:
             url = request.url
             if (url.scheme, url.host, url.port) != (own.scheme, own.host, own.port):
-                raise SourceError(self._root, "the server sends us on to another server, which is not followed")
+                raise RemoteError(self._root, "the server sends us on to another server, which is not followed")
 
         return check
 
     def _bound(self, response: Any) -> None:
         """A listing is read into memory as a whole."""
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise SourceError(self._root, "the server packs its answers though it was asked not to")
+            raise RemoteError(self._root, "the server packs its answers though it was asked not to")
         if response.request.method != _LIST or response.is_redirect:
             return
         pieces, size = [], 0
         for piece in response.iter_raw():
             size += len(piece)
             if size > _MOST_LISTING_BYTES:
-                raise SourceError(self._root, "the list of a folder does not end")
+                raise RemoteError(self._root, "the list of a folder does not end")
             pieces.append(piece)
         response._content = b"".join(pieces)  # what `Response.read` keeps, which httpx calls next
 
     @contextmanager
-    def _told(self, entry: Entry | None = None) -> Iterator[None]:
+    def _told(self, entry: RemoteEntry | None = None) -> Iterator[None]:
         """What went wrong, in our words; without what a server says in its own."""
         import httpx
         from webdav4.client import ClientError, HTTPError
 
         try:
             yield
-        except (SourceError, ItemError):
+        except (RemoteError, ItemError):
             raise
         except FileNotFoundError as error:
             raise ItemError(GONE) from error
         except (httpx.HTTPStatusError, HTTPError) as error:
             raise self._refused(error.response.status_code, entry) from error
         except httpx.TooManyRedirects as error:
-            raise SourceError(self._root, "the server sends us around in circles") from error
+            raise RemoteError(self._root, "the server sends us around in circles") from error
         except httpx.TransportError as error:
-            raise SourceError(self._root, _transport(error)) from error
+            raise RemoteError(self._root, _transport(error)) from error
         except (ClientError, httpx.InvalidURL, IsADirectoryError, NotADirectoryError) as error:
             raise ItemError("the server does not answer for it as for a file") from error
         except (KeyError, ValueError, AssertionError, SyntaxError) as error:  # ElementTree's ParseError is one
-            raise SourceError(self._root, "its answers are not those of a WebDAV server") from error
+            raise RemoteError(self._root, "its answers are not those of a WebDAV server") from error
 
-    def _refused(self, status: int, entry: Entry | None) -> SourceError | ItemError:
+    def _refused(self, status: int, entry: RemoteEntry | None) -> RemoteError | ItemError:
         if status == 401:
-            return SourceError(
+            return RemoteError(
                 self._root,
                 "the server refuses the user name or the password",
                 "Give the user in the address (webdavs://USER@HOST/…) or in [sources] of llavero.toml, the password in "
@@ -191,8 +191,8 @@ class WebdavSource:
         if status in (404, 410):
             return ItemError(GONE)
         if status in (405, 501) and entry is None:
-            return SourceError(self._root, "there is a web server, and no WebDAV folder at this address")
-        return SourceError(self._root, f"the server answers with status {int(status)}")
+            return RemoteError(self._root, "there is a web server, and no WebDAV folder at this address")
+        return RemoteError(self._root, f"the server answers with status {int(status)}")
 
 
 def _transport(error: Exception) -> str:
@@ -215,9 +215,9 @@ def _escaped(path: str) -> str:
     return quote(path, safe="/")
 
 
-def _entry(path: str, info: dict[str, Any]) -> Entry:
+def _entry(path: str, info: dict[str, Any]) -> RemoteEntry:
     modified = info.get("modified")
-    return Entry(
+    return RemoteEntry(
         path=path,
         size_bytes=info.get("size"),
         etag=info.get("etag") or "",
@@ -225,5 +225,5 @@ def _entry(path: str, info: dict[str, Any]) -> Entry:
     )
 
 
-def _version(entry: Entry) -> tuple[object, ...]:
+def _version(entry: RemoteEntry) -> tuple[object, ...]:
     return entry.size_bytes or 0, entry.etag, entry.modified_ns

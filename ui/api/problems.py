@@ -79,7 +79,7 @@ def _status_of_ours(error: BaseException) -> int:
     from indexing.facts import FactsError
     from indexing.pipeline import NotInLibraryError
     from indexing.sources.access import NotListedError
-    from indexing.sources.protocol import SourceError
+    from indexing.sources.protocol import RemoteError
     from indexing.store.protocol import FilterValueError
     from llava_model.errors import LlavaError
     from rag.errors import GeneratorError, RagError
@@ -90,7 +90,7 @@ def _status_of_ours(error: BaseException) -> int:
         (FactsError, 422),
         (AddressError, 422),
         (NotListedError, 403),
-        (SourceError, 503),
+        (RemoteError, 503),
         (UnknownFieldError, 422),
         (StoreError, 503),
         (GeneratorError, 503),

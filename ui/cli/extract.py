@@ -16,6 +16,7 @@ import typer
 
 from indexing.addresses import canonical, is_address
 from ui.cli import terminal
+from ui.cli.addresses import check_addresses
 from ui.cli.library import (
     DEFAULT_LIBRARY,
     DeviceOption,
@@ -24,7 +25,6 @@ from ui.cli.library import (
     KitOption,
     LibraryOption,
     ModelOption,
-    check_addresses,
     check_generator,
     opened,
 )

@@ -4,12 +4,11 @@ Each looks for the process that has the library open (`ui.owner`) and goes throu
 library itself. What can be refused without loading anything is refused first.
 """
 
-import errno
 import os
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,7 @@ from indexing.addresses import is_address
 from ui import owner, wording
 from ui.cli import progress, terminal
 from ui.cli import watch as watching
+from ui.cli.addresses import check_addresses, places_named
 from ui.cli.conditions import MetaOption, WhereOption, conditions_from, facts_from
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.service import Question, Service, picture_file
@@ -224,41 +224,6 @@ def index(
         terminal.tell("no files found there")
     in_part = any(note["unread"] for note in report["notes"])
     raise typer.Exit(WITH_PROBLEMS if report["failed"] or in_part else DONE)
-
-
-def places_named(paths: Sequence[str]) -> list[str]:
-    """Files and folders from the root, addresses as the ledger writes them. Raises BadParameter for what is no address,
-    FileNotFoundError where nothing of all is there."""
-    from indexing.addresses import AddressError, canonical
-
-    named: list[str] = []
-    for path in paths:
-        if "://" in path and not Path(path).exists():
-            try:
-                named.append(canonical(path))
-            except AddressError as error:
-                raise typer.BadParameter(". ".join(wording.sentences(error)), param_hint="PATHS") from error
-        else:
-            named.append(str(Path(path).absolute()))
-    if not any(is_address(path) or Path(path).exists() for path in named):
-        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", paths[0])
-    return named
-
-
-def check_addresses(named: Sequence[str], library: Path) -> None:
-    """Whether somebody answers at them, before anything is loaded or made; who has the library open sees for itself.
-    Raises SourceError."""
-    addresses = list(filter(is_address, named))
-    folder = library.expanduser().absolute()
-    if not addresses or owner.find(folder) is not None:
-        return
-    from indexing.addresses import Address
-    from indexing.sources.access import Accesses
-    from indexing.sources.opening import check_reachable
-
-    accesses = Accesses(sections=settings(folder).sources, environ=os.environ)
-    for address in map(Address.parse, addresses):
-        check_reachable(address, accesses)
 
 
 def search(

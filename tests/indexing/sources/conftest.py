@@ -16,7 +16,7 @@ from indexing.library import Library, compare
 from indexing.pipeline import IndexReport, index
 from indexing.settings import IndexingSettings, ReadLimits
 from indexing.sources.access import Accesses
-from indexing.sources.protocol import Source
+from indexing.sources.protocol import RemoteSource
 from indexing.sources.remote import RemoteFiles
 from indexing.store import MilvusStore
 
@@ -71,10 +71,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def reads_from(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Address, Accesses], Source]], None]:
+def reads_from(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Address, Accesses], RemoteSource]], None]:
     """Lets runs open their sources with another function."""
 
-    def choose(opens: Callable[[Address, Accesses], Source]) -> None:
+    def choose(opens: Callable[[Address, Accesses], RemoteSource]) -> None:
         monkeypatch.setattr("indexing.pipeline.RemoteFiles", partial(RemoteFiles, opens=opens))
 
     return choose

@@ -14,7 +14,7 @@ from indexing.addresses import Address
 from indexing.sources import imap
 from indexing.sources.access import Accesses, SourceAccess
 from indexing.sources.opening import open_source
-from indexing.sources.protocol import CHANGED, GONE, Entry, ItemError, SourceError, SourceMissingError
+from indexing.sources.protocol import CHANGED, GONE, ItemError, RemoteEntry, RemoteError, RemoteMissingError
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def address(mail: MailServer, mailbox: str = "INBOX") -> str:
     return f"imap://ana@127.0.0.1:{mail.port}/{mailbox}"
 
 
-def listed(mail: MailServer, where: str, who: Accesses | None = None) -> list[Entry]:
+def listed(mail: MailServer, where: str, who: Accesses | None = None) -> list[RemoteEntry]:
     source = open_source(Address.parse(where), who or accesses(mail))
     try:
-        return [each for each in source.entries(Address.parse(where)) if isinstance(each, Entry)]
+        return [each for each in source.entries(Address.parse(where)) if isinstance(each, RemoteEntry)]
     finally:
         source.close()
 
@@ -114,7 +114,7 @@ def test_a_piece_that_is_longer_than_what_was_asked_for_is_refused(
     monkeypatch.setattr(imap, "_PIECE_BYTES", 1 << 10)
     mail.add("INBOX", 3, b"x" * 1_000_000)
     mail.ignores_part = True
-    with pytest.raises(SourceError):
+    with pytest.raises(RemoteError):
         list(source.read(entry))
     source.close()
 
@@ -136,7 +136,7 @@ def test_a_list_that_is_not_whole_makes_nothing_look_gone(bench: Any, mail: Mail
     bench.accesses = accesses(mail)
     bench.index(address(mail))
     mail.list_only = 1
-    with pytest.raises(SourceError, match="does not list the whole mailbox"):
+    with pytest.raises(RemoteError, match="does not list the whole mailbox"):
         bench.index(address(mail))
     assert len(bench.texts()) == 2
 
@@ -158,7 +158,7 @@ def test_both_ways_of_signing_in_take_any_password(mail: MailServer) -> None:
 
 
 def test_a_wrong_password_is_told_and_what_the_server_says_of_it_is_not(mail: MailServer) -> None:
-    with pytest.raises(SourceError, match="refuses the user name or the password") as refused:
+    with pytest.raises(RemoteError, match="refuses the user name or the password") as refused:
         listed(mail, address(mail), Accesses(environ={"LLAVERO_IMAP_PASSWORD": "hunter2"}))
     error: BaseException | None = refused.value
     while error is not None:
@@ -174,23 +174,23 @@ def test_a_wrong_password_is_told_and_what_the_server_says_of_it_is_not(mail: Ma
     ],
 )
 def test_what_is_missing_in_an_address_is_said(mail: MailServer, where: str, reason: str) -> None:
-    with pytest.raises(SourceError, match=reason):
+    with pytest.raises(RemoteError, match=reason):
         listed(mail, where)
 
 
 def test_without_a_password_nobody_is_asked(mail: MailServer) -> None:
-    with pytest.raises(SourceError, match="there is no password"):
+    with pytest.raises(RemoteError, match="there is no password"):
         listed(mail, address(mail), Accesses())
     assert mail.lines == []
 
 
 def test_a_mailbox_that_is_not_there_is_told(mail: MailServer) -> None:
-    with pytest.raises(SourceMissingError):
+    with pytest.raises(RemoteMissingError):
         listed(mail, address(mail, "Nowhere"))
 
 
 def test_a_server_that_is_not_there_is_told(mail: MailServer) -> None:
-    with pytest.raises(SourceError, match="cannot be reached"):
+    with pytest.raises(RemoteError, match="cannot be reached"):
         listed(mail, f"imap://ana@127.0.0.1:{unused_port()}/INBOX")
 
 
@@ -205,7 +205,7 @@ def test_what_is_no_mail_server_is_told() -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talks) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = f"imap://ana@127.0.0.1:{server.server_address[1]}/INBOX"
-        with pytest.raises(SourceError):
+        with pytest.raises(RemoteError):
             listed(MailServer(), where)
         server.shutdown()
 
@@ -241,7 +241,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_password(tmp_path: Path) 
     served.add("INBOX", 1, letter("Safe", "words"))
     with mail_server(served, certificate=context):
         where = f"imaps://ana@127.0.0.1:{served.port}/INBOX"
-        with pytest.raises(SourceError, match="not to be trusted"):
+        with pytest.raises(RemoteError, match="not to be trusted"):
             listed(served, where)
         assert served.lines == []
         access = SourceAccess(password_variable="MAIL", ca_file=str(file))

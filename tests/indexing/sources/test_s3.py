@@ -8,7 +8,15 @@ from source_servers import Bucket, unused_port
 from indexing.addresses import Address
 from indexing.sources.access import Accesses, SourceAccess
 from indexing.sources.opening import open_source
-from indexing.sources.protocol import CHANGED, GONE, Entry, ItemError, SourceError, SourceExtraError, SourceMissingError
+from indexing.sources.protocol import (
+    CHANGED,
+    GONE,
+    ItemError,
+    RemoteEntry,
+    RemoteError,
+    RemoteExtraError,
+    RemoteMissingError,
+)
 
 
 def accesses(bucket: Bucket, **more: Any) -> Accesses:
@@ -24,10 +32,10 @@ def accesses(bucket: Bucket, **more: Any) -> Accesses:
     )
 
 
-def listed(bucket: Bucket, address: str) -> dict[str, Entry]:
+def listed(bucket: Bucket, address: str) -> dict[str, RemoteEntry]:
     source = open_source(Address.parse(address), accesses(bucket))
     try:
-        return {each.path: each for each in source.entries(Address.parse(address)) if isinstance(each, Entry)}
+        return {each.path: each for each in source.entries(Address.parse(address)) if isinstance(each, RemoteEntry)}
     finally:
         source.close()
 
@@ -102,7 +110,7 @@ def test_what_changed_after_it_was_listed_is_not_read(bucket: Bucket) -> None:
     ],
 )
 def test_nothing_at_an_address_is_told_apart_from_an_empty_bucket(bucket: Bucket, address: str, reason: str) -> None:
-    with pytest.raises(SourceMissingError, match=reason):
+    with pytest.raises(RemoteMissingError, match=reason):
         listed(bucket, address)
     assert listed(bucket, "s3://scans") == {}
 
@@ -110,13 +118,13 @@ def test_nothing_at_an_address_is_told_apart_from_an_empty_bucket(bucket: Bucket
 def test_a_server_that_is_not_there_is_an_error_soon(bucket: Bucket) -> None:
     nobody = accesses(bucket, endpoint=f"http://127.0.0.1:{unused_port()}")
     source = open_source(Address.parse("s3://scans"), nobody)
-    with pytest.raises(SourceError, match="cannot be reached"):
+    with pytest.raises(RemoteError, match="cannot be reached"):
         list(source.entries(Address.parse("s3://scans")))
     source.close()
 
 
 def test_a_variable_that_is_not_set_is_named(bucket: Bucket) -> None:
-    with pytest.raises(SourceError, match="the environment variable NOT_SET is not set"):
+    with pytest.raises(RemoteError, match="the environment variable NOT_SET is not set"):
         open_source(Address.parse("s3://scans"), accesses(bucket, secret_variable="NOT_SET"))
 
 
@@ -124,7 +132,7 @@ def test_no_error_says_the_secret(bucket: Bucket) -> None:
     bucket.environ["S3_SECRET"] = "s3cret-that-nobody-may-read"
     nobody = accesses(bucket, endpoint=f"http://127.0.0.1:{unused_port()}")
     source = open_source(Address.parse("s3://scans"), nobody)
-    with pytest.raises(SourceError) as refused:
+    with pytest.raises(RemoteError) as refused:
         list(source.entries(Address.parse("s3://scans")))
     source.close()
     error: BaseException | None = refused.value
@@ -136,6 +144,6 @@ def test_no_error_says_the_secret(bucket: Bucket) -> None:
 
 def test_a_missing_library_names_the_extra(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    with pytest.raises(SourceExtraError, match="'s3fs' is not installed") as refused:
+    with pytest.raises(RemoteExtraError, match="'s3fs' is not installed") as refused:
         open_source(Address.parse("s3://scans"), accesses(bucket))
     assert refused.value.__notes__ == ["Install what reads it: pip install 'llavero[s3]'"]

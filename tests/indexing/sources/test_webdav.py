@@ -15,7 +15,7 @@ from source_servers import unused_port, webdav_server, wsgi_server
 from indexing.addresses import Address
 from indexing.sources.access import Accesses, SourceAccess
 from indexing.sources.opening import open_source
-from indexing.sources.protocol import Entry, ItemError, SourceError, SourceMissingError, Unlisted
+from indexing.sources.protocol import ItemError, RemoteEntry, RemoteError, RemoteMissingError, Unlisted
 
 PASSWORD = "hunter2 forever"
 
@@ -49,7 +49,7 @@ def accesses(password: str = PASSWORD) -> Accesses:
     return Accesses(environ={"LLAVERO_WEBDAV_PASSWORD": password})
 
 
-def listed(address: str, who: Accesses | None = None) -> list[Entry | Unlisted]:
+def listed(address: str, who: Accesses | None = None) -> list[RemoteEntry | Unlisted]:
     source = open_source(Address.parse(address), who or accesses())
     try:
         return list(source.entries(Address.parse(address)))
@@ -95,24 +95,24 @@ def test_names_are_read_as_they_are_written(bench: Any, cloud: Cloud) -> None:
 
 
 def test_a_wrong_password_is_told_and_not_shown(cloud: Cloud) -> None:
-    with pytest.raises(SourceError, match="refuses the user name or the password") as refused:
+    with pytest.raises(RemoteError, match="refuses the user name or the password") as refused:
         listed(cloud.address, accesses("wrong one"))
     assert "wrong one" not in str(refused.value) + repr(accesses("wrong one"))
 
 
 def test_nothing_at_the_address_is_told_apart_from_an_empty_folder(cloud: Cloud) -> None:
-    with pytest.raises(SourceMissingError):
+    with pytest.raises(RemoteMissingError):
         listed(f"{cloud.address}/nowhere")
     assert listed(cloud.address) == []
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
-    with pytest.raises(SourceError, match="cannot be reached"):
+    with pytest.raises(RemoteError, match="cannot be reached"):
         listed(f"webdav://ana@127.0.0.1:{unused_port()}")
 
 
 def test_without_tls_nothing_is_sent_to_another_machine() -> None:
-    with pytest.raises(SourceError, match="for this machine alone"):
+    with pytest.raises(RemoteError, match="for this machine alone"):
         listed("webdav://ana@cloud.example/dav")
 
 
@@ -160,7 +160,7 @@ def test_a_redirect_to_another_server_is_not_followed_and_gets_no_password(statu
 
     with wsgi_server(thief) as port:
         there = answering(status, b"", ("Location", f"http://127.0.0.1:{port}/"))
-        with wsgi_server(there) as first, pytest.raises(SourceError):
+        with wsgi_server(there) as first, pytest.raises(RemoteError):
             listed(f"webdav://ana@127.0.0.1:{first}/")
     assert asked == []
 
@@ -182,7 +182,7 @@ def test_a_file_that_is_redirected_to_another_server_is_not_fetched_there() -> N
     with wsgi_server(thief) as port, wsgi_server(app) as first:
         (entry,) = listed(f"webdav://ana@127.0.0.1:{first}")
         source = open_source(Address.parse(f"webdav://ana@127.0.0.1:{first}"), accesses())
-        with pytest.raises(SourceError, match="another server"):
+        with pytest.raises(RemoteError, match="another server"):
             list(source.read(entry))
         source.close()
     assert asked == []
@@ -222,7 +222,7 @@ def test_a_list_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
         start_response("207 Multi-Status", [("Content-Type", "application/xml")])
         return (b"<!-- -->" * 1000 for _ in range(1_000))
 
-    with wsgi_server(app) as port, pytest.raises(SourceError, match="does not end"):
+    with wsgi_server(app) as port, pytest.raises(RemoteError, match="does not end"):
         listed(f"webdav://ana@127.0.0.1:{port}")
 
 
@@ -240,7 +240,7 @@ def test_a_list_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_what_is_no_webdav_server_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webdav4.retry.BACKOFF", 0)
-    with wsgi_server(app) as port, pytest.raises(SourceError):
+    with wsgi_server(app) as port, pytest.raises(RemoteError):
         listed(f"webdav://ana@127.0.0.1:{port}")
 
 
@@ -259,7 +259,7 @@ def test_one_folder_that_is_refused_does_not_keep_from_the_others(cloud: Cloud) 
 
     with wsgi_server(app) as port:
         found = listed(f"webdav://ana@127.0.0.1:{port}")
-    assert {(type(each), each.path) for each in found} == {(Entry, "good/a.txt"), (Unlisted, "closed")}
+    assert {(type(each), each.path) for each in found} == {(RemoteEntry, "good/a.txt"), (Unlisted, "closed")}
 
 
 def test_a_user_may_stand_in_the_settings(cloud: Cloud) -> None:
