@@ -15,7 +15,7 @@ import re
 import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 from indexing.addresses import Address
 from indexing.sources.access import Accesses
@@ -61,7 +61,7 @@ class _Plain(imaplib.IMAP4):
         return super().read(size)
 
     def readline(self) -> bytes:
-        return _line_of(self.file)
+        return _line_of(cast(IO[bytes], self.file))
 
 
 class _Tls(imaplib.IMAP4_SSL):
@@ -70,7 +70,7 @@ class _Tls(imaplib.IMAP4_SSL):
         return super().read(size)
 
     def readline(self) -> bytes:
-        return _line_of(self.file)
+        return _line_of(cast(IO[bytes], self.file))
 
 
 class ImapSource:

@@ -81,28 +81,39 @@ class RemoteFiles:
 
     def walk(self) -> Iterator[Seen | Failure]:
         """Every file of every address, each once."""
-        for address in map(Address.parse, self._addresses):
-            try:
-                yield from self._listed(address)
-            except RemoteError as error:
-                self._unlisted[str(address)] = error
-                notes = " ".join(getattr(error, "__notes__", ()))
-                yield Failure(path=str(address), reason=f"{error.reason}. {notes}" if notes else error.reason)
-
-    def _listed(self, address: Address) -> Iterator[Seen | Failure]:
-        source = self._open(address, self._accesses)
+        opened: dict[str, RemoteSource | RemoteError] = {}  # many files of one source may be named one by one
         try:
-            for entry in source.entries(address):
-                place = _address_of(entry, address)
-                if isinstance(entry, Unlisted):
-                    self._unlisted[place] = None
-                    yield Failure(path=place, reason=f"the folder cannot be read: {entry.reason}")
-                elif place not in self._met and not _is_hidden(entry.path, address.path):
-                    self._met.add(place)
-                    refused = _refusal(place)
-                    yield Failure(path=place[:1_000], reason=refused) if refused else _seen(place, entry)
+            for address in map(Address.parse, self._addresses):
+                try:
+                    yield from self._listed(address, opened)
+                except RemoteError as error:
+                    self._unlisted[str(address)] = error
+                    notes = " ".join(getattr(error, "__notes__", ()))
+                    yield Failure(path=str(address), reason=f"{error.reason}. {notes}" if notes else error.reason)
         finally:
-            source.close()
+            for source in opened.values():
+                if not isinstance(source, RemoteError):
+                    source.close()
+
+    def _listed(self, address: Address, opened: dict[str, RemoteSource | RemoteError]) -> Iterator[Seen | Failure]:
+        place = place_of(address)
+        if place not in opened:
+            try:
+                opened[place] = self._open(address, self._accesses)
+            except RemoteError as error:
+                opened[place] = error
+        source = opened[place]
+        if isinstance(source, RemoteError):
+            raise source
+        for entry in source.entries(address):
+            where = _address_of(entry, address)
+            if isinstance(entry, Unlisted):
+                self._unlisted[where] = None
+                yield Failure(path=where, reason=f"the folder cannot be read: {entry.reason}")
+            elif where not in self._met and not _is_hidden(entry.path, address.path):
+                self._met.add(where)
+                refused = _refusal(where)
+                yield Failure(path=where[:1_000], reason=refused) if refused else _seen(where, entry)
 
     def check(self) -> None:
         """Raises the first RemoteError where nothing at all could be listed, and nothing else was asked for."""

@@ -63,6 +63,7 @@ class WebdavSource:
                 auth=(user, password) if user else None,
                 headers=_HEADERS,
                 timeout=TIMEOUT_SECONDS,
+                trust_env=not address.is_of_this_machine,  # no proxy sees what is not protected
                 verify=_trusted(access.ca_file),
                 event_hooks={"request": [self._keep_to(base)], "response": [self._bound]},
             )

@@ -118,9 +118,9 @@ def test_a_second_run_downloads_nothing_and_embeds_nothing(bench: Any, shelf: Sh
 
 def test_a_new_version_replaces_the_old_one(bench: Any, shelf: Shelf) -> None:
     bench.index(ALL)
-    shelf.put("a.txt", "other words", version="2")
+    shelf.put("a.txt", "words of z", version="2")  # of the same length
     assert numbers(bench.index(ALL)) == (0, 1, 2, 0, 0)
-    assert bench.texts()[A] == "other words"
+    assert bench.texts()[A] == "words of z"
     assert bench.agrees()
 
 
@@ -262,6 +262,7 @@ def test_copies_are_private_while_they_are_read_and_gone_afterwards(bench: Any, 
     read = bench.reader._one
 
     def look(source: Any) -> Any:
+        assert len(list((bench.library.spool / "downloads").iterdir())) == 1  # those before it are gone already
         rights.append(tuple(stat.S_IMODE(each.stat().st_mode) for each in (source.path, source.path.parent)))
         return read(source)
 
