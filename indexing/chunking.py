@@ -176,7 +176,7 @@ class _Chunker:
         self._counts[kind] = ordinal + 1
         return Chunk(
             content_hash=self._source.content_hash,
-            path=str(self._source.path),
+            path=self._source.place,
             kind=kind,
             ordinal=ordinal,
             page=page,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from indexing.addresses import canonical, is_address
 from indexing.errors import words_of
 from indexing.records import SourceFile
 from indexing.sidecars import is_sidecar
@@ -30,9 +31,10 @@ _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 class Seen:
     """A file as its folder lists it."""
 
-    path: str  # absolute; links are not resolved
+    path: str  # absolute, links are not resolved; or an address
     size_bytes: int
     modified_ns: int
+    etag: str = ""  # what a source elsewhere calls this version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,10 @@ class Failure:
 
 
 def absolute(path: str | Path) -> str:
-    """The path from the root, without `.` and `..`, links left as they are."""
+    """The path from the root, without `.` and `..`, links left as they are; an address as it is written. Raises
+    AddressError."""
+    if is_address(str(path)):
+        return canonical(str(path))
     return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links, Path.absolute keeps '..'
 
 

@@ -107,7 +107,8 @@ class Ledger:
     def file(self, path: str) -> FileRecord | None:
         """What is known of a path."""
         rows = self._all(
-            "SELECT path, size, modified_ns, seen_hash, content, reason, retry, format FROM files WHERE path = ?", path
+            "SELECT path, size, modified_ns, seen_hash, content, reason, retry, format, etag FROM files WHERE path = ?",
+            path,
         )
         return file_record(rows[0]) if rows else None
 
@@ -289,8 +290,8 @@ class Ledger:
         """The file has another time of change and the same bytes."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE files SET size = ?, modified_ns = ?, format = ? WHERE path = ?",
-                (seen.size_bytes, seen.modified_ns, self._format, seen.path),
+                "UPDATE files SET size = ?, modified_ns = ?, etag = ?, format = ? WHERE path = ?",
+                (seen.size_bytes, seen.modified_ns, seen.etag, self._format, seen.path),
             )
 
     def fail(self, seen: Seen, reason: str, *, seen_hash: str = "", retry: bool = False) -> None:
@@ -320,7 +321,8 @@ class Ledger:
         """Its rows and pictures are gone. Files that still point here will be indexed again."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE files SET content = NULL, seen_hash = '', modified_ns = -1 WHERE content = ?", (content_hash,)
+                "UPDATE files SET content = NULL, seen_hash = '', modified_ns = -1, etag = '' WHERE content = ?",
+                (content_hash,),
             )
             connection.execute("DELETE FROM contents WHERE hash = ?", (content_hash,))
 
@@ -341,7 +343,7 @@ class Ledger:
     ) -> None:
         connection.execute(
             schema.SEE,
-            (seen.path, seen.size_bytes, seen.modified_ns, seen_hash, content, reason, retry, self._format),
+            (seen.path, seen.size_bytes, seen.modified_ns, seen.etag, seen_hash, content, reason, retry, self._format),
         )
 
 

@@ -24,10 +24,12 @@ class FileRecord:
     reason: str  # why it failed, "" where it did not
     retry: bool  # the failure may pass without a change of the file (permissions)
     format: int
+    etag: str = ""  # what a source elsewhere called this version
 
     def is_same(self, seen: Seen) -> bool:
-        """By size and time of change alone: the file does not look touched."""
-        return (self.size_bytes, self.modified_ns) == (seen.size_bytes, seen.modified_ns)
+        """By size and ETag, or time of change, alone: the file does not look touched."""
+        before, now = self.etag or self.modified_ns, seen.etag or seen.modified_ns
+        return (self.size_bytes, before) == (seen.size_bytes, now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,7 @@ class FileEntry:
 
 def file_record(row: tuple[object, ...]) -> FileRecord:
     """A row of `files`."""
-    path, size, modified_ns, seen_hash, content, reason, retry, made = row
+    path, size, modified_ns, seen_hash, content, reason, retry, made, etag = row
     return FileRecord(
         path=cast(str, path),
         size_bytes=cast(int, size),
@@ -87,6 +89,7 @@ def file_record(row: tuple[object, ...]) -> FileRecord:
         reason=cast(str, reason),
         retry=bool(retry),
         format=cast(int, made),
+        etag=cast(str, etag),
     )
 
 

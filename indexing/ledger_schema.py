@@ -1,6 +1,6 @@
 """The ledger's tables, how an older ledger gets today's, and its larger questions. Words of SQL alone."""
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE contents (
     hash TEXT PRIMARY KEY,
@@ -42,7 +42,10 @@ CREATE TABLE said_facts (
     PRIMARY KEY (path, source, key, value)
 ) STRICT, WITHOUT ROWID;
 """
-CHANGES = {0: SCHEMA + FACTS, 1: FACTS}
+ETAGS = """
+ALTER TABLE files ADD COLUMN etag TEXT NOT NULL DEFAULT '';
+"""
+CHANGES = {0: SCHEMA + FACTS + ETAGS, 1: FACTS + ETAGS, 2: ETAGS}
 """From which version → what makes today's of it."""
 
 CONTENTS = "SELECT hash, state, shown_path, kind, chunks FROM contents"
@@ -59,8 +62,9 @@ SELECT content, path, path = shown_path FROM files JOIN contents ON hash = conte
 OWN = "SELECT content, key, value FROM own_facts ORDER BY content, key, value"
 SAID = "SELECT path, key, value FROM said_facts WHERE source = ? ORDER BY path, key, value"
 SEE = """
-INSERT INTO files (path, size, modified_ns, seen_hash, content, reason, retry, format) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (path) DO UPDATE SET size = excluded.size, modified_ns = excluded.modified_ns,
+INSERT INTO files (path, size, modified_ns, etag, seen_hash, content, reason, retry, format)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (path) DO UPDATE SET size = excluded.size, modified_ns = excluded.modified_ns, etag = excluded.etag,
     seen_hash = excluded.seen_hash, content = excluded.content, reason = excluded.reason, retry = excluded.retry,
     format = excluded.format
 """

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+from indexing.addresses import is_address
 from indexing.chunking import chunks
 from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
@@ -35,6 +36,8 @@ from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
 from indexing.settings import IndexingSettings
 from indexing.sidecars import SaidFacts, is_sidecar
+from indexing.sources.access import Accesses
+from indexing.sources.remote import RemoteFiles
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
 
@@ -54,6 +57,8 @@ _IDLE_SECONDS = 0.25
 """Nothing came for so long: batches that are not full are embedded now."""
 _PROGRESS_SECONDS = 0.1
 _FEWEST_HASH_DIGITS = 8
+_DOWNLOADS = "downloads"
+"""Below the spool, which is emptied before every run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,17 +111,20 @@ def index(
     retry_failed: bool = False,
     follow_links: bool = False,
     facts: Mapping[str, Sequence[str]] | None = None,
+    sources: Accesses | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring the library up to date with these files and folders.
+    """Bring the library up to date with these files and folders, which may be addresses (`indexing.addresses`).
 
     New files are added, changed ones replace their rows, files that are gone from disk below the given folders are
     removed; a file whose bytes are known embeds nothing. A file that failed and did not change is reported with its
     reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed
     with `follow_links`; what an earlier run has read through them stays. `facts` are said of every file that the run
     meets, and replace what was said with these keys before; a key without values is forgotten (`indexing.facts`).
-    `cancelled` is asked between files: what was read by then is still written. Raises FactsError.
+    `sources` says who one is at addresses; what they could not list to its end loses nothing.
+    `cancelled` is asked between files: what was read by then is still written. Raises FactsError, AddressError, and
+    RemoteError where nothing but addresses was named and none of them could be listed.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -134,7 +142,8 @@ def index(
 
     run = _IndexRun(library, store, load, chosen, on_progress)
     given = facts_of((facts or {}).items())
-    choices = _Choices(retry_failed=retry_failed, follow_links=follow_links, facts=given)
+    accesses = sources or Accesses()
+    choices = _Choices(retry_failed=retry_failed, follow_links=follow_links, facts=given, sources=accesses)
     return run.to_the_end([absolute(path) for path in paths], readers or pool, choices, cancelled)
 
 
@@ -145,6 +154,7 @@ class _Choices:
     retry_failed: bool
     follow_links: bool
     facts: Facts
+    sources: Accesses
 
 
 def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedder]:
@@ -227,6 +237,7 @@ class _IndexRun:
         self._changed = recover(self._library, self._store)
         self._library.is_clean = False
         self._said = SaidFacts(choices.facts, self._ledger.said())
+        self._remote = RemoteFiles(paths, choices.sources, self._library.spool / _DOWNLOADS)
         self._prefetch = Prefetch(
             paths,
             skip=[self._library.folder],
@@ -236,15 +247,20 @@ class _IndexRun:
             retry_failed=choices.retry_failed,
             capacity=self._settings.picture_batch,
             follow_links=choices.follow_links,
+            remote=self._remote,
         )
         try:
             self._prefetch.start()
             stopped = self._consume(cancelled)
         finally:
             self._prefetch.close()
+            self._remote.close()
             self._maker.close()
         if not stopped:
-            self._forget_gone(paths)
+            self._remote.check()
+            self._forget_gone([path for path in paths if not is_address(path)])
+            for path in self._remote.vanished(self._ledger.paths_below):
+                self._forget(path)
         return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
@@ -369,8 +385,11 @@ class _IndexRun:
             for path in self._ledger.paths_below(printable(root)):
                 gone = (is_gone(path) and not self._is_listed_link(path)) or is_sidecar(path)
                 if gone or self._is_listed_elsewhere(path, roots):
-                    self._ledger.forget(path)
-                    self._counts.counts["removed"] += 1
+                    self._forget(path)
+
+    def _forget(self, path: str) -> None:
+        self._ledger.forget(path)
+        self._counts.counts["removed"] += 1
 
     def _is_listed_elsewhere(self, path: str, roots: Roots) -> bool:
         place = roots.real_place(path)
@@ -419,4 +438,5 @@ class _IndexRun:
         if always or now - self._shown_at >= _PROGRESS_SECONDS:
             self._shown_at = now
             self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
+            self._counts.download = self._prefetch.download
             self._on_progress(self._counts.progress(self._current))

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from indexing.addresses import folders_of, is_address
 from indexing.discover import absolute
 from indexing.errors import UnknownFieldError
 from indexing.facts import FactCondition, all_hold
@@ -222,18 +223,19 @@ class _Conditions:
 
     def match(self, path: str) -> bool:
         """Whether a file at the path may be found."""
-        pure = PurePath(_normal(path))
-        return all(not wanted.isdisjoint(_column(field, pure)) for field, wanted in self.values.items())
+        path = _normal(path)
+        return all(not wanted.isdisjoint(_column(field, path)) for field, wanted in self.values.items())
 
 
-def _column(field: str, path: PurePath) -> set[str]:
+def _column(field: str, path: str) -> set[str]:
+    pure = PurePath(path)
     match field:
         case "folder":
-            return {str(parent) for parent in path.parents}
+            return set(folders_of(path) if is_address(path) else map(str, pure.parents))
         case "extension":
-            return {path.suffix.removeprefix(".").lower()}
+            return {pure.suffix.removeprefix(".").lower()}
         case _:
-            return {path.name if field == "name" else str(path)}
+            return {pure.name if field == "name" else path}
 
 
 def _as_column(field: str, value: str) -> str:

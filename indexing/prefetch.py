@@ -1,10 +1,11 @@
 """What comes to the pipeline: files are found, looked up and read while others are embedded.
 
-    discover (a thread) → what the ledger knows already → readers (processes) → a bounded queue of
+    walk (a thread) → what the ledger knows already → readers (processes) → a bounded queue of
     `Unchanged | Refused | Known | Read`
 
-The folders are walked once, ahead of everything else, so that it is soon known how many files there are. The threads
-ask the ledger and never write to it.
+The folders are walked once, ahead of everything else, so that it is soon known how many files there are. A file that
+lies elsewhere is downloaded when it is about to be read, and its copy deleted when it was. The threads ask the ledger
+and never write to it.
 """
 
 import os
@@ -17,11 +18,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from indexing.discover import Failure, Seen, discover, look_again, reason_of, source_of
+from indexing.addresses import is_address
+from indexing.discover import Failure, Seen, look_again, reason_of, source_of
 from indexing.errors import DiskError, UnreadableFileError, disk_error, words_of
 from indexing.ledger import FileRecord, Ledger
 from indexing.records import SourceFile
 from indexing.settings import MEGABYTE
+from indexing.sources.protocol import GONE, ItemError
+from indexing.sources.remote import Download, RemoteFiles, StoppedError, TooLargeError
+from indexing.walk import Walk
 from indexing.workers.pool import ReadResult
 
 
@@ -77,49 +82,6 @@ class Read:
 Event = Unchanged | Refused | Known | Read
 
 
-class _Walk:
-    """The files below the paths, found once by a thread of its own and handed on in the order of their folders."""
-
-    def __init__(self, paths: Sequence[str | Path], skip: Sequence[Path], follow_links: bool) -> None:
-        self.found, self.finished = 0, False
-        self.links_out: list[str] = []
-        self._paths, self._skip, self._follow_links = paths, skip, follow_links
-        self._stopped = threading.Event()
-        self._queue: queue.SimpleQueue[Seen | Failure | BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="walk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to walk."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Walk no further, and wait for the thread."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def __iter__(self) -> Iterator[Seen | Failure]:
-        while (found := self._queue.get()) is not None:
-            if isinstance(found, BaseException):
-                raise found
-            yield found
-
-    def _run(self) -> None:
-        try:
-            found = discover(
-                self._paths, skip=self._skip, follow_links=self._follow_links, on_link_out=self.links_out.append
-            )
-            for each in found:
-                if self._stopped.is_set():
-                    break
-                self.found += isinstance(each, Seen)
-                self._queue.put(each)
-            self.finished = not self._stopped.is_set()
-            self._queue.put(None)
-        except BaseException as error:  # noqa: BLE001  # handed to the thread that iterates
-            self._queue.put(error)
-
-
 class Prefetch:
     """Ask for `next` until it is None; `stop_intake` ends it early and politely, `close` at once."""
 
@@ -134,8 +96,10 @@ class Prefetch:
         retry_failed: bool,
         capacity: int,
         follow_links: bool = False,
+        remote: RemoteFiles | None = None,
     ) -> None:
-        self._walk = _Walk(paths, skip, follow_links)
+        self._walk = Walk(paths, skip, follow_links, remote)
+        self._remote = remote
         self._ledger, self._readers = ledger, readers
         self._max_file_bytes, self._retry_failed = max_file_bytes, retry_failed
         self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(capacity)
@@ -165,6 +129,11 @@ class Prefetch:
     def links_out(self) -> Sequence[str]:
         """Links that lead out of the paths and were not followed."""
         return self._walk.links_out
+
+    @property
+    def download(self) -> Download | None:
+        """The file that is on its way from elsewhere, if one is."""
+        return self._remote.download_under_way if self._remote else None
 
     def next(self, timeout_seconds: float) -> Event | None:
         """The next event; None at the end, queue.Empty when nothing came in time; raises what the thread raised."""
@@ -238,6 +207,8 @@ class Prefetch:
                 yield event
             elif event is not None:
                 self._put(event)
+        for lost in self._remote.lost() if self._remote else ():
+            self._put(Refused(path=lost.path, reason=lost.reason))
 
     def _look_up(self, seen: Seen) -> SourceFile | Event | None:
         """The file to be read, or why it need not be; None where another path with the same bytes is under way."""
@@ -246,15 +217,52 @@ class Prefetch:
             settled = self._settled(record)
             if settled is not None:
                 return settled
+        is_elsewhere = is_address(seen.path)
         try:
-            seen = look_again(seen)  # the walk may have met it hours ago
+            if not is_elsewhere:
+                seen = look_again(seen)  # the walk may have met it hours ago
             if seen.size_bytes > self._max_file_bytes:
                 size, limit = seen.size_bytes // MEGABYTE, self._max_file_bytes // MEGABYTE
                 return Refused(path=seen.path, reason=f"the file is {size:,} MB, the limit is {limit:,} MB", seen=seen)
-            source = source_of(seen)
+            source = self._downloaded(seen) if is_elsewhere else source_of(seen)
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)
             return Refused(path=seen.path, reason=reason_of(error), seen=None if gone else seen, retry=True)
+        if not isinstance(source, SourceFile):
+            return source
+        taken = self._look_at(seen, source, record)
+        if taken is not source:
+            self._discard(source)
+        return taken
+
+    def _downloaded(self, seen: Seen) -> SourceFile | Refused | None:
+        """None where its source is gone, or the run is being stopped."""
+        assert self._remote is not None
+        try:
+            copy = self._remote.download(seen, most_bytes=self._max_file_bytes, stopped=self._no_more.is_set)
+        except TooLargeError as error:
+            return Refused(path=seen.path, reason=error.reason, seen=seen)
+        except ItemError as error:
+            gone = error.reason == GONE
+            return Refused(path=seen.path, reason=error.reason, seen=None if gone else seen, retry=True)
+        except StoppedError:
+            return None
+        if copy is None:
+            return None
+        return SourceFile(
+            path=copy.path,
+            size_bytes=copy.size_bytes,
+            modified_ns=seen.modified_ns,
+            content_hash=copy.content_hash,
+            address=seen.path,
+        )
+
+    def _discard(self, source: SourceFile) -> None:
+        if source.address and self._remote is not None:
+            self._remote.discard(source.path)
+
+    def _look_at(self, seen: Seen, source: SourceFile, record: FileRecord | None) -> SourceFile | Event | None:
+        """The same when its bytes are known."""
         if record is not None and record.seen_hash == source.content_hash:
             settled = self._settled(record, touched=seen)
             if settled is not None:
@@ -280,14 +288,15 @@ class Prefetch:
             if self._ledger.content(source.content_hash) is not None:
                 return Known(seen=seen, content_hash=source.content_hash)
             self._under_way[source.content_hash] = []
-            self._seen[seen.path] = seen
+            self._seen[str(source.path)] = seen
             return source
 
     def _event(self, source: SourceFile, outcome: ReadResult | UnreadableFileError) -> Event:
         seen = self._seen.pop(str(source.path))
+        self._discard(source)
         if isinstance(outcome, DiskError):  # whatever has become of the file meanwhile
             raise disk_error(outcome.reason) from outcome
-        changed = _changed(seen)
+        changed = "" if source.address else _changed(seen)
         if changed:
             return Refused(path=seen.path, reason=changed, seen_hash=source.content_hash)
         if isinstance(outcome, UnreadableFileError):

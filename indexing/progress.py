@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from indexing.discover import Failure
+from indexing.sources.remote import Download
 
 _RATE_SECONDS = 20.0
 """The rate of a run is that of so many seconds before now."""
@@ -20,6 +21,7 @@ class Progress:
     current: str  # name of the file that is at work, or was finished last
     files_per_second: float
     seconds_left: float | None  # None before there is anything to tell it from
+    download: Download | None = None  # a file that is on its way from elsewhere
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,6 +33,7 @@ class RunCounts:
     failures: list[Failure] = field(default_factory=list)
     found: int = 0
     walked: bool = False
+    download: Download | None = None
     marks: list[tuple[float, int]] = field(default_factory=list)
 
     def progress(self, current: str) -> Progress:
@@ -48,4 +51,5 @@ class RunCounts:
             current=current,
             files_per_second=rate,
             seconds_left=left,
+            download=self.download,
         )

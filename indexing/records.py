@@ -22,10 +22,16 @@ CHANNELS: tuple[Channel, ...] = ("clip", "text", "bm25")
 class SourceFile:
     """One file on disk at the moment it was looked at."""
 
-    path: Path  # absolute
+    path: Path  # absolute; where its bytes can be read now
     size_bytes: int
     modified_ns: int
     content_hash: str  # SHA-256 of the bytes, hex
+    address: str = ""  # where it comes from, if `path` is only a copy that was downloaded
+
+    @property
+    def place(self) -> str:
+        """What the library calls it."""
+        return self.address or str(self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +124,7 @@ class Chunk:
     """One row of the store: the smallest thing that can be found and cited."""
 
     content_hash: str
-    path: str  # absolute; where the file lay when it was indexed
+    path: str  # absolute, or an address; where the file lay when it was indexed
     kind: Kind
     ordinal: int  # counts within (file, kind), from 0
     page: int | None = None

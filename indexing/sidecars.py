@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from indexing.addresses import is_address
 from indexing.errors import pass_on, words_of
 from indexing.facts import MOST_FACTS, NOTHING_SAID, Facts, FactsError, Said, facts_of
 from indexing.records import Note
@@ -26,7 +27,7 @@ _MOST_BYTES = 65_536
 
 def is_sidecar(path: str) -> bool:
     """Whether it is about something that lies there; one that is about nothing is a file like any other."""
-    about = _about(path)
+    about = "" if is_address(path) else _about(path)
     name = about.rpartition("/")[2]
     return name == _FOLDER or (bool(name) and os.path.lexists(about))
 
@@ -54,9 +55,9 @@ class SaidFacts:
             notes.append(_note("", f"more than {MOST_FACTS} facts: those that were given with this run were left out"))
             given = dict(known.given)
         folder, _, name = path.rpartition("/")
-        beside = {**self._below(folder or "/"), **self._read(folder or "/", name, notes)}
+        near = {} if is_address(path) else {**self._below(folder or "/"), **self._read(folder or "/", name, notes)}
         told, self._untold = [*notes, *self._untold], []
-        said = Said(given=given, beside=beside, notes=tuple(told))
+        said = Said(given=given, beside=near, notes=tuple(told))
         return None if said == known else said
 
     def _below(self, folder: str) -> Facts:

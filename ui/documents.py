@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
     from indexing.records import Chunk, Hit, Line, Note
+    from indexing.sources.remote import Download
     from llava_model.kits import Kit
     from rag.answer import Answer, Event
     from rag.citations import Citation
@@ -34,10 +35,15 @@ def report_document(report: "IndexReport") -> Document:
     }
 
 
+def _download_document(download: "Download") -> Document:
+    return {"name": download.name, "bytes": download.done_bytes, "of": download.total_bytes}
+
+
 def progress_document(progress: "Progress") -> Document:
     """How far a run is."""
     return {
         "done": progress.done,
+        "download": _download_document(progress.download) if progress.download else None,
         "found": progress.found,
         "walked": progress.walked,
         "current": progress.current,

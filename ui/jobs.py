@@ -20,7 +20,7 @@ JobState = Literal["waiting", "running", "stopping", "done", "stopped", "failed"
 SaidOfFiles = Mapping[str, Sequence[str]]
 """Facts that are said of all files of a job."""
 RunIndex = Callable[
-    [Sequence[Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
+    [Sequence[str | Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
 ]  # (paths, facts, on_progress, cancelled) → report
 KEPT_FINISHED = 20
 _EVENT_SECONDS = 0.3
@@ -58,7 +58,7 @@ class QueueView:
 @dataclass(kw_only=True)
 class _Job:
     number: int
-    paths: tuple[Path, ...]
+    paths: tuple[str | Path, ...]  # an address is a text
     facts: SaidOfFiles
     owner: str
     state: JobState = "waiting"
@@ -71,7 +71,7 @@ class _Job:
     def view(self) -> JobView:
         return JobView(
             number=self.number,
-            names=tuple(path.name for path in self.paths),
+            names=tuple(path if isinstance(path, str) else path.name for path in self.paths),
             state=self.state,
             owner=self.owner,
             progress=self.progress,
@@ -95,7 +95,7 @@ class IndexingQueue:
         self._thread = threading.Thread(target=self._work, name="llavero-indexing", daemon=True)
         self._thread.start()
 
-    def submit(self, paths: Sequence[Path], *, owner: str = "", facts: SaidOfFiles | None = None) -> int:
+    def submit(self, paths: Sequence[str | Path], *, owner: str = "", facts: SaidOfFiles | None = None) -> int:
         """Queue files or folders, and what is said of them; returns the job's number."""
         with self._changed:
             if self._closed:

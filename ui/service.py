@@ -61,7 +61,7 @@ class Service(Protocol):
         objects: bool = True,
         facts: Mapping[str, Sequence[str]] | None = None,
     ) -> Document:
-        """Bring the library up to date with files and folders of this machine → the report."""
+        """Bring the library up to date with files and folders of this machine, or at addresses → the report."""
         ...
 
     def search(self, question: Question) -> Document:
@@ -113,8 +113,10 @@ class Service(Protocol):
 class LibraryService:
     """The functions above over a workbench; safe to call from several threads."""
 
-    def __init__(self, bench: "Workbench") -> None:
-        self.bench = bench
+    def __init__(self, bench: "Workbench", *, any_address: bool = False) -> None:
+        """With `any_address` it indexes addresses that the settings do not list: for the person at the terminal, never
+        for what clients ask."""
+        self.bench, self._any_address = bench, any_address
 
     def index(
         self,
@@ -129,13 +131,14 @@ class LibraryService:
     ) -> Document:
         """See `Service`; `cancelled` is asked between files."""
         report = self.bench.index(
-            [Path(path) for path in paths],
+            paths,
             on_progress=lambda progress: on_progress(documents.progress_document(progress)),
             cancelled=cancelled,
             retry_failed=retry_failed,
             follow_links=follow_links,
             objects=objects,
             facts=facts,
+            any_address=self._any_address,
         )
         return documents.report_document(report)
 
@@ -212,9 +215,9 @@ class LibraryService:
         """Where that picture lies inside the library."""
         return self.bench.picture_file(self._chunk(chunk_id))
 
-    def original(self, chunk_id: str) -> Path:
-        """The file that a passage comes from, wherever it lay when it was indexed."""
-        return Path(self._chunk(chunk_id).path)
+    def original(self, chunk_id: str) -> str:
+        """The path or address of the file that a passage comes from, as it was when it was indexed."""
+        return self._chunk(chunk_id).path
 
     def _chunk(self, chunk_id: str) -> "Chunk":
         from indexing.pipeline import NotInLibraryError

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from indexing.addresses import AddressError, canonical
 from indexing.settings import IndexingSettings
+from indexing.sources.access import SourceAccess
 from rag.settings import (
     AnswerSettings,
     CitationSettings,
@@ -54,6 +56,8 @@ class Settings:
     """user:password for that server; best given as LLAVERO_MILVUS_TOKEN."""
     indexing: IndexingSettings = field(default_factory=IndexingSettings)
     """How files are read and cut; section [indexing]."""
+    sources: Mapping[str, SourceAccess] = field(default_factory=dict)
+    """Addresses that are read, and who one is there; sections [sources."s3://…"]. Clients may name these alone."""
     rag: RagSettings = field(default_factory=RagSettings)
     """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [citations] [generator]."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -79,12 +83,13 @@ class Settings:
             chosen["generator"] = generator
         rag = _rag({}, chosen, where)
         indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
-        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen"}
+        sources = _sources(table.pop("sources", {}), where)
+        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen", "sources"}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():
             if not isinstance(value, str):
                 raise SettingsError(f"{where}: '{name}' must be a text in quotes")
-        return cls(library=library, indexing=indexing, rag=rag, chosen=chosen, **table)
+        return cls(library=library, indexing=indexing, sources=sources, rag=rag, chosen=chosen, **table)
 
     def rag_for(self, defaults: Mapping[str, Mapping[str, Any]]) -> RagSettings:
         """The same with a kit's own defaults under what the user set. Raises SettingsError naming the key."""
@@ -149,6 +154,26 @@ def _section(kind: type[Section], table: object, where: str, name: str) -> Secti
         key = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{where}: [{name}] {key}: {message}".replace(" : ", ": ")) from error
+
+
+def _sources(table: object, where: str) -> dict[str, SourceAccess]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: [sources] must be a section, not a single value")
+    found: dict[str, SourceAccess] = {}
+    for written, access in table.items():
+        try:
+            address = canonical(written)
+        except AddressError as error:
+            raise SettingsError(f"{where}: [sources]: {error}") from error
+        if isinstance(access, dict) and (secret := _SECRETS.intersection(access)):
+            fault = SettingsError(f"{where}: [sources.\"{address}\"]: '{min(secret)}' does not belong into a file")
+            fault.add_note(f'Put it into an environment variable, and name that: {min(secret)}_variable = "NAME".')
+            raise fault
+        found[address] = _section(SourceAccess, access, where, f'sources."{address}"')
+    return found
+
+
+_SECRETS = frozenset({"password", "secret", "key"})
 
 
 def _refuse_unknown(unknown: set[str], known: set[str], where: str) -> None:

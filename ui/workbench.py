@@ -5,6 +5,7 @@ threads of the process; closing the workbench lets go of the library.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.places import PlacedStore, check_keys, files_where
 from indexing.records import Channel, Chunk, Kind
 from indexing.settings import available_memory
+from indexing.sources.access import Accesses
 from indexing.store import InMemorySearch, MilvusStore, Store
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.kits import Kit, find, shipped_weights
@@ -137,6 +139,11 @@ class Workbench:
     # -- the parts ---------------------------------------------------------------------------------------------------
 
     @BuiltOnce
+    def sources(self) -> Accesses:
+        """Who this process is at addresses elsewhere, and which of them its clients may name."""
+        return Accesses(sections=self.settings.sources, environ=dict(os.environ))
+
+    @BuiltOnce
     def embedder(self) -> "Embedder":
         """The kit's embedder; refused where another one filled the library."""
         embedder = embedder_of(self.kit, self.settings.device)
@@ -210,17 +217,24 @@ class Workbench:
 
     def index(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[str | Path],
         on_progress: Callable[[pipeline.Progress], None] = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
         *,
+        any_address: bool = False,
         retry_failed: bool = False,
         follow_links: bool = False,
         objects: bool = True,
         facts: Mapping[str, Sequence[str]] | None = None,
     ) -> pipeline.IndexReport:
         """Bring the library up to date with files and folders; one run at a time. Objects are looked for in pictures
-        where the settings say so and `objects` does not leave them out; `facts` are said of every file."""
+        where the settings say so and `objects` does not leave them out; `facts` are said of every file. Addresses are
+        read that the settings list; with `any_address`, which is for those who sit at the terminal, all others too.
+
+        Raises NotListedError, AddressError, RemoteError.
+        """
+        if not any_address:
+            self.sources.check_listed(map(str, paths))
         with self._writing:
             name = _embedder_name(self.kit)
             if name is not None:  # else the kit's name decides, which was checked when the library was opened
@@ -234,6 +248,7 @@ class Workbench:
                 retry_failed=retry_failed,
                 follow_links=follow_links,
                 facts=facts,
+                sources=self.sources,
                 on_progress=on_progress,
                 cancelled=cancelled,
             )
@@ -292,7 +307,7 @@ class Workbench:
                 recovery.repair(self._library, self.store, found)
                 self._counted = None  # rows without an owner are gone, and the ledger has not changed
         if repair and not found.agrees and paths:
-            self.index([Path(path) for path in paths])
+            self.index(paths, any_address=True)  # no client has named them: they are the library's own
         return VerifyReport(missing=found.missing, orphaned=len(found.orphans), repaired=repair and not found.agrees)
 
     def backup(self, target: Path, on_file: Callable[[int], None] = lambda count: None) -> int:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from indexing.addresses import folders_of, is_address
 from indexing.errors import IndexingError
 from indexing.records import Box, Channel, Chunk, Kind, Line
 from indexing.store.bm25 import document_vector
@@ -45,7 +46,7 @@ def columns_of_path(path: str) -> dict[str, str]:
     pure = PurePath(path)
     return {
         "path": path,
-        "folder": str(pure.parent),
+        "folder": folders_of(path)[0] if is_address(path) else str(pure.parent),
         "name": pure.name,
         "extension": pure.suffix.removeprefix(".").lower(),
     }

@@ -148,7 +148,7 @@ def test_a_ledger_of_a_later_program_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "l")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="version 99, this program knows 2"):
+    with pytest.raises(LedgerError, match="version 99, this program knows 3"):
         Ledger.open(tmp_path / "l", content_format=1)
 
 
@@ -230,6 +230,34 @@ def test_a_ledger_of_before_gets_facts_and_loses_nothing(tmp_path: Path) -> None
         record = ledger.file("/a")
         assert record is not None and record.is_same(seen("/a")) and ledger.is_current(record)
         ledger.close()
+
+
+def test_the_version_of_a_file_elsewhere_counts_before_its_time_of_change(ledger: Ledger) -> None:
+    ledger.fail(Seen(path="s3://a/b", size_bytes=1, modified_ns=1, etag="x"), "for a test")
+    record = ledger.file("s3://a/b")
+    assert record is not None and record.etag == "x"
+    assert record.is_same(Seen(path="s3://a/b", size_bytes=1, modified_ns=2, etag="x"))
+    assert not record.is_same(Seen(path="s3://a/b", size_bytes=1, modified_ns=1, etag="y"))
+    assert not record.is_same(Seen(path="s3://a/b", size_bytes=2, modified_ns=1, etag="x"))
+    ledger.touch(Seen(path="s3://a/b", size_bytes=1, modified_ns=2, etag="y"))
+    touched = ledger.file("s3://a/b")
+    assert touched is not None and (touched.etag, touched.modified_ns) == ("y", 2)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_before_keeps_what_it_knows_of_files(tmp_path: Path, version: int) -> None:
+    connection = sqlite3.connect(tmp_path / "l")
+    before = ledger_schema.SCHEMA + (ledger_schema.FACTS if version == 2 else "")
+    connection.executescript(f"{before}PRAGMA user_version = {version};")
+    connection.execute(
+        "INSERT INTO files (path, size, modified_ns, seen_hash, reason, format) VALUES ('/a', 1, 1, '', 'why', 1)"
+    )
+    connection.commit()
+    connection.close()
+    ledger = Ledger.open(tmp_path / "l", content_format=1)
+    record = ledger.file("/a")
+    assert record is not None and record.is_same(seen("/a")) and record.etag == ""
+    ledger.close()
 
 
 def test_two_threads_say_things_at_once(ledger: Ledger) -> None:

@@ -71,7 +71,7 @@ def test_the_folders_are_walked_once_and_counted_before_a_file_is_read(
         (folder / f"{number:02d}.txt").write_text("words")
     walks: list[object] = []
     real = discover
-    monkeypatch.setattr("indexing.prefetch.discover", lambda *a, **k: walks.append(a) or real(*a, **k))
+    monkeypatch.setattr("indexing.walk.discover", lambda *a, **k: walks.append(a) or real(*a, **k))
     readers = LateReaders()
     with closing(Ledger.open(tmp_path / "ledger.sqlite", content_format=1)) as ledger:
         prefetch = Prefetch(

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from indexing.addresses import is_address
 from indexing.facts import facts_of
 from ui import documents
 from ui.api import streams
@@ -169,7 +170,10 @@ def source_picture(library: Chosen, chunk_id: str) -> FileResponse:
 @router.get("/sources/{chunk_id}/original", dependencies=read)
 def source_original(library: Chosen, chunk_id: str) -> FileResponse:
     """The file itself, as long as it lies where it was indexed; always as a download."""
-    path = library.service.original(chunk_id)
+    place = library.service.original(chunk_id)
+    if is_address(place):
+        raise ProblemError(404, f"the file lies at {place}; the library keeps no copy, and the service fetches nothing")
+    path = Path(place)
     if not path.is_file():
         raise ProblemError(404, "the file does not lie any more where it was indexed")
     return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=_SAFE)
@@ -181,8 +185,9 @@ def source_original(library: Chosen, chunk_id: str) -> FileResponse:
 @router.post("/index", dependencies=admin)
 def index(library: Chosen, body: IndexBody) -> StreamingResponse:
     """Bring the library up to date with files of the service's machine: events `progress`, then `report`. A client
-    that leaves stops the run at its next file."""
+    that leaves stops the run at its next file. Of addresses only those are read that the library's settings list."""
     service = library.service
+    service.bench.sources.check_listed(body.paths)
     return streams.events(
         streamed(
             lambda on_progress, cancelled: service.index(
@@ -202,7 +207,8 @@ def index(library: Chosen, body: IndexBody) -> StreamingResponse:
 @router.post("/jobs", dependencies=admin, status_code=202)
 def add_job(library: Chosen, body: IndexBody) -> Document:
     """The same as a job that goes on when its client leaves."""
-    paths = [Path(path) for path in body.paths]
+    library.service.bench.sources.check_listed(body.paths)
+    paths = [path if is_address(path) else Path(path) for path in body.paths]
     return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()))}
 
 

@@ -74,9 +74,12 @@ def status_of(error: BaseException) -> int:
 
 
 def _status_of_ours(error: BaseException) -> int:
+    from indexing.addresses import AddressError
     from indexing.errors import IndexingError, StoreError, UnknownFieldError
     from indexing.facts import FactsError
     from indexing.pipeline import NotInLibraryError
+    from indexing.sources.access import NotListedError
+    from indexing.sources.protocol import RemoteError
     from indexing.store.protocol import FilterValueError
     from llava_model.errors import LlavaError
     from rag.errors import GeneratorError, RagError
@@ -85,6 +88,9 @@ def _status_of_ours(error: BaseException) -> int:
         (NotInLibraryError, 404),
         (FilterValueError, 422),
         (FactsError, 422),
+        (AddressError, 422),
+        (NotListedError, 403),
+        (RemoteError, 503),
         (UnknownFieldError, 422),
         (StoreError, 503),
         (GeneratorError, 503),

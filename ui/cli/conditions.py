@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from indexing.addresses import is_address
 from ui.service import Condition, condition
 
 WhereOption = Annotated[
@@ -37,6 +38,8 @@ def _condition(written: str) -> Condition:
         found = condition(written)
     except FactsError as error:
         raise typer.BadParameter(str(error), param_hint="--where") from error
+    if found[0] in ("path", "folder") and is_address(found[-1]):
+        return found[0], found[-1]
     if found[0] in ("path", "folder"):  # another process has another current folder
         return found[0], os.path.abspath(Path(found[-1]).expanduser())  # noqa: PTH100  # without following links
     return found

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexing.addresses import canonical, is_address
 from ui.cli import terminal
+from ui.cli.addresses import check_addresses
 from ui.cli.library import (
     DEFAULT_LIBRARY,
     DeviceOption,
@@ -30,6 +32,7 @@ from ui.cli.progress import ProgressLine, show_index
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.documents import Document
 from ui.owner import OwnerError
+from ui.places import is_at_or_below
 from ui.service import Service
 
 if TYPE_CHECKING:
@@ -77,18 +80,20 @@ def extract(
         raise typer.BadParameter(f"'{out.name}' ends with none of {', '.join(_WRITERS)}", param_hint="--out")
     if resume and out is None:
         raise typer.BadParameter("say where the table is: --out", param_hint="--resume")
-    paths = [Path(each) for each in (fields_and_paths if schema else fields_and_paths[1:])]
+    paths = fields_and_paths if schema else fields_and_paths[1:]
     if not paths:
         raise typer.BadParameter("name the files and folders behind the fields", param_hint="PATH")
     fields = _fields(fields_and_paths[0], schema)
     log = _log(out, fields, rows, resume) if out else None
     check_generator(generator)
-    there = any(path.exists() for path in paths)
+    named = [canonical(path) if is_address(path) else str(Path(path).absolute()) for path in paths]
+    there = any(is_address(path) or Path(path).exists() for path in named)
+    check_addresses(named, library)
     chosen = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
-    with opened(library, create=there, serves=False, **chosen) as service:
-        files = _files(service, paths)
+    with opened(library, create=there, serves=False, any_address=True, **chosen) as service:
+        files = _files(service, named)
         if not files:
-            raise FileNotFoundError(errno.ENOENT, "there are no documents there", str(paths[0]))
+            raise FileNotFoundError(errno.ENOENT, "there are no documents there", paths[0])
         identity = service.identity
         if identity["reader_is_tiny"]:
             terminal.tell(
@@ -123,14 +128,13 @@ def _fields(written: str, schema: Path | None) -> "list[Field]":
         raise FieldsError(f"{schema} is no JSON ({error})") from error
 
 
-def _files(service: Service, paths: Sequence[Path]) -> list[Document]:
+def _files(service: Service, wanted: Sequence[str]) -> list[Document]:
     """Every file at or below the paths, indexed where it is new or changed."""
-    wanted = [path.absolute() for path in paths]
-    there = [str(path) for path in wanted if path.exists()]
+    there = [path for path in wanted if is_address(path) or Path(path).exists()]
     if there:
         with ProgressLine() as line:
             service.index(there, retry_failed=False, on_progress=lambda so_far: show_index(line, so_far))
-    return [each for each in service.files() if any(Path(each["path"]).is_relative_to(path) for path in wanted)]
+    return [each for each in service.files() if is_at_or_below(each["path"], wanted)]
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ Each looks for the process that has the library open (`ui.owner`) and goes throu
 library itself. What can be refused without loading anything is refused first.
 """
 
-import errno
 import os
 import socket
 import time
@@ -17,9 +16,11 @@ from urllib.parse import urlsplit
 
 import typer
 
+from indexing.addresses import is_address
 from ui import owner, wording
 from ui.cli import progress, terminal
 from ui.cli import watch as watching
+from ui.cli.addresses import check_addresses, places_named
 from ui.cli.conditions import MetaOption, WhereOption, conditions_from, facts_from
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.service import Question, Service, picture_file
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ui.settings import Settings
     from ui.workbench import Workbench
 
+PathsArgument = Annotated[list[str], typer.Argument(help="Files and folders to index, or their addresses.")]
 LibraryOption = Annotated[
     Path, typer.Option("--library", envvar="LLAVERO_LIBRARY", help="The library folder.", show_default=True)
 ]
@@ -56,13 +58,16 @@ _REACHED_SECONDS = 3.0
 
 
 @contextmanager
-def opened(library: Path, *, create: bool = False, serves: bool = False, **changes: str) -> Iterator[Service]:
-    """The library's service: its owner's where there is one, else one of this process. `changes` are settings."""
+def opened(
+    library: Path, *, create: bool = False, serves: bool = False, any_address: bool = False, **changes: str
+) -> Iterator[Service]:
+    """The library's service: its owner's where there is one, else one of this process. `changes` are settings. With
+    `any_address` one of this process reads addresses that the settings do not list; an owner decides for itself."""
     library = library.expanduser().absolute()
     chosen = {name: value for name, value in changes.items() if value}
     found = owner.find(library)
     if found is None:
-        with _own_or_found(library, chosen, create=create, serves=serves) as service:
+        with _own_or_found(library, chosen, create=create, serves=serves, any_address=any_address) as service:
             yield service
     else:
         _agree(found.identity, chosen)
@@ -70,7 +75,9 @@ def opened(library: Path, *, create: bool = False, serves: bool = False, **chang
 
 
 @contextmanager
-def _own_or_found(library: Path, changes: Mapping[str, str], *, create: bool, serves: bool) -> Iterator[Service]:
+def _own_or_found(
+    library: Path, changes: Mapping[str, str], *, create: bool, serves: bool, any_address: bool
+) -> Iterator[Service]:
     from indexing.errors import LibraryInUseError
     from ui.service import LibraryService
 
@@ -89,7 +96,7 @@ def _own_or_found(library: Path, changes: Mapping[str, str], *, create: bool, se
                 raise
             time.sleep(0.2)
     try:
-        yield LibraryService(bench)
+        yield LibraryService(bench, any_address=any_address)
     finally:
         bench.close()
 
@@ -165,7 +172,7 @@ def _question(
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to index.")],
+    paths: PathsArgument,
     library: LibraryOption = DEFAULT_LIBRARY,
     kit: KitOption = "",
     device: DeviceOption = "",
@@ -180,12 +187,18 @@ def index(
     watch: Annotated[bool, typer.Option("--watch", help="Go on: index what changes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Index pictures and documents; a second run reads only what is new or changed."""
-    if not any(path.exists() for path in paths):
-        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", str(paths[0]))
-    named = [str(path.absolute()) for path in paths]
+    """Index pictures and documents, on this machine or at addresses (s3://BUCKET/PREFIX, webdavs://HOST/PATH,
+    imap://USER@HOST/MAILBOX); a second run reads only what is new or changed."""
+    named = places_named(paths)
+    if watch and (elsewhere := next(filter(is_address, named), None)):
+        raise typer.BadParameter(
+            f"only folders of this machine can be watched; ask '{elsewhere}' again from time to time with a plain "
+            "llavero index (cron does that)",
+            param_hint="--watch",
+        )
     facts = facts_from(meta)
-    with opened(library, create=True, kit=kit, device=device) as service:
+    check_addresses(named, library)
+    with opened(library, create=True, any_address=True, kit=kit, device=device) as service:
 
         def run() -> "Document":
             with progress.ProgressLine() as line:
@@ -325,6 +338,8 @@ def remove(
 def _place_or_id(what: str) -> str:
     """As the service takes it: absolute, also where `list` has shown the name between quotes."""
     name = wording.meant(what)
+    if is_address(name):
+        return name
     return str(Path(name).absolute()) if "/" in name or Path(name).exists() else name
 
 

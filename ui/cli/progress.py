@@ -139,7 +139,9 @@ def show_index(line: ProgressLine, progress: Document) -> None:
         parts.append(f"{progress['files_per_second']:.1f} files/s")
     if progress["seconds_left"] is not None:
         parts.append(f"{duration(progress['seconds_left'])} left")
-    if progress["current"]:
+    if download := progress.get("download"):
+        parts.append(f"{wording.shown(download['name'])}: {size(download['bytes'])} of {size(download['of'])} here")
+    elif progress["current"]:
         parts.append(wording.shown(progress["current"]))
     line.show(" · ".join(parts), share=done / found if walked and found else None)
 

@@ -12,6 +12,7 @@ from ui.cli import terminal
 from ui.page import draw, safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
+from ui.places import folder_of, local_file
 from ui.uploads import is_upload
 from ui.wording import attempt
 
@@ -109,7 +110,7 @@ def _table(bench: "Workbench", files: "Sequence[FileEntry]") -> "FileEntry | Non
         "Size": [terminal.size(entry.size_bytes) for entry in files],
         "Notes": ["; ".join(entry.notes) for entry in files],
         "Indexed": [_moment(entry.indexed_at) for entry in files],
-        "Folder": [wording.shown(str(path.parent)) for path in paths],
+        "Folder": [wording.shown(folder_of(entry.path)) for entry in files],
     }
     text = st.column_config.TextColumn
     event: Any = st.dataframe(
@@ -157,8 +158,8 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.html(safe_html.wrap("strong", [safe_html.file_name(path.name)]), width="content")
             with st.container(horizontal=True, width="content"):
-                if path.is_file():
-                    source_cards.download_button(path, key="library-download")
+                if original := local_file(entry.path):
+                    source_cards.download_button(original, key="library-download")
                 busy = shared.queue().view().busy
                 hint = "Files are being read; removing has to wait until that is done." if busy else None
                 if st.button("Remove …", icon=":material/delete:", key="library-remove", disabled=busy, help=hint):
@@ -181,28 +182,28 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
 @st.dialog("Remove from the library?", icon=":material/delete:")
 def confirm_removal(bench: "Workbench", entry: "FileEntry") -> None:
     """Asks once more, and says what happens to the file itself."""
-    path = Path(entry.path)
-    uploaded = is_upload(bench.library_folder, path)
-    st.html(safe_html.wrap("p", [safe_html.file_name(path.name)], "words"))
+    path = local_file(entry.path)
+    uploaded = path if path and is_upload(bench.library_folder, path) else None
+    st.html(safe_html.wrap("p", [safe_html.file_name(Path(entry.path).name)], "words"))
     what = f"Its {entry.chunks} passages and pictures can no longer be found. "
     what += "The uploaded copy is deleted too." if uploaded else "The file itself stays where it is."
     st.html(safe_html.tag("p", what, "quiet"))
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it", key="keep"):
             st.rerun()
-        removal = (bench, path, uploaded)
+        removal = (bench, entry.path, uploaded)
         if st.button("Remove", type="primary", key="remove-now", on_click=_remove, args=removal):
             st.rerun()
 
 
-def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
-    """Remove the file before the page is drawn again; the page then says how it went."""
+def _remove(bench: "Workbench", place: str, uploaded: Path | None) -> None:
+    """Remove the file, and its uploaded copy, before the page is drawn again; the page then says how it went."""
 
     def remove() -> str:
-        bench.remove(str(path))
-        if uploaded:
-            path.unlink(missing_ok=True)
-        return f"{wording.shown(path.name)} is no longer in the library."
+        bench.remove(place)
+        if uploaded is not None:
+            uploaded.unlink(missing_ok=True)
+        return f"{wording.shown(Path(place).name)} is no longer in the library."
 
     outcome = attempt(remove)
     st.session_state["library-fault" if isinstance(outcome, Exception) else "library-done"] = outcome

@@ -17,6 +17,7 @@ from ui import wording
 from ui.page import safe_html, shared, source_cards
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
+from ui.places import folder_of
 from ui.uploads import MAX_PICTURE_MEGABYTES, PICTURE_TYPES, UploadRefusedError, question_picture
 from ui.wording import attempt
 
@@ -181,7 +182,7 @@ def _facts(written: "Sequence[str]", files: "Sequence[FileEntry]") -> "tuple[Fac
 def places(files: "Sequence[FileEntry]") -> list[str]:
     """The folders that hold indexed files, then the files themselves."""
     paths = sorted({entry.path for entry in files if entry.chunks})
-    folders = sorted({str(Path(path).parent).rstrip("/") + "/" for path in paths})
+    folders = sorted({folder_of(path).rstrip("/") + "/" for path in paths})
     return [*folders, *paths]
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from indexing.addresses import is_address
 from indexing.records import Box, Channel, Chunk, Hit
 from rag.passages import as_plain_rows
 from ui import wording
 from ui.cli.terminal import STATE_WORDS, shorten, weakest
 from ui.page import draw, safe_html
+from ui.places import folder_of, local_file, missing_words
 from ui.uploads import safe_name
 from ui.wording import expected_faults
 
@@ -164,6 +166,8 @@ def _unchanged_photo(chunk: Chunk) -> "Image.Image | None":
     """The file itself, if it is still the one that was indexed; the library keeps only a small copy of photographs."""
     from llava_model.images import open_picture
 
+    if is_address(chunk.path):
+        return None
     try:
         content = Path(chunk.path).read_bytes()
         return open_picture(content) if hashlib.sha256(content).hexdigest() == chunk.content_hash else None
@@ -199,10 +203,10 @@ def _draw_details(source: Source) -> None:
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))
-    if Path(chunk.path).is_file():
-        download_button(Path(chunk.path), key=f"download-{chunk.id}")
+    if original := local_file(chunk.path):
+        download_button(original, key=f"download-{chunk.id}")
     else:
-        st.html(safe_html.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+        st.html(safe_html.tag("p", missing_words(chunk.path), "quiet small"))
 
 
 def _facts(source: Source) -> str:
@@ -210,7 +214,7 @@ def _facts(source: Source) -> str:
     rows = [("File", wording.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
-    rows.append(("Folder", wording.shown(str(Path(chunk.path).parent))))
+    rows.append(("Folder", wording.shown(folder_of(chunk.path))))
     return safe_html.wrap(
         "dl", [safe_html.tag("dt", name) + safe_html.tag("dd", value) for name, value in rows], "facts"
     )
