@@ -29,6 +29,7 @@ class GridCell:
 
     text: str
     is_number: bool = False
+    is_formula: bool = False  # the formula itself: its value is not in the file
 
 
 Row = dict[int, GridCell]
@@ -51,6 +52,8 @@ class Sheet:
     hidden_rows: int = 0  # with something in them
     hidden_columns: int = 0
     formulas: int = 0  # without a value
+    calculated: int = 0  # formulas that had none, and have one from `calculated_by`
+    calculated_by: str = ""
     is_damaged: bool = False  # from somewhere on
     cut_from: int = 0  # the first row that was not read; 0 where all were
 
@@ -88,6 +91,9 @@ def sheet_notes(sheets: Sequence[Sheet]) -> list[Note]:
             if count:
                 sentence = f"{count:,} hidden {what} of {place} were read"
                 notes.append(Note(sentence, kind="hidden", number=count, place=place))
+        if sheet.calculated:
+            sentence = f"{sheet.calculated:,} formulas of {place} had no value in the file; {sheet.calculated_by} calculated them"
+            notes.append(Note(sentence, kind="formula", number=sheet.calculated, place=place))
         if sheet.formulas:
             sentence = f"{sheet.formulas:,} formulas of {place} have no value in the file and were read as formulas"
             notes.append(Note(sentence, kind="formula", number=sheet.formulas, place=place, unread=True))

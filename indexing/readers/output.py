@@ -19,6 +19,7 @@ from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
+from indexing.readers.conversion import Converter, no_converter
 from indexing.readers.ocr_tiles import is_long
 from indexing.settings import MEGABYTE, ReadLimits
 
@@ -95,10 +96,12 @@ class ReaderOutput:
         on_page: Callable[[], None] = lambda: None,
         on_part: Callable[[int], None] = lambda part: None,
         left_out: LeftOut | None = None,
+        converter: Converter = no_converter,
     ) -> None:
         self.folder = folder
         self.preprocess = preprocess
         self.limits = limits
+        self.converted = converter
         self.names: list[str] = []
         self.sizes: dict[str, tuple[int, int]] = {}  # width and height of every JPEG written
         self.figures = 0
