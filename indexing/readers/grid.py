@@ -92,7 +92,8 @@ def sheet_notes(sheets: Sequence[Sheet]) -> list[Note]:
                 sentence = f"{count:,} hidden {what} of {place} were read"
                 notes.append(Note(sentence, kind="hidden", number=count, place=place))
         if sheet.calculated:
-            sentence = f"{sheet.calculated:,} formulas of {place} had no value in the file; {sheet.calculated_by} calculated them"
+            who = sheet.calculated_by
+            sentence = f"{sheet.calculated:,} formulas of {place} had no value in the file; {who} calculated them"
             notes.append(Note(sentence, kind="formula", number=sheet.calculated, place=place))
         if sheet.formulas:
             sentence = f"{sheet.formulas:,} formulas of {place} have no value in the file and were read as formulas"

@@ -70,6 +70,8 @@ _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"\xffWPC", "a WordPerfect document (save it as DOCX)"),
     (b"8BPS", "a Photoshop file (save it as JPEG or PNG)"),
 )
+
+
 class FileStart:
     """The first bytes of a file, and what follows from them; each answer is worked out when it is first asked for."""
 

@@ -5,8 +5,8 @@
 
 Nothing of LibreOffice is trusted. It has no network, sees the system's programs and its room and nothing else, runs no
 macros, follows no links, and is stopped when it takes too long or fills the disk. It stays in the worker's session, so
-whoever kills the worker kills it, too; its memory counts as the worker's (`process.py`). What it leaves behind is looked
-at before it is read: one ordinary file, no link.
+whoever kills the worker kills it, too; its memory counts as the worker's (`process.py`). What it leaves behind is
+looked at before it is read: one ordinary file, no link.
 """
 
 import contextlib
@@ -43,16 +43,17 @@ _SHARE_OF_TIME = 0.75
 """Of the time that a file has (`ReadLimits.seconds_for`); the rest is for reading what was made."""
 _POLL_SECONDS = 0.1
 _LONGEST_PAUSE = 1.0
-"""Between two looks at the clock; a longer one means that this process stood still meanwhile, which is not its fault."""
+"""Between two looks at the clock; a longer one means that this process was made to stand still meanwhile."""
 _AGAIN = 81
 """Exit status of LibreOffice after it has set up a fresh profile: it wants to be started again."""
 _MOST_STARTS = 3
 _SAID = "said.txt"
 _LAST_BYTES = 2_000
 _READABLE = (
-    "/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/fonts", "/etc/libreoffice", "/etc/ld.so.cache", "/etc/localtime",
-    "/etc/passwd", "/etc/nsswitch.conf", "/etc/papersize", "/etc/locale.alias", "/etc/alternatives", "/var/cache/fontconfig", "/var/lib/libreoffice", "/var/spool/libreoffice",
-    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu", "/dev/urandom", "/dev/random", "/dev/zero",
+    "/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache",
+    "/etc/libreoffice", "/etc/locale.alias", "/etc/localtime", "/etc/nsswitch.conf", "/etc/papersize", "/etc/passwd",
+    "/var/cache/fontconfig", "/var/lib/libreoffice", "/var/spool/libreoffice", "/proc/self", "/proc/cpuinfo",
+    "/proc/meminfo", "/sys/devices/system/cpu", "/dev/urandom", "/dev/random", "/dev/zero",
 )  # fmt: skip
 
 _ENVIRONMENT = {
@@ -158,8 +159,8 @@ class LibreOffice:
             if code != _AGAIN:
                 break
         if code == confinement.NO_ROOM:
-            sentence = f"its format takes {office.name}, which is not started where a system gives it no room without a network"
-            raise MissingProgramError(f"{sentence} (save the file as {wanted.upper()})")
+            why = "which is not started where a system gives it no room without a network"
+            raise MissingProgramError(f"its format takes {office.name}, {why} (save the file as {wanted.upper()})")
         if code == confinement.NOT_STARTED:
             raise MissingProgramError(f"{office.program} could not be started ({room.last_words()})")
         if code < 0:
@@ -234,7 +235,7 @@ class _Room:
         for parent, _, names in os.walk(self.folder):
             for name in names:
                 with contextlib.suppress(OSError):
-                    total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118  # ten times a second
+                    total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118  # ten times a second
         return total - self.source.lstat().st_size if self.source.is_file() else total
 
     def made(self, wanted: NewFormat, office: Installed) -> Path:
@@ -243,8 +244,8 @@ class _Room:
         try:
             status = found.lstat()
         except OSError as error:
-            part = f"is its part {_PARTS[wanted]} installed?"
-            raise DamagedFileError(f"{office.name} could not read it ({self.last_words() or 'no reason given'}; {part})") from error
+            why = f"{self.last_words() or 'no reason given'}; is its part {_PARTS[wanted]} installed?"
+            raise DamagedFileError(f"{office.name} could not read it ({why})") from error
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise DamagedFileError(f"{office.name} left something that is no ordinary file")
         if status.st_size == 0:

@@ -42,8 +42,7 @@ def main() -> None:
     requests, answers = _take_the_pipes()
     setup = json.loads(requests.readline())
     confinement.die_with(int(setup["parent"]))
-    confinement.cut_the_network()
-    sys.addaudithook(_refuse_network)  # Python's own sockets are refused in any case
+    _cut_the_network()
     limits = ReadLimits.from_json(setup["limits"])
     confinement.limit(_bounds(limits))
     office = LibreOffice(limits)
@@ -131,6 +130,12 @@ def _send(answers: BinaryIO, message: dict[str, Any]) -> None:
         answers.flush()
     except BrokenPipeError:
         os._exit(0)
+
+
+def _cut_the_network() -> None:
+    """An empty network namespace where the system allows one; Python's own sockets are refused anyway."""
+    confinement.cut_the_network()
+    sys.addaudithook(_refuse_network)
 
 
 def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:

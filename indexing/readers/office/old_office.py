@@ -1,4 +1,4 @@
-"""Word and PowerPoint as they saved until 2003 (DOC, DOT, PPT, PPS, POT): made DOCX or PPTX by LibreOffice, and read so.
+"""Word and PowerPoint as they saved until 2003 (DOC, DOT, PPT, PPS, POT), made DOCX and PPTX by LibreOffice.
 
     DOC → output.converted → DOCX → docx.py
 

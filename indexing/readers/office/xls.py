@@ -1,7 +1,7 @@
 """The old Excel workbooks (XLS, Excel 97 to 2003), read by xlrd: values in their formats, comments, hidden parts.
 
-xlrd gives no formulas, only the values that they had, and no charts and text boxes. A workbook that has such goes through
-LibreOffice where a worker has it; where not, they are told.
+xlrd gives no formulas, only the values that they had, and no charts and text boxes. A workbook that has such goes
+through LibreOffice where a worker has it; where not, they are told.
 """
 
 import struct
@@ -89,7 +89,8 @@ def _notes_on_drawn(charts: int, boxes: int) -> Iterator[Note]:
     kinds: tuple[tuple[int, str, NoteKind], ...] = ((charts, "charts", "chart"), (boxes, "text boxes", "embedded"))
     for count, what, kind in kinds:
         if count:
-            sentence = f"{count:,} {what} of the workbook were not read: that takes LibreOffice, or the file saved as XLSX"
+            advice = "that takes LibreOffice, or the file saved as XLSX"
+            sentence = f"{count:,} {what} of the workbook were not read: {advice}"
             yield Note(sentence, kind=kind, number=count, unread=True)
 
 
