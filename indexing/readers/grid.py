@@ -12,7 +12,7 @@ blank row was only a space in a table, and its rows stay under their header.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from indexing.readers.document import clean, markdown_table
+from indexing.readers.document import COVERED, clean, has_words, markdown_table
 from indexing.records import Block, Note
 
 MOST_CELLS = 1_000_000
@@ -142,11 +142,25 @@ def _table(sheet: Sheet, part: _Part, caption: Sequence[str]) -> Block:
     while len(rows) > 1 and len(rows[0][1]) == 1:
         above += [cell.text for cell in rows.pop(0)[1].values()]
     columns = sorted({column for _, row in rows for column in row})
-    cells = [[row[column].text if column in row else "" for column in columns] for _, row in rows]
+    reached = _reached_from_the_left(sheet.merged, rows[0][0], rows[-1][0])
+    cells = [
+        [row[column].text if column in row else COVERED if (number, column) in reached else "" for column in columns]
+        for number, row in rows
+    ]
     if len(cells) == 1:
-        words = " | ".join(text for text in cells[0] if text)
+        words = " | ".join(text for text in cells[0] if has_words(text))
         return _text(sheet, "\n".join([*above, words]))
     return Block(kind="table", text=markdown_table(cells), page=sheet.number, caption="\n".join(above))
+
+
+def _reached_from_the_left(merged: Sequence[Span], first: int, last: int) -> set[tuple[int, int]]:
+    """Places in these rows, row and column, that a merged cell at their left reaches over."""
+    return {
+        (top, column)
+        for top, left, _, right in merged[:_MOST_MERGED]
+        if first <= top <= last
+        for column in range(left + 1, min(right, left + _MOST_SPAN) + 1)
+    }
 
 
 def _text(sheet: Sheet, text: str) -> Block:
