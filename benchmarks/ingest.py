@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pdf_peers
@@ -99,16 +100,25 @@ def run(name: str, files: Sequence[Path], out: Path, peers: str, cores: int) -> 
     return time.perf_counter() - started
 
 
+def is_there(name: str, peers: str) -> bool:
+    """Whether the other Python can import the program; one that is missing is named and left out."""
+    module = pdf_peers.MODULES[name]
+    done = subprocess.run([peers, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"left out: {name} ({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})")
+    return done.returncode == 0
+
+
 def neighbours(text: str) -> Counter[tuple[str, str]]:
     """Pairs of cells that stand side by side or one above the other in Markdown tables, without empty cells."""
     pairs: Counter[tuple[str, str]] = Counter()
     for table in _tables(text):
         for row in table:
             filled = [cell for cell in row if cell]
-            pairs.update(zip(filled, filled[1:], strict=False))
+            pairs.update(pairwise(filled))
         for column in range(max(map(len, table))):
             filled = [row[column] for row in table if column < len(row) and row[column]]
-            pairs.update(zip(filled, filled[1:], strict=False))
+            pairs.update(pairwise(filled))
     return pairs
 
 
@@ -185,7 +195,7 @@ def show_speed(names: Sequence[str], files: Sequence[tuple[Path, int]], peers: s
 def main() -> None:
     """Measure, or be the program that is measured (`--read`)."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("documents", type=Path, nargs="+")
+    arguments.add_argument("documents", type=Path, nargs="*")
     arguments.add_argument("--peers", default=sys.executable, help="the Python that has the other programs")
     arguments.add_argument("--programs", default=",".join(pdf_peers.NAMES), help="which of them, with commas between")
     arguments.add_argument("--truth", type=Path)
@@ -193,6 +203,9 @@ def main() -> None:
     arguments.add_argument("--repeat", type=int, default=5, help="rounds of the speed; 0 leaves it out")
     arguments.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
+    if not chosen.documents:
+        print("skipped: name a folder of PDFs")
+        return
     if chosen.read is not None:
         read_here(chosen.documents, chosen.read, chosen.cores)
         return
@@ -200,6 +213,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
     names = [_LLAVERO, *filter(None, chosen.programs.split(","))]
     (folder,) = chosen.documents
+    names = [name for name in names if name == _LLAVERO or is_there(name, chosen.peers)]
     if chosen.truth is not None:
         show_reading(names, sorted(folder.glob("*.pdf")), chosen.truth, chosen.peers, chosen.cores)
     if chosen.repeat:

@@ -6,7 +6,8 @@ NAME is one of opendataloader, pymupdf4llm, pdfplumber, docling-parse, pypdfium2
 `x.pdf` is written to `OUT/x.md`: Markdown where it makes some, else plain text. To have them all:
 
     python -m venv /tmp/peers
-    /tmp/peers/bin/pip install opendataloader-pdf pymupdf4llm pdfplumber docling-parse pypdfium2 'unstructured[pdf]'
+    /tmp/peers/bin/pip install opendataloader-pdf 'pymupdf4llm<2' pdfplumber docling-parse pypdfium2 \\
+        'unstructured[pdf]'
 
 opendataloader needs Java (11 or later) on the search path; unstructured's "fast" brings torch with it.
 """
@@ -59,7 +60,7 @@ def pypdfium2(file: Path) -> str:
 def unstructured(file: Path) -> str:
     """Its strategy "fast": text without tables."""
     library: Any = import_module("unstructured.partition.pdf")
-    return "\n\n".join(str(each) for each in library.partition_pdf(str(file), strategy="fast", languages=[""]))
+    return "\n\n".join(str(each) for each in library.partition_pdf(str(file), strategy="fast", languages=["eng"]))
 
 
 def _markdown(table: Sequence[Sequence[str | None]]) -> str:
@@ -75,10 +76,22 @@ ONE_BY_ONE: dict[str, Callable[[Path], str]] = {
     "unstructured": unstructured,
 }
 NAMES = ("opendataloader", *ONE_BY_ONE)
+MODULES = {
+    "opendataloader": "opendataloader_pdf",
+    "pymupdf4llm": "pymupdf4llm",
+    "pdfplumber": "pdfplumber",
+    "docling-parse": "docling_parse.pdf_parser",
+    "pypdfium2": "pypdfium2",
+    "unstructured": "unstructured.partition.pdf",
+}
+"""What each of them is imported as."""
 
 
 def main() -> None:
     """Read the files; one that a program cannot read is left out and named on stderr."""
+    if len(sys.argv) < 3:
+        print("skipped: ingest.py runs it")
+        return
     name, out, files = sys.argv[1], Path(sys.argv[2]), [Path(each) for each in sys.argv[3:]]
     if name == "opendataloader":
         opendataloader(files, out)
@@ -86,7 +99,7 @@ def main() -> None:
     for file in files:
         try:
             text = ONE_BY_ONE[name](file)
-        except Exception as error:  # noqa: BLE001  # whatever a library throws, the others are read
+        except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             sys.stderr.write(f"{name}: {file.name}: {type(error).__name__}: {error}\n")
             continue
         (out / f"{file.stem}.md").write_text(text, encoding="utf-8")
