@@ -3,6 +3,7 @@
 IndexingError
 ├── UnreadableFileError        one file; recorded as failed, the run goes on
 │   ├── UnsupportedFileError   nobody here reads this content type
+│   │   └── MissingProgramError  another program could, and is not there: tried again with every run
 │   ├── EmptyFileError
 │   ├── EncryptedFileError
 │   ├── FileTooLargeError      bytes, pixels, pages or unpacked size over the limit
@@ -52,6 +53,10 @@ class UnreadableFileError(IndexingError):
 
 class UnsupportedFileError(UnreadableFileError):
     """No reader for this content type."""
+
+
+class MissingProgramError(UnsupportedFileError):
+    """Read through a program that is not installed, or cannot be started safely; the next run looks again."""
 
 
 class EmptyFileError(UnreadableFileError):

@@ -34,7 +34,7 @@ from indexing.store import Store
 
 FORMAT = 1
 """Layout of the folder and of the store's rows. Another number cannot be opened."""
-CONTENT_FORMAT = 3
+CONTENT_FORMAT = 4
 """How files become chunks. Files indexed under another number are indexed again by the next run."""
 
 FILE_NAME = "llavero.toml"

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from indexing.addresses import is_address
 from indexing.discover import Failure, Seen, look_again, reason_of, source_of
-from indexing.errors import DiskError, UnreadableFileError, disk_error, words_of
+from indexing.errors import DiskError, MissingProgramError, UnreadableFileError, disk_error, words_of
 from indexing.ledger import FileRecord, Ledger
 from indexing.records import SourceFile
 from indexing.settings import MEGABYTE
@@ -300,7 +300,9 @@ class Prefetch:
         if changed:
             return Refused(path=seen.path, reason=changed, seen_hash=source.content_hash)
         if isinstance(outcome, UnreadableFileError):
-            return Refused(path=seen.path, reason=outcome.reason, seen=seen, seen_hash=source.content_hash)
+            may_pass = isinstance(outcome, MissingProgramError)
+            reason, content_hash = outcome.reason, source.content_hash
+            return Refused(path=seen.path, reason=reason, seen=seen, seen_hash=content_hash, retry=may_pass)
         return Read(seen=seen, source=source, result=outcome)
 
 

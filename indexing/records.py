@@ -68,8 +68,8 @@ class Page:
 
 
 NoteKind = Literal[
-    "attachment", "chart", "comment", "embedded", "encoding", "facts", "font", "form", "formula", "hidden", "name",
-    "page", "picture", "revision", "script", "text",
+    "attachment", "chart", "comment", "converted", "embedded", "encoding", "facts", "font", "form", "formula", "hidden",
+    "name", "page", "picture", "revision", "script", "text",
 ]  # fmt: skip
 NOTE_KINDS: tuple[NoteKind, ...] = get_args(NoteKind)
 

@@ -37,7 +37,15 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; a check that fails is a finding, never an exception."""
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _packages, _device, _kits, _disk, _library)
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _device,
+        _office,
+        _kits,
+        _disk,
+        _library,
+    )
     findings: list[Finding] = []
     for check in checks:
         try:
@@ -80,6 +88,23 @@ def _device(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(name="device", state="fine", message=", ".join(gpus) or f"CPU, {torch.get_num_threads()} threads")
+
+
+def _office(settings: Settings) -> Iterator[Finding]:
+    from indexing.workers.confinement import landlock_version
+    from indexing.workers.libreoffice import confined_here, installed
+
+    found = installed()
+    if found is None:
+        advice = "For .doc, .ppt, .xlsb and formulas without values: apt-get install libreoffice-writer-nogui "
+        advice += "libreoffice-impress-nogui libreoffice-calc-nogui"
+        yield Finding(name="libreoffice", state="note", message="not installed", advice=advice)
+    elif not confined_here():
+        message = f"{found.name} is not used: this system gives it no room without a network"
+        yield Finding(name="libreoffice", state="note", message=message, advice="Save such files as DOCX or PPTX.")
+    else:
+        walls = "" if landlock_version() else "; this kernel has no Landlock, so it sees the files that you see"
+        yield Finding(name="libreoffice", state="fine", message=f"{found.name}, without a network{walls}")
 
 
 def _kits(settings: Settings) -> Iterator[Finding]:

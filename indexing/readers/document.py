@@ -24,6 +24,9 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _MOST_SPAN = 200
 _DOTS = "\u0095\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u2619\u2765\u2767\u29be\u29bf\u3164\uf0b7*·"
 _BULLET = re.compile(rf"[{_DOTS}]|[-\u2013](?=\s|$)")
+_BAR = "\\|"
+COVERED = "\0"
+"""Stands for a place that the cell at its left reaches over; no text of a file has this character."""
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
@@ -137,11 +140,18 @@ def without_bullet(text: str) -> str:
 
 
 def markdown_table(cells: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is the header. Bars and line breaks inside cells are escaped."""
+    """A Markdown table; the first row is the header. Bars and line breaks inside cells are escaped.
+
+    A place that is `COVERED` has nothing between its bars, not even a space, as MultiMarkdown writes it:
+    `| Year || n |`.
+    """
     width = max(len(row) for row in cells)
-    escaped = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in cells]
-    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in escaped]
+    lines = ["|" + "".join(map(_between_bars, [*row, *[""] * (width - len(row))])) for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+
+
+def _between_bars(cell: str) -> str:
+    return "|" if cell == COVERED else f" {' '.join(cell.split()).replace('|', _BAR)} |"
 
 
 def table_cells(html: str) -> list[list[str]]:
@@ -153,8 +163,8 @@ def table_cells(html: str) -> list[list[str]]:
 
 
 def cells_of(table: Any) -> list[list[str]]:
-    """Rows of cells; a spanning cell has its words in its first place and empty ones in the others. A table inside a
-    cell is words of the cell."""
+    """Rows of cells; a spanning cell has its words in its first place, `COVERED` in those at the right of it and empty
+    ones below. A table inside a cell is words of the cell."""
     rows: list[list[str]] = []
     covered: dict[int, int] = {}  # column → the first row that no cell from above reaches into
     for y, row in enumerate(_rows_of(table)):
@@ -162,7 +172,7 @@ def cells_of(table: Any) -> list[list[str]]:
         for cell in row.iterchildren("td", "th"):
             cells += _reached(covered, y, len(cells))
             x, width = len(cells), _span(cell.get("colspan"))
-            cells += [_words_of(cell), *[""] * (width - 1)]
+            cells += [_words_of(cell), *[COVERED] * (width - 1)]
             covered |= dict.fromkeys(range(x, x + width), y + _span(cell.get("rowspan")))
         rows.append(cells + _reached(covered, y, len(cells)))
     return without_empty(rows)
@@ -198,9 +208,14 @@ def _words_of(cell: Any) -> str:
 def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """The same width for every row; rows and columns with nothing in them left out."""
     width = max((len(row) for row in rows), default=0)
-    full = [[*row, *[""] * (width - len(row))] for row in rows if any(cell.strip() for cell in row)]
-    kept = [x for x in range(width) if any(row[x].strip() for row in full)]
+    full = [[*row, *[""] * (width - len(row))] for row in rows if any(map(has_words, row))]
+    kept = [x for x in range(width) if any(has_words(row[x]) for row in full)]
     return [[row[x] for x in kept] for row in full]
+
+
+def has_words(cell: str) -> bool:
+    """Whether anything stands in it."""
+    return cell != COVERED and not cell.isspace() and cell != ""
 
 
 def _span(value: str | None) -> int:

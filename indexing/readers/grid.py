@@ -12,7 +12,7 @@ blank row was only a space in a table, and its rows stay under their header.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from indexing.readers.document import clean, markdown_table
+from indexing.readers.document import COVERED, clean, has_words, markdown_table
 from indexing.records import Block, Note
 
 MOST_CELLS = 1_000_000
@@ -29,6 +29,7 @@ class GridCell:
 
     text: str
     is_number: bool = False
+    is_formula: bool = False  # the formula itself: its value is not in the file
 
 
 Row = dict[int, GridCell]
@@ -51,6 +52,8 @@ class Sheet:
     hidden_rows: int = 0  # with something in them
     hidden_columns: int = 0
     formulas: int = 0  # without a value
+    calculated: int = 0  # formulas that had none, and have one from `calculated_by`
+    calculated_by: str = ""
     is_damaged: bool = False  # from somewhere on
     cut_from: int = 0  # the first row that was not read; 0 where all were
 
@@ -88,6 +91,10 @@ def sheet_notes(sheets: Sequence[Sheet]) -> list[Note]:
             if count:
                 sentence = f"{count:,} hidden {what} of {place} were read"
                 notes.append(Note(sentence, kind="hidden", number=count, place=place))
+        if sheet.calculated:
+            who = sheet.calculated_by
+            sentence = f"{sheet.calculated:,} formulas of {place} had no value in the file; {who} calculated them"
+            notes.append(Note(sentence, kind="formula", number=sheet.calculated, place=place))
         if sheet.formulas:
             sentence = f"{sheet.formulas:,} formulas of {place} have no value in the file and were read as formulas"
             notes.append(Note(sentence, kind="formula", number=sheet.formulas, place=place, unread=True))
@@ -135,11 +142,25 @@ def _table(sheet: Sheet, part: _Part, caption: Sequence[str]) -> Block:
     while len(rows) > 1 and len(rows[0][1]) == 1:
         above += [cell.text for cell in rows.pop(0)[1].values()]
     columns = sorted({column for _, row in rows for column in row})
-    cells = [[row[column].text if column in row else "" for column in columns] for _, row in rows]
+    reached = _reached_from_the_left(sheet.merged, rows[0][0], rows[-1][0])
+    cells = [
+        [row[column].text if column in row else COVERED if (number, column) in reached else "" for column in columns]
+        for number, row in rows
+    ]
     if len(cells) == 1:
-        words = " | ".join(text for text in cells[0] if text)
+        words = " | ".join(text for text in cells[0] if has_words(text))
         return _text(sheet, "\n".join([*above, words]))
     return Block(kind="table", text=markdown_table(cells), page=sheet.number, caption="\n".join(above))
+
+
+def _reached_from_the_left(merged: Sequence[Span], first: int, last: int) -> set[tuple[int, int]]:
+    """Places in these rows, row and column, that a merged cell at their left reaches over."""
+    return {
+        (top, column)
+        for top, left, _, right in merged[:_MOST_MERGED]
+        if first <= top <= last
+        for column in range(left + 1, min(right, left + _MOST_SPAN) + 1)
+    }
 
 
 def _text(sheet: Sheet, text: str) -> Block:

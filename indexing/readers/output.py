@@ -7,6 +7,7 @@ which square belongs to which picture, `picture` being the whole of a picture fi
 
 import errno
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +20,11 @@ from PIL import Image
 
 from indexing.embedding.protocol import Pixels, Preprocess
 from indexing.errors import DamagedFileError, FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
+from indexing.readers.conversion import Converter, no_converter
 from indexing.readers.ocr_tiles import is_long
 from indexing.settings import MEGABYTE, ReadLimits
+
+_last: tuple["weakref.ref[Image.Image]", Pixels] | None = None
 
 cv2.setNumThreads(1)  # there is a worker for every core
 
@@ -95,10 +99,12 @@ class ReaderOutput:
         on_page: Callable[[], None] = lambda: None,
         on_part: Callable[[int], None] = lambda part: None,
         left_out: LeftOut | None = None,
+        converter: Converter = no_converter,
     ) -> None:
         self.folder = folder
         self.preprocess = preprocess
         self.limits = limits
+        self.converted = converter
         self.names: list[str] = []
         self.sizes: dict[str, tuple[int, int]] = {}  # width and height of every JPEG written
         self.figures = 0
@@ -150,8 +156,8 @@ class ReaderOutput:
         """A page at most `PAGE_SIDE` long (a long picture has more), written as `page-0001.jpg`; RGB in, path out."""
         name = f"page-{number + self.page_offset:04d}.jpg"
         if prepared:
-            self._prepare(name, image)
-        return self._save(image, name, side=_page_side(*image.size), quality=80)
+            self._prepare(name, _shrunk(image, self.preprocess.resize_to))
+        return self._save(pixels_of(image), name, side=_page_side(*image.size), quality=80)
 
     def figure(self, image: Image.Image) -> Path:
         """The next figure, with its prepared pixels."""
@@ -207,6 +213,26 @@ class ReaderOutput:
 
     def _too_much(self) -> FileTooLargeError:
         return FileTooLargeError(f"its pages and figures take more than {self.limits.max_spool_bytes // MEGABYTE} MB")
+
+
+def pixels_of(image: Image.Image) -> Pixels:
+    """The picture as an array, (H, W, 3), not to be written to. That of the last picture is kept: a page is looked at
+    several times, and each time Pillow would copy it."""
+    global _last
+    if _last is None or _last[0]() is not image:
+        _last = weakref.ref(image), np.asarray(image)
+    return _last[1]
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    """Halved while it stays well above `side`: what is left for the embedder's own resizing is a fourth of the work,
+    and hardly a pixel differs by more than a step or two."""
+    image_HWC = pixels_of(image)
+    height, width = image_HWC.shape[:2]
+    while min(height, width) >= 3 * side:
+        height, width = height // 2, width // 2
+        image_HWC = _resized(image_HWC, (width, height), cv2.INTER_AREA)
+    return image if image_HWC.shape[:2] == image.size[::-1] else Image.fromarray(image_HWC)
 
 
 def _page_side(width: int, height: int) -> int:

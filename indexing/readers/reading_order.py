@@ -107,13 +107,9 @@ def runs_right_to_left(texts: Sequence[str]) -> bool:
 
 
 def around(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds all of them."""
-    return (
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    )
+    """The smallest box that holds all of them. There must be at least one."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)  # a page has thousands of words: no Python for each box
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _level(piece: Piece, other: Piece) -> bool:

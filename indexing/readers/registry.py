@@ -67,15 +67,9 @@ _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"IIRS", "a camera's raw picture (save it as JPEG)"),
     (b"IIU\0", "a camera's raw picture (save it as JPEG)"),
     (b"MMOR", "a camera's raw picture (save it as JPEG)"),
+    (b"\xffWPC", "a WordPerfect document (save it as DOCX)"),
     (b"8BPS", "a Photoshop file (save it as JPEG or PNG)"),
 )
-_OLD_OFFICE = (
-    ("worddocument", "an old Word document (.doc) is not read here (save it as DOCX)"),
-    ("workbook", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
-    ("book", "an old Excel workbook (.xls) is not read here (save it as XLSX)"),
-    ("powerpoint document", "an old PowerPoint file (.ppt) is not read here (save it as PPTX)"),
-)
-"""A stream in an OLE container, and what the container is then."""
 
 
 class FileStart:
@@ -101,12 +95,18 @@ class FileStart:
         return _zip_members(self.path) if self.head.startswith(_ZIP) else None
 
     @cached_property
+    def streams(self) -> frozenset[str]:
+        """Names in an OLE container, such as the old Office files, in lower case; none for other files and for a
+        container that is damaged."""
+        return _ole_streams(self.path) if self.head.startswith(_OLE) else frozenset()
+
+    @cached_property
     def refusal(self) -> UnreadableFileError | None:
         """Why no reader takes a file of a known kind; to be asked after the readers."""
         if self.members is not None:
             return _refused_zip(self.members)
         if self.head.startswith(_OLE):
-            return _refused_ole(self.path)
+            return _refused_ole(self.streams)
         if self.head[4:8] == b"ftyp":
             return UnsupportedFileError(f"{_iso_media(self.head[8:12])} is not read here")
         for magic, words in _UNREAD:
@@ -147,21 +147,23 @@ def _refused_zip(members: ZipMembers) -> UnreadableFileError:
     return UnsupportedFileError("a zipped document of an unknown kind is not read here (save it as PDF)")
 
 
-def _refused_ole(path: Path) -> UnreadableFileError:
-    """Office documents with a password are OLE containers, and so are Word's and Excel's old formats."""
+def _ole_streams(path: Path) -> frozenset[str]:
     import olefile
 
     try:
         with olefile.OleFileIO(path) as container:
-            streams = {"/".join(parts).lower() for parts in container.listdir()}
+            return frozenset("/".join(parts).lower() for parts in container.listdir())
     except (OSError, ValueError, IndexError, TypeError, RecursionError) as error:
         pass_on(error)
-        return DamagedFileError(f"an old Office container that is damaged ({words_of(error)})")
+        return frozenset()
+
+
+def _refused_ole(streams: frozenset[str]) -> UnreadableFileError:
+    """Office documents with a password are OLE containers, and so are the old formats that no reader took."""
+    if not streams:
+        return DamagedFileError("an old Office container that is damaged")
     if "encryptedpackage" in streams:
         return EncryptedFileError("the document asks for a password")
-    for stream, words in _OLD_OFFICE:
-        if stream in streams:
-            return UnsupportedFileError(words)
     return UnsupportedFileError("an OLE container of an unknown kind is not read here")
 
 
@@ -198,7 +200,7 @@ class Reader:
     """Whether a file is of this type. It may raise an UnreadableFileError for one that is, and is damaged."""
     order: int
     """Readers are asked in this order, and the first that recognises a file reads it. Pictures have 10, what may hold
-    a PDF near its beginning 12 to 19, PDF 20, office files and e-books 30 to 37, mail 58 to 60, web pages 61,
+    a PDF near its beginning 12 to 19, PDF 20, office files and e-books 30 to 39, mail 58 to 60, web pages 61,
     Markdown 70, plain text 90."""
     read: "Callable[[Path, ReaderOutput], Reading]"
     """Raises the children of UnreadableFileError for a file that cannot be read."""

@@ -20,6 +20,7 @@ from indexing.readers.document import (
     HEADINGS,
     cells_of,
     finished,
+    has_words,
     markdown_table,
     read_text,
     without_bullet,
@@ -171,7 +172,7 @@ def table_blocks(table: Any) -> Iterator[Block]:
     if len(cells) > 1 and len(cells[0]) > 1:
         yield Block(kind="table", text=markdown_table(cells), caption=" ".join(caption))
         return
-    texts = [" ".join(caption), *(cell for row in cells for cell in row)]
+    texts = [" ".join(caption), *(cell for row in cells for cell in row if has_words(cell))]
     if any(texts):
         yield Block(kind="text", text="\n".join(text for text in texts if text))
 

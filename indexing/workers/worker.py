@@ -3,8 +3,8 @@
 One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, `{"part": n}` when the
 reader enters an attachment or the like and `{"part": 0}` when it is back in the file's own words, and one answer,
 `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout is put aside and file
-descriptor 1 leads to stderr. The process has no network, starts no program, dies with its parent, and imports parsers
-when the first file asks for them.
+descriptor 1 leads to stderr. The process has no network, starts no program but LibreOffice (`libreoffice.py`), dies
+with its parent, and imports parsers when the first file asks for them.
 """
 
 import contextlib
@@ -12,8 +12,8 @@ import ctypes
 import json
 import os
 import resource
-import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +22,9 @@ from indexing import errors
 from indexing.embedding.protocol import Preprocess
 from indexing.errors import UnreadableFileError, disk_fault, lacks_memory
 from indexing.settings import MEGABYTE, ReadLimits
+from indexing.workers import confinement
+from indexing.workers.libreoffice import LibreOffice
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_PR_SET_PDEATHSIG = 1
 _KEPT_BYTES = 250 * MEGABYTE
 """A worker that reads photographs holds less after each; one that has met text in a picture holds more."""
 _NETWORK_EVENTS = frozenset(
@@ -41,23 +41,24 @@ def main() -> None:
     """Serve files until stdin ends."""
     requests, answers = _take_the_pipes()
     setup = json.loads(requests.readline())
-    _die_with(int(setup["parent"]))
+    confinement.die_with(int(setup["parent"]))
     _cut_the_network()
-    sys.addaudithook(_refuse_programs)
     limits = ReadLimits.from_json(setup["limits"])
-    _limit_resources(limits)
+    confinement.limit(_bounds(limits))
+    office = LibreOffice(limits)
+    sys.addaudithook(partial(_refuse_programs, office))
     preprocess = Preprocess(**setup["preprocess"])
     indexing.readers.__path__[:] = setup["readers"]
     _send(answers, {"ready": True})
     for line in iter(requests.readline, b""):
         request = json.loads(line)
-        answer = _answer(request, limits=limits, preprocess=preprocess, answers=answers)
+        answer = _answer(request, limits=limits, preprocess=preprocess, answers=answers, office=office)
         _give_back_memory(_KEPT_BYTES)
         _send(answers, answer)
 
 
 def _answer(
-    request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO
+    request: dict[str, Any], *, limits: ReadLimits, preprocess: Preprocess, answers: BinaryIO, office: LibreOffice
 ) -> dict[str, Any]:
     from indexing.readers import ocr_networks, registry
     from indexing.readers.output import LeftOut, ReaderOutput
@@ -78,6 +79,7 @@ def _answer(
         on_page=on_page,
         on_part=lambda part: _send(answers, {"part": part}),
         left_out=LeftOut.from_json(request["left_out"]),
+        converter=office,
     )
     try:
         reading = registry.read(Path(request["path"]), output)
@@ -130,32 +132,10 @@ def _send(answers: BinaryIO, message: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
 def _cut_the_network() -> None:
     """An empty network namespace where the system allows one; Python's own sockets are refused anyway."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            user, group = os.getuid(), os.getgid()
-            if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0:
-                _keep_identity(user, group)
+    confinement.cut_the_network()
     sys.addaudithook(_refuse_network)
-
-
-def _keep_identity(user: int, group: int) -> None:
-    """Map the same ids into the new user namespace, so that files show their owner."""
-    try:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-    except OSError:
-        pass  # reading works without it
 
 
 def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
@@ -163,23 +143,18 @@ def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"a reader has no network ({event})")
 
 
-def _refuse_programs(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event in _PROGRAM_EVENTS:
+def _refuse_programs(office: LibreOffice, event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _PROGRAM_EVENTS and not (event == "subprocess.Popen" and office.is_starting(arguments[1])):
         raise PermissionError(f"a reader starts no programs ({event})")
 
 
-def _limit_resources(limits: ReadLimits) -> None:
+def _bounds(limits: ReadLimits) -> dict[int, int]:
     """Second line of defence behind the parent's watch over resident memory and time."""
-    hard_memory = limits.max_memory_bytes + 2_000 * MEGABYTE
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, hard_memory),
-        (resource.RLIMIT_FSIZE, limits.max_spool_bytes),
-    ):
-        _, hard = resource.getrlimit(kind)
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (allowed, hard))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    return {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_DATA: limits.max_memory_bytes + 2_000 * MEGABYTE,
+        resource.RLIMIT_FSIZE: limits.max_spool_bytes,
+    }
 
 
 if __name__ == "__main__":

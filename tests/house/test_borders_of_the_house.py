@@ -15,6 +15,8 @@ PICTURE_OPENERS = {"indexing/readers/decoding.py", "llava_model/images.py"}
 """One for each of the two packages that may not import each other."""
 PROGRAM_STARTERS = {
     "indexing/workers/process.py": "the readers' worker processes",
+    "indexing/workers/libreoffice.py": "a worker's LibreOffice, through confinement.py alone",
+    "indexing/workers/confinement.py": "becomes the program that it confines",
     "llava_model/checkpoints/manifest.py": "git, for a checkpoint's own record",
     "llava_model/kits/fetch.py": "pip, for a kit's archives",
     "ui/launch.py": "the page's server",

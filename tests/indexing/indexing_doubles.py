@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from indexing.embedding.protocol import Embedder, ImageEmbedding, Label, Pixels, Preprocess, Vectors
-from indexing.errors import DamagedFileError, UnreadableFileError
+from indexing.errors import DamagedFileError, MissingProgramError, UnreadableFileError
 from indexing.library import Library
 from indexing.readers.output import PICTURE, THUMB
 from indexing.records import Block, Page, Reading, SourceFile
@@ -81,12 +81,13 @@ def _unit(vectors: Vectors) -> Vectors:
 class PlainReader:
     """Reads pictures with Pillow and everything else as text; form feeds part pages, which get a picture each.
 
-    A text that begins with BROKEN cannot be read.
+    A text that begins with BROKEN cannot be read; one that begins with FOREIGN only while `has_program`.
     """
 
     def __init__(self, spool: Path) -> None:
         self.spool = spool
         self.read_paths: list[Path] = []
+        self.has_program = False
 
     def __enter__(self) -> Self:
         self.spool.mkdir(parents=True, exist_ok=True)
@@ -119,6 +120,9 @@ class PlainReader:
         if text.startswith("BROKEN"):
             shutil.rmtree(folder)
             raise DamagedFileError("it says so itself")
+        if text.startswith("FOREIGN") and not self.has_program:
+            shutil.rmtree(folder)
+            raise MissingProgramError("no program for it")
         return self._document(text, folder, source.path.stem)
 
     def _picture(self, image: Image.Image, folder: Path, title: str) -> ReadResult:

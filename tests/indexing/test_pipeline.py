@@ -272,6 +272,14 @@ def test_a_failed_file_is_read_again_when_asked(bench: Bench) -> None:
     assert len(bench.reader.read_paths) == 1
 
 
+def test_a_file_that_waits_for_a_program_is_tried_again_with_every_run(bench: Bench) -> None:
+    bench.write("a.txt", "FOREIGN words")
+    assert bench.index().failed == 1
+    assert bench.index().failed == 1
+    bench.reader.has_program = True
+    assert numbers(bench.index()) == (1, 0, 0, 0, 0)
+
+
 def test_a_new_version_that_cannot_be_read_leaves_the_old_one_searchable(bench: Bench) -> None:
     path = bench.write("a.txt", "good")
     bench.index()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-from rag.passages import cells, is_row, is_rule
+from rag.passages import is_row, is_rule
 from ui import wording
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
@@ -19,6 +19,7 @@ _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(.*)$")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*)$")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _MARKDOWN_SIGNS = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~:$&^=]")
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -69,13 +70,17 @@ def paragraphs(text: str, css_class: str = "") -> str:
     return tag("div", text.strip(), f"{css_class} words".strip())
 
 
-def passage(text: str, css_class: str) -> str:
-    """Untrusted text with its line breaks; rows between bars, as tables are kept, become a table."""
+def passage(text: str, css_class: str, *, cited: str = "", most_rows: int = 0) -> str:
+    """Untrusted text with its line breaks; rows between bars, as tables are kept, become a table.
+
+    Rows that `cited` quotes are marked, and of the others only as many are shown as `most_rows` leaves room for, the
+    first ones; 0 shows all.
+    """
     parts: list[str] = []
+    quoted = {fold for line in re.split(r"\n| … ", wording.visible(cited)) if (fold := _words_of_row(line))}
     for tabular, lines in groupby(wording.visible(text).strip().split("\n"), key=is_row):
         if tabular:
-            rows = [cells(line) for line in lines if not is_rule(line)]
-            parts.append(wrap("table", [wrap("tr", [tag("td", cell) for cell in row]) for row in rows]))
+            parts.append(_table(list(lines), quoted, most_rows))
         else:
             parts.append(tag("div", "\n".join(lines)))
     return wrap("div", parts, css_class)
@@ -85,14 +90,56 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], markers: Sequen
     """Rows with their sources: the badge stands behind the first cell."""
     head = wrap("tr", [tag("th", wording.visible(name)) for name in columns])
     body = [
-        wrap("tr", [wrap("td", [html.escape(wording.visible(first)), " ", badge(marker)]), *map(_cell, others)])
+        wrap(
+            "tr",
+            [
+                wrap("td", [html.escape(wording.visible(first)), " ", badge(marker)]),
+                *(tag("td", wording.visible(cell)) for cell in others),
+            ],
+        )
         for (first, *others), marker in zip(rows, markers, strict=True)
     ]
     return wrap("table", [head, *body], "overview")
 
 
-def _cell(text: str) -> str:
-    return tag("td", wording.visible(text))
+def _table(lines: Sequence[str], quoted: Collection[str], most_rows: int) -> str:
+    rule = next((place for place, line in enumerate(lines) if is_rule(line)), 0)
+    head = [_row(line, "th") for line in lines[:rule]]
+    rows = [line for line in lines[rule:] if not is_rule(line)]
+    marked = [_words_of_row(line) in quoted for line in rows]
+    shown = _chosen(marked, most_rows) if most_rows else range(len(rows))
+    body = [_row(rows[place], "td", "cited" if marked[place] else "") for place in shown]
+    if len(body) < len(rows):
+        body.append(wrap("tr", [tag("td", f"{len(rows) - len(body):,} rows more")], "more"))
+    return wrap("table", [wrap("thead", head), wrap("tbody", body)] if head else [wrap("tbody", body)])
+
+
+def _chosen(marked: Sequence[bool], most: int) -> list[int]:
+    """Places of the marked rows, and of the first others while there is room, in their order."""
+    by_rank = sorted(range(len(marked)), key=lambda place: not marked[place])
+    return sorted(by_rank[:most])
+
+
+def _row(line: str, element: str, css_class: str = "") -> str:
+    """A cell with nothing between its bars, not even a space, belongs to the one at its left (`| Year || n |`)."""
+    spans: list[tuple[str, int]] = []
+    for cell in _CELL_BORDER.split(line.strip()[1:-1]):
+        if cell == "" and spans:
+            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+        else:
+            spans.append((cell.strip().replace("\\|", "|"), 1))
+    return wrap("tr", [_cell(text, width, element) for text, width in spans], css_class)
+
+
+def _cell(text: str, width: int, element: str) -> str:
+    attributes = ' scope="col"' if element == "th" else ""
+    attributes += f' colspan="{width}"' if width > 1 else ""
+    return f"<{element}{attributes}>{escaped(text)}</{element}>"
+
+
+def _words_of_row(line: str) -> str:
+    """A row as it can be compared with a quote of it, however its bars and spaces are written."""
+    return " ".join(line.replace("\\|", "|").replace("|", " ").split())
 
 
 def answer(text: str, markers: Collection[int] = (), *, look: str = "") -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ui.workbench import Workbench
 
 _logger = logging.getLogger(__name__)
+_CARD_ROWS = 4
+"""Rows of a table on its card; the opened source shows all."""
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
@@ -111,6 +113,8 @@ def _picture(bench: "Workbench", source: Source) -> None:
     content = card_jpeg(bench, source.chunk, source.chunk.id, source.boxes)
     if content is not None:
         st.image(draw.data_url(content), width="stretch", alt=alt)
+    elif source.chunk.kind == "table":
+        st.html(safe_html.passage(source.chunk.text, "leaf", cited=source.quote, most_rows=_CARD_ROWS))
     else:
         st.html(safe_html.tag("div", shorten(as_plain_rows(source.quote or source.chunk.text), 260), "leaf"))
 
@@ -199,7 +203,10 @@ def _draw_details(source: Source) -> None:
         doubt = "Not every word and number of the answer's sentence stands here. Read the source yourself."
         st.html(safe_html.tag("p", doubt, "quiet small"))
     if chunk.text:
-        st.html(safe_html.tag("div", "The passage", "section") + safe_html.passage(chunk.text, "passage"))
+        st.html(
+            safe_html.tag("div", "The passage", "section")
+            + safe_html.passage(chunk.text, "passage", cited=source.quote)
+        )
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from indexing.readers.archive import has_member, media, notes_on_unread
-from indexing.readers.document import clean, finished, markdown_table, table_cells
+from indexing.readers.document import clean, finished, has_words, markdown_table, table_cells
 from indexing.readers.office.open_xml import Package, local
 from indexing.readers.output import ReaderOutput
 from indexing.records import Block, Note, Reading
@@ -98,7 +98,7 @@ def _table(element: Any, page: int | None) -> Iterator[Block]:
         yield Block(kind="table", text=markdown_table(cells), page=page)
     elif cells or element.text:
         # a frame around text is no table
-        texts = [cell for row in cells for cell in row if cell] or [clean(element.text)]
+        texts = [cell for row in cells for cell in row if has_words(cell)] or [clean(element.text)]
         yield Block(kind="text", text="\n".join(texts), page=page)
 
 

@@ -199,7 +199,7 @@ class _SheetWalk:
             self._remember(inner["f"], element.get("r", ""))
             if value is None or (value == "" and kind not in _ERRORS_ARE_TEXT):
                 self.sheet.formulas += 1
-                return GridCell(self._formula(inner["f"], element.get("r", "")))
+                return GridCell(self._formula(inner["f"], element.get("r", "")), is_formula=True)
         return None if value is None else self._value(value, kind, element)
 
     def _value(self, value: str, kind: str, element: Any) -> GridCell:

@@ -1,29 +1,46 @@
 """The old Excel workbooks (XLS, Excel 97 to 2003), read by xlrd: values in their formats, comments, hidden parts.
 
-Charts and text boxes of such a file are not read. xlrd gives no formulas, only the values that they had.
+xlrd gives no formulas, only the values that they had, and no charts and text boxes. A workbook that has such goes
+through LibreOffice where a worker has it; where not, they are told.
 """
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from indexing.errors import DamagedFileError, EncryptedFileError, words_of
+from indexing.errors import DamagedFileError, EncryptedFileError, UnreadableFileError, pass_on, words_of
 from indexing.readers.document import clean, finished
 from indexing.readers.grid import MOST_CELLS, GridCell, Row, Sheet, column_name, sheet_blocks, sheet_notes
 from indexing.readers.office.number_format import general, shown_number, shown_text
+from indexing.readers.office.old_office import read_converted
 from indexing.readers.office.word_beside import comment_line
+from indexing.readers.office.xlsx import read_xlsx
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import FileStart, Reader
-from indexing.records import Note, Reading
+from indexing.records import Note, NoteKind, Reading
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _STREAMS = ("workbook", "book")
+_BEGINNING, _WORDS_OF_OBJECT, _COMMENT = 0x0809, 0x01B6, 0x001C
+"""Numbers of records: a part of the workbook begins, an object has words, a cell has a comment."""
+_OF_A_CHART = b"\x20\0"
 _OLDEST = (b"\x09\x08\x10\x00\x00\x06\x05\x00", b"\x09\x08\x08\x00\x00\x05\x05\x00")
 """Workbooks that some programs write without the container around them."""
 
 
 def read_xls(path: Path, output: ReaderOutput) -> Reading:
     """Raises EncryptedFileError, DamagedFileError."""
+    charts, boxes = _drawn(path)
+    if charts or boxes:
+        try:
+            with output.part():
+                return read_converted(path, "xlsx", read_xlsx, output)
+        except UnreadableFileError as error:
+            pass_on(error)
+    return _read_cells(path, output, list(_notes_on_drawn(charts, boxes)))
+
+
+def _read_cells(path: Path, output: ReaderOutput, notes: list[Note]) -> Reading:
     import xlrd
 
     try:
@@ -38,7 +55,7 @@ def read_xls(path: Path, output: ReaderOutput) -> Reading:
         sheets.append(reader.sheet(number))
         book.unload_sheet(number - 1)
         output.page_done()
-    notes = sheet_notes(sheets)
+    notes += sheet_notes(sheets)
     if book.nsheets > output.limits.max_pages:
         left_out = book.nsheets - output.limits.max_pages
         sentence = f"{left_out:,} sheets over the limit of {output.limits.max_pages:,} were left out"
@@ -46,6 +63,35 @@ def read_xls(path: Path, output: ReaderOutput) -> Reading:
     own = {"author": clean(book.user_name)[:500]} if book.user_name.strip() else {}
     blocks = [block for sheet in sheets for block in sheet_blocks(sheet)]
     return finished(path, blocks, output, metadata=own, notes=tuple(notes))
+
+
+def _drawn(path: Path) -> tuple[int, int]:
+    """How many charts and text boxes the workbook has, counted in its records; (0, 0) for one that cannot be walked."""
+    import olefile
+
+    try:
+        with olefile.OleFileIO(path) as container:
+            stream = next(name for name in _STREAMS if container.exists(name))
+            data = container.openstream(stream).read()
+    except (OSError, ValueError, IndexError, TypeError, RecursionError, StopIteration) as error:
+        pass_on(error)
+        return 0, 0
+    charts = boxes = at = 0
+    while at + 4 <= len(data):
+        record, length = struct.unpack_from("<HH", data, at)
+        charts += record == _BEGINNING and data[at + 6 : at + 8] == _OF_A_CHART
+        boxes += (record == _WORDS_OF_OBJECT) - (record == _COMMENT)  # a comment has words in an object, too
+        at += 4 + length
+    return charts, max(0, boxes)
+
+
+def _notes_on_drawn(charts: int, boxes: int) -> Iterator[Note]:
+    kinds: tuple[tuple[int, str, NoteKind], ...] = ((charts, "charts", "chart"), (boxes, "text boxes", "embedded"))
+    for count, what, kind in kinds:
+        if count:
+            advice = "that takes LibreOffice, or the file saved as XLSX"
+            sentence = f"{count:,} {what} of the workbook were not read: {advice}"
+            yield Note(sentence, kind=kind, number=count, unread=True)
 
 
 class _BookReader:
@@ -130,16 +176,7 @@ class _Silence:
 def _is_xls(start: FileStart) -> bool:
     if start.head.startswith(_OLDEST):
         return True
-    if not start.head.startswith(_OLE):
-        return False
-    import olefile
-
-    try:
-        with olefile.OleFileIO(start.path) as container:
-            streams = {"/".join(parts).lower() for parts in container.listdir()}
-    except (OSError, ValueError, IndexError, TypeError, RecursionError):
-        return False  # told as damaged, since nobody takes it
-    return "encryptedpackage" not in streams and any(stream in streams for stream in _STREAMS)
+    return "encryptedpackage" not in start.streams and not start.streams.isdisjoint(_STREAMS)
 
 
 READERS = (Reader(type="xls", extensions=(".xls", ".xlt"), recognise=_is_xls, order=37, read=read_xls),)

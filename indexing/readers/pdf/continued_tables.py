@@ -1,9 +1,10 @@
-"""Tables that go on on the next page: every piece begins with the header of the first.
+"""Tables that go on on the next page: every piece begins with the header of the first and says which page it continues.
 
 A table goes on where it is the last thing on a page, and the first thing on the next page stands in its columns without
 a header of its own. Rows that are too few to be a table by themselves are one by these columns.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ from indexing.readers.pdf.paragraphs import CAPTION, Paragraph
 from indexing.readers.pdf.tables import Span, Table, is_value, table_of
 from indexing.readers.reading_order import Piece, Word, levels
 
+_CONTINUED = re.compile(r" ?\(continued from page \d+\)$")
 _EDGE = 0.09
 """What stands so close to the upper or lower edge of a page is a page number or a running title."""
 _SHORT = 40
@@ -63,7 +65,8 @@ def _continued(each: Paragraph, open_table: OpenTable) -> Paragraph | None:
     if not _same(cells[0], open_table.header):
         cells = [open_table.header, *cells]
     columns = _widened(open_table.columns, table.columns, places)
-    block = replace(each.block, text=markdown_table(cells), caption=each.block.caption or open_table.caption)
+    caption = each.block.caption or f"{open_table.caption} (continued from page {open_table.page})".strip()
+    block = replace(each.block, text=markdown_table(cells), caption=caption)
     return replace(each, block=block, table=replace(table, cells=tuple(cells), columns=columns))
 
 
@@ -73,9 +76,8 @@ def left_open(found: Sequence[Paragraph], page: int) -> OpenTable | None:
     if not running or running[-1].table is None or len(running[-1].table.columns) < 2:
         return None
     table, above = running[-1].table, running[-2].block.text if len(running) > 1 else ""
-    return OpenTable(
-        page=page, header=table.cells[0], columns=table.columns, caption=running[-1].block.caption, above=above
-    )
+    caption = _CONTINUED.sub("", running[-1].block.caption)
+    return OpenTable(page=page, header=table.cells[0], columns=table.columns, caption=caption, above=above)
 
 
 def continued_rows(pieces: Sequence[Piece], open_table: OpenTable) -> Table | None:

@@ -18,9 +18,10 @@ _ALEFS, _LAM = "\u0622\u0623\u0625\u0627", "\u0644"
 _PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0x10FFFD))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(slots=True)
 class Glyph:
-    """One character; `box` spans the font's height, so that a line's letters have one height."""
+    """One character; `box` spans the font's height, so that a line's letters have one height. Never changed; not frozen
+    either, since making a frozen one takes three times as long, and a page has thousands."""
 
     text: str
     box: Box
@@ -75,28 +76,35 @@ def glyphs_of(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int]:
     """The first `most` characters, spaces among them, and the degrees that the page was turned for them."""
     import pypdfium2.raw as pdfium
 
-    to_fractions = ToFractions(page)
-    rectangle = pdfium.FS_RECTF()
+    box_of, rectangle = ToFractions(page).box, pdfium.FS_RECTF()
+    # a page has thousands of characters: PDFium's own handle, and its functions by their short names
+    handle, count = textpage.raw, textpage.count_chars()
+    code_of, box_into, angle_of = (
+        pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetCharAngle
+    )  # fmt: skip
+    is_unmapped = pdfium.FPDFText_HasUnicodeMapError
     found: list[tuple[Glyph, int]] = []
     turns = [0, 0, 0, 0]
     shown = page.get_rotation()
-    for index in range(min(textpage.count_chars(), most)):
-        code = pdfium.FPDFText_GetUnicode(textpage, index)
+    for index in range(min(count, most)):
+        code = code_of(handle, index)
         text = _character(code)
         if text in SPACES:
-            found.append((Glyph(text=" ", box=_NOWHERE, index=index), -1))
+            found.append((Glyph(" ", _NOWHERE, index), -1))
             continue
-        if not pdfium.FPDFText_GetLooseCharBox(textpage, index, rectangle):
+        if not box_into(handle, index, rectangle):
             continue
-        box = to_fractions.box(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
+        box = box_of(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
         if box[2] <= box[0] or box[3] <= box[1]:
             continue  # outside of the page that is shown
-        angle = math.degrees(max(0.0, pdfium.FPDFText_GetCharAngle(textpage, index)))
-        quarter = round((angle + shown) / 90) % 4
+        angle = angle_of(handle, index)
+        quarter = round(((math.degrees(angle) if angle > 0 else 0.0) + shown) / 90) % 4
         turns[quarter] += 1
-        odd = pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1 or _means_nothing(code)
-        found.append((Glyph(text=text, box=box, index=index, odd=odd), quarter))
+        odd = is_unmapped(handle, index) == 1 or (code >= _PRIVATE[0][0] and _means_nothing(code))
+        found.append((Glyph(text, box, index, odd=odd), quarter))
     main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
+    if main == 0 and not any(turns[1:]):
+        return _with_arabic_ligatures([glyph for glyph, _ in found]), 0
     # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
     return _with_arabic_ligatures([_turned(glyph, quarter, main) for glyph, quarter in found]), 90 * main
 
@@ -104,6 +112,8 @@ def glyphs_of(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int]:
 def _with_arabic_ligatures(glyphs: list[Glyph]) -> list[Glyph]:
     """The letters of one sign in their order. PDFium turns what is drawn from left to right around, letter by letter,
     and so also the two of a lam-alef: no font has a sign for alef and lam, so where there is one, all were turned."""
+    if not any(glyph.text == _LAM for glyph in glyphs):
+        return glyphs
     signs = [(start, stop) for start, stop in _same_place(glyphs) if all(map(_is_arabic, glyphs[start:stop]))]
     if not any(glyphs[start].text in _ALEFS and glyphs[stop - 1].text == _LAM for start, stop in signs):
         return glyphs

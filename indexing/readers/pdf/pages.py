@@ -16,7 +16,7 @@ from indexing.embedding.protocol import Pixels
 from indexing.errors import DamagedFileError
 from indexing.readers.image import small_grey
 from indexing.readers.letters import letters_in_runs
-from indexing.readers.output import PAGE_SIDE, ReaderOutput
+from indexing.readers.output import PAGE_SIDE, ReaderOutput, pixels_of
 from indexing.readers.pdf.continued_tables import OpenTable, continued_rows, left_open, with_header
 from indexing.readers.pdf.coverage import cropped, gathered, painted, raster_areas, unread_areas, without_known
 from indexing.readers.pdf.forms import FormField
@@ -86,12 +86,21 @@ class PageReader:
     """Reads the pages of one document, one by one."""
 
     def __init__(
-        self, path: Path, output: ReaderOutput, *, left_out: NotRead, repeats: Repeats, running_headers: RunningHeaders
+        self,
+        path: Path,
+        output: ReaderOutput,
+        *,
+        left_out: NotRead,
+        repeats: Repeats,
+        running_headers: RunningHeaders,
+        looked_at: dict[int, PageText],
     ) -> None:
+        """`looked_at` holds the text of some pages by their numbers; what is read is taken out of it."""
         self._output = output
         self._left_out = left_out
         self._repeats = repeats
         self._running_headers = running_headers
+        self._looked_at = looked_at
         self._second = SecondReader(path)
         self._characters = 0
         self._open_table: OpenTable | None = None
@@ -118,6 +127,9 @@ class PageReader:
 
     def _text(self, page: Any, textpage: Any, number: int, most_characters: int) -> PageText:
         undrawn = undrawn_text(page)
+        known = self._looked_at.pop(number, None)
+        if known is not None and not undrawn and known.is_whole and textpage.count_chars() <= most_characters:
+            return known
         more = self._second.glyphs(page, number, undrawn, textpage.count_chars()) if undrawn else []
         return read_text(page, textpage, most_characters=most_characters, more=more)
 
@@ -147,7 +159,7 @@ class PageReader:
 
     def _shown(self, page: Any, image: Image.Image, text: PageText, number: int) -> PageText:
         """Without the words that the page does not show."""
-        pixels_HWC = np.asarray(image)
+        pixels_HWC = pixels_of(image)
         if shows_nothing(pixels_HWC, text):
             self._left_out.on_page("unseen", number)
             return text
@@ -169,7 +181,7 @@ class PageReader:
         known = [*text.boxes, *laid.covers]
         unclear = gathered(word.box for word in text.unclear)
         rasters = raster_areas(page, text.turned)
-        areas = unread_areas(np.asarray(image), known, rasters, laid.stamps, is_invisible=text.invisible)
+        areas = unread_areas(pixels_of(image), known, rasters, laid.stamps, is_invisible=text.invisible)
         if not areas and not unclear:
             return SeenAlone()
         large = _rendered(page, _OCR_SIDE)
@@ -228,7 +240,7 @@ class PageReader:
 
         image = self._seen(page, _OCR_SIDE, text, laid, number)
         # fields and comments stand on the page as it is shown
-        shown_HWC = painted(np.asarray(image), [turn(box, -text.turned % 360) for box in laid.covers])
+        shown_HWC = painted(pixels_of(image), [turn(box, -text.turned % 360) for box in laid.covers])
         if letters_in_runs(small_grey(shown_HWC), enough=1) == 0 and _is_blank(shown_HWC):
             return self._keep(image, number, read_by_ocr=False), self._as_they_are(image, text, laid, number)
         words = read_words(np.ascontiguousarray(shown_HWC))
@@ -282,7 +294,7 @@ class PageReader:
     def _keep(self, image: Image.Image, number: int, *, read_by_ocr: bool) -> Page:
         path = self._output.page(image, number)
         if number == 1 and not self._output.page_offset:
-            self._output.thumb(image)
+            self._output.thumb(pixels_of(image))
         width, height = self._output.sizes[path.name]
         return Page(number=number, image=path, width=width, height=height, read_by_ocr=read_by_ocr)
 

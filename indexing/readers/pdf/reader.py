@@ -19,10 +19,9 @@ from indexing.readers.pdf.left_out import NotRead
 from indexing.readers.pdf.pages import PageReader, SamePageError
 from indexing.readers.pdf.paragraphs import Paragraph, with_headings
 from indexing.readers.pdf.repeats import Repeats
-from indexing.readers.pdf.running_headers import FEWEST_PAGES, RunningHeaders, running_headers, sampled
-from indexing.readers.pdf.text import read_text
+from indexing.readers.pdf.running_headers import FEWEST_PAGES, running_headers, sampled
+from indexing.readers.pdf.text import PageText, read_text
 from indexing.readers.pdf.xfa import XfaForm
-from indexing.readers.reading_order import Piece
 from indexing.readers.registry import FileStart, Reader
 from indexing.records import Block, Note, Page, Reading
 
@@ -81,8 +80,16 @@ class _Document:
         self._left_out = NotRead(output.limits)
         self._xfa = XfaForm(document)
         self._pinned: list[Pinned] = []
-        headers = self._repeated(min(len(document), output.limits.max_pages))
-        self._pages = PageReader(path, output, left_out=self._left_out, repeats=self._repeats, running_headers=headers)
+        looked_at = self._looked_at(min(len(document), output.limits.max_pages))
+        headers = running_headers([(number, text.pieces) for number, text in looked_at.items() if text.pieces])
+        self._pages = PageReader(
+            path,
+            output,
+            left_out=self._left_out,
+            repeats=self._repeats,
+            running_headers=headers,
+            looked_at=looked_at,
+        )
 
     def read(self) -> Reading:
         """Every page up to the limit, the headings, then the files inside. Raises DamagedFileError when no page can be
@@ -141,24 +148,22 @@ class _Document:
         yield from self._repeats.notes()
         yield from self._left_out.notes()
 
-    def _repeated(self, count: int) -> RunningHeaders:
-        """Headers, footers and page numbers, by a look at some pages before all are read."""
-        if count < FEWEST_PAGES:
-            return RunningHeaders()
-        pages: list[tuple[int, Sequence[Piece]]] = []
-        for number in sampled(count):
+    def _looked_at(self, count: int) -> dict[int, PageText]:
+        """The text of some pages, for headers, footers and page numbers, before all are read."""
+        texts: dict[int, PageText] = {}
+        for number in sampled(count) if count >= FEWEST_PAGES else ():
             try:
                 page = self._document[number - 1]
                 textpage = page.get_textpage()
                 try:
-                    pages.append((number, read_text(page, textpage, most_characters=_SAMPLE_CHARACTERS).pieces))
+                    texts[number] = read_text(page, textpage, most_characters=_SAMPLE_CHARACTERS)
                 finally:
                     textpage.close()
                     page.close()
             except _page_errors() as error:
                 pass_on(error)
                 continue
-        return running_headers([(number, pieces) for number, pieces in pages if pieces])
+        return texts
 
     def _page_unless_read(self, number: int) -> tuple[Page, list[Paragraph]] | None:
         """None where the same page was read before."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from indexing.readers.output import pixels_of
 from indexing.records import Note
 
 _MOST_NAMED = 10
@@ -41,7 +42,7 @@ class Repeats:
 
     def looks_like(self, image: Image.Image, words: Sequence[tuple[str, object]], number: int) -> int | None:
         """The page before this one with the same pixels and the same `words`, given with their places."""
-        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+        digest = hashlib.blake2b(np.ascontiguousarray(pixels_of(image)).data, digest_size=16)
         digest.update(repr((image.size, list(words))).encode())
         first = self._looks.setdefault(digest.digest(), number)
         return None if first == number else first

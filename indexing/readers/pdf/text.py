@@ -38,6 +38,8 @@ class PageText:
     """Words of which most characters have no meaning; they are in no piece."""
     inkless: tuple[Word, ...] = ()
     """Words of the pieces that are not drawn, and were put there for programs to find."""
+    is_whole: bool = True
+    """Whether all of the page's characters were wanted."""
 
     @property
     def margin(self) -> str:
@@ -71,6 +73,7 @@ def read_text(page: Any, textpage: Any, *, most_characters: int, more: Sequence[
     lines = list(_lines(clear, aspect))
     pieces = tuple(_piece(line, aspect, height, textpage) for line in lines)
     return PageText(
+        is_whole=textpage.count_chars() <= most_characters,
         pieces=pieces,
         sideways=tuple(Word(text=_spelled(word), box=_box(word)) for word in sideways),
         characters=sum(1 for each in glyphs if each.text != " "),

@@ -21,7 +21,7 @@ from indexing.errors import (
     EncryptedFileError,
     FileTooLargeError,
 )
-from indexing.readers.document import table_cells
+from indexing.readers.document import COVERED, markdown_table, table_cells
 from indexing.records import Block, Reading
 from indexing.settings import ReadLimits
 
@@ -278,7 +278,8 @@ def test_a_member_with_a_password_is_encrypted(tmp_path: Path) -> None:
 
 def test_spanning_cells_keep_the_others_in_their_columns() -> None:
     html = "<table><tr><td rowspan=2>a</td><td colspan=2>b</td></tr><tr><td>c</td><td>d</td></tr></table>"
-    assert table_cells(html) == [["a", "b", ""], ["", "c", "d"]]
+    assert table_cells(html) == [["a", "b", COVERED], ["", "c", "d"]]
+    assert markdown_table(table_cells(html)) == "| a | b ||\n| --- | --- | --- |\n|  | c | d |"
 
 
 def test_a_cell_that_claims_to_span_a_million_columns_does_not(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def test_text_keeps_every_visible_character(text: str) -> None:
 @given(UGLY)
 def test_a_passage_brings_no_tag_of_its_own_and_loses_nothing_but_bars(text: str) -> None:
     seen = Tags(safe_html.passage(text, "passage"))
-    assert set(seen.tags) <= {"div", "table", "tr", "td"} and seen.open == []
-    assert seen.attributes == {"class=passage"}
+    assert set(seen.tags) <= {"div", "table", "thead", "tbody", "tr", "th", "td"} and seen.open == []
+    assert {each for each in seen.attributes if not each.startswith("colspan=")} <= {"class=passage", "scope=col"}
     kept = set(wording.visible(text)) - set("|-: \n\t")
     assert {c for c in kept if not c.isspace()} <= set(seen.words)
 
@@ -37,9 +37,40 @@ def test_a_passage_brings_no_tag_of_its_own_and_loses_nothing_but_bars(text: str
 def test_rows_between_bars_are_shown_as_a_table() -> None:
     text = "Table 5: How often.\n| Part | Every |\n| --- | :-: |\n| <b>Pump</b> | 12 months |"
     assert safe_html.passage(text, "passage") == (
-        '<div class="passage"><div>Table 5: How often.</div><table><tr><td>Part</td><td>Every</td></tr>'
-        "<tr><td>&lt;b&gt;Pump&lt;/b&gt;</td><td>12 months</td></tr></table></div>"
+        '<div class="passage"><div>Table 5: How often.</div><table><thead><tr><th scope="col">Part</th>'
+        '<th scope="col">Every</th></tr></thead>'
+        "<tbody><tr><td>&lt;b&gt;Pump&lt;/b&gt;</td><td>12 months</td></tr></tbody></table></div>"
     )
+
+
+def test_a_cell_that_reaches_over_others_does_so_on_the_page() -> None:
+    text = "| Well | Sunk ||  |\n| --- | --- | --- | --- |\n| Exe || 1998 | \\| |"
+    assert safe_html.passage(text, "x") == (
+        '<div class="x"><table><thead><tr><th scope="col">Well</th><th scope="col" colspan="2">Sunk</th>'
+        '<th scope="col"></th></tr></thead>'
+        '<tbody><tr><td colspan="2">Exe</td><td>1998</td><td>|</td></tr></tbody></table></div>'
+    )
+
+
+@pytest.mark.parametrize(
+    "quote", ["| Pump | 12 months |", "| Fan | 3 years | … | Pump | 12 months |", "Pump 12 months"]
+)
+def test_the_row_that_an_answer_quotes_is_marked(quote: str) -> None:
+    text = "| Part | Every |\n| --- | --- |\n| Valve | 12 months |\n| Pump | 12 months |"
+    shown = safe_html.passage(text, "x", cited=quote)
+    assert shown.count('class="cited"') == 1
+    assert '<tr class="cited"><td>Pump</td><td>12 months</td></tr>' in shown
+
+
+def test_a_short_table_shows_the_quoted_row_wherever_it_stands_and_counts_the_rest() -> None:
+    rows = "\n".join(f"| well {n} | {n} |" for n in range(1, 21))
+    shown = safe_html.passage(f"| Well | Depth |\n| --- | --- |\n{rows}", "x", cited="| well 17 | 17 |", most_rows=3)
+    assert [row for row in ("well 1<", "well 2<", "well 3<", "well 17<") if row in shown] == [
+        "well 1<",
+        "well 2<",
+        "well 17<",
+    ]
+    assert "17 rows more" in shown
 
 
 @given(UGLY, UGLY)

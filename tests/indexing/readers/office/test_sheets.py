@@ -149,6 +149,14 @@ def test_words_in_merged_cells_belong_to_all_their_rows(tmp_path: Path) -> None:
     ]
 
 
+def test_a_cell_merged_over_columns_keeps_the_others_in_theirs_and_says_what_it_covers(tmp_path: Path) -> None:
+    book = book_of(["Well", "Sunk", None, "Depth"], ["Exe", "May", 1998, 4], ["Frome", "June", 2001, 3])
+    book.active.merge_cells("B1:C1")
+    assert tables(read(tmp_path, book)) == [
+        "| Well | Sunk || Depth |\n| --- | --- | --- | --- |\n| Exe | May | 1998 | 4 |\n| Frome | June | 2001 | 3 |"
+    ]
+
+
 def test_cells_over_the_limit_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexing.readers.office.excel_cells.MOST_CELLS", 6)
     monkeypatch.setattr(grid, "MOST_CELLS", 6)

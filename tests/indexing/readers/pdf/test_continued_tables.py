@@ -84,7 +84,13 @@ def test_page_numbers_do_not_part_a_table(tmp_path: Path) -> None:
 def test_the_caption_goes_with_every_piece_of_a_table(tmp_path: Path) -> None:
     caption = text_at(72, 755, "Table 4: Wells of the county", size=10)
     found = tables(tmp_path, [caption + drawn([HEADER, *rows(1, 20)]), drawn(rows(21, 20))])
-    assert [block.caption for block in found] == ["Table 4: Wells of the county"] * 2
+    title = "Table 4: Wells of the county"
+    assert [block.caption for block in found] == [title, f"{title} (continued from page 1)"]
+
+
+def test_a_piece_without_a_caption_says_which_page_it_continues(tmp_path: Path) -> None:
+    found = tables(tmp_path, [drawn([HEADER, *rows(1, 20)]), drawn(rows(21, 20)), drawn(rows(41, 20))])
+    assert [block.caption for block in found] == ["", "(continued from page 1)", "(continued from page 2)"]
 
 
 def test_a_ruled_table_goes_on_too(tmp_path: Path) -> None:
