@@ -23,6 +23,7 @@ from rag.settings import (
     RelevanceSettings,
     RetrievalSettings,
 )
+from ui.sign_in import SignIn, SignInError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,6 +54,8 @@ class Settings:
     """user:password for that server; best given as LLAVERO_MILVUS_TOKEN."""
     indexing: IndexingSettings = field(default_factory=IndexingSettings)
     """How files are read and cut; section [indexing]."""
+    sign_in: SignIn | None = None
+    """Who signs in to the page, and where; section [sign_in]. None: nobody has to."""
     rag: RagSettings = field(default_factory=RagSettings)
     """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [citations] [generator]."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -78,12 +81,13 @@ class Settings:
             chosen["generator"] = generator
         rag = _rag({}, chosen, where)
         indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
-        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen"}
+        sign_in = _sign_in(table.pop("sign_in", {}), environ, where)
+        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen", "sign_in"}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():
             if not isinstance(value, str):
                 raise SettingsError(f"{where}: '{name}' must be a text in quotes")
-        return cls(library=library, indexing=indexing, rag=rag, chosen=chosen, **table)
+        return cls(library=library, indexing=indexing, rag=rag, chosen=chosen, sign_in=sign_in, **table)
 
     def rag_for(self, defaults: Mapping[str, Mapping[str, Any]]) -> RagSettings:
         """The same with a kit's own defaults under what the user set. Raises SettingsError naming the key."""
@@ -133,6 +137,13 @@ def _rag(defaults: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any], w
     if generator:
         sections["generator"] = _section(GeneratorSettings, generator, where, "generator")
     return RagSettings(**sections)
+
+
+def _sign_in(table: object, environ: Mapping[str, str], where: str) -> SignIn | None:
+    try:
+        return SignIn.load(table, environ)
+    except SignInError as error:
+        raise SettingsError(f"{where}: [sign_in] {error}") from error
 
 
 def _section(kind: type[Section], table: object, where: str, name: str) -> Section:

@@ -1,8 +1,5 @@
 """The application: routes, errors, limits, who asked what, and numbers for Prometheus."""
 
-import json
-import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,10 +9,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui import wording
+from indexing import spans
+from ui import logs, wording
 from ui.api import library_routes, openai_routes
 from ui.api.access import OWNER, AccessRules, Key, allow, authorise
 from ui.api.access import Scope as AccessScope
@@ -24,8 +23,6 @@ from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
 
-audit = logging.getLogger("llavero.audit")
-"""One JSON line for each request: who, what, when, how long; no contents."""
 _MOST_BODY_BYTES = 100_000_000
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
@@ -172,7 +169,8 @@ class _Watched:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, identity = time.monotonic(), secrets.token_hex(8)
+        began = time.monotonic()
+        identity = logs.new_request_id(Headers(scope=scope).get(logs.REQUEST_HEADER, ""))
         scope.setdefault("state", {})
         status = 0
 
@@ -180,33 +178,33 @@ class _Watched:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(b"x-request-id", identity.encode()), (b"x-content-type-options", b"nosniff")]
-                message = {**message, "headers": [*message.get("headers", ()), *own]}
+                headers = MutableHeaders(scope=message)
+                headers[logs.REQUEST_HEADER], headers["X-Content-Type-Options"] = identity, "nosniff"
             await send(message)
 
         self._numbers.under_way.inc()
-        try:
-            await self._app(scope, _limited(scope, receive), marked)
-        finally:
-            self._numbers.under_way.dec()
-            self._tell(scope, identity, status, time.monotonic() - began)
+        with logs.for_request(identity), spans.span("request", method=scope["method"]) as work:
+            try:
+                await self._app(scope, _limited(scope, receive), marked)
+            finally:
+                self._numbers.under_way.dec()
+                route = getattr(scope.get("route"), "path", "") or "other"
+                work.count(route=route, status=status)
+                self._tell(scope, route, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, identity: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "") or "other"
+    def _tell(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         self._numbers.requests.labels(route, scope["method"], str(status)).inc()
         self._numbers.seconds.labels(route).observe(seconds)
         key: Key | None = scope["state"].get("key")
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "request": identity,
-            "who": key.name if key else "",
-            "method": scope["method"],
-            "route": route,
-            "library": scope.get("path_params", {}).get("library", ""),
-            "status": status,
-            "milliseconds": round(seconds * 1000, 1),
-        }
-        audit.info(json.dumps(line))
+        logs.tell_who(
+            key.name if key else "",
+            f"{scope['method']} {route}",
+            seconds=seconds,
+            method=scope["method"],
+            route=route,
+            library=scope.get("path_params", {}).get("library", ""),
+            status=status,
+        )
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

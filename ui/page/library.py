@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import wording
 from ui.cli import terminal
-from ui.page import draw, safe_html, shared, source_cards
+from ui.page import draw, safe_html, shared, source_cards, visitor
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.uploads import is_upload
@@ -204,7 +204,8 @@ def _remove(bench: "Workbench", path: Path, uploaded: bool) -> None:
             path.unlink(missing_ok=True)
         return f"{wording.shown(path.name)} is no longer in the library."
 
-    outcome = attempt(remove)
+    with visitor.acting("remove"):
+        outcome = attempt(remove)
     st.session_state["library-fault" if isinstance(outcome, Exception) else "library-done"] = outcome
 
 

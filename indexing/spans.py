@@ -1,0 +1,103 @@
+"""Named stretches of work, for whoever watches from outside; nobody does unless a watcher is put in.
+
+    with span("search.bm25", limit=50) as work: …; work.count(found=12)     # what is called inside has it as parent
+    work = begin("generate"); …; work.end()                                 # where a stretch spans the steps of a generator
+
+They carry counts, times and names of ours, never a question or anything of a document. A watcher must not raise.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+Count = int | float | str | bool
+
+
+class Stretch(Protocol):
+    """One that has begun."""
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """`trace` and `span`, under which the watcher keeps it."""
+        ...
+
+    def count(self, counts: Mapping[str, Count]) -> None:
+        """Note numbers."""
+        ...
+
+    def end(self, failure: str) -> None:
+        """It is over; `failure` is the type of an error, "" without one."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told of every stretch."""
+
+    def begin(self, name: str, parent: Stretch | None, counts: Mapping[str, Count]) -> Stretch:
+        """A stretch begins now; without a parent it is the first of its own trace."""
+        ...
+
+
+_watcher: Watcher | None = None
+_current: ContextVar[Stretch | None] = ContextVar("llavero_span", default=None)
+
+
+def watch_with(watcher: Watcher | None) -> None:
+    """Put a watcher in for the whole process; None takes it out."""
+    global _watcher
+    _watcher = watcher
+
+
+def current_ids() -> dict[str, str]:
+    """The ids of the stretch that this code runs in; empty without one."""
+    stretch = _current.get()
+    return dict(stretch.ids) if stretch is not None else {}
+
+
+class Span:
+    """A stretch as the code that works sees it; without a watcher it does nothing."""
+
+    __slots__ = ("_stretch",)
+
+    def __init__(self, stretch: Stretch | None) -> None:
+        self._stretch = stretch
+
+    def count(self, **counts: Count) -> None:
+        """Note numbers."""
+        if self._stretch is not None:
+            self._stretch.count(counts)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is called here has it as its parent."""
+        token = _current.set(self._stretch) if self._stretch is not None else None
+        try:
+            yield
+        finally:
+            if token is not None:
+                _current.reset(token)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """It is over; a second call does nothing."""
+        stretch, self._stretch = self._stretch, None
+        if stretch is not None:
+            stretch.end(type(error).__name__ if error is not None else "")
+
+
+def begin(name: str, **counts: Count) -> Span:
+    """A stretch that its maker ends."""
+    return Span(_watcher.begin(name, _current.get(), counts) if _watcher is not None else None)
+
+
+@contextmanager
+def span(name: str, **counts: Count) -> Iterator[Span]:
+    """A stretch that lasts as long as the block."""
+    work = begin(name, **counts)
+    try:
+        with work.inside():
+            yield work
+    except BaseException as error:
+        work.end(error)
+        raise
+    work.end()
