@@ -35,6 +35,7 @@ from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
 from indexing.settings import IndexingSettings
 from indexing.sidecars import SaidFacts, is_sidecar
+from indexing.spans import begin, span
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
 
@@ -224,7 +225,16 @@ class _IndexRun:
         self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
     ) -> IndexReport:
         """The run from recovery to report."""
-        self._changed = recover(self._library, self._store)
+        with span("index", paths=len(paths)) as work:
+            report = self._run(paths, readers, choices, cancelled)
+            work.count(added=report.added, updated=report.updated, failed=report.failed, chunks=report.chunks)
+        return report
+
+    def _run(
+        self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
+    ) -> IndexReport:
+        with span("index.recover"):
+            self._changed = recover(self._library, self._store)
         self._library.is_clean = False
         self._said = SaidFacts(choices.facts, self._ledger.said())
         self._prefetch = Prefetch(
@@ -237,15 +247,18 @@ class _IndexRun:
             capacity=self._settings.picture_batch,
             follow_links=choices.follow_links,
         )
+        reading = begin("index.read")  # beside it batches are embedded and written
         try:
             self._prefetch.start()
             stopped = self._consume(cancelled)
         finally:
             self._prefetch.close()
             self._maker.close()
-        if not stopped:
-            self._forget_gone(paths)
-        return self._report(paths, cancelled=stopped)
+            reading.end()
+        with span("index.tidy"):
+            if not stopped:
+                self._forget_gone(paths)
+            return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
         stopped = False

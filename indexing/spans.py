@@ -1,7 +1,7 @@
 """Named stretches of work, for whoever watches from outside; nobody does unless a watcher is put in.
 
-    with span("search.bm25", limit=50) as work: …; work.count(found=12)     # what is called inside has it as parent
-    work = begin("generate"); …; work.end()                                 # where a stretch spans the steps of a generator
+    with span("search.bm25", limit=50) as work: …; work.count(found=12)   # what is called inside has it as parent
+    work = begin("generate"); …; work.end()                               # over several steps of a generator
 
 They carry counts, times and names of ours, never a question or anything of a document. A watcher must not raise.
 """
@@ -9,9 +9,10 @@ They carry counts, times and names of ours, never a question or anything of a do
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 Count = int | float | str | bool
+_Event = TypeVar("_Event")
 
 
 class Stretch(Protocol):
@@ -88,6 +89,25 @@ class Span:
 def begin(name: str, **counts: Count) -> Span:
     """A stretch that its maker ends."""
     return Span(_watcher.begin(name, _current.get(), counts) if _watcher is not None else None)
+
+
+def steps_of(name: str, events: Iterator[_Event], **counts: Count) -> Iterator[_Event]:
+    """What a generator yields, as one stretch: each of its steps has it as parent, in whichever thread that runs."""
+    work, failure = begin(name, **counts), None
+    done = object()
+    try:
+        while True:
+            with work.inside():
+                event = next(events, done)
+            if event is done:
+                return
+            yield event  # type: ignore[misc]  # it is not `done`
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        events.close()  # type: ignore[attr-defined]  # a generator
+        work.end(failure)
 
 
 @contextmanager

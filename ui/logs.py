@@ -59,7 +59,7 @@ def tell_who(who: str, what: str, *, seconds: float | None = None, **more: str |
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line. Of an error: its type and where it was raised, not its words, which may quote contents."""
+    """One JSON object a line. Of an error: its type and place, not its words, which may quote contents."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""

@@ -78,7 +78,9 @@ class SignIn:
         _check_address("provider", self.provider)
         parts = _check_address("page_url", self.page_url)
         if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
-            raise SignInError(f"page_url: '{self.page_url}' must be a scheme and a name alone, such as https://a.example")
+            raise SignInError(
+                f"page_url: '{self.page_url}' must be a scheme and a name alone, such as https://a.example"
+            )
         if not self.allow:
             raise SignInError("'allow' names nobody: give addresses, domains (@example.org) or claims (groups=archive)")
         for rule in self.allow:
@@ -182,7 +184,9 @@ def _check_address(name: str, address: str) -> Any:
 def _check_rule(rule: str) -> None:
     claim, is_claim, wanted = rule.partition("=")
     if is_claim and (not claim.strip() or not wanted.strip() or claim in ("email", "email_verified")):
-        raise SignInError(f"allow: '{rule}' is no claim and value such as groups=archive; addresses stand by themselves")
+        raise SignInError(
+            f"allow: '{rule}' is no claim and value such as groups=archive; addresses stand by themselves"
+        )
     if not is_claim and (rule.count("@") != 1 or rule.endswith("@") or any(c.isspace() for c in rule)):
         raise SignInError(f"allow: '{rule}' is no address, no domain such as @example.org and no claim")
 

@@ -32,7 +32,9 @@ KeysOption = Annotated[
 ]
 AuditOption = Annotated[
     Path | None,
-    typer.Option("--audit", metavar="FILE", envvar=logs.AUDIT_VARIABLE, help="Write who asked what, when; no contents."),
+    typer.Option(
+        "--audit", metavar="FILE", envvar=logs.AUDIT_VARIABLE, help="Write who asked what, when; no contents."
+    ),
 ]
 LogFormatOption = Annotated[
     str,
@@ -69,12 +71,14 @@ def api(
     """Serve libraries over HTTP: for programs, for OpenAI's clients (each library a model), for agents (MCP)."""
     check_generator(generator)
     checked_format(log_format)
+    from ui import telemetry
     from ui.api.access import KeyFile, default_key_file
     from ui.api.libraries import Libraries
     from ui.api.server import listen, serve
 
     listening = listen(host, port, KeyFile(keys or default_key_file()))
     logs.set_up(log_format, audit)
+    telemetry.begin()
     changes = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
 
     def open_one(folder: Path) -> "Workbench":

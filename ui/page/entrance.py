@@ -1,4 +1,4 @@
-"""What people see before they are signed in: whole pages of a few lines, which load nothing and say nothing of the library."""
+"""Pages for people who are not signed in: a few lines each, which load nothing and say nothing of the library."""
 
 from functools import cache
 from pathlib import Path

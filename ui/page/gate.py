@@ -2,11 +2,11 @@
 
 It stands behind the guard of `ui.page.server` and before Streamlit. Open to all are the health check and the way in:
 
-    /sign-in ─► /auth/login (Streamlit) ─► the provider ─► /oauth2callback (Streamlit) ─► a session, or a page that says no
+    /sign-in ─► /auth/login (Streamlit) ─► the provider ─► /oauth2callback (Streamlit) ─► a session or a no
     /auth/logout (Streamlit) ─► the session ends, here and at the provider
 
-Everything else (the page itself, its WebSocket, uploads, media, Streamlit's own files) needs the session's cookie, and a
-WebSocket is closed when its session ends. Streamlit does the protocol (Authlib); the cookies that it makes of it are kept
+Everything else (the page itself, its WebSocket, uploads, media, Streamlit's own files) needs the session's cookie, and
+a WebSocket is closed when its session ends. Streamlit does the protocol (Authlib); the cookies that it makes of it stay
 in the server's memory and never reach a browser.
 """
 
@@ -229,7 +229,7 @@ async def _collected(app: ASGIApp, scope: Scope, receive: Receive) -> _Collected
 
 
 def cookie_name(sign_in: SignIn) -> str:
-    """With https a name that no other site below the same domain can set; without, one for each port of this machine."""
+    """With https a name that no other site of the domain can set; without, one for each port of this machine."""
     port = sign_in.page_url.rpartition(":")[2].strip("/")
     return "__Host-llavero" if sign_in.over_tls else f"llavero-session-{port if port.isdigit() else '80'}"
 

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from ui import launch, logs
+from ui import launch, logs, telemetry
 from ui.launch import HOSTS_VARIABLE
 from ui.page.watched import Watched
 from ui.settings import Settings
@@ -201,6 +201,7 @@ def main() -> None:
     # A theme or a font in the user's own file can name an address, which Streamlit or the browser would fetch.
     config.get_config_files = lambda file_name: [str(HERE / ".streamlit" / file_name)]
     _begin_logs()
+    telemetry.begin()
     sign_in = Settings.load(Path(os.environ.get("LLAVERO_LIBRARY", "library"))).sign_in
     allowed = launch.hosts(asked.address, page_host=sign_in.host if sign_in else "")
     layers = [Middleware(Watched), Middleware(Guard, hosts=allowed)]
@@ -236,7 +237,7 @@ def _begin_logs() -> None:
             log.handlers.clear()
             log.propagate = True
 
-        logger.setup_formatter = same_lines
+        logger.__dict__["setup_formatter"] = same_lines  # of those that are made later, too
         logger.update_formatter()
 
 

@@ -1,7 +1,7 @@
 """Who is signed in: sessions in the server's memory, each named by a random cookie, each with an end.
 
-What the provider of identities sent (tokens, claims) stays here; browsers hold the random name alone. So a sign-out holds
-at once and for good, and a restart of the server signs everybody out.
+What the provider of identities sent (tokens, claims) stays here; browsers hold the random name alone. So a sign-out
+holds at once and for good, and a restart of the server signs everybody out.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Who looks at the page, as the script that Streamlit runs asks it, and what they did, for the audit log.
 
-Without sign-in everybody who reaches the page is `PAGE`. With it every run asks the session again, so that one which has
-ended draws nothing of the library; the gate (`ui.page.gate`) closes its connection besides.
+Without sign-in everybody who reaches the page is `PAGE`. With it every run asks the session again, so that one which
+has ended draws nothing of the library; the gate (`ui.page.gate`) closes its connection besides.
 """
 
 from collections.abc import Iterator

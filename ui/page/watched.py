@@ -14,7 +14,15 @@ from ui.page.sessions import PAGE, entrance
 
 WHO = "llavero.who"
 """In the scope of a request whose person is known, put there by `ui.page.gate`."""
-_UNTOLD = ("/static", "/_stcore/health", "/_stcore/host-config", "/_stcore/stream", "/sign-in", "/auth", "/oauth2callback")
+_UNTOLD = (
+    "/static",
+    "/_stcore/health",
+    "/_stcore/host-config",
+    "/_stcore/stream",
+    "/sign-in",
+    "/auth",
+    "/oauth2callback",
+)
 _KNOWN = ("/media", "/_stcore/upload_file", "/_stcore")
 
 

@@ -70,9 +70,10 @@ def session_of(browser: httpx.Client) -> str:
 
 EVERYTHING = (
     "/", "/chat", "/search", "/library", "/add", "/index.html", "/static/js/index.js", "/media/0123.jpg", "//media/x",
-    "/_stcore/host-config", "/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/health/", "/_stcore/health/../x",
-    "/_stcore/agent/openapi.json", "/_stcore/bidi-components/x", "/component/x", "/app/static/x", "/sign-in/", "/auth",
-    "/auth/login/", "/media/%2e%2e/_stcore/health", "/oauth2callback/", "/SIGN-IN", "/favicon.png", "/nothing/of/this",
+    "/_stcore/host-config", "/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/health/",
+    "/_stcore/health/../x", "/_stcore/agent/openapi.json", "/_stcore/bidi-components/x", "/component/x",
+    "/app/static/x", "/sign-in/", "/auth", "/auth/login/", "/media/%2e%2e/_stcore/health", "/oauth2callback/",
+    "/SIGN-IN", "/favicon.png", "/nothing/of/this",
 )  # fmt: skip
 
 
@@ -136,7 +137,10 @@ def test_signing_out_ends_the_session_at_once_also_for_who_copied_its_cookie(pla
         copied = session_of(browser)
         status, connection = handshake(place, copied)
         assert status == 101
-        foreign = browser.get("/auth/logout", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"})
+        foreign = browser.get(
+            "/auth/logout",
+            headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+        )
         assert foreign.status_code == 403 and browser.get("/").status_code == 200
         out = browser.get("/auth/logout")
         assert out.status_code == 303 and "/oauth2/end_session" in out.headers["location"]
@@ -224,7 +228,10 @@ def test_a_connection_says_nothing_more_and_closes_when_its_session_has_ended() 
 
 
 def test_without_a_provider_the_page_says_that_nobody_can_sign_in_now(tmp_path: Path) -> None:
-    with page_with_sign_in(tmp_path, "http://localhost:9") as (url, _), httpx.Client(base_url=url, timeout=60) as browser:
+    with (
+        page_with_sign_in(tmp_path, "http://localhost:9") as (url, _),
+        httpx.Client(base_url=url, timeout=60) as browser,
+    ):
         silent = browser.get("/sign-in", follow_redirects=True)
         assert silent.status_code == 503 and "cannot be reached" in silent.text
         assert browser.get("/_stcore/health").status_code == 200

@@ -1,4 +1,4 @@
-"""The script's own look at who visits: a session that has ended draws nothing, and what people do is told with their name."""
+"""The script's own look at who visits: a session that has ended draws nothing; what people do is told by name."""
 
 import json
 from collections.abc import Iterator
