@@ -6,7 +6,8 @@
 They carry counts, times and names of ours, never a question or anything of a document. A watcher must not raise.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
@@ -40,7 +41,11 @@ class Watcher(Protocol):
         ...
 
 
+Listener = Callable[[str, float, Mapping[str, Count]], None]
+"""(name, seconds, counts) of a stretch that has ended; for numbers of the whole process."""
+
 _watcher: Watcher | None = None
+_listeners: tuple[Listener, ...] = ()
 _current: ContextVar[Stretch | None] = ContextVar("llavero_span", default=None)
 
 
@@ -50,6 +55,12 @@ def watch_with(watcher: Watcher | None) -> None:
     _watcher = watcher
 
 
+def listen_with(listener: Listener) -> None:
+    """Tell a listener of every stretch from now on. It must not raise, and must not wait for anything."""
+    global _listeners
+    _listeners = (*_listeners, listener)
+
+
 def current_ids() -> dict[str, str]:
     """The ids of the stretch that this code runs in; empty without one."""
     stretch = _current.get()
@@ -57,15 +68,17 @@ def current_ids() -> dict[str, str]:
 
 
 class Span:
-    """A stretch as the code that works sees it; without a watcher it does nothing."""
+    """A stretch as the code that works sees it; where nobody watches or listens it does nothing."""
 
-    __slots__ = ("_stretch",)
+    __slots__ = ("_began", "_counts", "_name", "_stretch")
 
-    def __init__(self, stretch: Stretch | None) -> None:
-        self._stretch = stretch
+    def __init__(self, name: str, stretch: Stretch | None, counts: Mapping[str, Count]) -> None:
+        self._name, self._stretch, self._counts = name, stretch, dict(counts)
+        self._began: float | None = time.perf_counter()
 
     def count(self, **counts: Count) -> None:
         """Note numbers."""
+        self._counts |= counts
         if self._stretch is not None:
             self._stretch.count(counts)
 
@@ -81,14 +94,18 @@ class Span:
 
     def end(self, error: BaseException | None = None) -> None:
         """It is over; a second call does nothing."""
-        stretch, self._stretch = self._stretch, None
-        if stretch is not None:
-            stretch.end(type(error).__name__ if error is not None else "")
+        began, self._began = self._began, None
+        if began is None:
+            return
+        if self._stretch is not None:
+            self._stretch.end(type(error).__name__ if error is not None else "")
+        for listener in _listeners:
+            listener(self._name, time.perf_counter() - began, self._counts)
 
 
 def begin(name: str, **counts: Count) -> Span:
     """A stretch that its maker ends."""
-    return Span(_watcher.begin(name, _current.get(), counts) if _watcher is not None else None)
+    return Span(name, _watcher.begin(name, _current.get(), counts) if _watcher is not None else None, counts)
 
 
 def steps_of(name: str, events: Iterator[_Event], **counts: Count) -> Iterator[_Event]:

@@ -72,6 +72,7 @@ class Settings:
         where = str(library / FILE_NAME)
         table = _read(library / FILE_NAME)
         table |= {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
+        table |= _secrets_from_files(environ)
         table |= changes
         generator = dict(table.pop("generator", {}))
         generator |= {key: table.pop(f"generator_{key}") for key in ("url", "model") if f"generator_{key}" in table}
@@ -137,6 +138,18 @@ def _rag(defaults: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any], w
     if generator:
         sections["generator"] = _section(GeneratorSettings, generator, where, "generator")
     return RagSettings(**sections)
+
+
+def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """What containers mount as a file; the variable itself goes before it. Raises SettingsError."""
+    variable = _ENVIRONMENT["milvus_token"]
+    file = environ.get(f"{variable}_FILE", "")
+    if not file or environ.get(variable):
+        return {}
+    try:
+        return {"milvus_token": Path(file).read_text(encoding="utf-8").strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}_FILE: {file} cannot be read: {error}") from error
 
 
 def _sign_in(table: object, environ: Mapping[str, str], where: str) -> SignIn | None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexing import spans
 from ui import logs, wording
-from ui.api import library_routes, openai_routes
+from ui.api import library_routes, openai_routes, work_numbers
 from ui.api.access import OWNER, AccessRules, Key, allow, authorise
 from ui.api.access import Scope as AccessScope
 from ui.api.bodies import LibraryBody
@@ -145,6 +145,10 @@ class Numbers:
         self.under_way = Gauge("llavero_requests_under_way", "Requests being answered", registry=self.registry)
         self._files = Gauge("llavero_library_files", "Indexed files", ["library"], registry=self.registry)
         self._waiting = Gauge("llavero_index_jobs_waiting", "Jobs that wait", ["library"], registry=self.registry)
+        self._model = Gauge(
+            "llavero_model_requests", "Requests to the model in this process", ["library", "state"],
+            registry=self.registry,
+        )  # fmt: skip
         self._rate = Gauge("llavero_index_files_per_second", "Of the running job", ["library"], registry=self.registry)
 
     def text(self) -> bytes:
@@ -156,7 +160,10 @@ class Numbers:
             self._files.labels(each.name).set(indexed)
             self._waiting.labels(each.name).set(len(view.waiting))
             self._rate.labels(each.name).set(progress.files_per_second if progress else 0.0)
-        return generate_latest(self.registry)
+            running, waits = each.service.bench.model_load
+            self._model.labels(each.name, "running").set(running)
+            self._model.labels(each.name, "waiting").set(waits)
+        return generate_latest(self.registry) + work_numbers.text()
 
 
 class _Watched:
