@@ -17,14 +17,18 @@ ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".venv-milvus-2.3"
 PORT = 19530
 SERVE = """
-import sys, time
+import signal, sys, time
 from milvus import MilvusServer
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 server = MilvusServer()
 server.set_base_dir(sys.argv[1])
 server.listen_port = int(sys.argv[2])
 server.start()
 print("started", flush=True)
-time.sleep(3600)
+try:
+    time.sleep(3600)
+finally:
+    server.stop()  # its process would go on without this one
 """
 
 
