@@ -111,19 +111,21 @@ def begin(name: str, **counts: Count) -> Span:
 def steps_of(name: str, events: Iterator[_Event], **counts: Count) -> Iterator[_Event]:
     """What a generator yields, as one stretch: each of its steps has it as parent, in whichever thread that runs."""
     work, failure = begin(name, **counts), None
-    done = object()
     try:
         while True:
-            with work.inside():
-                event = next(events, done)
-            if event is done:
+            try:
+                with work.inside():
+                    event = next(events)
+            except StopIteration:
                 return
-            yield event  # type: ignore[misc]  # it is not `done`
+            yield event
     except BaseException as error:
         failure = error
         raise
     finally:
-        events.close()  # type: ignore[attr-defined]  # a generator
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
         work.end(failure)
 
 
