@@ -183,6 +183,8 @@ class RowMaker:
     def _write(self) -> None:
         waiting, self._rows = self._rows, []
         give_back_freed_memory()  # the store takes its own
+        if not waiting:
+            return
         with span("index.write", rows=len(waiting)):
             self.written += self._store.upsert([row for _, row in waiting])
         for job, _ in waiting:

@@ -108,6 +108,18 @@ def begin(name: str, **counts: Count) -> Span:
     return Span(name, _watcher.begin(name, _current.get(), counts) if _watcher is not None else None, counts)
 
 
+@contextmanager
+def first_span(name: str, **counts: Count) -> Iterator[Span]:
+    """The first stretch of a trace, whatever the code around it belongs to: a server reads the next request of a
+    connection in the context of the one before."""
+    token = _current.set(None)
+    try:
+        with span(name, **counts) as work:
+            yield work
+    finally:
+        _current.reset(token)
+
+
 def steps_of(name: str, events: Iterator[_Event], **counts: Count) -> Iterator[_Event]:
     """What a generator yields, as one stretch: each of its steps has it as parent, in whichever thread that runs."""
     work, failure = begin(name, **counts), None

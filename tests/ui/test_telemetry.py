@@ -84,7 +84,7 @@ def test_a_job_is_told_in_its_stages_and_belongs_to_the_request_that_handed_it_i
     above = parents(traced[0])
     stages = ("recover", "read", "embed_passages", "write", "tidy")
     assert {above[f"index.{stage}"] for stage in stages} == {"index"}
-    assert traced[0]["index.write"].attributes["llavero.rows"] == 1
+    assert [each.attributes["llavero.rows"] for name, each in traced[0].items() if name == "index.write"] == [1]
     assert traced[0]["index"].attributes["llavero.request"] == "request-of-the-job"
     assert traced[1]["search.bm25"].attributes["llavero.request"] == "request-of-the-question"
 
@@ -110,6 +110,13 @@ def test_a_log_line_names_the_trace_that_it_belongs_to() -> None:
         line = json.loads(logs.JsonLines().format(logging.LogRecord("x", 20, "f", 1, "said", (), None)))
         assert work._stretch is not None and line["trace"] == work._stretch.ids["trace"]
     assert "trace" not in json.loads(logs.JsonLines().format(logging.LogRecord("x", 20, "f", 1, "said", (), None)))
+
+
+def test_a_request_belongs_to_no_other_even_in_the_context_of_one() -> None:
+    exporter = InMemorySpanExporter()
+    with watched(exporter), spans.first_span("request"), spans.first_span("next request"), spans.span("search"):
+        pass
+    assert parents(told(exporter)) == {"search": "next request", "next request": "", "request": ""}
 
 
 def test_the_steps_of_a_generator_belong_to_it_in_whichever_threads_they_run() -> None:

@@ -190,7 +190,7 @@ class _Watched:
             await send(message)
 
         self._numbers.under_way.inc()
-        with logs.for_request(identity), spans.span("request", method=scope["method"]) as work:
+        with logs.for_request(identity), spans.first_span("request", method=scope["method"]) as work:
             try:
                 await self._app(scope, _limited(scope, receive), marked)
             finally:

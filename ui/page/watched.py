@@ -60,7 +60,7 @@ class Watched:
             await self._app(inner, receive, marked)
             return
         try:
-            with spans.span("page.request", route=route, method=scope["method"]) as work:
+            with spans.first_span("page.request", route=route, method=scope["method"]) as work:
                 await self._app(inner, receive, marked)
                 work.count(status=status)
         finally:
