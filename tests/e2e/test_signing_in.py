@@ -56,7 +56,9 @@ def test_a_person_signs_in_adds_a_file_asks_and_signs_out(page: Any, place: tupl
     page.get_by_role("link", name="Add files").first.click()
     note = tmp_path / "pump.txt"
     note.write_text("The bilge pump needs 4.2 litres of oil every spring.\n")
-    page.locator("input[type=file]").first.set_input_files(str(note))
+    uploader = page.get_by_test_id("stFileUploader")
+    uploader.wait_for()  # the chat, which may still be drawn, has an input for files, too
+    uploader.locator("input[type=file]").set_input_files(str(note))
     page.get_by_role("button", name="Add to the library").click()
     page.get_by_text("1 file added").wait_for()
     page.get_by_role("link", name="Search").first.click()
