@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup kit demo test check hostile e2e bench lock clean docs
+.PHONY: help setup kit demo test check hostile contract e2e bench lock clean docs
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ check: setup ## Format, lint, types, who imports what, names and sizes, and that
 
 hostile: kit ## Attack it with hostile files, requests, a full disk and kills (ARGS="--only mail --keep FOLDER")
 	@HF_HUB_OFFLINE=1 $(BIN)/python tests/hostile/run.py $(ARGS)
+
+contract: kit ## The Milvus contract on a server: make contract MILVUS=http://localhost:19530 (TOKEN=root:…)
+	@HF_HUB_OFFLINE=1 LLAVERO_TEST_MILVUS_URI=$(MILVUS) LLAVERO_TEST_MILVUS_TOKEN=$(TOKEN) \
+	 $(BIN)/python -m pytest -m milvus -k server -rs tests/indexing/store/test_contract.py tests/contract $(ARGS)
 
 docs: setup ## Write docs/CLI.md from the commands' own --help, then build the site (site/index.html), offline
 	@$(BIN)/python docs/make_cli_reference.py

@@ -24,6 +24,7 @@ from indexing.readers.decoding import open_kept
 from indexing.readers.output import PICTURE
 from indexing.records import Chunk
 from indexing.settings import IndexingSettings
+from indexing.spans import span
 from indexing.store import Row, Store, fitting
 from indexing.store.protocol import Vector
 
@@ -140,10 +141,11 @@ class RowMaker:
 
     def _take_embedded(self) -> None:
         waiting, embedding, seeing = self._embedding.popleft()
-        embedded = embedding.result()
+        with span("index.embed_pictures", pictures=len(waiting)):
+            embedded, seen = embedding.result(), seeing.result()
         told = [
             _told(chunk, labels, things) if _needs_labels(chunk) else (chunk, [])
-            for (_, chunk, _), labels, things in zip(waiting, embedded.labels, seeing.result(), strict=True)
+            for (_, chunk, _), labels, things in zip(waiting, embedded.labels, seen, strict=True)
         ]
         self._learn({label.text for _, labels in told for label in labels})
         for (job, bare, _), clip, (chunk, labels) in zip(waiting, embedded.vectors_BD, told, strict=True):
@@ -172,7 +174,8 @@ class RowMaker:
         if not waiting:
             return
         give_back_freed_memory()  # a text pass needs other sizes than the pictures' did
-        vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in waiting])
+        with span("index.embed_passages", passages=len(waiting)):
+            vectors_BD = self._embedder().embed_passages([chunk.searchable_text for _, chunk, _ in waiting])
         for (job, chunk, clip), text in zip(waiting, vectors_BD, strict=True):
             self._add_row(job, Row(chunk=chunk, clip=clip, text=text))
         self._on_batch()
@@ -180,7 +183,10 @@ class RowMaker:
     def _write(self) -> None:
         waiting, self._rows = self._rows, []
         give_back_freed_memory()  # the store takes its own
-        self.written += self._store.upsert([row for _, row in waiting])
+        if not waiting:
+            return
+        with span("index.write", rows=len(waiting)):
+            self.written += self._store.upsert([row for _, row in waiting])
         for job, _ in waiting:
             job.missing -= 1
             if job.missing == 0:

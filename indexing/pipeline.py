@@ -38,6 +38,7 @@ from indexing.settings import IndexingSettings
 from indexing.sidecars import SaidFacts, is_sidecar
 from indexing.sources.access import Accesses
 from indexing.sources.remote import RemoteFiles
+from indexing.spans import begin, span
 from indexing.store import Store
 from indexing.workers.pool import ReaderPool
 
@@ -234,7 +235,16 @@ class _IndexRun:
         self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
     ) -> IndexReport:
         """The run from recovery to report."""
-        self._changed = recover(self._library, self._store)
+        with span("index", paths=len(paths)) as work:
+            report = self._run(paths, readers, choices, cancelled)
+            work.count(added=report.added, updated=report.updated, failed=report.failed, chunks=report.chunks)
+        return report
+
+    def _run(
+        self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
+    ) -> IndexReport:
+        with span("index.recover"):
+            self._changed = recover(self._library, self._store)
         self._library.is_clean = False
         self._said = SaidFacts(choices.facts, self._ledger.said())
         self._remote = RemoteFiles(paths, choices.sources, self._library.spool / _DOWNLOADS)
@@ -249,6 +259,7 @@ class _IndexRun:
             follow_links=choices.follow_links,
             remote=self._remote,
         )
+        reading = begin("index.read")  # beside it batches are embedded and written
         try:
             self._prefetch.start()
             stopped = self._consume(cancelled)
@@ -256,12 +267,14 @@ class _IndexRun:
             self._prefetch.close()
             self._remote.close()
             self._maker.close()
-        if not stopped:
-            self._remote.check()
-            self._forget_gone([path for path in paths if not is_address(path)])
-            for path in self._remote.vanished(self._ledger.paths_below):
-                self._forget(path)
-        return self._report(paths, cancelled=stopped)
+            reading.end()
+        with span("index.tidy"):
+            if not stopped:
+                self._remote.check()
+                self._forget_gone([path for path in paths if not is_address(path)])
+                for path in self._remote.vanished(self._ledger.paths_below):
+                    self._forget(path)
+            return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
         stopped = False

@@ -15,6 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
 from indexing.records import Chunk, Hit
+from indexing.spans import begin, span, steps_of
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
@@ -112,6 +113,12 @@ class Answerer:
 
         Raises EmptyQuestionError, PromptTooLongError, GeneratorError and what the store raises.
         """
+        events = self._ask(question, images=images, history=history, k=k, filter=filter)
+        yield from steps_of("answer", events, pictures=len(images), earlier=len(history))
+
+    def _ask(
+        self, question: str, *, images: Sequence[Image.Image], history: Sequence[Turn], k: int, filter: Filter
+    ) -> Iterator[Event]:
         clock = self._clock()
         earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
@@ -168,26 +175,30 @@ class Answerer:
     def _prompt(
         self, question: str, earlier: str, hits: Sequence[Hit], images: Sequence[Image.Image], history: Sequence[Turn]
     ) -> Prompt:
-        return build_prompt(
-            question.strip() or _PICTURE_ALONE,
-            hits,
-            earlier=earlier,
-            images=images,
-            history=history,
-            count_tokens=self._count_tokens,
-            context_tokens=self._context_tokens,
-            max_new_tokens=self._settings.answer.max_new_tokens,
-            sees_images=self._sees_images,
-            load_image=self._load_image,
-            settings=self._settings.prompt,
-        )
+        with span("prompt", hits=len(hits)) as work:
+            prompt = build_prompt(
+                question.strip() or _PICTURE_ALONE,
+                hits,
+                earlier=earlier,
+                images=images,
+                history=history,
+                count_tokens=self._count_tokens,
+                context_tokens=self._context_tokens,
+                max_new_tokens=self._settings.answer.max_new_tokens,
+                sees_images=self._sees_images,
+                load_image=self._load_image,
+                settings=self._settings.prompt,
+            )
+            work.count(tokens=prompt.tokens, evidence=len(prompt.evidence))
+        return prompt
 
     def _confidence(self, prompt: Prompt, retrieval: Retrieval) -> float:
         """How likely the evidence answers: by what search thinks, and by how unlikely the model begins to refuse."""
         found = retrieval.verdict.best
         if self._next_words is None:
             return found
-        return self._settings.answer.confidence(found, 1 - self._next_words(prompt.turns, [REFUSAL])[0])
+        with span("confidence"):
+            return self._settings.answer.confidence(found, 1 - self._next_words(prompt.turns, [REFUSAL])[0])
 
     def _judge(self) -> Judge | None:
         """How surely the model says the sentence again when it is shown the quote alone: by its least likely word."""
@@ -216,7 +227,8 @@ class Answerer:
             max_tokens=self._settings.answer.max_new_tokens,
             **options,
         )
-        done = object()
+        done, pieces = object(), 0
+        writing, first = begin("generate"), begin("generate.first_token")
         try:
             while True:
                 chunk: Any = context.run(next, stream, done)
@@ -224,8 +236,13 @@ class Answerer:
                     return
                 text = chunk.text if isinstance(chunk.text, str) else chunk.text()
                 if text:
+                    first.end()
+                    pieces += 1
                     yield text
         finally:
+            first.end()
+            writing.count(pieces=pieces)
+            writing.end()
             close = getattr(stream, "close", None)
             if close is not None:
                 context.run(close)
@@ -239,14 +256,16 @@ class Answerer:
         confidence: float,
         clock: "_Clock",
     ) -> Answer:
-        cited: Cited = cite(
-            stopper.text,
-            prompt.evidence,
-            question=question,
-            verifier=self._verifier,
-            judge=self._judge(),
-            settings=self._settings.citations,
-        )
+        with span("citations", evidence=len(prompt.evidence)) as work:
+            cited: Cited = cite(
+                stopper.text,
+                prompt.evidence,
+                question=question,
+                verifier=self._verifier,
+                judge=self._judge(),
+                settings=self._settings.citations,
+            )
+            work.count(citations=len(cited.citations), supported=cited.supported)
         return Answer(
             text=cited.text,
             refused=False,

@@ -18,6 +18,7 @@ from PIL import Image
 
 from indexing.embedding.protocol import Embedder
 from indexing.records import Channel, Hit
+from indexing.spans import Span, span
 from indexing.store import Store
 from indexing.store.protocol import Filter, Vector
 from rag.errors import EmptyQuestionError, NoChannelError
@@ -101,6 +102,12 @@ class Retriever:
 
     def search(self, request: SearchRequest) -> Retrieval:
         """See the module's docstring. Raises EmptyQuestionError, NoChannelError, and what the store raises."""
+        with span("search", k=request.k, wordings=len(request.texts), picture=request.image is not None) as work:
+            found = self._found(request)
+            work.count(found=len(found.hits), relevant=len(found.answers))
+        return found
+
+    def _found(self, request: SearchRequest) -> Retrieval:
         clock = _Clock()
         rankings = self._rankings(request, clock, self.settings.retrieval.depth)
         with clock.step("fuse"):
@@ -162,13 +169,15 @@ class Retriever:
         rankings = list[Ranking]()
         for channel, weight, query in wanted:
             if isinstance(query, str) and channel == "bm25":
-                with clock.step("bm25"):
+                with clock.step("bm25") as work:
                     found = self.store.search_words(query, limit=limit, filter=request.filter)
+                    work.count(found=len(found))
             else:
                 with clock.step("embed"):
                     vector = self._vector(channel, query)
-                with clock.step(channel):
+                with clock.step(channel) as work:
                     found = self.store.search_vector(channel, vector, limit=limit, filter=request.filter)
+                    work.count(found=len(found))
             rankings.append(Ranking(channel=channel, weight=weight, found=found))
         return rankings
 
@@ -211,10 +220,11 @@ class _Clock:
         self._steps: dict[str, float] = {}
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Iterator[Span]:
         start = time.perf_counter()
         try:
-            yield
+            with span(f"search.{name}") as work:
+                yield work
         finally:
             self._steps[name] = self._steps.get(name, 0.0) + (time.perf_counter() - start) * 1000
 

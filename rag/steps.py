@@ -15,7 +15,7 @@ from langchain_core.tools import tool
 from PIL import Image
 
 from indexing.records import Hit
-from indexing.store.protocol import EVERYTHING, Filter
+from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
 from rag.answer import Answer, Answerer, Event, Retrieved, Token, refuses
 from rag.errors import GeneratorReplyError
@@ -77,19 +77,13 @@ class StepwiseAnswerer(Answerer):
         super().__init__(*given, **named)
         self._files = files
 
-    def ask(
-        self,
-        question: str,
-        *,
-        images: Sequence[Image.Image] = (),
-        history: Sequence[Turn] = (),
-        k: int = 8,
-        filter: Filter = EVERYTHING,
+    def _ask(
+        self, question: str, *, images: Sequence[Image.Image], history: Sequence[Turn], k: int, filter: Filter
     ) -> Iterator[Event]:
         """As `Answerer.ask`; `Retrieved` is the first search, on which the model goes on by itself."""
         steps = self._settings.answer.steps
         if not steps or images:
-            yield from super().ask(question, images=images, history=history, k=k, filter=filter)
+            yield from super()._ask(question, images=images, history=history, k=k, filter=filter)
             return
         clock = self._clock()
         retrieval = self.retriever.search(SearchRequest(text=question, k=k, filter=filter))

@@ -4,6 +4,7 @@ A job is handed in, waits, runs, and ends as done, stopped or failed. Sessions r
 page switch, a closed tab or a second user changes nothing about the run itself.
 """
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +68,7 @@ class _Job:
     problem: tuple[str, ...] = ()
     ended_at: float | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)  # whose request it is
 
     def view(self) -> JobView:
         return JobView(
@@ -185,7 +187,10 @@ class IndexingQueue:
         def on_progress(progress: "Progress") -> None:
             job.progress = progress
 
-        outcome = attempt(lambda: self._run_index(job.paths, job.facts, on_progress, job.cancel.is_set))
+        def run() -> "IndexReport":
+            return job.context.run(self._run_index, job.paths, job.facts, on_progress, job.cancel.is_set)
+
+        outcome = attempt(run)
         if isinstance(outcome, Exception):
             return "failed", explained(outcome, "Indexing met an unexpected error.")
         job.report = outcome

@@ -12,11 +12,13 @@ import time
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from indexing.embedding.protocol import KEEP_FREED_MEMORY
+from ui.logs import AUDIT_VARIABLE, FORMAT_VARIABLE
 from ui.settings import Settings, SettingsError
 
 SERVER = Path(__file__).with_name("page") / "server.py"
@@ -35,12 +37,12 @@ def command(library: Path, port: int, address: str, *, api_port: int = 0, keys: 
     return [sys.executable, str(SERVER), "--address", address, "--port", str(port), *more]
 
 
-def hosts(address: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+def hosts(address: str, environ: Mapping[str, str] = os.environ, *, page_host: str = "") -> list[str]:
     """The names that a browser may call the server by; a site that points its own name at this machine is refused."""
     allowed = ["localhost", "127.0.0.1", "::1"]
     further = [host.strip().strip("[]") for host in environ.get(HOSTS_VARIABLE, "").split(",")]
     known = [address] if address not in ANY_ADDRESS else []
-    return list(dict.fromkeys(host.lower() for host in [*allowed, *known, *further] if host))
+    return list(dict.fromkeys(host.lower() for host in [*allowed, *known, page_host, *further] if host))
 
 
 def settings(port: int, address: str, allowed: Sequence[str]) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def settings(port: int, address: str, allowed: Sequence[str]) -> dict[str, Any]:
         "client.showErrorLinks": False,
         "client.allowedOrigins": [],  # sites that may steer the page when it stands in their frame
         "logger.hideWelcomeMessage": True,
+        "secrets.files": [],  # who signs in is set in llavero.toml, never by a file of Streamlit's
     }
 
 
@@ -92,12 +95,18 @@ def serve_page(
     on_ready: Callable[[str], None],
     api_port: int = 0,
     keys: Path | None = None,
+    audit: Path | None = None,
+    log_format: str = "",
 ) -> int:
     """Start the page and wait until it ends → its exit code, or 0 if a signal ended it.
 
     Raises SettingsError when the port is taken or the page does not answer in time.
     """
     _check_port(address, port)
+    if settings.sign_in is not None and find_spec("authlib") is None:
+        fault = SettingsError("[sign_in] is set, and a package that signing in needs is missing")
+        fault.add_note("Install it: pip install 'llavero[sign-in]'")
+        raise fault
     generator = settings.rag.generator
     variables = environment(settings.library) | {
         name: value
@@ -106,6 +115,8 @@ def serve_page(
             "LLAVERO_DEVICE": settings.device,
             "LLAVERO_GENERATOR_URL": generator.url if generator else "",
             "LLAVERO_GENERATOR_MODEL": generator.model if generator else "",
+            AUDIT_VARIABLE: str(audit.absolute()) if audit else "",
+            FORMAT_VARIABLE: log_format,
         }.items()
         if value
     }

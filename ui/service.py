@@ -5,6 +5,7 @@ ui.owner          the same functions, answered by the process that has the libra
 """
 
 import base64
+import contextvars
 import errno
 import os
 import re
@@ -330,7 +331,8 @@ def streamed(work: Callable[[OnProgress, Callable[[], bool]], Document], *, last
             outcome.append(result)
             told.notify()
 
-    thread = threading.Thread(target=run, name="llavero-work", daemon=True)
+    context = contextvars.copy_context()  # whose request it is
+    thread = threading.Thread(target=context.run, args=(run,), name="llavero-work", daemon=True)
     thread.start()
     try:
         while True:

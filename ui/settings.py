@@ -26,6 +26,7 @@ from rag.settings import (
     RelevanceSettings,
     RetrievalSettings,
 )
+from ui.sign_in import SignIn, SignInError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -58,6 +59,8 @@ class Settings:
     """How files are read and cut; section [indexing]."""
     sources: Mapping[str, SourceAccess] = field(default_factory=dict)
     """Addresses that are read, and who one is there; sections [sources."s3://…"]. Clients may name these alone."""
+    sign_in: SignIn | None = None
+    """Who signs in to the page, and where; section [sign_in]. None: nobody has to."""
     rag: RagSettings = field(default_factory=RagSettings)
     """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [citations] [generator]."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -74,6 +77,7 @@ class Settings:
         where = str(library / FILE_NAME)
         table = _read(library / FILE_NAME)
         table |= {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
+        table |= _secrets_from_files(environ)
         table |= changes
         generator = dict(table.pop("generator", {}))
         generator |= {key: table.pop(f"generator_{key}") for key in ("url", "model") if f"generator_{key}" in table}
@@ -84,12 +88,15 @@ class Settings:
         rag = _rag({}, chosen, where)
         indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
         sources = _sources(table.pop("sources", {}), where)
-        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen", "sources"}
+        sign_in = _sign_in(table.pop("sign_in", {}), environ, where)
+        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen", "sources", "sign_in"}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():
             if not isinstance(value, str):
                 raise SettingsError(f"{where}: '{name}' must be a text in quotes")
-        return cls(library=library, indexing=indexing, sources=sources, rag=rag, chosen=chosen, **table)
+        return cls(
+            library=library, indexing=indexing, sources=sources, sign_in=sign_in, rag=rag, chosen=chosen, **table
+        )
 
     def rag_for(self, defaults: Mapping[str, Mapping[str, Any]]) -> RagSettings:
         """The same with a kit's own defaults under what the user set. Raises SettingsError naming the key."""
@@ -140,6 +147,25 @@ def _rag(defaults: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any], w
     if generator:
         sections["generator"] = _section(GeneratorSettings, generator, where, "generator")
     return RagSettings(**sections)
+
+
+def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """What containers mount as a file; the variable itself goes before it. Raises SettingsError."""
+    variable = _ENVIRONMENT["milvus_token"]
+    file = environ.get(f"{variable}_FILE", "")
+    if not file or environ.get(variable):
+        return {}
+    try:
+        return {"milvus_token": Path(file).read_text(encoding="utf-8").strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}_FILE: {file} cannot be read: {error}") from error
+
+
+def _sign_in(table: object, environ: Mapping[str, str], where: str) -> SignIn | None:
+    try:
+        return SignIn.load(table, environ)
+    except SignInError as error:
+        raise SettingsError(f"{where}: [sign_in] {error}") from error
 
 
 def _section(kind: type[Section], table: object, where: str, name: str) -> Section:

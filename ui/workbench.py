@@ -198,6 +198,12 @@ class Workbench:
 
         return open_engine(kit=self.kit.name, device=self.settings.device)
 
+    @property
+    def model_load(self) -> tuple[int, int]:
+        """(requests that the model in this process works on, requests that wait for it); no model is loaded for it."""
+        engine: Engine | None = self._parts.get(Workbench.__dict__["engine"])
+        return engine.under_way if engine is not None else (0, 0)
+
     @BuiltOnce
     def answerer(self) -> "Answerer":
         """Retrieval with the kit's model behind it, or with the server that the settings name."""

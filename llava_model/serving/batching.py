@@ -139,6 +139,11 @@ class Batcher:
                 self._thread = threading.Thread(target=_work, args=arguments, name="model", daemon=True)
                 self._thread.start()
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """(requests that are read or written, requests that wait), at about this moment."""
+        return len(self._running), len(self._door.waiting)
+
     def give_up(self, request: Request) -> None:
         """Nobody reads it any more: it leaves the line now, or what runs before the next step."""
         request.given_up = True

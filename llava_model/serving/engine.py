@@ -178,6 +178,11 @@ class Engine:
         )
 
     @property
+    def under_way(self) -> tuple[int, int]:
+        """(requests that are read or written, requests that wait), at about this moment."""
+        return self._batcher.load
+
+    @property
     def most_characters(self) -> int:
         """The most characters that can fit: as if every token of the context were the longest one of the vocabulary.
 

@@ -19,9 +19,13 @@ _FILE_IN_A_DIAGRAM = re.compile(r"[\w/]+\.py")
 
 
 def missing_paths(text: str, root: Path = ROOT) -> list[str]:
-    """Files and folders of ours that the text names and the tree does not have."""
+    """Files and folders of ours that the text names and the tree does not have. What git is told to leave alone is made
+    by whoever uses it."""
     named = {found.rstrip(".") for found in _PATH.findall(text)}
-    return sorted(path for path in named if not any(root.glob(path.rstrip("/"))))
+    made = tuple(
+        line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("docker/")
+    )
+    return sorted(path for path in named if not path.startswith(made) and not any(root.glob(path.rstrip("/"))))
 
 
 def missing_modules(text: str, root: Path = ROOT) -> list[str]:

@@ -1,8 +1,5 @@
 """The application: routes, errors, limits, who asked what, and numbers for Prometheus."""
 
-import json
-import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,11 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui import wording
-from ui.api import library_routes, openai_routes
+from indexing import spans
+from ui import logs, wording
+from ui.api import library_routes, openai_routes, work_numbers
 from ui.api.access import OWNER, AccessRules, Key, allow, authorise
 from ui.api.access import Scope as AccessScope
 from ui.api.bodies import LibraryBody
@@ -24,8 +23,6 @@ from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
 
-audit = logging.getLogger("llavero.audit")
-"""One JSON line for each request: who, what, when, how long; no contents."""
 _MOST_BODY_BYTES = 100_000_000
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
@@ -148,6 +145,10 @@ class Numbers:
         self.under_way = Gauge("llavero_requests_under_way", "Requests being answered", registry=self.registry)
         self._files = Gauge("llavero_library_files", "Indexed files", ["library"], registry=self.registry)
         self._waiting = Gauge("llavero_index_jobs_waiting", "Jobs that wait", ["library"], registry=self.registry)
+        self._model = Gauge(
+            "llavero_model_requests", "Requests to the model in this process", ["library", "state"],
+            registry=self.registry,
+        )  # fmt: skip
         self._rate = Gauge("llavero_index_files_per_second", "Of the running job", ["library"], registry=self.registry)
 
     def text(self) -> bytes:
@@ -159,7 +160,10 @@ class Numbers:
             self._files.labels(each.name).set(indexed)
             self._waiting.labels(each.name).set(len(view.waiting))
             self._rate.labels(each.name).set(progress.files_per_second if progress else 0.0)
-        return generate_latest(self.registry)
+            running, waits = each.service.bench.model_load
+            self._model.labels(each.name, "running").set(running)
+            self._model.labels(each.name, "waiting").set(waits)
+        return generate_latest(self.registry) + work_numbers.text()
 
 
 class _Watched:
@@ -172,7 +176,8 @@ class _Watched:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, identity = time.monotonic(), secrets.token_hex(8)
+        began = time.monotonic()
+        identity = logs.new_request_id(Headers(scope=scope).get(logs.REQUEST_HEADER, ""))
         scope.setdefault("state", {})
         status = 0
 
@@ -180,33 +185,33 @@ class _Watched:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(b"x-request-id", identity.encode()), (b"x-content-type-options", b"nosniff")]
-                message = {**message, "headers": [*message.get("headers", ()), *own]}
+                headers = MutableHeaders(scope=message)
+                headers[logs.REQUEST_HEADER], headers["X-Content-Type-Options"] = identity, "nosniff"
             await send(message)
 
         self._numbers.under_way.inc()
-        try:
-            await self._app(scope, _limited(scope, receive), marked)
-        finally:
-            self._numbers.under_way.dec()
-            self._tell(scope, identity, status, time.monotonic() - began)
+        with logs.for_request(identity), spans.first_span("request", method=scope["method"]) as work:
+            try:
+                await self._app(scope, _limited(scope, receive), marked)
+            finally:
+                self._numbers.under_way.dec()
+                route = getattr(scope.get("route"), "path", "") or "other"
+                work.count(route=route, status=status)
+                self._tell(scope, route, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, identity: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "") or "other"
+    def _tell(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         self._numbers.requests.labels(route, scope["method"], str(status)).inc()
         self._numbers.seconds.labels(route).observe(seconds)
         key: Key | None = scope["state"].get("key")
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "request": identity,
-            "who": key.name if key else "",
-            "method": scope["method"],
-            "route": route,
-            "library": scope.get("path_params", {}).get("library", ""),
-            "status": status,
-            "milliseconds": round(seconds * 1000, 1),
-        }
-        audit.info(json.dumps(line))
+        logs.tell_who(
+            key.name if key else "",
+            f"{scope['method']} {route}",
+            seconds=seconds,
+            method=scope["method"],
+            route=route,
+            library=scope.get("path_params", {}).get("library", ""),
+            status=status,
+        )
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

@@ -1,6 +1,7 @@
 """Work in threads as server-sent events, ended when the client leaves."""
 
 import asyncio
+import contextvars
 import json
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
@@ -30,10 +31,11 @@ async def _encoded(source: Iterator[Document]) -> AsyncIterator[bytes]:
 async def in_thread(source: Iterator[Document]) -> AsyncIterator[Document]:
     """The documents of a generator that computes; it is closed when this one is, after the step that is under way."""
     loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()  # every step belongs to the same request, in whichever thread it runs
     step: Future[Document] | None = None
     try:
         while True:
-            waiting = loop.run_in_executor(None, _next, source)
+            waiting = loop.run_in_executor(None, context.run, _next, source)
             step = waiting  # type: ignore[assignment]  # an asyncio future; its callbacks are alike
             document = await asyncio.shield(waiting)
             step = None

@@ -137,6 +137,8 @@ def ui(
         int, typer.Option("--api-port", min=0, max=65535, help="Also answer programs there, as `llavero api` does.")
     ] = 0,
     keys: serve_library.KeysOption = None,
+    audit: serve_library.AuditOption = None,
+    log_format: serve_library.LogFormatOption = "",
     generator: GeneratorOption = "",
     model: ModelOption = "",
     kit: KitOption = "",
@@ -162,6 +164,8 @@ def ui(
             on_ready=terminal.tell,
             api_port=api_port,
             keys=keys,
+            audit=audit,
+            log_format=serve_library.checked_format(log_format),
         )
     )
 

@@ -1,12 +1,12 @@
 """`llavero api`, `mcp`, `key`: the library for programs and agents."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui import logs
 from ui.cli import terminal
 from ui.cli.library import (
     DEFAULT_LIBRARY,
@@ -30,6 +30,18 @@ key_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keys fo
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FILE", help="The file with the keys; one for each user by default.")
 ]
+AuditOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--audit", metavar="FILE", envvar=logs.AUDIT_VARIABLE, help="Write who asked what, when; no contents."
+    ),
+]
+LogFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--log-format", envvar=logs.FORMAT_VARIABLE, help="json: a line for each request and event; text: as before."
+    ),
+]
 PORT = 8765
 
 
@@ -49,9 +61,8 @@ def api(
     write: Annotated[
         bool, typer.Option("--write", help="Agents (MCP) with an admin key may add and remove files, too.")
     ] = False,
-    audit: Annotated[
-        Path | None, typer.Option("--audit", metavar="FILE", help="Write who asked what, when; no contents.")
-    ] = None,
+    audit: AuditOption = None,
+    log_format: LogFormatOption = "",
     kit: KitOption = "",
     generator: GeneratorOption = "",
     model: ModelOption = "",
@@ -59,13 +70,15 @@ def api(
 ) -> None:
     """Serve libraries over HTTP: for programs, for OpenAI's clients (each library a model), for agents (MCP)."""
     check_generator(generator)
+    checked_format(log_format)
+    from ui import telemetry
     from ui.api.access import KeyFile, default_key_file
     from ui.api.libraries import Libraries
     from ui.api.server import listen, serve
 
     listening = listen(host, port, KeyFile(keys or default_key_file()))
-    if audit:
-        _write_audit(audit)
+    logs.set_up(log_format, audit)
+    telemetry.begin()
     changes = {"kit": kit, "device": device, "generator_url": generator, "generator_model": model}
 
     def open_one(folder: Path) -> "Workbench":
@@ -86,14 +99,11 @@ def api(
     terminal.tell("the service has ended")
 
 
-def _write_audit(file: Path) -> None:
-    import logging
-
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    log = logging.getLogger("llavero.audit")
-    log.addHandler(logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8")))
-    log.setLevel(logging.INFO)
-    log.propagate = False
+def checked_format(log_format: str) -> str:
+    """Raises BadParameter for a format that there is not."""
+    if log_format and log_format not in logs.LOG_FORMATS:
+        raise typer.BadParameter(f"'{log_format}' is none of {', '.join(logs.LOG_FORMATS)}", param_hint="--log-format")
+    return log_format
 
 
 def mcp(

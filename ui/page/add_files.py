@@ -8,7 +8,7 @@ from ui import wording
 from ui.cli import terminal
 from ui.jobs import JobView, QueueView
 from ui.launch import MAX_UPLOAD_MEGABYTES
-from ui.page import safe_html, shared
+from ui.page import safe_html, shared, visitor
 from ui.page.tabs import Tab
 from ui.uploads import FOLDER, UploadRefusedError, save
 
@@ -66,7 +66,8 @@ def take(files: list[tuple[str, bytes]], library: Path) -> list[Exception]:
         except (UploadRefusedError, OSError) as error:
             refused.append(error)
     if saved:
-        shared.queue().submit(saved, owner=shared.session_name())
+        with visitor.acting("add", files=len(saved)):
+            shared.queue().submit(saved, owner=shared.session_name())
     return refused
 
 

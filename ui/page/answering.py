@@ -5,6 +5,7 @@ effect on the page at once, even before the model has written its first word. An
 closed browser) stops by itself, because others wait for the same model.
 """
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +75,8 @@ class RunningAnswer:
         self._problem: tuple[str, ...] = ()
         self._started = time.monotonic()
         self._seconds: float | None = None
-        threading.Thread(target=self._run, name="llavero-answer", daemon=True).start()
+        context = contextvars.copy_context()  # whose request it is
+        threading.Thread(target=context.run, args=(self._run,), name="llavero-answer", daemon=True).start()
 
     def view(self) -> AnswerView:
         """The state now. The answer stops if nobody calls this for a while."""

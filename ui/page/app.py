@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.page import safe_html, shared
+from ui.page import safe_html, shared, visitor
 from ui.page.tabs import find_tabs
 from ui.wording import attempt
 
@@ -23,6 +23,9 @@ def main() -> None:
     st.html(HERE / "style.css")
     if theme := st.context.theme.type:  # dialogs lie outside the part of the page that Streamlit gives a scheme
         st.html(f"<style>:root {{ color-scheme: {'dark' if theme == 'dark' else 'light'}; }}</style>")
+    if not visitor.may_look():
+        visitor.draw_ended()
+        return
     pages = {
         tab.url_path: st.Page(tab.draw, title=tab.title, icon=tab.icon, url_path=tab.url_path, default=place == 0)
         for place, tab in enumerate(find_tabs())
@@ -37,12 +40,15 @@ def main() -> None:
         view = shared.queue().view()
         st.session_state["sidebar-epoch"] = view.epoch
         st.fragment(_draw_state, run_every=REDRAW_BUSY_SECONDS if view.busy else REDRAW_IDLE_SECONDS)()
+        visitor.draw_sign_out()
     if (error := attempt(page.run)) is not None:
         shared.fault(error)
 
 
 def _draw_state() -> None:
     """What the library holds, and how far indexing is. The browser redraws it by itself."""
+    if not visitor.may_look():
+        st.rerun()
     for turn in st.session_state.get("turns", []):
         turn.running.view()
     view = shared.queue().view()

@@ -12,7 +12,7 @@ import streamlit as st
 
 from indexing.store.protocol import EVERYTHING
 from ui import wording
-from ui.page import conversations, draw, safe_html, search, shared, source_cards
+from ui.page import conversations, draw, safe_html, search, shared, source_cards, visitor
 from ui.page.answering import AnswerView, KeptAnswer, RunningAnswer
 from ui.page.suggestions import starting_questions
 from ui.page.tabs import Tab
@@ -196,7 +196,8 @@ def _ask(
             history += bench.as_history(turn.question, earlier)
     images = (picture,) if picture is not None else ()
     words = question or "What does this picture show?"
-    running = RunningAnswer(lambda: bench.ask(words, images=images, history=tuple(history), filter=chosen))
+    with visitor.acting("ask", pictures=len(images)):
+        running = RunningAnswer(lambda: bench.ask(words, images=images, history=tuple(history), filter=chosen))
     during = shared.indexing_headline(shared.queue().view())
     turns.append(
         ChatTurn(

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import wording
 from ui.cli import terminal
-from ui.page import draw, safe_html, shared, source_cards
+from ui.page import draw, safe_html, shared, source_cards, visitor
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.places import folder_of, local_file
@@ -205,7 +205,8 @@ def _remove(bench: "Workbench", place: str, uploaded: Path | None) -> None:
             uploaded.unlink(missing_ok=True)
         return f"{wording.shown(Path(place).name)} is no longer in the library."
 
-    outcome = attempt(remove)
+    with visitor.acting("remove"):
+        outcome = attempt(remove)
     st.session_state["library-fault" if isinstance(outcome, Exception) else "library-done"] = outcome
 
 

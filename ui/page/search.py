@@ -14,7 +14,7 @@ import streamlit as st
 from indexing.facts import FactCondition, FactsError, parted
 from indexing.records import KINDS, Kind
 from ui import wording
-from ui.page import safe_html, shared, source_cards
+from ui.page import safe_html, shared, source_cards, visitor
 from ui.page.source_cards import KIND_WORDS
 from ui.page.tabs import Tab
 from ui.places import folder_of
@@ -79,7 +79,8 @@ def _found(words: str, picture: Any, count: int, chosen: "Filter") -> "Retrieval
         image = question_picture(picture.name, picture.getvalue()) if picture else None
         return shared.workbench().search(SearchRequest(text=words, image=image, k=count, filter=chosen))
 
-    return attempt(search)
+    with visitor.acting("search", pictures=1 if picture else 0):
+        return attempt(search)
 
 
 def _asked(words: str, picture: Any) -> str:

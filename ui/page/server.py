@@ -2,6 +2,8 @@
 
 import argparse
 import atexit
+import logging
+import os
 import re
 import secrets
 import signal
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -21,8 +23,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from ui import launch
+from ui import launch, logs, telemetry
 from ui.launch import HOSTS_VARIABLE
+from ui.page.watched import Watched
+from ui.settings import Settings
+from ui.sign_in import SignIn
 from ui.wording import attempt
 
 if TYPE_CHECKING:
@@ -195,8 +200,13 @@ def main() -> None:
     asked = parser.parse_args()
     # A theme or a font in the user's own file can name an address, which Streamlit or the browser would fetch.
     config.get_config_files = lambda file_name: [str(HERE / ".streamlit" / file_name)]
-    allowed = launch.hosts(asked.address)
-    app = st.App(HERE / "app.py", middleware=[Middleware(Guard, hosts=allowed)])
+    _begin_logs()
+    telemetry.begin()
+    sign_in = Settings.load(Path(os.environ.get("LLAVERO_LIBRARY", "library"))).sign_in
+    allowed = launch.hosts(asked.address, page_host=sign_in.host if sign_in else "")
+    layers = [Middleware(Watched), Middleware(Guard, hosts=allowed)]
+    gate, kept = _gate(sign_in) if sign_in else ([], None)
+    app = st.App(HERE / "app.py", middleware=[*layers, *gate], secrets=kept)
     shown = "127.0.0.1" if asked.address in launch.ANY_ADDRESS else asked.address
     url = f"http://{shown}:{asked.port}"
     interface = _interface(asked.address, asked.api_port, asked.keys) if asked.api_port else None
@@ -204,6 +214,31 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # the HTTP server ends first and hands the signal on
         signal.signal(number, _end)
     app.run(config=launch.settings(asked.port, asked.address, allowed))
+
+
+def _gate(sign_in: SignIn) -> tuple[list[Middleware], dict[str, Any]]:
+    """The gate of a page to which people sign in, and what Streamlit has to know for that."""
+    from ui.page import gate
+    from ui.page.sessions import Sessions, entrance
+
+    sessions = Sessions(minutes=sign_in.session_minutes)
+    entrance.sessions, entrance.cookie = sessions, gate.cookie_name(sign_in)
+    return [Middleware(gate.Gate, sign_in=sign_in, sessions=sessions)], gate.streamlits_secrets(sign_in)
+
+
+def _begin_logs() -> None:
+    """As `llavero ui` was told; Streamlit's own loggers write the same lines then."""
+    log_format, audit = os.environ.get(logs.FORMAT_VARIABLE, ""), os.environ.get(logs.AUDIT_VARIABLE, "")
+    logs.set_up(log_format, Path(audit) if audit else None)
+    if log_format == "json":
+        from streamlit import logger
+
+        def same_lines(log: logging.Logger) -> None:
+            log.handlers.clear()
+            log.propagate = True
+
+        logger.__dict__["setup_formatter"] = same_lines  # of those that are made later, too
+        logger.update_formatter()
 
 
 def _interface(address: str, port: int, keys: Path | None) -> "Callable[[OpenLibrary], None]":

@@ -16,8 +16,11 @@ from indexing.records import Chunk, Kind, Line
 from indexing.store import InMemorySearch, MilvusStore, Row, Store, StoreCounts
 from indexing.store.protocol import Filter
 
+pytestmark = pytest.mark.milvus
+
 CLIP, TEXT = 8, 6
 SERVER = os.environ.get("LLAVERO_TEST_MILVUS_URI")
+TOKEN = os.environ.get("LLAVERO_TEST_MILVUS_TOKEN")
 
 
 @pytest.fixture(
@@ -26,7 +29,10 @@ SERVER = os.environ.get("LLAVERO_TEST_MILVUS_URI")
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     uri = SERVER if request.param == "server" else str(tmp_path / "milvus.db")
     assert uri is not None
-    opened = MilvusStore.open(uri, collection=f"t{uuid.uuid4().hex}", clip_dimensions=CLIP, text_dimensions=TEXT)
+    token = TOKEN if request.param == "server" else None
+    opened = MilvusStore.open(
+        uri, token=token, collection=f"t{uuid.uuid4().hex}", clip_dimensions=CLIP, text_dimensions=TEXT
+    )
     if request.param == "in memory":
         in_memory = InMemorySearch(opened)
         assert in_memory.wait()
