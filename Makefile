@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup kit demo test check hostile e2e bench lock clean docs
+.PHONY: help setup kit demo test check hostile e2e bench lock clean client docs
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ check: setup ## Format, lint, types, who imports what, names and sizes, and that
 hostile: kit ## Attack it with hostile files, requests, a full disk and kills (ARGS="--only mail --keep FOLDER")
 	@HF_HUB_OFFLINE=1 $(BIN)/python tests/hostile/run.py $(ARGS)
 
+client: setup ## Write a typed Python client of the interface over HTTP into client/
+	@$(BIN)/python docs/make_client.py client/llavero_client
+
 docs: setup ## Write docs/CLI.md from the commands' own --help, then build the site (site/index.html), offline
 	@$(BIN)/python docs/make_cli_reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -74,5 +77,5 @@ lock: setup ## Resolve pyproject.toml again into requirements.lock (needs the ne
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal -p 3.11 --generate-hashes --no-annotate --no-header --upgrade -q -o requirements.lock
 
 clean: ## Remove everything that make can make again (not your libraries, not the kit's cache)
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) site client .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

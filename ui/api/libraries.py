@@ -7,10 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ui import owner
+from ui.documents import Document
+from ui.evaluation import evaluate_for_client
+from ui.extraction import extract_for_client
 from ui.jobs import IndexingQueue
+from ui.runs import Runs
 from ui.service import LibraryService
 from ui.wording import attempt
 
@@ -22,6 +26,7 @@ OpenWorkbench = Callable[[Path], "Workbench"]
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARK = "llavero.toml"
+RUNS_FOLDER = "runs"
 
 
 class UnknownLibraryError(Exception):
@@ -36,7 +41,7 @@ class LibraryNameError(Exception):
 
 
 class OpenLibrary:
-    """One library with its service and its queue of indexing jobs."""
+    """One library with its service, its queue of indexing jobs, and its runs over fields and questions."""
 
     def __init__(self, name: str, bench: "Workbench") -> None:
         self.name, self.service = name, LibraryService(bench)
@@ -48,8 +53,23 @@ class OpenLibrary:
             )
         )
 
+        def before(asked: Document) -> list[Any] | None:
+            found = self.runs.result(asked["baseline"]) if asked.get("baseline") else None
+            return found["results"] if found else None
+
+        self.runs = Runs(
+            bench.library_folder / RUNS_FOLDER,
+            {
+                "extraction": lambda asked, log, on_count: extract_for_client(service, asked, log, on_count),
+                "evaluation": lambda asked, log, on_count: evaluate_for_client(
+                    service.bench, asked, log, on_count, before(asked)
+                ),
+            },
+        )
+
     def close(self) -> None:
-        """End its jobs, then close it."""
+        """End its jobs and runs, then close it."""
+        self.runs.close()
         self.jobs.close()
         self.service.bench.close()
 

@@ -12,6 +12,7 @@ from ui import wording
 from ui.api.access import AccessError, KeyFileError
 from ui.api.libraries import LibraryNameError, UnknownLibraryError
 from ui.documents import Document
+from ui.runs import TooManyRunsError
 from ui.uploads import UploadRefusedError
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,15 @@ class ProblemError(Exception):
             self.add_note(note)
 
 
-REFUSALS = (ProblemError, AccessError, KeyFileError, UnknownLibraryError, LibraryNameError, UploadRefusedError)
+REFUSALS = (
+    ProblemError,
+    AccessError,
+    KeyFileError,
+    UnknownLibraryError,
+    LibraryNameError,
+    UploadRefusedError,
+    TooManyRunsError,
+)
 """Raised on purpose by this interface."""
 
 
@@ -70,6 +79,8 @@ def status_of(error: BaseException) -> int:
         return 413
     if isinstance(error, KeyFileError):
         return 503
+    if isinstance(error, TooManyRunsError):
+        return 429
     return _status_of_ours(error)
 
 

@@ -1,0 +1,494 @@
+"""What clients get, as types: every route's answer is checked against one of these, and OpenAPI says them.
+
+The values are those of `ui.documents`. A field that is missing or of another type is a fault of ours and found at once;
+one that is new passes through, and a test asks for its line here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from indexing.facts import Operator
+
+Kind = Literal["image", "page", "text", "table", "figure"]
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in 0..1 of the page, origin top left."""
+
+
+class AnswerBody(BaseModel):
+    """What later versions add is no error for a client."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(AnswerBody):
+    """RFC 9457: what happened (`detail`) and what to do (`notes`), in the words of the terminal."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    notes: list[str] = []
+    faults: list[dict[str, str]] = []
+    error: dict[str, Any] | None = None
+    """The same as OpenAI's clients expect it, on their routes."""
+
+
+# -- the service -------------------------------------------------------------------------------------------------------
+
+
+class HealthDocument(AnswerBody):
+    """That the process answers."""
+
+    status: Literal["ok"]
+
+
+class VersionDocument(AnswerBody):
+    """Llavero's version."""
+
+    version: str
+
+
+class LibraryName(AnswerBody):
+    """A library; its name stands in the path of everything that is asked of it."""
+
+    name: str
+
+
+class LibrariesDocument(AnswerBody):
+    """Those that the key may see."""
+
+    libraries: list[LibraryName]
+
+
+class IdentityDocument(AnswerBody):
+    """Which process has the library open."""
+
+    process: int
+    command: str
+    kit: str
+    library: str
+    reader_is_tiny: bool
+    url: str
+
+
+class StatsDocument(AnswerBody):
+    """What the library holds, counted in the store."""
+
+    files: int
+    failed: int
+    chunks: int
+    kinds: dict[str, int]
+    channels: list[str]
+    kit: str
+    embedder: str
+    bytes: int
+    library: str
+    store: str
+
+
+# -- searching and asking ----------------------------------------------------------------------------------------------
+
+
+class ChannelPlace(AnswerBody):
+    """Where a hit stands in one channel, from 1."""
+
+    rank: int
+    score: float
+
+
+class HitDocument(AnswerBody):
+    """One passage, table, page or picture; `box` is null where all of it is meant."""
+
+    id: str
+    path: str
+    kind: Kind
+    page: int | None
+    heading: str
+    box: Box | None
+    score: float
+    channels: dict[str, ChannelPlace]
+    text: str
+
+
+class SearchDocument(AnswerBody):
+    """Hits, best first."""
+
+    hits: list[HitDocument]
+    milliseconds: dict[str, float]
+    notes: list[str]
+
+
+class CitationDocument(AnswerBody):
+    """One source of one sentence: `quoted` and `supported` were checked against the passage, `unchecked` was not."""
+
+    marker: int
+    path: str
+    page: int | None
+    heading: str
+    boxes: list[Box]
+    quote: str
+    state: Literal["quoted", "supported", "unchecked"]
+    verified: bool
+    recognised: bool
+    id: str
+
+
+class AnswerDocument(AnswerBody):
+    """An answer with its citations and everything that was found."""
+
+    answer: str
+    refused: bool
+    citations: list[CitationDocument]
+    hits: list[HitDocument]
+    model: str
+    confidence: float
+    milliseconds: dict[str, float]
+
+
+class PromptTurn(AnswerBody):
+    """A turn as the model was shown it."""
+
+    role: str
+    text: str
+    pictures: int
+
+
+class FoundEvent(SearchDocument):
+    """What the search found."""
+
+    event: Literal["found"]
+
+
+class TokenEvent(AnswerBody):
+    """A piece of the answer."""
+
+    event: Literal["token"]
+    text: str
+
+
+class AnswerEvent(AnswerDocument):
+    """The checked answer; its text counts, not the pieces."""
+
+    event: Literal["answer"]
+    prompt: list[PromptTurn]
+
+
+class ProblemEvent(Problem):
+    """Something went wrong on the way; the last event."""
+
+    event: Literal["problem"]
+
+
+AskEvent = Annotated[FoundEvent | TokenEvent | AnswerEvent | ProblemEvent, Field(discriminator="event")]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+class NoteDocument(AnswerBody):
+    """What a reader saw in a file and did not read; `unread` where a search cannot find it."""
+
+    text: str
+    kind: str
+    place: str
+    number: int
+    unread: bool
+
+
+class FileNote(NoteDocument):
+    """A note with its file."""
+
+    path: str
+
+
+class FileNotesDocument(AnswerBody):
+    """Notes in order of path; `more` where some are left off."""
+
+    notes: list[FileNote]
+    kinds: dict[str, int]
+    """How many of each kind in the whole library."""
+    more: bool
+
+
+class FileDocument(AnswerBody):
+    """One file with its state, and what is known of it."""
+
+    path: str
+    state: str
+    reason: str
+    kind: str
+    chunks: int
+    bytes: int
+    indexed_at: str | None
+    content: str
+    notes: list[NoteDocument]
+    facts: dict[str, list[str]]
+
+
+class FilesDocument(AnswerBody):
+    """Files in order of path; `more` where some are left off."""
+
+    files: list[FileDocument]
+    more: bool
+
+
+class FacetValue(AnswerBody):
+    """How many files have this value."""
+
+    value: str
+    count: int
+
+
+class FacetDocument(AnswerBody):
+    """One key with its most frequent values; `operators` are those that `where` takes for it."""
+
+    key: str
+    operators: list[Operator]
+    files: int
+    values: list[FacetValue]
+    more: int
+    """Values that are left off."""
+
+
+class FacetsDocument(AnswerBody):
+    """What can be filtered by."""
+
+    files: int
+    facets: list[FacetDocument]
+
+
+class LineDocument(AnswerBody):
+    """A line or thing with its place on the page."""
+
+    text: str
+    box: Box | None
+
+
+class ChunkDocument(AnswerBody):
+    """A passage with its lines, or a picture with its things."""
+
+    id: str
+    path: str
+    kind: Kind
+    page: int | None
+    box: Box | None
+    title: str
+    heading: str
+    text: str
+    lines: list[LineDocument]
+    regions: list[LineDocument]
+    has_picture: bool
+
+
+class ChunksDocument(AnswerBody):
+    """Everything that was made of one file."""
+
+    chunks: list[ChunkDocument]
+
+
+class RemovalDocument(AnswerBody):
+    """How many files and rows were taken out."""
+
+    removed: int
+    chunks: int
+
+
+class VerifyDocument(AnswerBody):
+    """Where ledger and store disagreed, in rows."""
+
+    missing: int
+    orphaned: int
+    repaired: bool
+
+
+class BackupDocument(AnswerBody):
+    """Where the backup lies, and how many files are in it."""
+
+    files: int
+    backup: str
+
+
+# -- indexing and uploads ----------------------------------------------------------------------------------------------
+
+
+class FailureDocument(AnswerBody):
+    """A file that could not be read."""
+
+    path: str
+    reason: str
+
+
+class ReportDocument(AnswerBody):
+    """What one indexing run did."""
+
+    added: int
+    updated: int
+    unchanged: int
+    removed: int
+    failed: int
+    chunks: int
+    seconds: float
+    failures: list[FailureDocument]
+    notes: list[FileNote]
+    links_out: list[str]
+
+
+class ProgressDocument(AnswerBody):
+    """How far an indexing run is."""
+
+    done: int
+    found: int
+    walked: bool
+    current: str
+    files_per_second: float
+    seconds_left: float | None
+
+
+class IndexProgressEvent(ProgressDocument):
+    """Some files further."""
+
+    event: Literal["progress"]
+
+
+class IndexReportEvent(ReportDocument):
+    """The end of the run."""
+
+    event: Literal["report"]
+
+
+IndexEvent = Annotated[IndexProgressEvent | IndexReportEvent | ProblemEvent, Field(discriminator="event")]
+
+
+class JobDocument(AnswerBody):
+    """An indexing job."""
+
+    job: int
+    names: list[str]
+    state: Literal["waiting", "running", "stopping", "done", "stopped", "failed"]
+    progress: ProgressDocument | None
+    report: ReportDocument | None
+    problem: list[str]
+
+
+class JobsDocument(AnswerBody):
+    """The one that runs, those that wait, the last ones that ended."""
+
+    jobs: list[JobDocument]
+
+
+class JobNumber(AnswerBody):
+    """The number of a job that was handed in."""
+
+    job: int
+
+
+class JobProgressEvent(JobDocument):
+    """The job's state has changed."""
+
+    event: Literal["progress"]
+
+
+class JobEndEvent(JobDocument):
+    """It has ended."""
+
+    event: Literal["job"]
+
+
+JobEvent = Annotated[JobProgressEvent | JobEndEvent | ProblemEvent, Field(discriminator="event")]
+
+
+class UploadDocument(AnswerBody):
+    """How many bytes have arrived; with the last one, where the file lies and which job indexes it."""
+
+    upload: str
+    offset: int
+    size: int
+    path: str | None = None
+    job: int | None = None
+
+
+class FormUploadDocument(AnswerBody):
+    """Where the files of a form lie, and the job that indexes them."""
+
+    paths: list[str]
+    job: int
+
+
+# -- fields and evaluations --------------------------------------------------------------------------------------------
+
+
+class CellDocument(AnswerBody):
+    """What one document says of one field, with its words and its place."""
+
+    state: Literal["quoted", "unchecked", "absent"]
+    written: str
+    value: str
+    currency: str
+    readings: list[str]
+    page: int | None
+    boxes: list[Box]
+    chunk_id: str
+    support: float
+
+
+class RowDocument(AnswerBody):
+    """One document, or one entry of it; with a `reason` it could not be read."""
+
+    path: str
+    cells: dict[str, CellDocument]
+    reason: str
+
+
+class FieldDocument(AnswerBody):
+    """A column with its type, as it was asked for or found."""
+
+    name: str
+    type: Literal["text", "number", "date", "money", "yes/no"] | None
+    hint: str
+
+
+class ExtractDocument(AnswerBody):
+    """The rows of one document."""
+
+    fields: list[FieldDocument]
+    rows: list[RowDocument]
+
+
+class RunNumber(AnswerBody):
+    """The number of a run that was handed in."""
+
+    run: int
+
+
+class RunDocument(AnswerBody):
+    """A run: how many of its documents or questions are done."""
+
+    run: int
+    kind: Literal["extraction", "evaluation"]
+    state: Literal["waiting", "running", "stopping", "done", "stopped", "failed"]
+    made: str
+    done: int
+    total: int
+    problem: list[str]
+
+
+class RunsDocument(AnswerBody):
+    """Newest first."""
+
+    runs: list[RunDocument]
+
+
+class RunProgressEvent(RunDocument):
+    """Some documents or questions further."""
+
+    event: Literal["progress"]
+
+
+class RunEndEvent(RunDocument):
+    """It has ended; what it found is at `…/result`."""
+
+    event: Literal["run"]
+
+
+RunEvent = Annotated[RunProgressEvent | RunEndEvent | ProblemEvent, Field(discriminator="event")]
