@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -21,10 +21,10 @@ _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool
 _OPTIONS = (
     "--input-file-type", "openapi", "--output-model-type", "pydantic_v2.BaseModel", "--target-python-version", "3.11",
     "--use-annotated", "--enum-field-as-literal", "all", "--use-standard-collections", "--use-union-operator",
-    "--disable-timestamp", "--use-schema-description", "--collapse-root-models", "--strict-nullable", "--use-tuple-for-fixed-items",
-    "--formatters", "builtin",
+    "--disable-timestamp", "--use-schema-description", "--collapse-root-models", "--strict-nullable",
+    "--use-tuple-for-fixed-items", "--formatters", "builtin",
 )  # fmt: skip
-_BASE = '''"""A client of `llavero api`, made by docs/make_client.py. `ApiError` carries what the service says went wrong."""
+_BASE = '''"""A client of `llavero api`, made by docs/make_client.py. `ApiError` carries what went wrong."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ def main() -> None:
     asked = parser.parse_args()
     document = json.loads(asked.openapi.read_text("utf-8")) if asked.openapi else own_document()
     make_client(document, asked.out)
-    print(f"{asked.out}: {sum(1 for _ in operations(document))} routes")
+    sys.stdout.write(f"{asked.out}: {sum(1 for _ in operations(document))} routes\n")
 
 
 def own_document() -> dict[str, Any]:
@@ -125,7 +125,7 @@ def own_document() -> dict[str, Any]:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from ui.api.access import AccessRules, KeyFile, RateLimit
     from ui.api.app import build_app
-    from ui.api.libraries import LibraryNameError, Libraries
+    from ui.api.libraries import Libraries, LibraryNameError
 
     def refuse(folder: Path) -> Any:
         raise LibraryNameError("this process serves nothing")
@@ -208,7 +208,8 @@ def _method(
     signature = ", ".join(["self", *first, *(["*", *last] if last else [])])
     asked = ", ".join([f'"{how.upper()}"', f'f"{place}"' if "{" in place else f'"{place}"', *sent])
     result = "" if returns == "None" else "return "
-    lines = f'def {name}({signature}) -> {returns}:\n    """{operation["description"].strip()}"""\n    {result}{call}{asked})\n'
+    told = f'"""{operation["description"].strip()}"""'
+    lines = f"def {name}({signature}) -> {returns}:\n    {told}\n    {result}{call}{asked})\n"
     return "\n" + indent(lines, "    ")
 
 

@@ -168,8 +168,8 @@ def counted(files: Iterable[Facts]) -> dict[str, list[tuple[str, int]]]:
                 spellings.setdefault(key, {}).setdefault(folded, Counter())[value] += 1
     found: dict[str, list[tuple[str, int]]] = {}
     for key, by_folded in sorted(spellings.items()):
-        values = [(each.most_common(1)[0][0], each.total()) for each in by_folded.values()]
-        found[key] = sorted(values, key=lambda pair: (-pair[1], pair[0]))
+        told = [(each.most_common(1)[0][0], each.total()) for each in by_folded.values()]
+        found[key] = sorted(told, key=lambda pair: (-pair[1], pair[0]))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What files can be filtered by: every key of facts, folders and endings, with their values and how many files have them."""
+"""What files can be filtered by: keys of facts, folders and endings, with their values and how many files have them."""
 
 from collections import Counter
 from collections.abc import Sequence

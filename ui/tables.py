@@ -1,4 +1,4 @@
-"""Rows of fields as a table: CSV, XLSX, Parquet or JSON, each value with its words, its state and its page beside it."""
+"""Rows of fields as a table: CSV, XLSX, Parquet or JSON, each value with its words, its state and its page."""
 
 import csv
 import io

@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import wording
@@ -34,9 +35,15 @@ _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def build_app(
-    libraries: Libraries, access: AccessRules, *, tools: ASGIApp | None = None, tools_scope: AccessScope = "read"
+    libraries: Libraries,
+    access: AccessRules,
+    *,
+    tools: ASGIApp | None = None,
+    tools_scope: AccessScope = "read",
+    origins: Sequence[str] = (),
 ) -> FastAPI:
-    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given, for keys of a scope."""
+    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given, for keys of a scope.
+    Browsers let web pages of these `origins` read its answers; what they may is what their key may."""
     app = _app(libraries, access, lifespan=_lifespan_of(tools))
     for router in _OF_A_LIBRARY:
         app.include_router(router, prefix="/v1/libraries/{library}", tags=["library"])
@@ -44,6 +51,13 @@ def build_app(
     _add_libraries(app)
     if tools is not None:
         app.mount("/mcp", _guarded(tools, app, tools_scope))
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
     return app
 
 

@@ -32,6 +32,8 @@ _TITLES = {
     503: "Not possible now",
     507: "No room left",
 }
+_OURS = ("/v1/libraries", "/v1/version")
+_OPENAIS_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
 class ProblemError(Exception):
@@ -111,22 +113,35 @@ def _status_of_ours(error: BaseException) -> int:
     return 500
 
 
-async def answer_problem(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's handler for every error."""
-    if isinstance(error, RequestValidationError):
-        return response(_invalid(error))
-    if isinstance(error, HTTPException):
-        title = _TITLES.get(error.status_code, str(error.detail))
-        return response(
-            {"type": "about:blank", "title": title, "status": error.status_code, "detail": str(error.detail)}
-        )
-    answer = response(problem_of(error))
+async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's handler for every error; on the routes of OpenAI's interface it is told in their words, too."""
+    document = _document(error)
+    if request.url.path.startswith("/v1/") and not request.url.path.startswith(_OURS):
+        document |= {"error": openais_error(document)}
+    answer = response(document)
     if isinstance(error, AccessError):
         if error.status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
         if error.retry_after_seconds:
             answer.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     return answer
+
+
+def _document(error: Exception) -> Document:
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        title = _TITLES.get(error.status_code, str(error.detail))
+        return {"type": "about:blank", "title": title, "status": error.status_code, "detail": str(error.detail)}
+    return problem_of(error)
+
+
+def openais_error(problem: Document) -> Document:
+    """A problem as OpenAI's clients expect it."""
+    status = problem["status"]
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    message = " ".join([problem["detail"], *problem.get("notes", ())])
+    return {"message": message, "type": kind, "param": None, "code": _OPENAIS_CODES.get(status)}
 
 
 def response(document: Document) -> JSONResponse:

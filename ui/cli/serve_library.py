@@ -52,6 +52,14 @@ def api(
     audit: Annotated[
         Path | None, typer.Option("--audit", metavar="FILE", help="Write who asked what, when; no contents.")
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="URL",
+            help="A web page that may ask with a key from its browser; may be repeated.",
+        ),
+    ] = None,
     kit: KitOption = "",
     generator: GeneratorOption = "",
     model: ModelOption = "",
@@ -59,6 +67,7 @@ def api(
 ) -> None:
     """Serve libraries over HTTP: for programs, for OpenAI's clients (each library a model), for agents (MCP)."""
     check_generator(generator)
+    origins = [_origin(each) for each in allow_origin or ()]
     from ui.api.access import KeyFile, default_key_file
     from ui.api.libraries import Libraries
     from ui.api.server import listen, serve
@@ -82,8 +91,18 @@ def api(
             terminal.tell(f"Llavero serves {names}: {url}/v1  ({url}/mcp for agents; Ctrl-C ends it)")
 
         with suppress(KeyboardInterrupt):
-            serve(libraries, listening, keys=keys, write_tools=write, on_ready=ready)
+            serve(libraries, listening, keys=keys, write_tools=write, on_ready=ready, origins=origins)
     terminal.tell("the service has ended")
+
+
+def _origin(written: str) -> str:
+    """As browsers send it: scheme, host and port."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(written.rstrip("/"))
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+        raise typer.BadParameter(f"'{written}' is not like https://chat.example", param_hint="--allow-origin")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _write_audit(file: Path) -> None:

@@ -114,8 +114,8 @@ def test_it_reads_fields_as_a_run_and_fetches_the_table(made: Any, filled: Any) 
     assert (last.event, last.state, last.done, last.total) == ("run", "done", 2, 2)
     table = list(csv.reader(io.StringIO(filled.run_result("boats", run, format="csv").decode("utf-8-sig"))))
     assert table[0][:3] == ["path", "total value", "total currency"] and len(table) == 3
-    for format in ("xlsx", "parquet", "json"):
-        assert len(filled.run_result("boats", run, format=format)) > 100
+    for kind in ("xlsx", "parquet", "json"):
+        assert len(filled.run_result("boats", run, format=kind)) > 100
     assert filled.cancel_run("boats", run).state == "done"  # forgotten with its result
     with pytest.raises(made.ApiError) as refused:
         filled.run("boats", run)
