@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARK = "llavero.toml"
 RUNS_FOLDER = "runs"
+JOBS_FILE = "jobs.json"
 
 
 class UnknownLibraryError(Exception):
@@ -50,7 +51,8 @@ class OpenLibrary:
         self.jobs = IndexingQueue(
             lambda paths, facts, on_progress, cancelled: service.bench.index(
                 list(paths), on_progress=on_progress, cancelled=cancelled, facts=facts
-            )
+            ),
+            kept_in=bench.library_folder / JOBS_FILE,
         )
 
         def before(asked: Document) -> list[Any] | None:
