@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ def test_every_route_wants_its_scope_and_no_lesser_one(keyed: TestClient) -> Non
         (("POST", f"{below}/uploads"), "write"),
         (("POST", f"{below}/index"), "admin"),
         (("POST", f"{below}/jobs"), "admin"),
+        (("POST", f"{below}/uploads/form"), "write"),
+        (("POST", f"{below}/extractions"), "write"),
+        (("POST", f"{below}/evaluations"), "write"),
+        (("DELETE", f"{below}/runs/{{number}}"), "write"),
+        (("GET", f"{below}/runs/{{number}}/result"), "read"),
+        (("GET", f"{below}/facets"), "read"),
+        (("GET", f"{below}/notes"), "read"),
+        (("POST", f"{below}/verify"), "admin"),
+        (("POST", f"{below}/backup"), "admin"),
         (("DELETE", below), "admin"),
         (("GET", "/metrics"), "admin"),
     ):
@@ -75,6 +85,31 @@ def test_every_route_wants_its_scope_and_no_lesser_one(keyed: TestClient) -> Non
         "completions",
         "embeddings",
     }
+
+
+def test_every_route_of_the_application_is_in_the_list_that_is_walked(keyed: TestClient) -> None:
+    """So none is hidden from the walk above by being left out of the description."""
+    described = {path for _, path in every_route(keyed)} | {"/openapi.json"}
+    served = {route.path for route in flattened(keyed.app.routes)}
+    assert served <= described and len(served) > 30
+
+
+def flattened(routes: Any) -> Iterator[Any]:
+    for route in routes:
+        inner = getattr(route, "effective_routes", None) or getattr(route, "routes", None)
+        if inner:
+            yield from flattened(inner)
+        elif isinstance(getattr(route, "path", None), str):
+            yield route
+
+
+def test_a_route_without_the_authorising_function_would_be_found(client: TestClient, keys: KeyFile) -> None:
+    keys.add("ada", "read")
+    app = client.app
+    app.add_api_route("/v1/open", lambda: {"said": "all"}, methods=["GET"])
+    app.openapi_schema = None
+    answers = {path: client.get(filled(path)).status_code for how, path in every_route(client) if how == "GET"}
+    assert [path for path, status in answers.items() if status != 401 and path not in OPEN] == ["/v1/open"]
 
 
 def test_a_key_for_one_library_does_not_open_another(client: TestClient, keys: KeyFile) -> None:
