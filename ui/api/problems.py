@@ -65,6 +65,8 @@ def problem_of(error: BaseException) -> Document:
         logger.error("an unexpected error", exc_info=error)
         return {"type": "about:blank", "title": _TITLES[500], "status": 500, "detail": "the service's log has more"}
     detail, *notes = wording.sentences(error)
+    if status == 503 and not notes:
+        notes = ["Nothing is lost and nothing has to be restarted: when it answers again, ask again."]
     title = _TITLES.get(status, _TITLES[400])
     return {"type": "about:blank", "title": title, "status": status, "detail": detail, "notes": notes}
 
