@@ -3,10 +3,11 @@
     python benchmarks/verb_times.py [--rounds 5] [--only WORD] [--save NOW.json] [--before EARLIER.json]
 
 The sample collection in a new library; every verb is a process of its own, as a person starts it. "first" is its first
-process (the files that it imports may not be in memory yet), "by itself" the median of the next ones, "beside" the median beside `llavero api`. --save keeps the figures, and --before shows those of another version.
+process (the files that it imports may not be in memory yet), "by itself" the median of the next ones, "beside" the
+median beside `llavero api`. --save keeps the figures, and --before shows those of another version.
 
-Expected on two quiet cores with the kit pocket: help and refusals below 0.6 s; beside the service `search` at most 0.4 s
-and `ask` at most 0.5 s plus the model's own time. Verbs that are slow or leave files are run once for each column.
+Expected on two quiet cores with the kit pocket: help and refusals below 0.6 s; beside the service `search` at most 0.4
+s and `ask` at most 0.5 s plus the model's own time. Verbs that are slow or leave files are run once for each column.
 """
 
 import argparse

@@ -42,7 +42,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class ApiError(Exception):
     """The service refuses, or cannot do it now; `problem` says why and what to do."""
 
-    def __init__(self, problem: models.Problem) -> None:
+    def __init__(self, problem: models.ProblemDocument) -> None:
         super().__init__(" ".join([problem.detail, *(problem.notes or [])]))
         self.problem, self.status = problem, problem.status
 
@@ -82,7 +82,7 @@ class Client:
                     event = known.validate_json(line[6:])
                     event = getattr(event, "root", event)
                     if isinstance(event, models.ProblemEvent):
-                        raise ApiError(models.Problem.model_validate(event.model_dump()))
+                        raise ApiError(models.ProblemDocument.model_validate(event.model_dump()))
                     yield event
 
 
@@ -90,9 +90,9 @@ def _check(answer: httpx.Response) -> None:
     if not answer.is_error:
         return
     try:
-        problem = models.Problem.model_validate_json(answer.content)
+        problem = models.ProblemDocument.model_validate_json(answer.content)
     except ValueError:  # somebody else's answer, such as a proxy's
-        problem = models.Problem(title=answer.reason_phrase, status=answer.status_code, detail=answer.text[:500])
+        problem = models.ProblemDocument(title=answer.reason_phrase, status=answer.status_code, detail=answer.text[:99])
     raise ApiError(problem)
 
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -174,7 +175,7 @@ class Runs:
 
     def _work(self) -> None:
         while (run := self._next()) is not None:
-            outcome = attempt(lambda run=run: self._outcome(run))  # type: ignore[misc]  # bound at once
+            outcome = attempt(partial(self._outcome, run))
             with self._changed:
                 if isinstance(outcome, _StoppedError):
                     if self._closing.is_set() and not run.stop.is_set():
@@ -236,7 +237,7 @@ def _found(folder: Path) -> Iterator[_Run]:
     for each in folder.glob("*/request.json"):
         if not each.parent.name.isdigit():
             continue
-        run = attempt(lambda each=each: _read(each.parent))  # type: ignore[misc]  # bound at once
+        run = attempt(partial(_read, each.parent))
         if isinstance(run, Exception):
             logger.warning("the run in %s cannot be read: %s", each.parent, run)
         else:

@@ -22,7 +22,7 @@ from ui.api.access import OWNER, AccessRules, Key, allow, authorise
 from ui.api.access import Scope as AccessScope
 from ui.api.answers import HealthDocument, LibrariesDocument, LibraryName, VersionDocument
 from ui.api.bodies import LibraryBody
-from ui.api.description import describe, described_file, operation_id
+from ui.api.description import DescribedApp, described_file, operation_id
 from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
@@ -75,7 +75,7 @@ def build_owners_app(libraries: Libraries, access: AccessRules, *, url: str = ""
 
 
 def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
-    app = FastAPI(
+    app = DescribedApp(
         title="Llavero",
         version=version("llavero"),
         docs_url=None,
@@ -83,7 +83,6 @@ def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
         generate_unique_id_function=operation_id,
         **more,
     )
-    app.openapi = describe(app)  # type: ignore[method-assign]  # as FastAPI's manual extends it
     app.state.libraries, app.state.access = libraries, access
     app.state.numbers = Numbers(libraries)
     for kind in (RequestValidationError, HTTPException, *REFUSALS, *wording.expected_faults(), Exception):

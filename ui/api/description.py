@@ -1,27 +1,26 @@
 """The OpenAPI document: FastAPI's own, with the errors, streams of events and keys that this interface really has.
 
-`described_stream(AskEvent)` goes into a route's `responses`; `describe(app)` puts all types into the document.
+`described_stream(AskEvent)` goes into a route's `responses`; `DescribedApp` puts all types into the document.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from ui.api import answers
+from ui.api import answers, job_answers
 from ui.api.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
 _NAMED: dict[str, Any] = {
-    "Problem": answers.Problem,
+    "ProblemDocument": answers.ProblemDocument,
     "AnswerDocument": answers.AnswerDocument,
     "AskEvent": answers.AskEvent,
-    "IndexEvent": answers.IndexEvent,
-    "JobEvent": answers.JobEvent,
-    "RunEvent": answers.RunEvent,
+    "IndexEvent": job_answers.IndexEvent,
+    "JobEvent": job_answers.JobEvent,
+    "RunEvent": job_answers.RunEvent,
 }
 _METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -45,27 +44,26 @@ def described_file(media_type: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "The file", "content": {media_type: {"schema": schema}}}}
 
 
-def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """For `app.openapi`; made once."""
+class DescribedApp(FastAPI):
+    """An application whose OpenAPI document is completed."""
 
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _completed(get_openapi(title=app.title, version=app.version, routes=app.routes))
-        return app.openapi_schema
-
-    return document
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(get_openapi(title=self.title, version=self.version, routes=self.routes))
+        return self.openapi_schema
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     adapters = [(name, "validation", TypeAdapter(kind)) for name, kind in _NAMED.items()]
-    made, more = TypeAdapter.json_schemas(adapters, ref_template=_REF)  # type: ignore[arg-type]  # a str is no Literal
+    made, more = TypeAdapter.json_schemas(cast(Any, adapters), ref_template=_REF)
     for name, schema in [*more.get("$defs", {}).items(), *((name, each) for (name, _), each in made.items())]:
         if "$ref" not in schema:
             schemas.setdefault(name, schema)
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    problem = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": _reference("Problem")}}}
+    problem = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": _reference("ProblemDocument")}}}
     for path, operations in document["paths"].items():
         for method in _METHODS:
             if method in operations:

@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 from indexing.facts import facts_of
 from ui import documents
 from ui.api import streams
-from ui.api.answers import FormUploadDocument, JobDocument, JobNumber, JobsDocument, UploadDocument
 from ui.api.bodies import IndexBody, UploadBody
 from ui.api.description import described_stream
+from ui.api.job_answers import FormUploadDocument, JobDocument, JobNumber, JobsDocument, UploadDocument
 from ui.api.libraries import OpenLibrary
 from ui.api.library_routes import Chosen, admin, read, write
 from ui.api.problems import ProblemError

@@ -13,7 +13,6 @@ from ui.api.answers import (
     BackupDocument,
     ChunkDocument,
     ChunksDocument,
-    ExtractDocument,
     FacetsDocument,
     FileNotesDocument,
     FilesDocument,
@@ -25,6 +24,7 @@ from ui.api.answers import (
 )
 from ui.api.bodies import AskBody, BackupBody, ExtractBody, QuestionBody, RemoveBody, VerifyBody
 from ui.api.description import described_file, described_stream
+from ui.api.job_answers import ExtractDocument
 from ui.api.libraries import Libraries, OpenLibrary
 from ui.api.problems import ProblemError
 from ui.documents import Document
@@ -45,6 +45,8 @@ Chosen = Annotated[OpenLibrary, Depends(chosen)]
 WhereWritten = Annotated[
     str, Field(max_length=5000, description="FIELD=VALUE, or with !=, >= or <=, such as year>=2019")
 ]
+Where = Annotated[list[WhereWritten], Query(max_length=100, default_factory=list)]
+Keys = Annotated[list[Annotated[str, Field(max_length=64)]], Query(max_length=100, default_factory=list)]
 read, write, admin = [allow("read")], [allow("write")], [allow("admin")]
 router = APIRouter()
 
@@ -119,9 +121,9 @@ def stats(library: Chosen) -> Document:
 @router.get("/files", dependencies=read, response_model=FilesDocument)
 def files(
     library: Chosen,
+    where: Where,
     state: Annotated[str, Query(pattern="^(|indexed|failed|pending)$")] = "",
     notes: bool = False,
-    where: Annotated[list[WhereWritten], Query(max_length=100)] = [],  # noqa: B006  # FastAPI copies it
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=100_000)] = 100_000,
 ) -> Document:
@@ -168,8 +170,8 @@ def notes(
 @router.get("/facets", dependencies=read, response_model=FacetsDocument)
 def facets(
     library: Chosen,
-    where: Annotated[list[WhereWritten], Query(max_length=100)] = [],  # noqa: B006  # FastAPI copies it
-    key: Annotated[list[Annotated[str, Field(max_length=64)]], Query(max_length=100)] = [],  # noqa: B006  # the same
+    where: Where,
+    key: Keys,
     values: Annotated[int, Query(ge=1, le=10_000)] = 20,
 ) -> Document:
     """What can be filtered by: each key of facts, endings and folders, with the most frequent values and how many

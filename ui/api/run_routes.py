@@ -1,15 +1,15 @@
 """Runs that read the whole library: tables of fields and evaluations, as jobs whose results are fetched later."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from ui import tables
 from ui.api import streams
-from ui.api.answers import RunDocument, RunNumber, RunsDocument
 from ui.api.bodies import EvaluationBody, ExtractionBody
 from ui.api.description import described_stream
+from ui.api.job_answers import RunDocument, RunNumber, RunsDocument
 from ui.api.libraries import OpenLibrary
 from ui.api.library_routes import Chosen, read, write
 from ui.api.problems import ProblemError
@@ -27,7 +27,7 @@ _MEDIA_TYPES: dict[Format, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "parquet": "application/vnd.apache.parquet",
 }
-_RESULT = {
+_RESULT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The result as a file",
         "content": {kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
@@ -88,7 +88,7 @@ def run_events(library: Chosen, number: int) -> StreamingResponse:
     return streams.events(library.runs.events(number, run_document))
 
 
-@router.get("/runs/{number}/result", dependencies=read, response_class=Response, responses=_RESULT)  # type: ignore[arg-type]  # its keys are numbers
+@router.get("/runs/{number}/result", dependencies=read, response_class=Response, responses=_RESULT)
 def run_result(library: Chosen, number: int, format: Format = "json") -> Response:
     """What it found, as a file. A table of fields comes as csv, xlsx and parquet, too."""
     view = _run(library, number)
