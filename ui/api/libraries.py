@@ -26,6 +26,7 @@ OpenWorkbench = Callable[[Path], "Workbench"]
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARK = "llavero.toml"
+_LOADING = "llavero-loading"
 RUNS_FOLDER = "runs"
 JOBS_FILE = "jobs.json"
 
@@ -84,7 +85,12 @@ def load_behind(library: OpenLibrary) -> None:
         if isinstance(failed, Exception):  # search works without a model; the first question says what is wrong
             logger.error("the answering model could not be loaded", exc_info=failed)
 
-    threading.Thread(target=load, name="llavero-loading", daemon=True).start()
+    threading.Thread(target=load, name=_LOADING, daemon=True).start()
+
+
+def is_loading() -> bool:
+    """Whether models are being loaded in such a thread."""
+    return any(thread.name == _LOADING for thread in threading.enumerate())
 
 
 class Libraries:

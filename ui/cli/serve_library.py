@@ -69,7 +69,7 @@ def api(
     check_generator(generator)
     origins = [_origin(each) for each in allow_origin or ()]
     from ui.api.access import KeyFile, default_key_file
-    from ui.api.libraries import Libraries
+    from ui.api.libraries import Libraries, is_loading
     from ui.api.server import listen, serve
 
     listening = listen(host, port, KeyFile(keys or default_key_file()))
@@ -93,6 +93,8 @@ def api(
         with suppress(KeyboardInterrupt):
             serve(libraries, listening, keys=keys, write_tools=write, on_ready=ready, origins=origins)
     terminal.tell("the service has ended")
+    if is_loading():  # everything is closed; a thread in the middle of a model would abort Python's own end
+        os._exit(terminal.DONE)
 
 
 def _origin(written: str) -> str:
