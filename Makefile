@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup kit demo test check hostile contract e2e bench lock clean docs
+.PHONY: help setup kit demo test check hostile contract e2e bench lock clean client docs
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ contract: kit ## The Milvus contract on a server: make contract MILVUS=http://lo
 	@HF_HUB_OFFLINE=1 LLAVERO_TEST_MILVUS_URI=$(MILVUS) LLAVERO_TEST_MILVUS_TOKEN=$(TOKEN) \
 	 $(BIN)/python -m pytest -m milvus -k server -rs tests/indexing/store/test_contract.py tests/contract $(ARGS)
 
+client: setup ## Write a typed Python client of the interface over HTTP into client/
+	@$(BIN)/python docs/make_client.py client/llavero_client
+
 docs: setup ## Write docs/CLI.md from the commands' own --help, then build the site (site/index.html), offline
 	@$(BIN)/python docs/make_cli_reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -78,5 +81,5 @@ lock: setup ## Resolve pyproject.toml again into requirements.lock (needs the ne
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal -p 3.11 --generate-hashes --no-annotate --no-header --upgrade -q -o requirements.lock
 
 clean: ## Remove everything that make can make again (not your libraries, not the kit's cache)
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) site client .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ FactsError   a key, a value or a condition makes no sense
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -151,6 +152,25 @@ def _day(written: str) -> str:
         return parsedate_to_datetime(written).date().isoformat()
     except (ValueError, TypeError, OverflowError):
         return ""
+
+
+def counted(files: Iterable[Facts]) -> dict[str, list[tuple[str, int]]]:
+    """For each key its values with the number of files that have them, the most frequent first. Spellings that are
+    compared as the same count together, under the one that most files have.
+
+    >>> counted([{"client": ("ACME",)}, {"client": ("acme", "Beta")}, {"client": ("ACME",)}])
+    {'client': [('ACME', 3), ('Beta', 1)]}
+    """
+    spellings: dict[str, dict[str, Counter[str]]] = {}
+    for facts in files:
+        for key, values in facts.items():
+            for folded, value in {_folded(value): value for value in values}.items():
+                spellings.setdefault(key, {}).setdefault(folded, Counter())[value] += 1
+    found: dict[str, list[tuple[str, int]]] = {}
+    for key, by_folded in sorted(spellings.items()):
+        told = [(each.most_common(1)[0][0], each.total()) for each in by_folded.values()]
+        found[key] = sorted(told, key=lambda pair: (-pair[1], pair[0]))
+    return found
 
 
 # -- conditions --------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class Answerer:
         its own judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview`
         answers questions about all files together."""
         self.retriever, self.chat = retriever, chat
-        self._count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
+        self.count_tokens, self._context_tokens, self._sees_images = count_tokens, context_tokens, sees_images
         self._load_image, self._settings = load_image, settings
         self._model = model or _name(chat)
         self._next_words, self._verifier, self._things = next_words, verifier, things
@@ -182,7 +182,7 @@ class Answerer:
                 earlier=earlier,
                 images=images,
                 history=history,
-                count_tokens=self._count_tokens,
+                count_tokens=self.count_tokens,
                 context_tokens=self._context_tokens,
                 max_new_tokens=self._settings.answer.max_new_tokens,
                 sees_images=self._sees_images,

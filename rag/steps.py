@@ -97,7 +97,7 @@ class StepwiseAnswerer(Answerer):
             clock.spoke()
             text += piece
             yield Token(text=piece)
-        prompt = Prompt(turns=turns, evidence=seen.evidence, tokens=self._count_tokens(turns))
+        prompt = Prompt(turns=turns, evidence=seen.evidence, tokens=self.count_tokens(turns))
         yield self._end(text, question, retrieval, prompt, clock)
 
     def _end(self, text: str, question: str, retrieval: Retrieval, prompt: Prompt, clock: Any) -> Answer:

@@ -2,9 +2,14 @@
 
 A job is handed in, waits, runs, and ends as done, stopped or failed. Sessions read frozen views of it, so a
 page switch, a closed tab or a second user changes nothing about the run itself.
+
+With a file to keep them in, jobs that have not ended outlive the process: whoever opens the library next goes on with
+them, under their numbers. One that was cut off three times in a row is given up, lest it end every process.
 """
 
 import contextvars
+import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from indexing.addresses import is_address
 from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ RunIndex = Callable[
     [Sequence[str | Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
 ]  # (paths, facts, on_progress, cancelled) → report
 KEPT_FINISHED = 20
+MOST_ATTEMPTS = 3
+logger = logging.getLogger(__name__)
 _EVENT_SECONDS = 0.3
 
 
@@ -62,6 +70,8 @@ class _Job:
     paths: tuple[str | Path, ...]  # an address is a text
     facts: SaidOfFiles
     owner: str
+    attempts: int = 0
+    """How often a process has begun it."""
     state: JobState = "waiting"
     progress: "Progress | None" = None
     report: "IndexReport | None" = None
@@ -86,25 +96,33 @@ class _Job:
 class IndexingQueue:
     """Runs `run_index` for one job after the other; safe to call from any thread."""
 
-    def __init__(self, run_index: RunIndex) -> None:
-        self._run_index = run_index
+    def __init__(self, run_index: RunIndex, *, kept_in: Path | None = None) -> None:
+        self._run_index, self._kept_in = run_index, kept_in
         self._changed = threading.Condition()
         self._waiting: list[_Job] = []
         self._running: _Job | None = None
         self._finished: list[_Job] = []
         self._epoch = 0
         self._closed = False
+        with self._changed:
+            self._take_up()
         self._thread = threading.Thread(target=self._work, name="llavero-indexing", daemon=True)
         self._thread.start()
 
     def submit(self, paths: Sequence[str | Path], *, owner: str = "", facts: SaidOfFiles | None = None) -> int:
-        """Queue files or folders, and what is said of them; returns the job's number."""
+        """Queue files or folders, and what is said of them; returns the job's number. Raises OSError where it cannot
+        be kept."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the indexing queue is closed")
             self._epoch += 1
             job = _Job(number=self._epoch, paths=tuple(paths), facts=facts or {}, owner=owner)
             self._waiting.append(job)
+            try:
+                self._keep()
+            except OSError:
+                self._waiting.remove(job)
+                raise
             self._changed.notify_all()
             return job.number
 
@@ -156,10 +174,9 @@ class IndexingQueue:
             return self._changed.wait_for(lambda: not self._waiting and self._running is None, timeout_seconds)
 
     def close(self, timeout_seconds: float = 20.0) -> None:
-        """Stop the running job at its next file, forget the waiting ones, end the thread."""
+        """Stop the running job at its next file and end the thread; what has not ended is kept for the next process."""
         with self._changed:
             self._closed = True
-            self._waiting.clear()
             if self._running is not None:
                 self._running.cancel.set()
             self._changed.notify_all()
@@ -171,6 +188,11 @@ class IndexingQueue:
             with self._changed:
                 job.problem = problem
                 self._running = None
+                if self._closed and state == "stopped":  # by the process's end: the next one goes on with it
+                    job.attempts -= 1
+                    self._waiting.insert(0, job)
+                    self._keep_if_possible()
+                    continue
                 self._end(job, state)
 
     def _next(self) -> _Job | None:
@@ -180,7 +202,9 @@ class IndexingQueue:
                 return None
             self._running = self._waiting.pop(0)
             self._running.state = "running"
+            self._running.attempts += 1
             self._epoch += 1
+            self._keep_if_possible()
             return self._running
 
     def _ended(self, job: _Job) -> tuple[JobState, tuple[str, ...]]:
@@ -201,4 +225,64 @@ class IndexingQueue:
         job.ended_at = time.time()
         self._finished = [*self._finished, job][-KEPT_FINISHED:]
         self._epoch += 1
+        self._keep_if_possible()
         self._changed.notify_all()
+
+    # -- jobs that outlive the process --
+
+    def _keep(self) -> None:
+        """Write down what has not ended. Raises OSError."""
+        if self._kept_in is None:
+            return
+        jobs = [*([self._running] if self._running else []), *self._waiting]
+        document = {
+            "epoch": self._epoch,
+            "jobs": [
+                {
+                    "number": job.number,
+                    "paths": list(map(str, job.paths)),
+                    "facts": {key: list(values) for key, values in job.facts.items()},
+                    "owner": job.owner,
+                    "attempts": job.attempts,
+                }
+                for job in jobs
+            ],
+        }
+        part = self._kept_in.with_name(f".{self._kept_in.name}")
+        part.write_text(json.dumps(document), encoding="utf-8")
+        part.replace(self._kept_in)
+
+    def _keep_if_possible(self) -> None:
+        """After a change that has happened already: at worst a job is begun again, which changes nothing."""
+        kept = attempt(self._keep)
+        if isinstance(kept, Exception):
+            logger.warning("the indexing jobs could not be written down: %s", kept)
+
+    def _take_up(self) -> None:
+        if self._kept_in is None or not self._kept_in.exists():
+            return
+        try:
+            document = json.loads(self._kept_in.read_text("utf-8"))
+            self._epoch = int(document["epoch"]) + 1
+            jobs = [
+                _Job(
+                    number=each["number"],
+                    paths=tuple(path if is_address(path) else Path(path) for path in each["paths"]),
+                    facts=each["facts"],
+                    owner=each["owner"],
+                    attempts=each["attempts"],
+                )
+                for each in document["jobs"]
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("the indexing jobs of an earlier process cannot be read: %s", error)
+            return
+        for job in jobs:
+            if job.attempts < MOST_ATTEMPTS:
+                self._waiting.append(job)
+            else:
+                job.problem = (
+                    f"The process ended {job.attempts} times while this was indexed; it is given up.",
+                    "Index fewer files at a time, to find the one that ends it.",
+                )
+                self._end(job, "failed")

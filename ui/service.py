@@ -228,6 +228,17 @@ class LibraryService:
             raise NotInLibraryError(chunk_id)
         return found[0]
 
+    def tokens(self, answer: Document) -> tuple[int, int]:
+        """(of the prompt, of the answer) as the model counts them; both 0 where the model was not asked."""
+        from llava_model.serving.engine import Turn
+
+        if not answer.get("prompt"):
+            return 0, 0
+        count = self.bench.answerer.count_tokens
+        prompt = [Turn(role=each["role"], text=each["text"]) for each in answer["prompt"]]
+        before = count(prompt)
+        return before, max(0, count([*prompt, Turn(role="assistant", text=answer["answer"])]) - before)
+
     def picture_vector(self, name: str, data: bytes) -> list[float]:
         """A picture in the space in which pictures are searched, of unit length."""
         import numpy as np

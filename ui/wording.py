@@ -15,8 +15,8 @@ that came from a file, a person or a model is shown with them.
 import json
 import logging
 import unicodedata
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ui.owner import OwnerError
 
@@ -29,6 +29,12 @@ _TAGS = range(0xE0000, 0xE1000)
 _USUAL_SIGNS = frozenset(" ._-+/~@&#=%()")
 _LETTERS_AND_DIGITS = ("L", "M", "Nd")
 _SIGNS_CALLED_LETTERS = range(0x2B0, 0x300)  # raised commas and primes, which look like quotation marks
+
+
+def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
+    r"""JSON with letters of all scripts as they are, and hidden characters as `\u202e`."""
+    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # JSON writes line feeds in texts as \n
+    return "\n".join(map(escaped, lines))
 
 
 def shown(name: str) -> str:

@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -146,3 +147,73 @@ def test_closing_stops_the_running_job_and_ends_the_thread(indexer: Indexer) -> 
     assert indexer.runs == [("a",)]
     with pytest.raises(RuntimeError, match="closed"):
         queue.submit([Path("c")])
+
+
+def test_jobs_that_a_killed_process_had_taken_are_done_by_the_next_under_their_numbers(tmp_path: Path) -> None:
+    kept, began, never = tmp_path / "jobs.json", threading.Event(), threading.Event()
+
+    def hang(paths: Any, facts: Any, on_progress: Any, cancelled: Any) -> Any:
+        began.set()
+        never.wait(60)
+
+    killed = IndexingQueue(hang, kept_in=kept)
+    numbers = [killed.submit([tmp_path / name], facts={"client": [name]}, owner="ada") for name in ("a", "b")]
+    assert began.wait(5)
+    left = kept.read_text()  # as it lies there when the process is killed
+    done: list[Any] = []
+
+    def note(paths: Any, facts: Any, on_progress: Any, cancelled: Any) -> Any:
+        done.append((paths, facts))
+        return SimpleNamespace()
+
+    never.set()
+    killed.close()
+    kept.write_text(left)
+    queue = IndexingQueue(note, kept_in=kept)
+    try:
+        assert queue.wait_until_idle(5)
+        assert done == [((tmp_path / name,), {"client": [name]}) for name in ("a", "b")]
+        assert {view.number: view.state for view in queue.view().finished} == dict.fromkeys(numbers, "done")
+        assert queue.submit([tmp_path]) > max(numbers)
+        assert queue.wait_until_idle(5)
+        assert json.loads(kept.read_text())["jobs"] == []
+    finally:
+        queue.close()
+
+
+def test_a_job_that_ends_every_process_is_given_up(tmp_path: Path) -> None:
+    kept = tmp_path / "jobs.json"
+    job = {"number": 4, "paths": ["/a"], "facts": {}, "owner": "", "attempts": 3}
+    kept.write_text(json.dumps({"epoch": 9, "jobs": [job]}))
+    queue = IndexingQueue(lambda *asked: pytest.fail("it was begun again"), kept_in=kept)
+    try:
+        view = queue.find(4)
+        assert view is not None and view.state == "failed" and "3 times" in view.problem[0]
+    finally:
+        queue.close()
+
+
+def found_nothing(*asked: Any) -> Any:
+    return SimpleNamespace()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"epoch": 1, "jobs": [{}]}', '{"epoch": "x", "jobs": []}'])
+def test_a_damaged_file_of_jobs_stops_nothing(tmp_path: Path, damage: str) -> None:
+    kept = tmp_path / "jobs.json"
+    kept.write_text(damage)
+    queue = IndexingQueue(found_nothing, kept_in=kept)
+    try:
+        number = queue.submit([tmp_path])
+        assert queue.wait_until_idle(5) and queue.find(number) is not None
+    finally:
+        queue.close()
+
+
+def test_a_job_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    queue = IndexingQueue(found_nothing, kept_in=tmp_path / "nowhere" / "jobs.json")
+    try:
+        with pytest.raises(OSError, match="nowhere"):
+            queue.submit([tmp_path])
+        assert not queue.view().busy
+    finally:
+        queue.close()

@@ -1,7 +1,7 @@
 """The application: routes, errors, limits, who asked what, and numbers for Prometheus."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -11,32 +11,50 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexing import spans
 from ui import logs, wording
-from ui.api import library_routes, openai_routes, work_numbers
+from ui.api import indexing_routes, library_routes, openai_routes, run_routes, work_numbers
 from ui.api.access import OWNER, AccessRules, Key, allow, authorise
 from ui.api.access import Scope as AccessScope
+from ui.api.answers import HealthDocument, LibrariesDocument, LibraryName, VersionDocument
 from ui.api.bodies import LibraryBody
+from ui.api.description import DescribedApp, described_file, operation_id
 from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
 
 _MOST_BODY_BYTES = 100_000_000
+_OF_A_LIBRARY = (library_routes.router, indexing_routes.router, run_routes.router)
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def build_app(
-    libraries: Libraries, access: AccessRules, *, tools: ASGIApp | None = None, tools_scope: AccessScope = "read"
+    libraries: Libraries,
+    access: AccessRules,
+    *,
+    tools: ASGIApp | None = None,
+    tools_scope: AccessScope = "read",
+    origins: Sequence[str] = (),
 ) -> FastAPI:
-    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given, for keys of a scope."""
+    """The interface over TCP: `/v1`, `/health`, `/metrics`, and `/mcp` where `tools` are given, for keys of a scope.
+    Browsers let web pages of these `origins` read its answers; what they may is what their key may."""
     app = _app(libraries, access, lifespan=_lifespan_of(tools))
-    app.include_router(library_routes.router, prefix="/v1/libraries/{library}", tags=["library"])
+    for router in _OF_A_LIBRARY:
+        app.include_router(router, prefix="/v1/libraries/{library}", tags=["library"])
     app.include_router(openai_routes.router, prefix="/v1", tags=["openai"])
     _add_libraries(app)
     if tools is not None:
         app.mount("/mcp", _guarded(tools, app, tools_scope))
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
     return app
 
 
@@ -44,7 +62,8 @@ def build_owners_app(libraries: Libraries, access: AccessRules, *, url: str = ""
     """The same routes for one library's socket, whose clients are its owner; `url` is where the process is seen."""
     app = _app(libraries, access)
     app.state.url = url
-    app.include_router(library_routes.router)
+    for router in _OF_A_LIBRARY:
+        app.include_router(router)
 
     async def owned(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, OWNER: True}, receive, send)
@@ -53,19 +72,32 @@ def build_owners_app(libraries: Libraries, access: AccessRules, *, url: str = ""
 
 
 def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
-    app = FastAPI(title="Llavero", version=version("llavero"), docs_url=None, redoc_url=None, **more)
+    app = DescribedApp(
+        title="Llavero",
+        version=version("llavero"),
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+        **more,
+    )
     app.state.libraries, app.state.access = libraries, access
     app.state.numbers = Numbers(libraries)
     for kind in (RequestValidationError, HTTPException, *REFUSALS, *wording.expected_faults(), Exception):
         app.add_exception_handler(kind, answer_problem)
     app.add_middleware(_Watched, numbers=app.state.numbers)
 
-    @app.get("/health", tags=["service"])
+    @app.get("/health", response_model=HealthDocument, tags=["service"])
     def health() -> Document:
         """That the process answers; open to all, and says nothing else."""
         return {"status": "ok"}
 
-    @app.get("/metrics", dependencies=[allow("admin")], tags=["service"])
+    @app.get(
+        "/metrics",
+        dependencies=[allow("admin")],
+        response_class=Response,
+        responses=described_file("text/plain"),
+        tags=["service"],
+    )
     def metrics() -> Response:
         """Numbers for Prometheus."""
         return Response(app.state.numbers.text(), media_type=CONTENT_TYPE_LATEST)
@@ -76,25 +108,27 @@ def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
 def _add_libraries(app: FastAPI) -> None:
     libraries: Libraries = app.state.libraries
 
-    @app.get("/v1/libraries", dependencies=[allow("read")], tags=["libraries"])
-    def listed(request: Request) -> Document:
+    @app.get("/v1/libraries", dependencies=[allow("read")], response_model=LibrariesDocument, tags=["libraries"])
+    def list_libraries(request: Request) -> Document:
         """The libraries that this key may see."""
         key: Key = request.state.key
         return {"libraries": [{"name": each.name} for each in libraries if key.opens(each.name)]}
 
-    @app.post("/v1/libraries", dependencies=[allow("admin")], status_code=201, tags=["libraries"])
-    def make(body: LibraryBody) -> Document:
+    @app.post(
+        "/v1/libraries", dependencies=[allow("admin")], status_code=201, response_model=LibraryName, tags=["libraries"]
+    )
+    def make_library(body: LibraryBody) -> Document:
         """A new, empty library."""
         return {"name": libraries.make(body.name).name}
 
     @app.delete("/v1/libraries/{library}", dependencies=[allow("admin")], status_code=204, tags=["libraries"])
-    def delete(library: str) -> Response:
+    def delete_library(library: str) -> Response:
         """Delete a library that was made here; the files that it was made of stay."""
         libraries.delete(library)
         return Response(status_code=204)
 
-    @app.get("/v1/version", dependencies=[allow("read")], tags=["service"])
-    def told_version() -> Document:
+    @app.get("/v1/version", dependencies=[allow("read")], response_model=VersionDocument, tags=["service"])
+    def get_version() -> Document:
         """Llavero's version."""
         return {"version": app.version}
 

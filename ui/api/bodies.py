@@ -80,6 +80,25 @@ class ExtractBody(Body):
     rows: bool = False
 
 
+class ExtractionBody(Body):
+    """Fields (as `rag.fields.Field`) of every file at or below the paths; of the whole library without any."""
+
+    paths: Annotated[list[Name], Field(max_length=1000)] = []
+    fields: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    rows: bool = False
+
+
+class EvaluationBody(Body):
+    """Questions as a line of a question file has them (docs/howto/measure-answers.md). `search_only` asks no model;
+    `baseline` is an evaluation to compare with, by its number."""
+
+    task: Literal["retrieval", "answers", "refusal", "citations", "attacks"]
+    questions: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+    k: Annotated[int, Field(ge=1, le=100)] = 8
+    search_only: bool = False
+    baseline: int | None = None
+
+
 class LibraryBody(Body):
     """A new library's name."""
 

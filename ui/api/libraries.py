@@ -7,10 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ui import owner
+from ui.documents import Document
+from ui.evaluation import evaluate_for_client
+from ui.extraction import extract_for_client
 from ui.jobs import IndexingQueue
+from ui.runs import Runs
 from ui.service import LibraryService
 from ui.wording import attempt
 
@@ -22,6 +26,9 @@ OpenWorkbench = Callable[[Path], "Workbench"]
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARK = "llavero.toml"
+_LOADING = "llavero-loading"
+RUNS_FOLDER = "runs"
+JOBS_FILE = "jobs.json"
 
 
 class UnknownLibraryError(Exception):
@@ -36,7 +43,7 @@ class LibraryNameError(Exception):
 
 
 class OpenLibrary:
-    """One library with its service and its queue of indexing jobs."""
+    """One library with its service, its queue of indexing jobs, and its runs over fields and questions."""
 
     def __init__(self, name: str, bench: "Workbench") -> None:
         self.name, self.service = name, LibraryService(bench)
@@ -45,11 +52,27 @@ class OpenLibrary:
         self.jobs = IndexingQueue(
             lambda paths, facts, on_progress, cancelled: service.bench.index(
                 list(paths), on_progress=on_progress, cancelled=cancelled, facts=facts
-            )
+            ),
+            kept_in=bench.library_folder / JOBS_FILE,
+        )
+
+        def before(asked: Document) -> list[Any] | None:
+            found = self.runs.result(asked["baseline"]) if asked.get("baseline") else None
+            return found["results"] if found else None
+
+        self.runs = Runs(
+            bench.library_folder / RUNS_FOLDER,
+            {
+                "extraction": lambda asked, log, on_count: extract_for_client(service, asked, log, on_count),
+                "evaluation": lambda asked, log, on_count: evaluate_for_client(
+                    service.bench, asked, log, on_count, before(asked)
+                ),
+            },
         )
 
     def close(self) -> None:
-        """End its jobs, then close it."""
+        """End its jobs and runs, then close it."""
+        self.runs.close()
         self.jobs.close()
         self.service.bench.close()
 
@@ -62,7 +85,12 @@ def load_behind(library: OpenLibrary) -> None:
         if isinstance(failed, Exception):  # search works without a model; the first question says what is wrong
             logger.error("the answering model could not be loaded", exc_info=failed)
 
-    threading.Thread(target=load, name="llavero-loading", daemon=True).start()
+    threading.Thread(target=load, name=_LOADING, daemon=True).start()
+
+
+def is_loading() -> bool:
+    """Whether models are being loaded in such a thread."""
+    return any(thread.name == _LOADING for thread in threading.enumerate())
 
 
 class Libraries:

@@ -3,32 +3,35 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from indexing.addresses import is_address
-from indexing.facts import facts_of
 from ui import documents
 from ui.api import streams
 from ui.api.access import allow
-from ui.api.bodies import (
-    AskBody,
-    BackupBody,
-    ExtractBody,
-    IndexBody,
-    QuestionBody,
-    RemoveBody,
-    UploadBody,
-    VerifyBody,
+from ui.api.answers import (
+    BackupDocument,
+    ChunkDocument,
+    ChunksDocument,
+    FacetsDocument,
+    FileNotesDocument,
+    FilesDocument,
+    IdentityDocument,
+    RemovalDocument,
+    SearchDocument,
+    StatsDocument,
+    VerifyDocument,
 )
+from ui.api.bodies import AskBody, BackupBody, ExtractBody, QuestionBody, RemoveBody, VerifyBody
+from ui.api.description import described_file, described_stream
+from ui.api.job_answers import ExtractDocument
 from ui.api.libraries import Libraries, OpenLibrary
 from ui.api.problems import ProblemError
-from ui.api.upload_parts import Uploads
 from ui.documents import Document
-from ui.jobs import JobView
-from ui.service import Question, condition, streamed
+from ui.facets import facets_document
+from ui.service import Question, condition
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
@@ -44,6 +47,8 @@ Chosen = Annotated[OpenLibrary, Depends(chosen)]
 WhereWritten = Annotated[
     str, Field(max_length=5000, description="FIELD=VALUE, or with !=, >= or <=, such as year>=2019")
 ]
+Where = Annotated[list[WhereWritten], Query(max_length=100, default_factory=list)]
+Keys = Annotated[list[Annotated[str, Field(max_length=64)]], Query(max_length=100, default_factory=list)]
 read, write, admin = [allow("read")], [allow("write")], [allow("admin")]
 router = APIRouter()
 
@@ -69,13 +74,18 @@ def _asked(body: QuestionBody) -> Question:
 # -- searching and asking ----------------------------------------------------------------------------------------------
 
 
-@router.post("/search", dependencies=read)
+@router.post("/search", dependencies=read, response_model=SearchDocument)
 def search(library: Chosen, body: QuestionBody) -> Document:
     """Hits, likeliest first."""
     return library.service.search(_asked(body))
 
 
-@router.post("/ask", dependencies=read, response_model=None)
+@router.post(
+    "/ask",
+    dependencies=read,
+    response_model=None,
+    responses=described_stream("AskEvent", or_document="AnswerDocument"),
+)
 async def ask(library: Chosen, body: AskBody) -> StreamingResponse | Document:
     """Server-sent events `found`, `token` and `answer`; with `stream: false` the answer alone."""
     asked = _asked(body)
@@ -89,7 +99,7 @@ async def ask(library: Chosen, body: AskBody) -> StreamingResponse | Document:
     return {name: value for name, value in answer.items() if name not in ("event", "prompt")}
 
 
-@router.post("/extract", dependencies=read)
+@router.post("/extract", dependencies=read, response_model=ExtractDocument)
 def extract(library: Chosen, body: ExtractBody) -> Document:
     """Fields of one document as rows; each cell with its words, value, place and state."""
     return library.service.extract(body.path, body.fields, many=body.rows)
@@ -98,24 +108,24 @@ def extract(library: Chosen, body: ExtractBody) -> Document:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-@router.get("/identity", dependencies=read)
+@router.get("/identity", dependencies=read, response_model=IdentityDocument)
 def identity(library: Chosen, request: Request) -> Document:
     """Which process has the library open, with which kit."""
     return library.service.identity | {"url": getattr(request.app.state, "url", "")}
 
 
-@router.get("/stats", dependencies=read)
+@router.get("/stats", dependencies=read, response_model=StatsDocument)
 def stats(library: Chosen) -> Document:
     """What the library holds, counted in the store."""
     return library.service.stats()
 
 
-@router.get("/files", dependencies=read)
+@router.get("/files", dependencies=read, response_model=FilesDocument)
 def files(
     library: Chosen,
+    where: Where,
     state: Annotated[str, Query(pattern="^(|indexed|failed|pending)$")] = "",
     notes: bool = False,
-    where: Annotated[list[WhereWritten], Query(max_length=100)] = [],  # noqa: B006  # FastAPI copies it
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=100_000)] = 100_000,
 ) -> Document:
@@ -128,37 +138,80 @@ def files(
     return {"files": found[:limit], "more": len(found) > limit}
 
 
-@router.get("/files/chunks", dependencies=read)
+@router.get("/files/chunks", dependencies=read, response_model=ChunksDocument)
 def chunks(library: Chosen, path: Annotated[str, Query(max_length=4096)]) -> Document:
     """Everything that was made of one file."""
     return {"chunks": list(map(documents.chunk_document, library.service.bench.chunks(path)))}
 
 
-@router.post("/remove", dependencies=write)
+@router.get("/notes", dependencies=read, response_model=FileNotesDocument)
+def notes(
+    library: Chosen,
+    kind: Annotated[str, Query(max_length=64)] = "",
+    unread: bool = False,
+    after: Annotated[str, Query(max_length=4096)] = "",
+    limit: Annotated[int, Query(ge=1, le=100_000)] = 1000,
+) -> Document:
+    """What readers saw in files and did not read, in order of path; of one kind, or only what a search cannot find.
+    Go on with the last path as `after`: the notes of one file come together."""
+    found = [{"path": file["path"], **note} for file in library.service.files() for note in file["notes"]]
+    kinds: dict[str, int] = {}
+    for note in found:
+        kinds[note["kind"]] = kinds.get(note["kind"], 0) + 1
+    wanted = [
+        note
+        for note in found
+        if note["path"] > after and (not kind or note["kind"] == kind) and (note["unread"] or not unread)
+    ]
+    told = wanted[:limit]
+    if len(told) < len(wanted):
+        told += [note for note in wanted[limit:] if note["path"] == told[-1]["path"]]
+    return {"notes": told, "kinds": kinds, "more": len(told) < len(wanted)}
+
+
+@router.get("/facets", dependencies=read, response_model=FacetsDocument)
+def facets(
+    library: Chosen,
+    where: Where,
+    key: Keys,
+    values: Annotated[int, Query(ge=1, le=10_000)] = 20,
+) -> Document:
+    """What can be filtered by: each key of facts, endings and folders, with the most frequent values and how many
+    files have them, among those for which all of `where` holds."""
+    found = library.service.files([condition(each) for each in where])
+    return facets_document(found, keys=key, most=values)
+
+
+@router.post("/remove", dependencies=write, response_model=RemovalDocument)
 def remove(library: Chosen, body: RemoveBody) -> Document:
     """Take a file, a folder, or the file behind an id out of the library; the files themselves stay."""
     return library.service.remove(body.what)
 
 
-@router.post("/verify", dependencies=admin)
+@router.post("/verify", dependencies=admin, response_model=VerifyDocument)
 def verify(library: Chosen, body: VerifyBody) -> Document:
     """Compare ledger and store, and mend them."""
     return library.service.verify(repair=body.repair)
 
 
-@router.post("/backup", dependencies=admin)
+@router.post("/backup", dependencies=admin, response_model=BackupDocument)
 def backup(library: Chosen, body: BackupBody) -> Document:
     """The whole library in one new file of the service's machine; nothing is written to it meanwhile."""
     return library.service.backup(body.path)
 
 
-@router.get("/sources/{chunk_id}", dependencies=read)
+@router.get("/sources/{chunk_id}", dependencies=read, response_model=ChunkDocument)
 def source(library: Chosen, chunk_id: str) -> Document:
     """A passage with its lines and boxes."""
     return library.service.source(chunk_id)
 
 
-@router.get("/sources/{chunk_id}/picture", dependencies=read)
+@router.get(
+    "/sources/{chunk_id}/picture",
+    dependencies=read,
+    response_class=FileResponse,
+    responses=described_file("image/jpeg"),
+)
 def source_picture(library: Chosen, chunk_id: str) -> FileResponse:
     """The page, figure or small picture that belongs to a passage (JPEG)."""
     file = library.service.picture_file(chunk_id)
@@ -167,7 +220,12 @@ def source_picture(library: Chosen, chunk_id: str) -> FileResponse:
     return FileResponse(file, media_type="image/jpeg", headers=_SAFE)
 
 
-@router.get("/sources/{chunk_id}/original", dependencies=read)
+@router.get(
+    "/sources/{chunk_id}/original",
+    dependencies=read,
+    response_class=FileResponse,
+    responses=described_file("application/octet-stream"),
+)
 def source_original(library: Chosen, chunk_id: str) -> FileResponse:
     """The file itself, as long as it lies where it was indexed; always as a download."""
     place = library.service.original(chunk_id)
@@ -177,126 +235,3 @@ def source_original(library: Chosen, chunk_id: str) -> FileResponse:
     if not path.is_file():
         raise ProblemError(404, "the file does not lie any more where it was indexed")
     return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=_SAFE)
-
-
-# -- indexing ----------------------------------------------------------------------------------------------------------
-
-
-@router.post("/index", dependencies=admin)
-def index(library: Chosen, body: IndexBody) -> StreamingResponse:
-    """Bring the library up to date with files of the service's machine: events `progress`, then `report`. A client
-    that leaves stops the run at its next file. Of addresses only those are read that the library's settings list."""
-    service = library.service
-    service.bench.sources.check_listed(body.paths)
-    return streams.events(
-        streamed(
-            lambda on_progress, cancelled: service.index(
-                body.paths,
-                retry_failed=body.retry_failed,
-                on_progress=on_progress,
-                cancelled=cancelled,
-                follow_links=body.follow_links,
-                objects=body.objects,
-                facts=body.facts,
-            ),
-            last="report",
-        )
-    )
-
-
-@router.post("/jobs", dependencies=admin, status_code=202)
-def add_job(library: Chosen, body: IndexBody) -> Document:
-    """The same as a job that goes on when its client leaves."""
-    library.service.bench.sources.check_listed(body.paths)
-    paths = [path if is_address(path) else Path(path) for path in body.paths]
-    return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()))}
-
-
-@router.get("/jobs", dependencies=read)
-def jobs(library: Chosen) -> Document:
-    """The job that runs, those that wait, and the last ones that ended."""
-    view = library.jobs.view()
-    listed = [*([view.running] if view.running else []), *view.waiting, *view.finished]
-    return {"jobs": list(map(job_document, listed))}
-
-
-@router.get("/jobs/{number}", dependencies=read)
-def job(library: Chosen, number: int) -> Document:
-    """One job."""
-    return job_document(_job(library, number))
-
-
-@router.get("/jobs/{number}/events", dependencies=read)
-def job_events(library: Chosen, number: int) -> StreamingResponse:
-    """Its progress as it comes; the last event is `job` with its report."""
-    _job(library, number)
-    return streams.events(library.jobs.events(number, job_document))
-
-
-@router.delete("/jobs/{number}", dependencies=write)
-def cancel_job(library: Chosen, number: int) -> Document:
-    """Stop it at its next file; what it has indexed stays."""
-    library.jobs.cancel(number)
-    return job_document(_job(library, number))
-
-
-def _job(library: OpenLibrary, number: int) -> JobView:
-    found = library.jobs.find(number)
-    if found is None:
-        raise ProblemError(404, f"there is no job {number}")
-    return found
-
-
-def job_document(view: JobView) -> Document:
-    """A job as JSON."""
-    return {
-        "job": view.number,
-        "names": list(view.names),
-        "state": view.state,
-        "progress": documents.progress_document(view.progress) if view.progress else None,
-        "report": documents.report_document(view.report) if view.report else None,
-        "problem": list(view.problem),
-    }
-
-
-# -- uploads -----------------------------------------------------------------------------------------------------------
-
-
-def _uploads(library: OpenLibrary) -> Uploads:
-    bench = library.service.bench
-    return Uploads(bench.library_folder, max_bytes=bench.settings.indexing.limits.max_file_bytes)
-
-
-@router.post("/uploads", dependencies=write, status_code=201)
-def begin_upload(library: Chosen, body: UploadBody) -> Document:
-    """Announce a file; its bytes follow with PATCH, in as many parts as one likes."""
-    return _uploads(library).begin(body.name, body.size, facts_of(body.facts.items()))
-
-
-@router.get("/uploads/{upload}", dependencies=write)
-def upload_state(library: Chosen, upload: str) -> Document:
-    """How many bytes have arrived; go on from there."""
-    return _uploads(library).state(upload)
-
-
-@router.patch("/uploads/{upload}", dependencies=write)
-async def continue_upload(
-    library: Chosen, upload: str, request: Request, offset: Annotated[int, Query(ge=0)]
-) -> Document:
-    """The bytes from `offset` on as the body. With the last one the file is indexed: the answer has its job."""
-    uploads = _uploads(library)
-    async with uploads.writing(upload, offset) as part:
-        async for piece in request.stream():
-            await run_in_threadpool(part.write, piece)
-    state = uploads.state(upload)
-    if state["offset"] < state["size"]:
-        return state
-    path, facts = await run_in_threadpool(uploads.finish, upload)
-    return {**state, "path": str(path), "job": library.jobs.submit([path], facts=facts)}
-
-
-@router.delete("/uploads/{upload}", dependencies=write, status_code=204)
-def abandon_upload(library: Chosen, upload: str) -> Response:
-    """Forget what has arrived."""
-    _uploads(library).abandon(upload)
-    return Response(status_code=204)

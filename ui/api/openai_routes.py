@@ -15,13 +15,14 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from ui import wording
 from ui.api import streams
 from ui.api.access import OWNERS_KEY, Key, allow, authorise
 from ui.api.bodies import Words
 from ui.api.libraries import Libraries, OpenLibrary
-from ui.api.problems import ProblemError, problem_of
+from ui.api.problems import ProblemError, openais_error
 from ui.documents import Document
 from ui.service import Question, picture_of_data_url
 
@@ -45,7 +46,7 @@ class ImageUrl(_Lenient):
 class ContentPart(_Lenient):
     """Words or a picture."""
 
-    type: Literal["text", "image_url"]
+    type: Annotated[str, Field(max_length=50)]
     text: Words = ""
     image_url: ImageUrl | None = None
 
@@ -53,8 +54,14 @@ class ContentPart(_Lenient):
 class AskedMessage(_Lenient):
     """What a side of the conversation said."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Words | Annotated[list[ContentPart], Field(max_length=64)] | None = None
+
+
+class StreamOptions(_Lenient):
+    """`include_usage`: a last piece without choices, which counts the tokens."""
+
+    include_usage: bool = False
 
 
 class ChatBody(_Lenient):
@@ -63,6 +70,7 @@ class ChatBody(_Lenient):
     model: Annotated[str, Field(max_length=200)]
     messages: Annotated[list[AskedMessage], Field(min_length=1, max_length=400)]
     stream: bool = False
+    stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=1)] | None = None
 
 
@@ -80,40 +88,45 @@ def models(request: Request) -> Document:
     """The libraries that this key may see."""
     key: Key = getattr(request.state, "key", OWNERS_KEY)
     libraries: Libraries = request.app.state.libraries
-    listed = [{"id": each.name, "object": "model", "created": 0, "owned_by": "llavero"} for each in libraries]
-    return {"object": "list", "data": [each for each in listed if key.opens(str(each["id"]))]}
+    return {"object": "list", "data": [_model(each.name) for each in libraries if key.opens(each.name)]}
+
+
+@router.get("/models/{model}", dependencies=[allow("read")])
+def model(request: Request, model: str) -> Document:
+    """One of them."""
+    return _model(_library(request, model).name)
+
+
+def _model(name: str) -> Document:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "llavero"}
 
 
 @router.post("/chat/completions", dependencies=[allow("read")], response_model=None)
 async def chat_completions(request: Request, body: ChatBody) -> StreamingResponse | JSONResponse:
     """An answer from the library, whole or as it is written."""
-    try:
-        library = _library(request, body.model)
-        asked = question_of(body.messages)
-    except ProblemError as problem:
-        return _refusal(problem)
-    events = library.service.ask(asked)
+    library = _library(request, body.model)
+    events = library.service.ask(question_of(body.messages))
     if body.stream:
-        return StreamingResponse(_chunks(events, body.model), media_type="text/event-stream")
+        with_usage = body.stream_options is not None and body.stream_options.include_usage
+        chunks = _chunks(events, body.model, library if with_usage else None)
+        return StreamingResponse(chunks, media_type="text/event-stream", headers=streams.HEADERS)
     answer: Document = {}
     async for event in streams.in_thread(events):
         if event["event"] == "problem":
-            return _refusal(ProblemError(event["status"], event["detail"]))
+            raise ProblemError(event["status"], event["detail"], *event.get("notes", ()))
         answer = event
     message = {"role": "assistant", "content": answer["answer"] + sources(answer)}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-    return JSONResponse({**_head("chat.completion", body.model), "choices": [choice], "usage": _USAGE, **_own(answer)})
+    usage = await run_in_threadpool(_usage, library, answer)
+    return JSONResponse({**_head("chat.completion", body.model), "choices": [choice], "usage": usage, **_own(answer)})
 
 
 @router.post("/embeddings", dependencies=[allow("read")])
 def embeddings(request: Request, body: EmbeddingsBody) -> JSONResponse:
     """Vectors of unit length."""
-    try:
-        library = _library(request, body.model)
-        inputs = [body.input] if isinstance(body.input, str) else body.input
-        vectors = [_embedded(library, each, body.space) for each in inputs]
-    except ProblemError as problem:
-        return _refusal(problem)
+    library = _library(request, body.model)
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    vectors = [_embedded(library, each, body.space) for each in inputs]
     data = [
         {"object": "embedding", "index": place, "embedding": _written(vector, body.encoding_format)}
         for place, vector in enumerate(vectors)
@@ -145,6 +158,8 @@ def question_of(messages: Sequence[AskedMessage]) -> Question:
 def _content(message: AskedMessage) -> tuple[str, tuple[tuple[str, bytes], ...]]:
     if message.content is None or isinstance(message.content, str):
         return message.content or "", ()
+    if unread := [part.type for part in message.content if part.type not in ("text", "image_url")]:
+        raise ProblemError(422, f"a part of the type '{unread[0]}' is not read here; send 'text' or 'image_url'")
     texts = [part.text for part in message.content if part.type == "text"]
     addresses = [part.image_url.url for part in message.content if part.image_url is not None]
     try:
@@ -175,8 +190,9 @@ def _code(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-async def _chunks(events: Iterator[Document], model: str) -> AsyncIterator[bytes]:
-    head = _head("chat.completion.chunk", model)
+async def _chunks(events: Iterator[Document], model: str, counting: OpenLibrary | None) -> AsyncIterator[bytes]:
+    """`counting` is the library where the client asks for the tokens."""
+    head = _head("chat.completion.chunk", model) | ({"usage": None} if counting else {})
 
     def chunk(delta: Document, finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
@@ -189,12 +205,15 @@ async def _chunks(events: Iterator[Document], model: str) -> AsyncIterator[bytes
             streamed += event["text"]
             yield chunk({"content": event["text"]})
         elif event["event"] == "problem":
-            yield f"data: {json.dumps(_fault(event))}\n\n".encode()
+            yield f"data: {json.dumps({'error': openais_error(event)})}\n\n".encode()
         elif event["event"] == "answer":
             rest = _correction(streamed, event["answer"]) + sources(event)
             if rest:
                 yield chunk({"content": rest})
             yield chunk({}, "stop", **_own(event))
+            if counting:
+                usage = await run_in_threadpool(_usage, counting, event)
+                yield f"data: {json.dumps({**head, 'choices': [], 'usage': usage})}\n\n".encode()
     yield _DONE
 
 
@@ -215,8 +234,10 @@ def _head(kind: str, model: str) -> Document:
     return {"id": f"chatcmpl-{uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
 
 
-_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-"""Not counted: the question becomes a prompt with evidence that the client never sees."""
+def _usage(library: OpenLibrary, answer: Document) -> Document:
+    """With the evidence in the prompt, which the client never sees."""
+    asked, written = library.service.tokens(answer)
+    return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
 def _library(request: Request, name: str) -> OpenLibrary:
@@ -253,12 +274,3 @@ def _written(vector: list[float], encoding: str) -> list[float] | str:
     import struct
 
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def _fault(problem: Document) -> Document:
-    kind = "invalid_request_error" if problem["status"] < 500 else "server_error"
-    return {"error": {"message": problem["detail"], "type": kind, "param": None, "code": None}}
-
-
-def _refusal(problem: ProblemError) -> JSONResponse:
-    return JSONResponse(_fault(problem_of(problem)), status_code=problem.status)

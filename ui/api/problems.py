@@ -12,6 +12,7 @@ from ui import wording
 from ui.api.access import AccessError, KeyFileError
 from ui.api.libraries import LibraryNameError, UnknownLibraryError
 from ui.documents import Document
+from ui.runs import TooManyRunsError
 from ui.uploads import UploadRefusedError
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ _TITLES = {
     503: "Not possible now",
     507: "No room left",
 }
+_OURS = ("/v1/libraries", "/v1/version")
+_OPENAIS_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
 class ProblemError(Exception):
@@ -43,7 +46,15 @@ class ProblemError(Exception):
             self.add_note(note)
 
 
-REFUSALS = (ProblemError, AccessError, KeyFileError, UnknownLibraryError, LibraryNameError, UploadRefusedError)
+REFUSALS = (
+    ProblemError,
+    AccessError,
+    KeyFileError,
+    UnknownLibraryError,
+    LibraryNameError,
+    UploadRefusedError,
+    TooManyRunsError,
+)
 """Raised on purpose by this interface."""
 
 
@@ -54,6 +65,8 @@ def problem_of(error: BaseException) -> Document:
         logger.error("an unexpected error", exc_info=error)
         return {"type": "about:blank", "title": _TITLES[500], "status": 500, "detail": "the service's log has more"}
     detail, *notes = wording.sentences(error)
+    if status == 503 and not notes:
+        notes = ["Nothing is lost and nothing has to be restarted: when it answers again, ask again."]
     title = _TITLES.get(status, _TITLES[400])
     return {"type": "about:blank", "title": title, "status": status, "detail": detail, "notes": notes}
 
@@ -70,6 +83,8 @@ def status_of(error: BaseException) -> int:
         return 413
     if isinstance(error, KeyFileError):
         return 503
+    if isinstance(error, TooManyRunsError):
+        return 429
     return _status_of_ours(error)
 
 
@@ -106,22 +121,35 @@ def _status_of_ours(error: BaseException) -> int:
     return 500
 
 
-async def answer_problem(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's handler for every error."""
-    if isinstance(error, RequestValidationError):
-        return response(_invalid(error))
-    if isinstance(error, HTTPException):
-        title = _TITLES.get(error.status_code, str(error.detail))
-        return response(
-            {"type": "about:blank", "title": title, "status": error.status_code, "detail": str(error.detail)}
-        )
-    answer = response(problem_of(error))
+async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's handler for every error; on the routes of OpenAI's interface it is told in their words, too."""
+    document = _document(error)
+    if request.url.path.startswith("/v1/") and not request.url.path.startswith(_OURS):
+        document |= {"error": openais_error(document)}
+    answer = response(document)
     if isinstance(error, AccessError):
         if error.status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
         if error.retry_after_seconds:
             answer.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     return answer
+
+
+def _document(error: Exception) -> Document:
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        title = _TITLES.get(error.status_code, str(error.detail))
+        return {"type": "about:blank", "title": title, "status": error.status_code, "detail": str(error.detail)}
+    return problem_of(error)
+
+
+def openais_error(problem: Document) -> Document:
+    """A problem as OpenAI's clients expect it."""
+    status = problem["status"]
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    message = " ".join([problem["detail"], *problem.get("notes", ())])
+    return {"message": message, "type": kind, "param": None, "code": _OPENAIS_CODES.get(status)}
 
 
 def response(document: Document) -> JSONResponse:

@@ -1,9 +1,11 @@
 """The processes that listen: one library's socket in a thread, and the interface over TCP in the main one."""
 
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -76,11 +78,12 @@ def serve(
     keys: Path | None,
     write_tools: bool,
     on_ready: Callable[[str], None],
+    origins: Sequence[str] = (),
 ) -> None:
-    """Answer over TCP and at every library's socket until a signal ends it."""
+    """Answer over TCP and at every library's socket until a signal ends it; then everything is closed."""
     rules = AccessRules(keys=KeyFile(keys or default_key_file()), rate=RateLimit(_PER_MINUTE))
     scope: Scope = "admin" if write_tools else "read"  # tools that write name paths of this machine
-    app = build_app(libraries, rules, tools=_tools(libraries, write=write_tools), tools_scope=scope)
+    app = build_app(libraries, rules, tools=_tools(libraries, write=write_tools), tools_scope=scope, origins=origins)
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     sockets: list[OwnersSocket] = []
@@ -93,12 +96,17 @@ def serve(
         opened(library)
     libraries.on_open = opened
     server = _Server(_config(app), lambda: on_ready(url))
+    signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises it again at its end, which would skip what follows here
     try:
         server.run(sockets=[listening])
     finally:
         for each in sockets:
             each.close()
         libraries.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class _Server(uvicorn.Server):

@@ -14,12 +14,12 @@ from ui.api.problems import problem_of
 from ui.documents import Document
 
 _END: Any = object()
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def events(source: Iterator[Document]) -> StreamingResponse:
     """One event for each document, named by its `event`; an error on the way becomes the event `problem`."""
-    return StreamingResponse(_encoded(source), media_type="text/event-stream", headers=_HEADERS)
+    return StreamingResponse(_encoded(source), media_type="text/event-stream", headers=HEADERS)
 
 
 async def _encoded(source: Iterator[Document]) -> AsyncIterator[bytes]:

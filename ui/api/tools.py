@@ -67,7 +67,7 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
         kept = ("answer", "refused", "confidence", "citations", "table")
         return _json({name: answer[name] for name in kept})
 
-    @server.tool(annotations=_READS)
+    @server.tool(annotations=_READS, structured_output=False)  # pictures are content of their own and no JSON
     def open_page(id: Words, library: Library = "") -> list[Any]:
         """A passage with its words, and the picture of its page or of itself."""
         service = _service(services, library)

@@ -7,8 +7,9 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ui import uploads
 from ui.api.problems import ProblemError
@@ -85,6 +86,22 @@ class Uploads:
         path = uploads.keep(self._library, note["name"], self._data(upload))
         self.abandon(upload)
         return path, note.get("facts", {})
+
+    def take(self, name: str, file: BinaryIO) -> Path:
+        """The same for a file that is here as a whole, such as a web form's. Raises what `begin` and `finish` raise."""
+        size = file.seek(0, os.SEEK_END)
+        if not size:
+            raise ProblemError(422, f"'{uploads.safe_name(name)}' is empty")
+        upload = self.begin(name, size, {})["upload"]
+        try:
+            file.seek(0)
+            with self._data(upload).open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+            return self.finish(upload)[0]
+        except BaseException:
+            with suppress(ProblemError):
+                self.abandon(upload)
+            raise
 
     def abandon(self, upload: str) -> None:
         """Raises ProblemError (404)."""

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,11 +26,9 @@ from ui.cli.library import open_workbench, settings
 from ui.cli.progress import ProgressLine, show_index
 from ui.cli.terminal import DONE, NOT_MET, WITH_PROBLEMS
 from ui.documents import progress_document
+from ui.evaluation import asking, evaluation_document, searching
 
 if TYPE_CHECKING:
-    from indexing.store.protocol import Filter
-    from llava_model.serving.engine import Turn
-    from rag.answer import Event
     from rag.evaluation import KnownQuestion, Record, Task
     from ui.workbench import Workbench
 
@@ -104,7 +102,7 @@ def retrieval(
     output = Output(report=report, results=results, resume=resume, baseline=baseline, json=json)
     questions = _spread(_questions(files, format), limit)
     with _workbench(library, device=device) as bench:
-        _run("retrieval", questions, _searching(bench, k), output, _settings_of(bench, files, k=k, search=True))
+        _run("retrieval", questions, searching(bench, k), output, _settings_of(bench, files, k=k, search=True))
 
 
 def _answering_verb(task: "Task") -> Callable[..., None]:
@@ -126,7 +124,7 @@ def _answering_verb(task: "Task") -> Callable[..., None]:
         output = Output(report=report, results=results, resume=resume, baseline=baseline, json=json)
         questions = _spread(_questions(files, format), limit)
         with _workbench(library, device=device, generator_url=generator, generator_model=model) as bench:
-            _run(task, questions, _asking(bench, k), output, _settings_of(bench, files, k=k))
+            _run(task, questions, asking(bench, k), output, _settings_of(bench, files, k=k))
 
     return verb
 
@@ -173,7 +171,7 @@ def refusal(
         pairs = ((one, *([one.without_source()] if one.answerable and one.sources else ())) for one in questions)
         questions = [one for pair in pairs for one in pair]  # side by side, so that half a run has both
     with _workbench(library, device=device, generator_url=generator, generator_model=model) as bench:
-        ask = _searching(bench, k) if search_only else _asking(bench, k)
+        ask = searching(bench, k) if search_only else asking(bench, k)
         _run("refusal", questions, ask, output, _settings_of(bench, files, k=k, search=search_only))
 
 
@@ -203,7 +201,7 @@ def attacks(
     if files:
         with _workbench(library, **choice) as bench:
             questions = _spread(_questions(files, ""), limit)
-            _run("attacks", questions, _asking(bench, k, attacks=True), output, _settings_of(bench, files, k=k))
+            _run("attacks", questions, asking(bench, k, attacks=True), output, _settings_of(bench, files, k=k))
         return
     from ui.cli.evaluate_attacks import write_suite
 
@@ -214,7 +212,7 @@ def attacks(
                 folder = Path(made) / "documents"
                 bench.index([folder], on_progress=lambda so_far: show_index(line, progress_document(so_far)))
             measured = _settings_of(bench, (), k=k) | {"library": "", "seed": seed}
-            _run("attacks", questions, _asking(bench, k, attacks=True), output, measured, {"fetched": requests})
+            _run("attacks", questions, asking(bench, k, attacks=True), output, measured, {"fetched": requests})
 
 
 @prepare_app.command("xquad")
@@ -239,7 +237,7 @@ def prepare_xquad(
     """Write all paragraphs as a text file each (OUT_FOLDER/documents), and OUT_FOLDER/questions.jsonl."""
     import random
 
-    from ui.cli.evaluate_questions import asked_in, read_paragraphs
+    from ui.known_questions import asked_in, read_paragraphs
 
     found = read_paragraphs(file)
     chosen = [question for article in found.articles[_slice(articles)] for question in article]
@@ -280,7 +278,7 @@ def prepare_attacks(
 
 
 def _questions(files: Sequence[Path], format: str) -> "list[KnownQuestion]":
-    from ui.cli.evaluate_questions import FORMATS, read_questions
+    from ui.known_questions import FORMATS, read_questions
 
     return read_questions(files, next((one for one in FORMATS if one == format), None))
 
@@ -310,48 +308,6 @@ def _workbench(library: Path, *, create: bool = False, **changes: Any) -> "Itera
         yield bench
     finally:
         bench.close()
-
-
-def _searching(bench: "Workbench", k: int) -> "Callable[[KnownQuestion], Record]":
-    from rag.evaluation import search_record
-    from rag.retrieve import SearchRequest
-
-    def ask(question: "KnownQuestion") -> "Record":
-        request = SearchRequest(text=question.question, k=k, filter=_all_but(bench, question.hidden))
-        return search_record(question, bench.search(request))
-
-    return ask
-
-
-def _asking(bench: "Workbench", k: int, *, attacks: bool = False) -> "Callable[[KnownQuestion], Record]":
-    from rag.evaluation import answer_record, attack_record
-
-    def events(question: "KnownQuestion") -> "Iterator[Event]":
-        chosen = _all_but(bench, question.hidden)
-        history: list[Turn] = []
-        for earlier in question.previous:
-            *_, answer = bench.ask(earlier, history=tuple(history), k=k, filter=chosen)
-            history += bench.as_history(earlier, answer)  # type: ignore[arg-type]  # the last event is the answer
-        yield from bench.ask(question.question, history=tuple(history), k=k, filter=chosen)
-
-    scored = attack_record if attacks else answer_record
-    return lambda question: scored(question, events(question))
-
-
-def _all_but(bench: "Workbench", hidden: Sequence[str]) -> "Filter":
-    """A filter that lets every file pass but the hidden ones. Filters can only name what they want, so this one names
-    all the others: search, answer and whatever else is asked of the store see a library without these files."""
-    from indexing.store.protocol import EVERYTHING, Filter
-    from rag.evaluation import same_file
-
-    if not hidden:
-        return EVERYTHING
-    paths = [str(entry.path) for entry in bench.files() if entry.state == "indexed"]
-    for source in hidden:
-        if not any(same_file(path, source) for path in paths):
-            raise FileNotFoundError(errno.ENOENT, "a file that should be hidden is not in the library", source)
-    kept = [path for path in paths if not any(same_file(path, source) for source in hidden)]
-    return Filter(where=tuple(("path", path) for path in kept or ["/"]))
 
 
 def _settings_of(bench: "Workbench", files: Sequence[Path], *, k: int, search: bool = False) -> dict[str, Any]:
@@ -401,7 +357,7 @@ def _run(
     more: dict[str, Any] | None = None,
 ) -> None:
     from llava_model.benchmarks.records import AnswerLog
-    from rag.evaluation import ask_all, compared, figures, risk_coverage
+    from rag.evaluation import ask_all
     from ui.cli.evaluate_report import page, read_baseline, say_result
 
     before = read_baseline(output.baseline, task) if output.baseline else None
@@ -421,16 +377,7 @@ def _run(
             where = f"{len(log.records)} results are kept in {kept}; go on with --resume" if log else "nothing is kept"
             terminal.tell(f"llavero: stopped; {where}")
             raise typer.Exit(NOT_MET) from None
-    document: dict[str, Any] = {
-        "task": task,
-        "questions": len(records),
-        **settings,
-        **(more or {}),
-        "figures": [asdict(one) for one in figures(task, records)],
-        "differences": [asdict(one) for one in compared(task, records, before)] if before is not None else [],
-        "curve": risk_coverage(records)[0] if task == "refusal" else [],
-        "results": records,
-    }
+    document = evaluation_document(task, records, {**settings, **(more or {})}, before)
     if output.report:
         output.report.parent.mkdir(parents=True, exist_ok=True)
         output.report.write_text(page(document), "utf-8")

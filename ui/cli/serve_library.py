@@ -1,5 +1,6 @@
 """`llavero api`, `mcp`, `key`: the library for programs and agents."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,6 +64,14 @@ def api(
     ] = False,
     audit: AuditOption = None,
     log_format: LogFormatOption = "",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="URL",
+            help="A web page that may ask with a key from its browser; may be repeated.",
+        ),
+    ] = None,
     kit: KitOption = "",
     generator: GeneratorOption = "",
     model: ModelOption = "",
@@ -71,9 +80,10 @@ def api(
     """Serve libraries over HTTP: for programs, for OpenAI's clients (each library a model), for agents (MCP)."""
     check_generator(generator)
     checked_format(log_format)
+    origins = [_origin(each) for each in allow_origin or ()]
     from ui import telemetry
     from ui.api.access import KeyFile, default_key_file
-    from ui.api.libraries import Libraries
+    from ui.api.libraries import Libraries, is_loading
     from ui.api.server import listen, serve
 
     listening = listen(host, port, KeyFile(keys or default_key_file()))
@@ -95,8 +105,20 @@ def api(
             terminal.tell(f"Llavero serves {names}: {url}/v1  ({url}/mcp for agents; Ctrl-C ends it)")
 
         with suppress(KeyboardInterrupt):
-            serve(libraries, listening, keys=keys, write_tools=write, on_ready=ready)
+            serve(libraries, listening, keys=keys, write_tools=write, on_ready=ready, origins=origins)
     terminal.tell("the service has ended")
+    if is_loading():  # everything is closed; a thread in the middle of a model would abort Python's own end
+        os._exit(terminal.DONE)
+
+
+def _origin(written: str) -> str:
+    """As browsers send it: scheme, host and port."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(written.rstrip("/"))
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+        raise typer.BadParameter(f"'{written}' is not like https://chat.example", param_hint="--allow-origin")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def checked_format(log_format: str) -> str:

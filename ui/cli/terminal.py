@@ -7,7 +7,6 @@ cursor, change the title or hide what stands before it. What Llavero says about 
 name and the quote, because both could imitate it.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,13 +54,7 @@ def tell(text: str) -> None:
 
 def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Exactly one JSON document on stdout."""
-    print(json_text(document), flush=True)
-
-
-def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
-    r"""With letters of all scripts as they are, and hidden characters as `\u202e`."""
-    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")  # JSON writes line feeds in texts as \n
-    return "\n".join(map(wording.escaped, lines))
+    print(wording.json_text(document), flush=True)
 
 
 def tell_fault(fault: BaseException) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 from fastapi.testclient import TestClient
 
 from ui.api.access import AccessRules, KeyFile, RateLimit

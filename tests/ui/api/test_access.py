@@ -19,7 +19,7 @@ def every_route(client: TestClient) -> list[tuple[str, str]]:
 
 
 def filled(path: str, library: str = "boats") -> str:
-    values = {"library": library, "chunk_id": "0" * 32, "number": "1", "upload": "0" * 32}
+    values = {"library": library, "chunk_id": "0" * 32, "number": "1", "upload": "0" * 32, "model": library}
     return path.format(**values)
 
 
@@ -63,6 +63,15 @@ def test_every_route_wants_its_scope_and_no_lesser_one(keyed: TestClient) -> Non
         (("POST", f"{below}/uploads"), "write"),
         (("POST", f"{below}/index"), "admin"),
         (("POST", f"{below}/jobs"), "admin"),
+        (("POST", f"{below}/uploads/form"), "write"),
+        (("POST", f"{below}/extractions"), "write"),
+        (("POST", f"{below}/evaluations"), "write"),
+        (("DELETE", f"{below}/runs/{{number}}"), "write"),
+        (("GET", f"{below}/runs/{{number}}/result"), "read"),
+        (("GET", f"{below}/facets"), "read"),
+        (("GET", f"{below}/notes"), "read"),
+        (("POST", f"{below}/verify"), "admin"),
+        (("POST", f"{below}/backup"), "admin"),
         (("DELETE", below), "admin"),
         (("GET", "/metrics"), "admin"),
     ):
@@ -75,6 +84,26 @@ def test_every_route_wants_its_scope_and_no_lesser_one(keyed: TestClient) -> Non
         "completions",
         "embeddings",
     }
+
+
+def test_no_route_is_hidden_from_the_list_that_is_walked(client: TestClient) -> None:
+    routes = [inner for route in client.app.routes for inner in routes_of(route)]
+    hidden = [route.path for route in routes if not getattr(route, "include_in_schema", False)]
+    assert hidden == ["/openapi.json"] and len(routes) > 35
+
+
+def routes_of(route: Any) -> list[Any]:
+    included = getattr(route, "original_router", None)
+    return list(included.routes) if included is not None else [route]
+
+
+def test_a_route_without_the_authorising_function_would_be_found(client: TestClient, keys: KeyFile) -> None:
+    keys.add("ada", "read")
+    app = client.app
+    app.add_api_route("/v1/open", lambda: {"said": "all"}, methods=["GET"])
+    app.openapi_schema = None
+    answers = {path: client.get(filled(path)).status_code for how, path in every_route(client) if how == "GET"}
+    assert [path for path, status in answers.items() if status != 401 and path not in OPEN] == ["/v1/open"]
 
 
 def test_a_key_for_one_library_does_not_open_another(client: TestClient, keys: KeyFile) -> None:

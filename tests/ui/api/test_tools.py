@@ -1,10 +1,18 @@
+import base64
+import io
 import json
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from fastapi.testclient import TestClient
-from mcp import Client
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from PIL import Image
+from service_process import ServiceProcess, environment, llavero
 
 from ui.api.access import AccessRules, KeyFile, RateLimit
 from ui.api.app import build_app
@@ -95,6 +103,76 @@ def test_tools_that_change_something_are_there_only_when_asked_for_and_say_so(li
     assert not writing["remove"].annotations.read_only_hint
     for tool in writing.values():
         assert tool.description and tool.input_schema["type"] == "object"
+
+
+def test_what_the_inspector_checks_holds_for_every_tool(library: OpenLibrary) -> None:
+    """Names, schemas that are JSON Schema themselves, and results that fit their own output schema."""
+    from jsonschema import Draft202012Validator
+
+    async def listed() -> list[Any]:
+        async with Client(build_tools(lambda: {"boats": library.service}, write=True)) as client:
+            return list((await client.list_tools()).tools)
+
+    for tool in anyio.run(listed):
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", tool.name) and tool.description
+        Draft202012Validator.check_schema(tool.input_schema)
+        assert tool.input_schema["type"] == "object" and "$ref" not in json.dumps(tool.input_schema)
+        assert set(tool.input_schema.get("required", ())) <= set(tool.input_schema["properties"])
+        for name, described in tool.input_schema["properties"].items():
+            assert {"type", "anyOf"} & set(described), (tool.name, name)
+        if tool.output_schema is not None:
+            Draft202012Validator.check_schema(tool.output_schema)
+    (found,) = called(library, ("search", {"query": "bilge pump"}))
+    schema = {tool.name: tool.output_schema for tool in anyio.run(listed)}["search"]
+    if schema is not None:
+        Draft202012Validator(schema).validate(found.structured_content)
+
+
+def test_a_picture_comes_as_a_picture(library: OpenLibrary, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 240), "teal").save(tmp_path / "sea.png")
+    library.service.index([str(tmp_path / "sea.png")])
+    try:
+        chunk = library.service.bench.chunks(str(tmp_path / "sea.png"))[0]
+        (page,) = called(library, ("open_page", {"id": chunk.id}))
+    finally:
+        library.service.remove(str(tmp_path / "sea.png"))
+    (picture,) = (part for part in page.content if part.type == "image")
+    assert picture.mime_type == "image/jpeg"
+    with Image.open(io.BytesIO(base64.b64decode(picture.data))) as opened:
+        assert opened.format == "JPEG" and opened.width > opened.height
+
+
+def test_over_stdio_the_process_of_a_person_answers_and_writes_nothing_else(files: Path, tmp_path: Path) -> None:
+    """As agents start it: whatever else stood on stdout would break the protocol."""
+    library = tmp_path / "library"
+    assert llavero("index", files, "--library", library).returncode == 0
+    started = StdioServerParameters(
+        command=sys.executable, args=["-m", "ui.cli.main", "mcp", "--library", str(library)], env=environment()
+    )
+
+    async def run() -> tuple[set[str], Any]:
+        async with Client(stdio_client(started)) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            return names, await client.call_tool("search", {"query": "bilge pump"})
+
+    names, found = anyio.run(run)
+    assert names == {"search", "ask", "open_page", "list_files", "extract"}
+    assert json.loads(text_of(found))[0]["path"].endswith("pump.txt")
+
+
+def test_over_streamable_http_the_protocols_own_client_is_answered(files: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    assert llavero("index", files, "--library", library).returncode == 0
+    service = ServiceProcess("--library", library, "--keys", tmp_path / "nokeys.json")
+
+    async def run() -> Any:
+        async with Client(f"{service.url}/mcp/") as client:
+            return await client.call_tool("search", {"query": "bilge pump", "k": 1})
+
+    try:
+        assert json.loads(text_of(anyio.run(run)))[0]["path"].endswith("pump.txt")
+    finally:
+        assert service.end() == 0
 
 
 def test_over_http_the_same_function_says_who_may_and_any_name_of_the_machine_is_answered(

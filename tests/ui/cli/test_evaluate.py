@@ -18,7 +18,7 @@ from command_line import Run
 from rag.evaluation import KnownQuestion
 from ui.cli import evaluate
 from ui.cli.evaluate_attacks import write_suite
-from ui.cli.evaluate_questions import QuestionFileError, question_of, read_paragraphs, read_questions
+from ui.known_questions import QuestionFileError, question_of, read_paragraphs, read_questions
 
 COMMAND = ("eval",)
 EVIL = "<script>alert('x')</script><img src=http://evil.example/a.png>"
