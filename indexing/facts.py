@@ -30,6 +30,9 @@ OPERATORS: tuple[Operator, ...] = get_args(Operator)
 NEAR = "near"
 RESERVED = ("path", "folder", "name", "extension", "title", "page", "kind", NEAR)
 """What a condition can name already."""
+LIKENESS, NEAR_DUPLICATES = ":likeness", ":near"
+"""What is kept of a picture to find others that are nearly the same, and those contents (`indexing.likeness`). They lie
+beside a content's own facts under keys that nobody can say, and are shown and compared nowhere as facts."""
 MOST_FACTS = 100
 LONGEST_VALUE = 1_000
 _LONGEST_KEY = 64

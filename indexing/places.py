@@ -77,6 +77,11 @@ class PlacedStore:
             self._last = last = entries, chosen, resolved(chosen, self._ledger)
         return last[2]
 
+    def near(self, content_hash: str) -> dict[str, str]:
+        """The contents that are nearly the same picture → the path of each."""
+        found = {other: self._ledger.paths_of(other) for other in self._ledger.near().get(content_hash, ())}
+        return {other: paths[0] for other, paths in found.items() if paths}
+
     def upsert(self, rows: Sequence[Row]) -> int:
         """As in the store."""
         return self._store.upsert(rows)

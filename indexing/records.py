@@ -157,3 +157,4 @@ class Hit:
     chunk: Chunk
     score: float
     channels: Mapping[Channel, ChannelRank]
+    near: tuple[str, ...] = ()  # paths of pictures in the library that are nearly the same

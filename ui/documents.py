@@ -2,7 +2,7 @@
 what the terminal's lines are made of, whether the library was opened here or by a process that was there before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def note_document(note: "Note") -> Document:
 
 
 def hit_document(hit: "Hit") -> Document:
-    """One hit; `box` is null where the whole page or picture is meant."""
+    """One hit; `box` is null where the whole page or picture is meant, `near` are the paths of pictures that are nearly
+    the same."""
     chunk = hit.chunk
     return {
         "id": chunk.id,
@@ -69,6 +70,7 @@ def hit_document(hit: "Hit") -> Document:
         "score": round(hit.score, 6),
         "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
         "text": chunk.text,
+        "near": list(hit.near),
     }
 
 
@@ -139,7 +141,30 @@ def file_document(entry: "FileEntry") -> Document:
         "content": entry.content,
         "notes": [note_document(note) for note in entry.notes],
         "facts": {key: list(values) for key, values in sorted(entry.facts.items())},
+        "near": list(entry.near),
     }
+
+
+def duplicates(files: "Sequence[Document]") -> list[list[Document]]:
+    """Files with the same bytes, and pictures that are nearly the same, together; each group in order of path."""
+    by_path = {file["path"]: file for file in files}
+    same: dict[str, list[str]] = {}
+    for file in files:
+        if file["content"]:
+            same.setdefault(file["content"], []).append(file["path"])
+    groups: list[list[Document]] = []
+    met: set[str] = set()
+    for path in by_path:
+        group, waiting = set[str](), [path]
+        while waiting:
+            each = waiting.pop()
+            if each in by_path and each not in met:
+                met.add(each)
+                group.add(each)
+                waiting += [*same.get(by_path[each]["content"], ()), *by_path[each]["near"]]
+        if len(group) > 1:
+            groups.append([by_path[each] for each in sorted(group)])
+    return groups
 
 
 def chunk_document(chunk: "Chunk") -> Document:

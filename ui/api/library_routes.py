@@ -56,6 +56,7 @@ def question(body: QuestionBody) -> Question:
         k=body.k,
         kinds=tuple(body.kinds),
         where=tuple(body.where),
+        apart=body.apart,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
+_MOST_NEAR = 20
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
     "text": "what the words mean",
@@ -122,6 +123,9 @@ def _words(source: Source) -> str:
         safe_html.file_name(Path(source.chunk.path).name, "one-line"),
         safe_html.tag("div", place_words(source.chunk), "place"),
     ]
+    if near := source.hit.near:
+        others = "1 other" if len(near) == 1 else f"{len(near):,} others"
+        parts.append(safe_html.tag("div", f"nearly the same as {others}", "place"))
     if source.quote:
         parts.append(safe_html.tag("div", f"“{shorten(as_plain_rows(source.quote), 220)}”", "quote"))
     return safe_html.wrap("div", parts, "card")
@@ -211,6 +215,7 @@ def _facts(source: Source) -> str:
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
     rows.append(("Folder", wording.shown(str(Path(chunk.path).parent))))
+    rows += [("Nearly the same", wording.shown(path)) for path in source.hit.near[:_MOST_NEAR]]
     return safe_html.wrap(
         "dl", [safe_html.tag("dt", name) + safe_html.tag("dd", value) for name, value in rows], "facts"
     )
