@@ -36,6 +36,8 @@ beside a content's own facts under keys that nobody can say, and are shown and c
 MOST_FACTS = 100
 LONGEST_VALUE = 1_000
 _LONGEST_KEY = 64
+_SAID_BY_READERS = ("confidence",)
+"""Of passages, too, so that nobody else can say it of a file."""
 _EARTH_KM = 6_371.0
 _CONDITION = re.compile(r"\s*([^=!<>]*?)\s*(!=|>=|<=|=)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -105,6 +107,8 @@ def facts_of(pairs: Iterable[tuple[str, Sequence[Any]]]) -> dict[str, tuple[str,
     found: dict[str, tuple[str, ...]] = {}
     for written, values in pairs:
         key = checked_key(written)
+        if key in _SAID_BY_READERS:
+            raise FactsError(f"'{key}' is what OCR says of the words that it read: choose another key")
         words = (checked_value(key, each) for each in values)
         found[key] = tuple(sorted({*found.get(key, ()), *filter(None, words)}))
     count = sum(max(1, len(values)) for values in found.values())

@@ -21,6 +21,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from indexing.chunking import chunks
+from indexing.confidence import confidence_facts
 from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
@@ -343,7 +344,11 @@ class _IndexRun:
         self._library.keep_pictures(event.result.folder, content_hash)
         self._changed = True
         reading, seconds = event.result.reading, time.monotonic() - started
-        own = {**own_facts(reading.metadata), **self._near(content_hash, reading.metadata)}
+        own = {
+            **own_facts(reading.metadata),
+            **confidence_facts(reading.blocks),
+            **self._near(content_hash, reading.metadata),
+        }
         self._indexed(event.seen, content_hash, seconds=seconds, notes=reading.notes, own=own)
         for other in self._prefetch.finished(content_hash):
             self._indexed(other, content_hash)

@@ -5,6 +5,8 @@ what the terminal's lines are made of, whether the library was opened here or by
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from indexing.confidence import doubtful, mean_confidence
+
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
     from indexing.records import Chunk, Hit, Line, Note
@@ -58,7 +60,7 @@ def note_document(note: "Note") -> Document:
 
 def hit_document(hit: "Hit") -> Document:
     """One hit; `box` is null where the whole page or picture is meant, `near` are the paths of pictures that are nearly
-    the same."""
+    the same. `confidence` is OCR's, null for words that came as text; `doubtful` are lines that it is not sure of."""
     chunk = hit.chunk
     return {
         "id": chunk.id,
@@ -70,8 +72,15 @@ def hit_document(hit: "Hit") -> Document:
         "score": round(hit.score, 6),
         "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
         "text": chunk.text,
+        "confidence": _confidence(chunk),
+        "doubtful": list(map(_line_document, doubtful(chunk.lines))),
         "near": list(hit.near),
     }
+
+
+def _confidence(chunk: "Chunk") -> float | None:
+    mean = mean_confidence(chunk.lines)
+    return None if mean is None else round(mean, 3)
 
 
 def retrieval_document(retrieval: "Retrieval") -> Document:
@@ -178,6 +187,7 @@ def chunk_document(chunk: "Chunk") -> Document:
         "title": chunk.title,
         "heading": chunk.heading,
         "text": chunk.text,
+        "confidence": _confidence(chunk),
         "lines": list(map(_line_document, chunk.lines)),
         "regions": list(map(_line_document, chunk.regions)),
         "has_picture": bool(chunk.image),
@@ -185,7 +195,7 @@ def chunk_document(chunk: "Chunk") -> Document:
 
 
 def _line_document(line: "Line") -> Document:
-    return {"text": line.text, "box": list(line.box) if line.box else None}
+    return {"text": line.text, "box": list(line.box) if line.box else None, "confidence": line.confidence}
 
 
 def stats_document(stats: "Stats") -> Document:

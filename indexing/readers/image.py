@@ -126,8 +126,10 @@ def _seen_in_tile(pixels_HWC: "Pixels") -> "FewWords":
 
 def _read_words(image: Image.Image, seen: "FewWords") -> tuple[Image.Image, "OcrText | None"]:
     from indexing.readers.ocr import one_unread_line, read_words
+    from indexing.readers.ocr_scripts import installed
 
-    words = read_words(np.asarray(image)) if seen == "legible" else one_unread_line()
+    readable = seen == "legible" or installed()
+    words = read_words(np.asarray(image)) if readable else one_unread_line()
     if words.turned and words.lines:
         image = image.rotate(words.turned, expand=True)
     return image, words if words.lines or words.unread else None

@@ -26,7 +26,16 @@ def test_a_near_duplicate_outside_of_what_was_chosen_is_left_out() -> None:
 
 def test_a_hit_names_the_pictures_that_are_nearly_the_same_and_counts_the_rest() -> None:
     paths = [f"/holiday/IMG ({number}).jpg" for number in range(7)]
-    hit = {"path": "/a.jpg", "page": None, "heading": "", "kind": "image", "channels": {}, "text": "", "near": paths}
+    hit = {
+        "path": "/a.jpg",
+        "page": None,
+        "heading": "",
+        "kind": "image",
+        "channels": {},
+        "text": "",
+        "doubtful": [],
+        "near": paths,
+    }
     lines = hit_line(1, hit).split("\n")
     assert lines[1].strip().startswith("also: ")
     assert "IMG (0).jpg" in lines[1]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COUNTS = (8, 16, 32, 64)
 EVERYWHERE = "Everywhere"
 MOST_CHOICES = 200
-_EXACT = ("latitude", "longitude", "taken", "date")
+_EXACT = ("latitude", "longitude", "taken", "date", "confidence")
 _PLURALS = {"image": "Pictures", "page": "Pages", "text": "Text", "table": "Tables", "figure": "Figures"}
 
 

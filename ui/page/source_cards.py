@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from indexing.records import Box, Channel, Chunk, Hit
+from indexing.confidence import doubtful
+from indexing.records import Box, Channel, Chunk, Hit, Line
 from rag.passages import as_plain_rows
 from ui import wording
 from ui.cli.terminal import STATE_WORDS, shorten, weakest
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
 _MOST_NEAR = 20
+_MOST_DOUBTS = 5
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
     "text": "what the words mean",
@@ -200,6 +202,8 @@ def _draw_details(source: Source) -> None:
         st.html(safe_html.tag("p", doubt, "quiet small"))
     if chunk.text:
         st.html(safe_html.tag("div", "The passage", "section") + safe_html.passage(chunk.text, "passage"))
+    if unsure := doubtful(chunk.lines):
+        st.html(_doubts(unsure))
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))
@@ -207,6 +211,15 @@ def _draw_details(source: Source) -> None:
         download_button(Path(chunk.path), key=f"download-{chunk.id}")
     else:
         st.html(safe_html.tag("p", "The original file is no longer where it was when it was indexed.", "quiet small"))
+
+
+def _doubts(lines: Sequence[Line]) -> str:
+    """Lines that OCR is not sure of, the worst first."""
+    worst = sorted(lines, key=lambda line: line.confidence or 0.0)[:_MOST_DOUBTS]
+    items = [safe_html.tag("li", f"{line.confidence:.2f}  {shorten(line.text, 80)}") for line in worst]
+    counted = "one line" if len(lines) == 1 else f"{len(lines)} lines"
+    head = safe_html.tag("p", f"OCR is not sure of {counted}: compare with the picture.", "quiet small")
+    return head + safe_html.wrap("ul", items, "quiet small")
 
 
 def _facts(source: Source) -> str:

@@ -199,8 +199,11 @@ class PageReader:
                 lying = tuple(replace(block, lines=(), box=area) for block in words.blocks(page=number))
                 seen = replace(seen, lying=(*seen.lying, *lying))
                 continue
-            lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
-            pieces = tuple(Piece(text=text, box=box, aspect=aspect) for text, box in lines)
+            pieces = tuple(
+                Piece(text=line.text, box=_within(line.box, area), aspect=aspect, confidence=line.confidence)
+                for line in words.lines
+                if line.box
+            )
             if is_page(area):
                 seen = replace(seen, pieces=(*seen.pieces, *pieces))
             else:
@@ -244,7 +247,11 @@ class PageReader:
             return kept, self._as_they_are(image, text, laid, number)
         if laid.fields and not words.turned and not text.turned:
             aspect = image.width / image.height
-            pieces = [Piece(text=line.text, box=line.box, aspect=aspect) for line in words.lines if line.box]
+            pieces = [
+                Piece(text=line.text, box=line.box, aspect=aspect, confidence=line.confidence)
+                for line in words.lines
+                if line.box
+            ]
             seen = replace(text, pieces=tuple(pieces), vertical=(), sideways=())
             return kept, self._as_they_are(image, seen, laid, number)
         blocks = [*words.blocks(page=number), *_as_blocks(laid.fields, number), *laid.comments]
