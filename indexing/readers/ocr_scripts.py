@@ -138,7 +138,6 @@ def _folder() -> Path | None:
 @cache
 def _recogniser(script: str) -> Any:
     """Stays open: opening takes as long as ten lines."""
-    os.environ.setdefault("OMP_THREAD_LIMIT", "1")  # there is a worker for every core
     from tesserocr import OEM, PSM, PyTessBaseAPI
 
     return PyTessBaseAPI(path=str(_folder()), lang=installed()[script], psm=PSM.SINGLE_LINE, oem=OEM.LSTM_ONLY)
