@@ -10,8 +10,9 @@ from indexing.records import Block, Line
 
 CONFIDENCE = "confidence"
 """The fact by which files are found: one value for each page that OCR read, in hundredths."""
-DOUBTFUL = 0.8
-"""A line of less is shown as one in doubt, a page of less gets a note."""
+DOUBTFUL = 0.9
+"""A line of less is shown as one in doubt, a page of less gets a note. On 17 receipts none of 6 such lines was right
+letter for letter, of 25 lines from 0.9 to 0.95 were 40 %, of 311 lines from 0.98 on 93 %."""
 
 
 def mean_confidence(lines: Iterable[Line]) -> float | None:

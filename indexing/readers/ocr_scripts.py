@@ -10,6 +10,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,7 @@ def installed() -> Mapping[str, str]:
 @cache
 def _folder() -> Path | None:
     """Where the language data lies; None where there is none, or no tesserocr."""
-    try:
-        import tesserocr  # noqa: F401
-    except ImportError:
+    if find_spec("tesserocr") is None:
         return None
     named = os.environ.get("TESSDATA_PREFIX", "")
     return next((Path(each) for each in (named, *_FOLDERS) if each and Path(each).is_dir()), None)
