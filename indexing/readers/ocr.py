@@ -92,6 +92,12 @@ class OcrText:
     script: str = ""
     """The script of those lines, where it is known."""
 
+    @property
+    def is_doubtful(self) -> bool:
+        """A person should compare the words with the picture."""
+        mean = mean_confidence(self.lines)
+        return mean is not None and mean < DOUBTFUL
+
     def blocks(self, *, page: int | None) -> tuple[Block, ...]:
         """One text block for each group; line breaks are kept, they mean something on a receipt."""
         return tuple(
@@ -102,8 +108,8 @@ class OcrText:
     def notes(self) -> tuple[Note, ...]:
         """What a person would look for on the page and does not find."""
         notes: list[Note] = []
-        mean = mean_confidence(self.lines)
-        if mean is not None and mean < DOUBTFUL:
+        if self.is_doubtful:
+            mean = mean_confidence(self.lines)
             notes.append(Note(f"its words were read with a confidence of {mean:.2f}: compare them with the picture"))
         if self.left_out:
             sentence = f"{self.left_out:,} lines of text over the limit for one picture were not read"

@@ -240,6 +240,8 @@ class PageReader:
             self._left_out.on_page("font", number)
         elif words.unread:
             self._left_out.on_page("script", number)
+        if words.is_doubtful:
+            self._left_out.on_page("doubt", number)
         if words.turned:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
