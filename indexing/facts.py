@@ -31,9 +31,14 @@ OPERATORS: tuple[Operator, ...] = get_args(Operator)
 NEAR = "near"
 RESERVED = ("path", "folder", "name", "extension", "title", "page", "kind", NEAR)
 """What a condition can name already."""
+LIKENESS, NEAR_DUPLICATES = ":likeness", ":near"
+"""What is kept of a picture to find others that are nearly the same, and those contents (`indexing.likeness`). They lie
+beside a content's own facts under keys that nobody can say, and are shown and compared nowhere as facts."""
 MOST_FACTS = 100
 LONGEST_VALUE = 1_000
 _LONGEST_KEY = 64
+_SAID_BY_READERS = ("confidence",)
+"""Of passages, too, so that nobody else can say it of a file."""
 _EARTH_KM = 6_371.0
 _CONDITION = re.compile(r"\s*([^=!<>]*?)\s*(!=|>=|<=|=)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -103,6 +108,8 @@ def facts_of(pairs: Iterable[tuple[str, Sequence[Any]]]) -> dict[str, tuple[str,
     found: dict[str, tuple[str, ...]] = {}
     for written, values in pairs:
         key = checked_key(written)
+        if key in _SAID_BY_READERS:
+            raise FactsError(f"'{key}' is what OCR says of the words that it read: choose another key")
         words = (checked_value(key, each) for each in values)
         found[key] = tuple(sorted({*found.get(key, ()), *filter(None, words)}))
     count = sum(max(1, len(values)) for values in found.values())

@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, cast
@@ -24,7 +25,7 @@ from typing import Self, cast
 from indexing import ledger_schema as schema
 from indexing.discover import Seen
 from indexing.errors import ADVICE, IndexingError
-from indexing.facts import NOTHING_SAID, Facts, Said
+from indexing.facts import LIKENESS, NEAR_DUPLICATES, NOTHING_SAID, Facts, Said
 from indexing.ledger_rows import (
     Content,
     FileEntry,
@@ -57,6 +58,7 @@ class Ledger:
         self._entries: tuple[int, tuple[FileEntry, ...]] = (-1, ())  # as of which change, and what they were
         self._keys: tuple[tuple[FileEntry, ...], frozenset[str]] = (), frozenset()
         self._copies: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
+        self._near: tuple[int, Mapping[str, tuple[str, ...]]] = (-1, {})
 
     @classmethod
     def open(cls, path: Path, *, content_format: int) -> Self:
@@ -202,8 +204,29 @@ class Ledger:
                     entry_from(row, own.get(cast(str, row[7]), {}), said.get(cast(str, row[0]), NOTHING_SAID))
                     for row in self._all(schema.ENTRIES)
                 )
+                entries = _with_near(entries, self.near())
                 self._entries = change, entries
             return entries
+
+    def likenesses(self) -> dict[str, str]:
+        """Contents that are pictures → what is kept of each to find those that are nearly the same."""
+        return dict(cast(list[tuple[str, str]], self._all(schema.LIKENESSES, LIKENESS)))
+
+    def near(self) -> Mapping[str, tuple[str, ...]]:
+        """Contents → the others that are nearly the same picture. Read again only after a change."""
+        with self._lock:
+            change, near = self._near
+            if change != self._connection.total_changes:
+                pairs = cast(list[tuple[str, str]], self._all(schema.LIKENESSES, NEAR_DUPLICATES))
+                there = set(self.likenesses()) if pairs else set()
+                found: dict[str, set[str]] = {}
+                for one, other in pairs:
+                    if other in there:
+                        found.setdefault(one, set()).add(other)
+                        found.setdefault(other, set()).add(one)
+                near = {content: tuple(sorted(others)) for content, others in found.items()}
+                self._near = self._connection.total_changes, near
+            return near
 
     def said(self) -> dict[str, Said]:
         """What persons say of each path of which they say something."""
@@ -358,6 +381,21 @@ def _sqlite(what: object) -> Iterator[None]:
         else:
             problem.add_note("Move ledger.sqlite away and index again; the files themselves are untouched.")
         raise problem from error
+
+
+def _with_near(entries: tuple[FileEntry, ...], near: Mapping[str, tuple[str, ...]]) -> tuple[FileEntry, ...]:
+    """Each file with the paths of the pictures that are nearly the same."""
+    if not near:
+        return entries
+    paths: dict[str, list[str]] = {}
+    for entry in entries:
+        paths.setdefault(entry.content, []).append(entry.path)
+    return tuple(
+        replace(entry, near=tuple(sorted(path for other in near[entry.content] for path in paths.get(other, ()))))
+        if entry.content in near
+        else entry
+        for entry in entries
+    )
 
 
 def _pairs(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -70,6 +70,7 @@ class FileEntry:
     notes: tuple[Note, ...] = ()  # what the reader left out, and why
     content: str = ""  # hash of what is searchable, "" where nothing is
     facts: Facts = field(default_factory=dict)
+    near: tuple[str, ...] = ()  # paths of pictures that are nearly the same
 
     @property
     def read_in_part(self) -> bool:

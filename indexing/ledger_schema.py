@@ -59,7 +59,11 @@ SELECT content, path, path = shown_path FROM files JOIN contents ON hash = conte
     AND content IN (SELECT content FROM files WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1)
     ORDER BY path
 """
-OWN = "SELECT content, key, value FROM own_facts ORDER BY content, key, value"
+OWN = "SELECT content, key, value FROM own_facts WHERE substr(key, 1, 1) <> ':' ORDER BY content, key, value"
+LIKENESSES = """
+SELECT content, value FROM own_facts JOIN contents ON hash = content
+    WHERE key = ? AND state = 'indexed' ORDER BY content
+"""
 SAID = "SELECT path, key, value FROM said_facts WHERE source = ? ORDER BY path, key, value"
 SEE = """
 INSERT INTO files (path, size, modified_ns, etag, seen_hash, content, reason, retry, format)

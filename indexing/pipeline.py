@@ -22,13 +22,15 @@ from pathlib import Path
 
 from indexing.addresses import is_address
 from indexing.chunking import chunks
+from indexing.confidence import confidence_facts
 from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
 from indexing.errors import IndexingError, StoreError
-from indexing.facts import Facts, facts_of, own_facts
+from indexing.facts import LIKENESS, NEAR_DUPLICATES, Facts, facts_of, own_facts
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
+from indexing.likeness import Likenesses
 from indexing.places import spellings
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.progress import Progress, RunCounts
@@ -230,6 +232,7 @@ class _IndexRun:
         self._shown_at = 0.0
         self._current = ""
         self._changed = False
+        self._likenesses: Likenesses | None = None
 
     def to_the_end(
         self, paths: Sequence[str], readers: ReaderFactory, choices: _Choices, cancelled: Callable[[], bool]
@@ -370,9 +373,23 @@ class _IndexRun:
         self._library.keep_pictures(event.result.folder, content_hash)
         self._changed = True
         reading, seconds = event.result.reading, time.monotonic() - started
-        self._indexed(event.seen, content_hash, seconds=seconds, notes=reading.notes, own=own_facts(reading.metadata))
+        own = {
+            **own_facts(reading.metadata),
+            **confidence_facts(reading.blocks),
+            **self._near(content_hash, reading.metadata),
+        }
+        self._indexed(event.seen, content_hash, seconds=seconds, notes=reading.notes, own=own)
         for other in self._prefetch.finished(content_hash):
             self._indexed(other, content_hash)
+
+    def _near(self, content_hash: str, metadata: Mapping[str, str]) -> Facts:
+        """What is kept of a picture, and which of those before are nearly the same."""
+        kept = metadata.get(LIKENESS, "")
+        if not kept:
+            return {}
+        if self._likenesses is None:
+            self._likenesses = Likenesses(self._ledger.likenesses())
+        return {LIKENESS: (kept,), NEAR_DUPLICATES: self._likenesses.add(content_hash, kept)}
 
     def _indexed(
         self,

@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from indexing.addresses import folders_of, is_address
+from indexing.confidence import CONFIDENCE, mean_confidence, written
 from indexing.discover import absolute
 from indexing.errors import UnknownFieldError
-from indexing.facts import FactCondition, all_hold
+from indexing.facts import FactCondition, Facts, all_hold
 from indexing.ledger import FileEntry, Ledger
 from indexing.records import Channel, Chunk
 from indexing.store import Store
@@ -42,6 +43,8 @@ from indexing.store.protocol import (
 _MOST_HASHES = 2_000
 """Contents that one search asks for; copies of a whole library take several searches."""
 _MOST_NAMED = 50
+_CANDIDATES, _MOST_CANDIDATES = 8, 1_000
+"""So many times as many passages are looked at where a condition is on their confidence, and so many at most."""
 
 
 class PlacedStore:
@@ -58,15 +61,15 @@ class PlacedStore:
 
     def search_vector(self, channel: Channel, vector: Vector, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         """As in the store, with every path of a file."""
-        search = self._resolved(filter)
-        found = [self._store.search_vector(channel, vector, limit=limit, filter=each) for each in search.filters]
-        return search.joined(found, limit)
+        search, most = self._resolved(filter), _candidates(filter, limit)
+        found = [self._store.search_vector(channel, vector, limit=most, filter=each) for each in search.filters]
+        return _sure(search.joined(found, most), filter)[:limit]
 
     def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
         """As in the store, with every path of a file."""
-        search = self._resolved(filter)
-        found = [self._store.search_words(query, limit=limit, filter=each) for each in search.filters]
-        return search.joined(found, limit)
+        search, most = self._resolved(filter), _candidates(filter, limit)
+        found = [self._store.search_words(query, limit=most, filter=each) for each in search.filters]
+        return _sure(search.joined(found, most), filter)[:limit]
 
     def _resolved(self, chosen: Filter) -> "Search":
         """A question makes several searches; all files are looked through once for it."""
@@ -77,6 +80,11 @@ class PlacedStore:
         if last is None or last[0] is not entries or last[1] != chosen:
             self._last = last = entries, chosen, resolved(chosen, self._ledger)
         return last[2]
+
+    def near(self, content_hash: str) -> dict[str, str]:
+        """The contents that are nearly the same picture → the path of each."""
+        found = {other: self._ledger.paths_of(other) for other in self._ledger.near().get(content_hash, ())}
+        return {other: paths[0] for other, paths in found.items() if paths}
 
     def upsert(self, rows: Sequence[Row]) -> int:
         """As in the store."""
@@ -113,6 +121,23 @@ class PlacedStore:
     def close(self) -> None:
         """As in the store."""
         self._store.close()
+
+
+def _candidates(chosen: Filter, limit: int) -> int:
+    """How many rows to ask for: of a file whose pages OCR read more and less surely, some will not do."""
+    asks = any(each.key == CONFIDENCE for each in chosen.facts)
+    return max(limit, min(_MOST_CANDIDATES, _CANDIDATES * limit)) if asks else limit
+
+
+def _sure(found: Found, chosen: Filter) -> Found:
+    """The passages that OCR read as surely as was asked. The ledger has found their files, by their pages."""
+    holds = all_hold([each for each in chosen.facts if each.key == CONFIDENCE])
+    return [(chunk, score) for chunk, score in found if holds(_confidence_of(chunk))]
+
+
+def _confidence_of(chunk: Chunk) -> Facts:
+    confidence = mean_confidence(chunk.lines)
+    return {} if confidence is None else {CONFIDENCE: (written(confidence),)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,10 +36,12 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line of words as it stands on a page; `box` is None where the format has no geometry."""
+    """One line of words as it stands on a page; `box` is None where the format has no geometry, `confidence`
+    (0..1) where the words were not read by OCR."""
 
     text: str
     box: Box | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,3 +165,4 @@ class Hit:
     chunk: Chunk
     score: float
     channels: Mapping[Channel, ChannelRank]
+    near: tuple[str, ...] = ()  # paths of pictures in the library that are nearly the same

@@ -9,7 +9,7 @@ A chunk's score is Σ weight / (constant + rank), divided by what first place ev
 so that 1.0 means "first in every channel" whatever the weights are. Cormack et al., SIGIR 2009.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 
@@ -69,6 +69,26 @@ def merge_pages(rankings: Sequence[Ranking], hits: Sequence[Hit]) -> list[Rankin
         return words_of.get((chunk.content_hash, chunk.page), chunk)
 
     return [replace(each, found=[(heir(chunk), score) for chunk, score in each.found]) for each in rankings]
+
+
+Near = Callable[[str], Mapping[str, str]]
+"""A content's hash → the hashes of pictures that are nearly the same, and the path of each."""
+
+
+def gather_near(judged: Sequence[RatedHit], near: Near, *, apart: bool = False) -> list[RatedHit]:
+    """Pictures that are nearly the same take one place, that of the first, which names the others; with `apart` each
+    keeps its own."""
+    kept: list[RatedHit] = []
+    behind: set[str] = set()
+    for each in judged:
+        content = each.hit.chunk.content_hash
+        if content in behind:
+            continue
+        others = near(content)
+        if not apart:
+            behind |= others.keys()
+        kept.append(replace(each, hit=replace(each.hit, near=tuple(sorted(others.values())))) if others else each)
+    return kept
 
 
 def spread_files(judged: Sequence[RatedHit], *, per_file: int) -> list[RatedHit]:

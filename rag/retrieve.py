@@ -1,7 +1,8 @@
 """A question → the chunks that may answer it.
 
 embed → search every channel the store has → gather by reciprocal rank → one place per page → how likely each answers
-(the first ones are read word by word) → not too much of one file. Each step's time is in `Retrieval.milliseconds`.
+(the first ones are read word by word) → not too much of one file → one place for pictures that are nearly the same.
+Each step's time is in `Retrieval.milliseconds`.
 
 A question that may follow on another is searched and judged twice, by itself and behind the question before it: the
 mean of the two probabilities counts, and the wording that fits the first hit better says whether it follows ("and on
@@ -22,20 +23,22 @@ from indexing.spans import Span, span
 from indexing.store import Store
 from indexing.store.protocol import Filter, Vector
 from rag.errors import EmptyQuestionError, NoChannelError
-from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.fuse import Near, Ranking, fuse, gather_near, merge_pages, spread_files
 from rag.relevance import RatedHit, Reranker, judge, judge_wordings, probabilities
 from rag.settings import RagSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """What is looked for: words, a picture, or both; `k` hits at most. `earlier` is the question before, if any."""
+    """What is looked for: words, a picture, or both; `k` hits at most. `earlier` is the question before, if any. With
+    `apart` pictures that are nearly the same are hits of their own."""
 
     text: str = ""
     earlier: str = ""
     image: Image.Image | None = None
     k: int = 8
     filter: Filter = field(default_factory=Filter)
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if not self.text.strip() and self.image is None:
@@ -91,9 +94,14 @@ class Retriever:
     """Searches one library. As safe to share between threads as its store and embedder."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, settings: RagSettings | None = None, reranker: Reranker | None = None
+        self,
+        store: Store,
+        embedder: Embedder,
+        settings: RagSettings | None = None,
+        reranker: Reranker | None = None,
+        near: Near = lambda content: {},
     ) -> None:
-        self.store, self.embedder, self.reranker = store, embedder, reranker
+        self.store, self.embedder, self.reranker, self._near = store, embedder, reranker, near
         self.settings = settings or RagSettings()
 
     def warm(self) -> None:
@@ -115,7 +123,8 @@ class Retriever:
             hits = fuse(merge_pages(rankings, hits), constant=self.settings.retrieval.rank_constant)
         with clock.step("relevance"):
             judged, follows = self._judged(request, hits)
-        kept = judged[: request.k]
+        apart = request.apart or self.settings.retrieval.apart
+        kept = gather_near(judged, self._near, apart=apart)[: request.k]
         return Retrieval(
             request=request,
             hits=tuple(each.hit for each in kept),

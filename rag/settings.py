@@ -47,6 +47,9 @@ class RetrievalSettings:
     per_file: int = 4
     """Chunks of one file before the next file's chunks come first; what is over waits at the end, nothing is lost."""
 
+    apart: bool = False
+    """Whether pictures that are nearly the same are hits of their own; else the first names the others."""
+
     def __post_init__(self) -> None:
         unknown = set(self.weights) - set(CHANNELS)
         if unknown:

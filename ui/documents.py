@@ -2,8 +2,10 @@
 what the terminal's lines are made of, whether the library was opened here or by a process that was there before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from indexing.confidence import doubtful, mean_confidence
 
 if TYPE_CHECKING:
     from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
@@ -64,7 +66,8 @@ def note_document(note: "Note") -> Document:
 
 
 def hit_document(hit: "Hit") -> Document:
-    """One hit; `box` is null where the whole page or picture is meant."""
+    """One hit; `box` is null where the whole page or picture is meant, `near` are the paths of pictures that are nearly
+    the same. `confidence` is OCR's, null for words that came as text; `doubtful` are lines that it is not sure of."""
     chunk = hit.chunk
     return {
         "id": chunk.id,
@@ -76,7 +79,15 @@ def hit_document(hit: "Hit") -> Document:
         "score": round(hit.score, 6),
         "channels": {name: {"rank": rank.rank, "score": round(rank.score, 6)} for name, rank in hit.channels.items()},
         "text": chunk.text,
+        "confidence": _confidence(chunk),
+        "doubtful": list(map(_line_document, doubtful(chunk.lines))),
+        "near": list(hit.near),
     }
+
+
+def _confidence(chunk: "Chunk") -> float | None:
+    mean = mean_confidence(chunk.lines)
+    return None if mean is None else round(mean, 3)
 
 
 def retrieval_document(retrieval: "Retrieval") -> Document:
@@ -156,7 +167,30 @@ def file_document(entry: "FileEntry") -> Document:
         "content": entry.content,
         "notes": [note_document(note) for note in entry.notes],
         "facts": {key: list(values) for key, values in sorted(entry.facts.items())},
+        "near": list(entry.near),
     }
+
+
+def duplicates(files: "Sequence[Document]") -> list[list[Document]]:
+    """Files with the same bytes, and pictures that are nearly the same, together; each group in order of path."""
+    by_path = {file["path"]: file for file in files}
+    same: dict[str, list[str]] = {}
+    for file in files:
+        if file["content"]:
+            same.setdefault(file["content"], []).append(file["path"])
+    groups: list[list[Document]] = []
+    met: set[str] = set()
+    for path in by_path:
+        group, waiting = set[str](), [path]
+        while waiting:
+            each = waiting.pop()
+            if each in by_path and each not in met:
+                met.add(each)
+                group.add(each)
+                waiting += [*same.get(by_path[each]["content"], ()), *by_path[each]["near"]]
+        if len(group) > 1:
+            groups.append([by_path[each] for each in sorted(group)])
+    return groups
 
 
 def chunk_document(chunk: "Chunk") -> Document:
@@ -170,6 +204,7 @@ def chunk_document(chunk: "Chunk") -> Document:
         "title": chunk.title,
         "heading": chunk.heading,
         "text": chunk.text,
+        "confidence": _confidence(chunk),
         "lines": list(map(_line_document, chunk.lines)),
         "regions": list(map(_line_document, chunk.regions)),
         "has_picture": bool(chunk.image),
@@ -177,7 +212,7 @@ def chunk_document(chunk: "Chunk") -> Document:
 
 
 def _line_document(line: "Line") -> Document:
-    return {"text": line.text, "box": list(line.box) if line.box else None}
+    return {"text": line.text, "box": list(line.box) if line.box else None, "confidence": line.confidence}
 
 
 def stats_document(stats: "Stats") -> Document:

@@ -44,6 +44,8 @@ class Question:
     k: int = 8
     kinds: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
+    apart: bool = False
+    """Pictures that are nearly the same are hits of their own."""
 
 
 OnProgress = Callable[[Document], None]
@@ -149,7 +151,11 @@ class LibraryService:
 
         pictures = _pictures(question.images[:1])
         request = SearchRequest(
-            text=question.text, image=pictures[0] if pictures else None, k=question.k, filter=self._filter(question)
+            text=question.text,
+            image=pictures[0] if pictures else None,
+            k=question.k,
+            filter=self._filter(question),
+            apart=question.apart,
         )
         return documents.retrieval_document(self.bench.search(request))
 
@@ -371,6 +377,7 @@ def question_body(question: Question) -> Document:
         "k": question.k,
         "kinds": list(question.kinds),
         "where": [list(each) for each in question.where],
+        "apart": question.apart,
     }
 
 

@@ -183,7 +183,8 @@ class Workbench:
             reranker: Reranker = CrossEncoder(self.kit.path("reranker"), device=self.embedder.device)
         else:
             reranker = LateInteraction(self.embedder)
-        return Retriever(PlacedStore(self.store, self._library.ledger), self.embedder, self.rag, reranker)
+        placed = PlacedStore(self.store, self._library.ledger)
+        return Retriever(placed, self.embedder, self.rag, reranker, placed.near)
 
     @property
     def rag(self) -> RagSettings:

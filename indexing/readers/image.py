@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from indexing.errors import DamagedFileError, UnreadableFileError, UnsupportedFileError, pass_on
+from indexing.facts import LIKENESS
+from indexing.likeness import likeness
 from indexing.readers.camera_raw import is_camera_raw
 from indexing.readers.decoding import OCR_SIDE, brands, check_pixels, damage_named, decode, is_heic, opened
 from indexing.readers.exif import photo_metadata
@@ -46,12 +48,18 @@ def _read_file(path: Path, output: ReaderOutput, *, raw: bool) -> Reading:
         upright = decode(image, least_side=_least_side(output))
         reread = None if _is_whole(upright, size) else path
         notes = _raw_note(size) if raw else _others_in(image)
-    return replace(_read_one(upright, reread, output, title=path.stem, notes=notes), metadata=metadata)
+    return _with_likeness(_read_one(upright, reread, output, title=path.stem, notes=notes), upright, metadata)
 
 
 def read_pixels(image: Image.Image, output: ReaderOutput, *, title: str) -> Reading:
     """A picture that another reader made, RGB."""
-    return _read_one(image, None, output, title=title, notes=())
+    return _with_likeness(_read_one(image, None, output, title=title, notes=()), image, {})
+
+
+def _with_likeness(reading: Reading, image: Image.Image, metadata: dict[str, str]) -> Reading:
+    """With what is kept to find pictures that are nearly the same."""
+    kept = likeness(np.asarray(image), [block.text for block in reading.blocks])
+    return replace(reading, metadata={**metadata, **({LIKENESS: kept} if kept else {})})
 
 
 def _raw_note(size: tuple[int, int]) -> tuple[Note, ...]:
@@ -118,8 +126,10 @@ def _seen_in_tile(pixels_HWC: "Pixels") -> "FewWords":
 
 def _read_words(image: Image.Image, seen: "FewWords") -> tuple[Image.Image, "OcrText | None"]:
     from indexing.readers.ocr import one_unread_line, read_words
+    from indexing.readers.ocr_scripts import installed
 
-    words = read_words(np.asarray(image)) if seen == "legible" else one_unread_line()
+    readable = seen == "legible" or installed()
+    words = read_words(np.asarray(image)) if readable else one_unread_line()
     if words.turned and words.lines:
         image = image.rotate(words.turned, expand=True)
     return image, words if words.lines or words.unread else None

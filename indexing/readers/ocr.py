@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from indexing.confidence import DOUBTFUL, mean_confidence
 from indexing.readers.letters import LikelyWord
-from indexing.readers.ocr_judgement import Judgement, RecognisedLine, judged
+from indexing.readers.ocr_judgement import RecognisedLine, judged
 from indexing.readers.ocr_networks import (
     BORDER,
     SIDE,
@@ -30,6 +31,7 @@ from indexing.readers.ocr_networks import (
     text_map,
     upside_down,
 )
+from indexing.readers.ocr_scripts import SURE_OF_SCRIPT, installed, read_other_scripts, script_of, surest_script
 from indexing.readers.ocr_tiles import put_together, tiles
 from indexing.readers.output import at_most
 from indexing.readers.reading_order import Piece, paragraphs, reading_order
@@ -87,6 +89,14 @@ class OcrText:
     """Pieces of text over the limit for one picture, which were not read."""
     unread: int = 0
     """Lines that are written there and could not be read: another script, handwriting, too blurred."""
+    script: str = ""
+    """The script of those lines, where it is known."""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """A person should compare the words with the picture."""
+        mean = mean_confidence(self.lines)
+        return mean is not None and mean < DOUBTFUL
 
     def blocks(self, *, page: int | None) -> tuple[Block, ...]:
         """One text block for each group; line breaks are kept, they mean something on a receipt."""
@@ -98,12 +108,19 @@ class OcrText:
     def notes(self) -> tuple[Note, ...]:
         """What a person would look for on the page and does not find."""
         notes: list[Note] = []
+        if self.is_doubtful:
+            mean = mean_confidence(self.lines)
+            notes.append(Note(f"its words were read with a confidence of {mean:.2f}: compare them with the picture"))
         if self.left_out:
             sentence = f"{self.left_out:,} lines of text over the limit for one picture were not read"
             notes.append(Note(sentence, number=self.left_out, unread=True))
         if self.unread:
             count = "1 line of text was" if self.unread == 1 else f"{self.unread:,} lines of text were"
-            sentence = f"{count} not read: in a script that the OCR does not know, in handwriting, or too blurred"
+            why = "in a script that the OCR does not know, in handwriting, or too blurred"
+            if self.script:
+                lacks = "" if self.script in installed() else ", for which Tesseract's data is not installed"
+                why = f"in what looks like {self.script} script{lacks}"
+            sentence = f"{count} not read: {why}"
             notes.append(Note(sentence, kind="script", number=self.unread, unread=True))
         return tuple(notes)
 
@@ -118,17 +135,20 @@ def read_words(image_HWC: Pixels) -> OcrText:
         if turned:
             image_HWC = np.ascontiguousarray(np.rot90(image_HWC, turned // 90))
             quads = _detect(image_HWC)
-        pieces, judgement = _recognise(image_HWC, quads[:_MOST_PIECES])
+        pieces, unread = _recognise(image_HWC, quads[:_MOST_PIECES])
     regions = reading_order(pieces)
     groups = tuple(
-        tuple(Line(text=row.text, box=row.box) for row in group) for region in regions for group in paragraphs(region)
+        tuple(Line(text=row.text, box=row.box, confidence=row.confidence) for row in group)
+        for region in regions
+        for group in paragraphs(region)
     )
     return OcrText(
         lines=tuple(line for group in groups for line in group),
         groups=groups,
         turned=turned,
         left_out=max(0, len(quads) - _MOST_PIECES),
-        unread=judgement.unread,
+        unread=unread,
+        script=script_of(image_HWC) if unread else "",
     )
 
 
@@ -313,29 +333,46 @@ def _turn(image_HWC: Pixels, quads: Sequence[Quad]) -> Turn:
     crops = [straightened(image_HWC, quads[each]) for each in samples]
     if lying > upright:
         left, right = ([np.ascontiguousarray(np.rot90(crop, k)) for crop in crops] for k in (1, 3))
-        return 90 if _legibility(left) >= _legibility(right) else 270
+        return 90 if _is_this_way(left, right, margin=1.0) else 270
     if len(crops) >= _ENOUGH_VOTES and not upside_down(crops):
         return 0
     turned = [np.ascontiguousarray(np.rot90(crop, 2)) for crop in crops]
-    return 180 if _legibility(turned) > 1.1 * _legibility(crops) else 0
+    return 0 if _is_this_way(crops, turned, margin=1.1) else 180
 
 
-def _legibility(crops: list[Pixels]) -> float:
+def _is_this_way(crops: list[Pixels], turned: list[Pixels], *, margin: float) -> bool:
+    """Confident characters decide. Where neither way has many words, which is so in scripts that the recogniser does
+    not know (Hebrew on its head passes for capitals now and then), another recogniser decides if it is sure of one way.
+    Where neither has any, nothing is turned."""
+    this, other = ([_read_line(crop) for crop in each] for each in (crops, turned))
+    words = [sum(line.is_known_word for line in lines) for lines in (this, other)]
+    if 2 * max(words) <= len(crops):
+        sure = [surest_script(each) for each in (crops, turned)]
+        if max(sure)[0] >= SURE_OF_SCRIPT:
+            return sure[0] >= sure[1]
+    return max(words) == 0 or margin * _legibility(this) >= _legibility(other)
+
+
+def _legibility(lines: Sequence[RecognisedLine]) -> float:
     """Confident characters, summed over the samples."""
-    return sum(len(text.strip()) * score**4 for text, score in recognised(crops))
+    return sum(len(line.text) * line.confidence**4 for line in lines)
 
 
-def _recognise(image_HWC: Pixels, quads: Sequence[Quad]) -> tuple[list[Piece], Judgement]:
+def _recognise(image_HWC: Pixels, quads: Sequence[Quad]) -> tuple[list[Piece], int]:
+    """The lines that can be read, by whichever recogniser, and how many cannot."""
     height, width = image_HWC.shape[:2]
     crops = [straightened(image_HWC, quad) for quad in quads]
     lines = list(map(_as_line, crops, recognised(crops)))
     judgement = judged(lines)
+    read = {place: (line.text, line.confidence) for place, line in enumerate(lines) if judgement.kept[place]}
+    unread = [place for place, is_unread in enumerate(judgement.unread_lines) if is_unread]
+    others = read_other_scripts([crops[place] for place in unread])
+    read |= {place: other for place, other in zip(unread, others, strict=True) if other is not None}
     pieces = [
-        Piece(text=line.text, box=_box(quad, width, height), aspect=width / height)
-        for quad, line, kept in zip(quads, lines, judgement.kept, strict=True)
-        if kept
+        Piece(text=text, box=_box(quads[place], width, height), aspect=width / height, confidence=confidence)
+        for place, (text, confidence) in sorted(read.items())
     ]
-    return pieces, judgement
+    return pieces, others.count(None)
 
 
 def _box(quad: Quad, width: int, height: int) -> tuple[float, float, float, float]:

@@ -88,8 +88,13 @@ class Judgement:
 
     kept: tuple[bool, ...]
     """For each line."""
-    unread: int
-    """Lines that are written there and could not be read."""
+    unread_lines: tuple[bool, ...]
+    """For each line, whether it is written there and could not be read."""
+
+    @property
+    def unread(self) -> int:
+        """How many those are."""
+        return sum(self.unread_lines)
 
 
 def judged(lines: Sequence[RecognisedLine]) -> Judgement:
@@ -98,8 +103,8 @@ def judged(lines: Sequence[RecognisedLine]) -> Judgement:
     foreign = _is_foreign(telling)
     few_tell = len(telling) < _PAGE
     kept = [_is_kept(line, foreign) for line in lines]
-    unread = sum(
-        1 for line, keep in zip(lines, kept, strict=True) if not keep and _is_unread(line, foreign, sure=few_tell)
+    unread = tuple(
+        not keep and _is_unread(line, foreign, sure=few_tell) for line, keep in zip(lines, kept, strict=True)
     )
     if len(lines) < _FEW:
         kept = [
@@ -107,7 +112,7 @@ def judged(lines: Sequence[RecognisedLine]) -> Judgement:
         ]
     if not any(keep and line.is_word for line, keep in zip(lines, kept, strict=True)):
         kept = [False] * len(lines)
-    return Judgement(kept=tuple(kept), unread=unread)
+    return Judgement(kept=tuple(kept), unread_lines=unread)
 
 
 def _is_unread(line: RecognisedLine, foreign: bool, *, sure: bool) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from indexing.records import Box
+from indexing.confidence import mean_confidence
+from indexing.records import Box, Line
 
 _SIDE_BY_SIDE = 0.5
 _COLUMN_LINES = 4
@@ -37,6 +38,7 @@ class Piece:
     size: float = 0.0  # of the letters, in points; 0 where nobody knows
     bold: bool = False
     words: tuple["Word", ...] = ()
+    confidence: float | None = None  # of OCR, 0..1; None where the words came as text
     thing: int | None = None  # stands for the table or figure of this number; never joined with others
 
     @property
@@ -135,6 +137,7 @@ def _joined(line: Sequence[Piece]) -> Piece:
         size=max(each.size for each in ordered),
         bold=all(each.bold for each in ordered),
         words=tuple(word for each in ordered for word in each.words),
+        confidence=mean_confidence(Line(text=each.text, confidence=each.confidence) for each in ordered),
     )
 
 

@@ -121,13 +121,22 @@ def _body(chunk: Chunk) -> str:
         body["box"] = _rounded(chunk.box)
     for name, lines in (("lines", chunk.lines), ("regions", chunk.regions)):
         if lines:
-            body[name] = [[line.text, *(_rounded(line.box) if line.box else ())] for line in lines]
+            body[name] = list(map(_line_body, lines))
     body |= {key: value for key, value in (("heading", chunk.heading), ("image", chunk.image)) if value}
     return sendable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
+def _line_body(line: Line) -> list[Any]:
+    """Its words, then the box, then the confidence; one without a box has none."""
+    if line.box is None:
+        return [line.text]
+    return [line.text, *_rounded(line.box), *([] if line.confidence is None else [round(line.confidence, 3)])]
+
+
 def _lines(rows: Sequence[Sequence[Any]]) -> tuple[Line, ...]:
-    return tuple(Line(text=text, box=_box(box)) for text, *box in rows)
+    return tuple(
+        Line(text=text, box=_box(more[:4]), confidence=more[4] if len(more) > 4 else None) for text, *more in rows
+    )
 
 
 def _rounded(box: Box) -> tuple[float, ...]:

@@ -95,7 +95,7 @@ def _block_to_json(block: Block) -> dict[str, Any]:
         "kind": block.kind,
         "text": block.text,
         "page": block.page,
-        "lines": [[line.text, line.box] for line in block.lines],
+        "lines": [[line.text, line.box, line.confidence] for line in block.lines],
         "box": block.box,
         "level": block.level,
         "caption": block.caption,
@@ -110,7 +110,10 @@ def _block(value: Mapping[str, Any], folder: Path) -> Block:
         kind=cast(Literal["heading", "text", "table", "figure"], value["kind"]),
         text=_text(value["text"]),
         page=_number(value["page"]),
-        lines=tuple(Line(text=_text(text), box=_box(box)) for text, box in value["lines"]),
+        lines=tuple(
+            Line(text=_text(text), box=_box(box), confidence=_share(confidence))
+            for text, box, confidence in value["lines"]
+        ),
         box=_box(value["box"]),
         level=int(value["level"]),
         caption=_text(value["caption"]),
@@ -146,6 +149,10 @@ def _box(value: Sequence[float] | None) -> Box | None:
         return None
     x0, y0, x1, y1 = (min(1.0, max(0.0, float(each))) for each in value)
     return (x0, y0, x1, y1)
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else min(1.0, max(0.0, float(value)))
 
 
 def _text(value: object) -> str:

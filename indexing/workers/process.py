@@ -346,7 +346,7 @@ def _environment(home: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT") or name.startswith("LC_")
+        if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TESSDATA_PREFIX") or name.startswith("LC_")
     }
     return kept | {
         "HOME": str(home),
@@ -355,6 +355,7 @@ def _environment(home: Path) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": "1",
+        "OMP_THREAD_LIMIT": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_MMAP_THRESHOLD_": str(8 * MEGABYTE),  # not OCR's largest tensors

@@ -7,7 +7,7 @@ import pytest
 
 from indexing import ledger_schema
 from indexing.discover import Seen
-from indexing.facts import Said
+from indexing.facts import LIKENESS, NEAR_DUPLICATES, Said
 from indexing.ledger import Content, Ledger, LedgerError
 from indexing.records import Chunk, Note
 
@@ -273,3 +273,33 @@ def test_two_threads_say_things_at_once(ledger: Ledger) -> None:
         list(threads.map(say, ["a", "b", "c"]))
     for entry in ledger.entries():
         assert entry.facts["by"] == entry.facts["too"] and entry.facts["by"][0] in "abc"
+
+
+def test_pictures_that_are_nearly_the_same_name_each_other_whichever_came_first(ledger: Ledger) -> None:
+    for name in ("h1", "h2"):
+        ledger.begin(content(name))
+    ledger.finish("h1", seen("/1"), own={LIKENESS: ("kept 1",), NEAR_DUPLICATES: (), "year": ("2019",)})
+    ledger.finish("h2", seen("/2"), own={LIKENESS: ("kept 2",), NEAR_DUPLICATES: ("h1",)})
+    ledger.finish("h2", seen("/copy of 2"))
+    near = {entry.path: entry.near for entry in ledger.entries()}
+    assert near == {"/1": ("/2", "/copy of 2"), "/2": ("/1",), "/copy of 2": ("/1",)}
+    assert ledger.likenesses() == {"h1": "kept 1", "h2": "kept 2"}
+
+
+def test_what_is_kept_of_a_picture_is_no_fact_of_it(ledger: Ledger) -> None:
+    ledger.begin(content("h"))
+    ledger.finish("h", seen("/1"), own={LIKENESS: ("kept",), "year": ("2019",)})
+    assert [dict(entry.facts) for entry in ledger.entries()] == [{"year": ("2019",)}]
+    assert ledger.fact_keys() == {"year"}
+
+
+def test_a_picture_that_was_removed_is_near_nothing(ledger: Ledger) -> None:
+    for name in ("h1", "h2"):
+        ledger.begin(content(name))
+    ledger.finish("h1", seen("/1"), own={LIKENESS: ("kept 1",)})
+    ledger.finish("h2", seen("/2"), own={LIKENESS: ("kept 2",), NEAR_DUPLICATES: ("h1",)})
+    ledger.forget("/1")
+    ledger.release()
+    assert [entry.near for entry in ledger.entries()] == [()]
+    ledger.drop("h1")
+    assert ledger.near() == {}

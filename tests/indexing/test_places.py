@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,16 @@ from indexing_doubles import PlainReader, TinyEmbedder, open_library
 
 import indexing.places
 import indexing.store.milvus
+from indexing.discover import Seen
 from indexing.errors import UnknownFieldError
 from indexing.facts import FactCondition, parted
 from indexing.library import Library
 from indexing.pipeline import IndexReport, files, index, remove
 from indexing.places import PlacedStore, files_where, resolved
+from indexing.records import Line
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore
-from indexing.store.protocol import Filter, FilterValueError
+from indexing.store.protocol import Filter, FilterValueError, Row
 
 
 @dataclass
@@ -230,3 +232,23 @@ def test_the_files_are_looked_through_once_for_a_question(bench: Bench) -> None:
     bench.index(client="Beta")
     assert placed._resolved(chosen).filters == ()
     assert placed.search_words("pump", limit=5, filter=chosen) == []
+
+
+def test_of_a_file_the_passages_are_found_that_ocr_read_as_surely_as_was_asked(bench: Bench) -> None:
+    bench.write("scan.txt", "pump sure")
+    bench.write("bad.txt", "pump unsure")
+    bench.write("typed.txt", "pump typed")
+    bench.index()
+    confidence = {"scan.txt": 0.95, "bad.txt": 0.55}
+    for content in bench.library.ledger.contents():
+        name = Path(content.shown_path).name
+        if name in confidence:
+            value = f"{confidence[name]:.2f}"
+            seen = Seen(path=content.shown_path, size_bytes=1, modified_ns=1)
+            bench.library.ledger.finish(content.hash, seen, own={"confidence": ("0.40", value, "0.97")})
+            rows = [chunk for chunk in bench.store.get(content.ids()) if chunk.kind == "text"]
+            lines = (Line(text="pump", box=(0, 0, 1, 1), confidence=confidence[name]),)
+            vector = TinyEmbedder().embed_passages(["pump"])[0]
+            bench.store.upsert([Row(chunk=replace(chunk, lines=lines), text=vector) for chunk in rows])
+    assert by_facts(bench, "confidence>=0.8") == ["scan.txt"]
+    assert by_facts(bench, "confidence<=0.6") == ["bad.txt"]

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from rag_doubles import chunk, hit
 
 from indexing.records import CHANNELS, Channel, Chunk
-from rag.fuse import Ranking, fuse, merge_pages, spread_files
+from rag.fuse import Ranking, fuse, gather_near, merge_pages, spread_files
 from rag.relevance import RatedHit
 
 CHUNKS = [chunk(f"text {i}", file=f"{i}.txt") for i in range(12)]
@@ -107,3 +107,20 @@ def test_one_file_does_not_take_every_place_and_nothing_is_lost() -> None:
     spread = [each.hit for each in spread_files(judged, per_file=3)]
     assert [h.chunk.path for h in spread[:4]] == ["/library/long.txt"] * 3 + ["/library/short.txt"]
     assert sorted(h.chunk.id for h in spread) == sorted(h.chunk.id for h in [*long, short])
+
+
+def test_pictures_that_are_nearly_the_same_take_one_place_which_names_the_others() -> None:
+    first, copy, other = (hit(chunk(kind="image", file=name), 0.5) for name in ("a.jpg", "copy.jpg", "b.jpg"))
+    judged = [RatedHit(hit=each, probability=each.score) for each in (first, other, copy)]
+    pair = {first.chunk.content_hash: copy, copy.chunk.content_hash: first}
+
+    def near(content: str) -> dict[str, str]:
+        return {pair[content].chunk.content_hash: pair[content].chunk.path} if content in pair else {}
+
+    gathered = [each.hit for each in gather_near(judged, near)]
+    assert [(each.chunk.path, each.near) for each in gathered] == [
+        ("/library/a.jpg", ("/library/copy.jpg",)),
+        ("/library/b.jpg", ()),
+    ]
+    apart = [each.hit.chunk.path for each in gather_near(judged, near, apart=True)]
+    assert apart == ["/library/a.jpg", "/library/b.jpg", "/library/copy.jpg"]

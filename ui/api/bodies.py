@@ -36,6 +36,7 @@ class QuestionBody(Body):
     k: Annotated[int, Field(ge=1, le=100)] = 8
     kinds: list[Literal["image", "page", "text", "table", "figure"]] = []
     where: Annotated[list[Condition], Field(max_length=100)] = []
+    apart: bool = False
 
 
 class AskBody(QuestionBody):

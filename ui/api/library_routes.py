@@ -62,6 +62,7 @@ def question(body: QuestionBody) -> Question:
         k=body.k,
         kinds=tuple(body.kinds),
         where=tuple(body.where),
+        apart=body.apart,
     )
 
 

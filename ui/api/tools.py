@@ -147,7 +147,8 @@ def _conditions(written: Sequence[str] | None) -> tuple[Condition, ...]:
 
 
 def _passage(hit: Document) -> Document:
-    return {name: hit[name] for name in ("id", "path", "kind", "page", "text")}
+    kept = {name: hit[name] for name in ("id", "path", "kind", "page", "text")}
+    return kept | {name: hit[name] for name in ("near",) if hit[name]}
 
 
 def _json(document: Any) -> str:

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -232,6 +233,9 @@ def search(
     k: CountOption = 8,
     kind: KindOption = None,
     where: WhereOption = None,
+    apart: Annotated[
+        bool, typer.Option("--all", help="Show pictures that are nearly the same each by itself, not under the first.")
+    ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     device: DeviceOption = "",
     json: JsonOption = False,
@@ -239,7 +243,7 @@ def search(
     """Search by words, by a picture, or by both."""
     if not query.strip() and image is None:
         raise typer.BadParameter("say what to search for: words, --image FILE, or both")
-    question = _question(query, [image] if image else [], k, kind, where)
+    question = replace(_question(query, [image] if image else [], k, kind, where), apart=apart)
     with opened(library, device=device) as service:
         found = service.search(question)
     if json:
@@ -303,6 +307,9 @@ def list_files(
     library: LibraryOption = DEFAULT_LIBRARY,
     failed: Annotated[bool, typer.Option("--failed", help="Only the files that could not be read.")] = False,
     notes: Annotated[bool, typer.Option("--notes", help="Only the files that were read with notes.")] = False,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Only equal files, and pictures that are nearly the same, together.")
+    ] = False,
     where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -312,6 +319,9 @@ def list_files(
         files = [file for file in service.files(conditions) if not failed or file["state"] == "failed"]
     if notes:
         files = [file for file in files if file["notes"]]
+    if duplicates:
+        _say_duplicates(files, json=json)
+        return
     if json:
         terminal.say_json({"files": files})
         return
@@ -319,6 +329,22 @@ def list_files(
         terminal.say(terminal.file_line(file))
     if not files:
         terminal.tell("no such files" if failed or notes or where else "no files; add some with: llavero index FOLDER")
+
+
+def _say_duplicates(files: "list[Document]", *, json: bool) -> None:
+    from ui.documents import duplicates
+
+    groups = duplicates(files)
+    if json:
+        terminal.say_json({"duplicates": groups})
+        return
+    for number, group in enumerate(groups, start=1):
+        terminal.say(f"{number:2d}. {len(group)} files")
+        for file in group:
+            same = sum(other["content"] == file["content"] for other in group) > 1
+            terminal.say(f"    {'same bytes' if same else 'nearly the same':15s}  {terminal.one_line(file['path'])}")
+    if not groups:
+        terminal.tell("no duplicates")
 
 
 def remove(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
 """Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""
 _MOST_IN_PART = 20
+_MOST_NEAR = 5
 _TEXT_WIDTH = 160
 _HEADING_WIDTH = 80
 
@@ -120,7 +121,10 @@ def hit_line(number: int, hit: Document) -> str:
     """A hit for people: number, place, why it is here, and how it begins."""
     ranks = " ".join(f"{channel}#{rank['rank']}" for channel, rank in hit["channels"].items())
     head = f"{number:2d}. {location(hit['path'], hit['page'], hit['heading'])}  [{hit['kind']}; {ranks}]"
-    return f"{head}\n    {shorten(hit['text'])}" if hit["text"] else head
+    unsure = f"OCR is not sure of {len(hit['doubtful'])} of its lines" if hit["doubtful"] else ""
+    near = [f"also: {one_line(path)} (nearly the same)" for path in hit["near"][:_MOST_NEAR]]
+    near += [f"also: {len(hit['near']) - _MOST_NEAR:,} more"] if len(hit["near"]) > _MOST_NEAR else []
+    return "\n    ".join([head, *([shorten(hit["text"])] if hit["text"] else []), *filter(None, [unsure]), *near])
 
 
 def report_lines(report: Document) -> list[str]:

@@ -33,6 +33,7 @@ SHOWN_THUMBS = 200
 _THUMB_SIDE = 72
 _NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one clear pixel
 SHOWN_FAILURES = 50
+_MOST_NEAR = 20
 
 
 def draw_page() -> None:
@@ -169,6 +170,8 @@ def _draw_file(bench: "Workbench", entry: "FileEntry") -> None:
             shared.notice("This file could not be read.", entry.reason, kept, tone="warn")
         if entry.facts:
             shared.fine_print(" · ".join(f"{key}: {', '.join(values)}" for key, values in sorted(entry.facts.items())))
+        for near in entry.near[:_MOST_NEAR]:
+            shared.fine_print(f"also: {wording.shown(near)} (nearly the same)")
         for note in entry.notes:
             shared.fine_print(note)
         chunks = bench.chunks(entry.path)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COUNTS = (8, 16, 32, 64)
 EVERYWHERE = "Everywhere"
 MOST_CHOICES = 200
-_EXACT = ("latitude", "longitude", "taken", "date")
+_EXACT = ("latitude", "longitude", "taken", "date", "confidence")
 _PLURALS = {"image": "Pictures", "page": "Pages", "text": "Text", "table": "Tables", "figure": "Figures"}
 
 
@@ -63,21 +63,26 @@ def draw_page() -> None:
             label_visibility="collapsed",
             key="search-count",
         )
-    wanted = (words, picture.file_id if picture else None, count, chosen)
+        apart = (
+            st.checkbox("Each copy", help="Show pictures that are nearly the same each by itself.", key="search-apart")
+            if any(entry.near for entry in files)
+            else False
+        )
+    wanted = (words, picture.file_id if picture else None, count, chosen, apart)
     if (words or picture) and st.session_state.get("search-wanted") != wanted:
         st.session_state.pop("search-found", None)
-        st.session_state["search-found"] = _found(words, picture, count, chosen)
+        st.session_state["search-found"] = _found(words, picture, count, chosen, apart)
         st.session_state["search-wanted"] = wanted
     if words or picture:
         _draw_hits(_asked(words, picture), st.session_state["search-found"])
 
 
-def _found(words: str, picture: Any, count: int, chosen: "Filter") -> "Retrieval | Exception":
+def _found(words: str, picture: Any, count: int, chosen: "Filter", apart: bool) -> "Retrieval | Exception":
     from rag.retrieve import SearchRequest
 
     def search() -> "Retrieval":
         image = question_picture(picture.name, picture.getvalue()) if picture else None
-        return shared.workbench().search(SearchRequest(text=words, image=image, k=count, filter=chosen))
+        return shared.workbench().search(SearchRequest(text=words, image=image, k=count, filter=chosen, apart=apart))
 
     with visitor.acting("search", pictures=1 if picture else 0):
         return attempt(search)

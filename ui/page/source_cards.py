@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from indexing.addresses import is_address
-from indexing.records import Box, Channel, Chunk, Hit
+from indexing.confidence import doubtful
+from indexing.records import Box, Channel, Chunk, Hit, Line
 from rag.passages import as_plain_rows
 from ui import wording
 from ui.cli.terminal import STATE_WORDS, shorten, weakest
@@ -34,6 +35,8 @@ _logger = logging.getLogger(__name__)
 _CARD_ROWS = 4
 """Rows of a table on its card; the opened source shows all."""
 KIND_WORDS = {"image": "picture", "page": "page", "text": "text", "table": "table", "figure": "figure"}
+_MOST_NEAR = 20
+_MOST_DOUBTS = 5
 CHANNEL_WORDS: dict[Channel, str] = {
     "clip": "what the picture shows",
     "text": "what the words mean",
@@ -128,6 +131,9 @@ def _words(source: Source) -> str:
         safe_html.file_name(Path(source.chunk.path).name, "one-line"),
         safe_html.tag("div", place_words(source.chunk), "place"),
     ]
+    if near := source.hit.near:
+        others = "1 other" if len(near) == 1 else f"{len(near):,} others"
+        parts.append(safe_html.tag("div", f"nearly the same as {others}", "place"))
     if source.quote:
         parts.append(safe_html.tag("div", f"“{shorten(as_plain_rows(source.quote), 220)}”", "quote"))
     return safe_html.wrap("div", parts, "card")
@@ -207,6 +213,8 @@ def _draw_details(source: Source) -> None:
             safe_html.tag("div", "The passage", "section")
             + safe_html.passage(chunk.text, "passage", cited=source.quote)
         )
+    if unsure := doubtful(chunk.lines):
+        st.html(_doubts(unsure))
     if source.hit.channels:
         with st.expander("Why this was found", icon=":material/conversion_path:"):
             st.html(_ranks(source.hit))
@@ -216,12 +224,22 @@ def _draw_details(source: Source) -> None:
         st.html(safe_html.tag("p", missing_words(chunk.path), "quiet small"))
 
 
+def _doubts(lines: Sequence[Line]) -> str:
+    """Lines that OCR is not sure of, the worst first."""
+    worst = sorted(lines, key=lambda line: line.confidence or 0.0)[:_MOST_DOUBTS]
+    items = [safe_html.tag("li", f"{line.confidence:.2f}  {shorten(line.text, 80)}") for line in worst]
+    counted = "one line" if len(lines) == 1 else f"{len(lines)} lines"
+    head = safe_html.tag("p", f"OCR is not sure of {counted}: compare with the picture.", "quiet small")
+    return head + safe_html.wrap("ul", items, "quiet small")
+
+
 def _facts(source: Source) -> str:
     chunk = source.chunk
     rows = [("File", wording.shown(Path(chunk.path).name)), ("Place", place_words(chunk))]
     rows += [("Title", chunk.title)] if chunk.title and chunk.title != Path(chunk.path).stem else []
     rows += [("Heading", chunk.heading)] if chunk.heading else []
     rows.append(("Folder", wording.shown(folder_of(chunk.path))))
+    rows += [("Nearly the same", wording.shown(path)) for path in source.hit.near[:_MOST_NEAR]]
     return safe_html.wrap(
         "dl", [safe_html.tag("dt", name) + safe_html.tag("dd", value) for name, value in rows], "facts"
     )

@@ -10,7 +10,7 @@ _MOST_NAMED = 10
 
 Kind = Literal[
     "characters", "figures", "objects", "repeating", "lines", "annotations", "media", "hidden", "font", "unseen",
-    "covered", "script",
+    "covered", "script", "doubt",
 ]  # fmt: skip
 
 
@@ -59,6 +59,9 @@ _TOLD: dict[Kind, _Told] = {
         "script",
         True,
         "writing on {pages} could not be read: it may be handwriting, or in a script that is not read here",
+    ),
+    "doubt": _Told(
+        "text", False, "the words of {pages} were read with low confidence: compare them with the picture of the page"
     ),
 }
 

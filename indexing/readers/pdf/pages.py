@@ -211,8 +211,11 @@ class PageReader:
                 lying = tuple(replace(block, lines=(), box=area) for block in words.blocks(page=number))
                 seen = replace(seen, lying=(*seen.lying, *lying))
                 continue
-            lines = [(line.text, _within(line.box, area)) for line in words.lines if line.box]
-            pieces = tuple(Piece(text=text, box=box, aspect=aspect) for text, box in lines)
+            pieces = tuple(
+                Piece(text=line.text, box=_within(line.box, area), aspect=aspect, confidence=line.confidence)
+                for line in words.lines
+                if line.box
+            )
             if is_page(area):
                 seen = replace(seen, pieces=(*seen.pieces, *pieces))
             else:
@@ -249,6 +252,8 @@ class PageReader:
             self._left_out.on_page("font", number)
         elif words.unread:
             self._left_out.on_page("script", number)
+        if words.is_doubtful:
+            self._left_out.on_page("doubt", number)
         if words.turned:
             image = image.rotate(words.turned, expand=True)
         kept = self._keep(image, number, read_by_ocr=bool(words.lines))
@@ -256,7 +261,11 @@ class PageReader:
             return kept, self._as_they_are(image, text, laid, number)
         if laid.fields and not words.turned and not text.turned:
             aspect = image.width / image.height
-            pieces = [Piece(text=line.text, box=line.box, aspect=aspect) for line in words.lines if line.box]
+            pieces = [
+                Piece(text=line.text, box=line.box, aspect=aspect, confidence=line.confidence)
+                for line in words.lines
+                if line.box
+            ]
             seen = replace(text, pieces=tuple(pieces), vertical=(), sideways=())
             return kept, self._as_they_are(image, seen, laid, number)
         blocks = [*words.blocks(page=number), *_as_blocks(laid.fields, number), *laid.comments]

@@ -68,7 +68,7 @@ def page_paragraphs(
     for pieces in pictures:
         own = set(map(id, pieces))
         if rest := [piece for piece in by_ocr if id(piece) in own]:
-            lines = tuple(Line(text=row.text, box=row.box) for row in rows(rest))
+            lines = tuple(Line(text=row.text, box=row.box, confidence=row.confidence) for row in rows(rest))
             block = _lines_block(lines, number, "\n".join(line.text for line in lines))
             markers.append(_marker(around([piece.box for piece in rest]), things, Paragraph(block=block)))
     ordered: list[Paragraph] = []
@@ -118,7 +118,7 @@ def _region(region: Sequence[Piece], number: int, things: list[Paragraph]) -> It
 
 
 def _paragraph(group: Sequence[Piece], number: int) -> Paragraph:
-    lines = tuple(Line(text=row.text, box=row.box) for row in group)
+    lines = tuple(Line(text=row.text, box=row.box, confidence=row.confidence) for row in group)
     block = Block(
         kind="text",
         text=join_lines([line.text for line in lines]),

@@ -169,7 +169,7 @@ def table_of(texts: Sequence[Sequence[str]], pieces: Sequence[Piece], columns: S
     return Table(
         cells=tuple(tuple(row) for row in texts),
         box=around([piece.box for piece in pieces]),
-        lines=tuple(Line(text=row.text, box=row.box) for row in rows(pieces)),
+        lines=tuple(Line(text=row.text, box=row.box, confidence=row.confidence) for row in rows(pieces)),
         pieces=tuple(pieces),
         columns=tuple(columns),
         has_bold_header=_is_bold(first) and bool(rest) and not _is_bold(rest[-1]),

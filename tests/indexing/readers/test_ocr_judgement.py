@@ -18,19 +18,19 @@ def kept(lines: list[RecognisedLine]) -> list[str]:
 
 
 def test_lines_in_a_known_script_are_all_kept() -> None:
-    assert judged(ENGLISH) == Judgement(kept=(True, True), unread=0)
+    assert judged(ENGLISH) == Judgement(kept=(True, True), unread_lines=(False, False))
 
 
 def test_letters_that_the_recogniser_passed_over_are_unread_lines() -> None:
-    assert judged(CYRILLIC) == Judgement(kept=(False,) * 4, unread=4)
+    assert judged(CYRILLIC) == Judgement(kept=(False,) * 4, unread_lines=(True,) * 4)
 
 
 def test_look_alikes_that_it_is_not_sure_of_are_unread_lines() -> None:
-    assert judged(HEBREW) == Judgement(kept=(False,) * 3, unread=3)
+    assert judged(HEBREW) == Judgement(kept=(False,) * 3, unread_lines=(True,) * 3)
 
 
 def test_greek_words_have_holes_and_are_unread_lines() -> None:
-    assert judged(GREEK) == Judgement(kept=(False, False), unread=2)
+    assert judged(GREEK) == Judgement(kept=(False, False), unread_lines=(True, True))
 
 
 def test_a_formula_with_greek_letters_is_kept() -> None:
@@ -44,12 +44,12 @@ def test_on_a_page_in_two_languages_the_known_one_is_kept() -> None:
 
 def test_a_rule_that_passes_for_a_long_line_says_nothing_about_the_page() -> None:
     page = [line("Date: 12 May", 0.93, 6.0), line("2 x 14.20", 0.89, 5.0), line("", 0.0, 65.0), line("Total", 0.9, 2.6)]
-    assert judged(page) == Judgement(kept=(True, True, False, True), unread=0)
+    assert judged(page) == Judgement(kept=(True, True, False, True), unread_lines=(False,) * 4)
 
 
 def test_shapes_in_a_photograph_are_no_words() -> None:
     for shapes in ([line("0", 0.97, 1.0)], [line("業", 0.98, 0.9), line("8", 0.75, 1.1)], [line("EA", 0.6, 1.5)]):
-        assert judged(shapes) == Judgement(kept=(False,) * len(shapes), unread=0)
+        assert judged(shapes) == Judgement(kept=(False,) * len(shapes), unread_lines=(False,) * len(shapes))
 
 
 def test_a_doubtful_shape_beside_a_sign_is_left_out() -> None:

@@ -83,7 +83,9 @@ def test_search_names_the_file_and_its_place_in_every_channel(run: Run, folder: 
     assert outcome.code == 0
     best = outcome.document["hits"][0]
     assert best["path"] == str(folder / "harbour.md")
-    assert set(best) == {"id", "path", "kind", "page", "heading", "box", "score", "channels", "text"}
+    of_the_words = {"text", "confidence", "doubtful"}
+    assert set(best) == {"id", "path", "kind", "page", "heading", "box", "score", "channels", "near"} | of_the_words
+    assert (best["confidence"], best["doubtful"], best["near"]) == (None, [], [])
     assert best["channels"]["bm25"]["rank"] == 1
     assert "total" in outcome.document["milliseconds"]
 
@@ -253,3 +255,16 @@ def test_objects_are_looked_for_unless_the_command_or_the_librarys_file_says_no(
     (tmp_path / "files" / "note.txt").write_text("words")
     assert run("index", tmp_path / "files", "--library", tmp_path / "library", *options).code == 0
     assert asked == [expected]
+
+
+def test_equal_files_are_listed_together(run: Run, folder: Path, tmp_path: Path) -> None:
+    here = tmp_path / "copies"
+    here.mkdir()
+    for name in ("one.md", "two.md"):
+        (here / name).write_bytes((folder / "harbour.md").read_bytes())
+    (here / "other.md").write_text("# Another\n\nThe mill stands still.")
+    run("index", here, "--library", tmp_path / "new")
+    lines = run("list", "--duplicates", "--library", tmp_path / "new").out.splitlines()
+    assert [line.split()[-1].rpartition("/")[2] for line in lines[1:]] == ["one.md", "two.md"]
+    (group,) = run("list", "--duplicates", "--json", "--library", tmp_path / "new").document["duplicates"]
+    assert [Path(file["path"]).name for file in group] == ["one.md", "two.md"]

@@ -119,3 +119,15 @@ def test_a_turned_page_with_a_scan_and_a_stamp_is_read(tmp_path: Path, rotate: i
     text = words_of(read_here(tmp_path / "scan.pdf", tmp_path / "out").blocks)
     assert "Cordelia Vance" in text
     assert "Eastmere" in text
+
+
+def test_a_scanned_page_that_is_read_with_doubt_gets_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clear").mkdir()
+    (tmp_path / "unclear").mkdir()
+    clear = read_over(tmp_path / "clear", written(BODY), WHOLE)
+    assert clear.notes == ()
+    assert all(line.confidence is not None for block in clear.blocks for line in block.lines)
+    monkeypatch.setattr("indexing.readers.ocr.DOUBTFUL", 1.01)
+    (note,) = read_over(tmp_path / "unclear", written(BODY), WHOLE).notes
+    assert "low confidence" in note
+    assert (note.place, note.unread) == ("page 1", False)
