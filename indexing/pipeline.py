@@ -53,6 +53,8 @@ __all__ = [
 _IDLE_SECONDS = 0.25
 """Nothing came for so long: batches that are not full are embedded now."""
 _PROGRESS_SECONDS = 0.1
+_PATIENCE_SECONDS = 5.0
+"""After a cancel, files that are nearly read are waited for; a long one goes on in the next run."""
 _FEWEST_HASH_DIGITS = 8
 
 
@@ -116,7 +118,8 @@ def index(
     reason again without being read, unless `retry_failed`. Links that lead out of the paths are counted, or followed
     with `follow_links`; what an earlier run has read through them stays. `facts` are said of every file that the run
     meets, and replace what was said with these keys before; a key without values is forgotten (`indexing.facts`).
-    `cancelled` is asked between files: what was read by then is still written. Raises FactsError.
+    `cancelled` is asked between files: what was read by then is still written, and a long document goes on in the next
+    run at the page where it was. Raises FactsError.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -245,14 +248,17 @@ class _IndexRun:
             self._maker.close()
         if not stopped:
             self._forget_gone(paths)
+            self._library.clear_spool(keep_pages=False)
         return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
-        stopped = False
+        stopped, patience = False, float("inf")
         while True:
             if not stopped and cancelled():
-                stopped = True
+                stopped, patience = True, time.monotonic() + _PATIENCE_SECONDS
                 self._prefetch.stop_intake()
+            if time.monotonic() > patience:
+                self._prefetch.give_up()
             try:
                 event = self._prefetch.next(_IDLE_SECONDS)
             except queue.Empty:
@@ -419,4 +425,4 @@ class _IndexRun:
         if always or now - self._shown_at >= _PROGRESS_SECONDS:
             self._shown_at = now
             self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
-            self._on_progress(self._counts.progress(self._current))
+            self._on_progress(self._counts.progress(self._current, self._prefetch.under_way()))

@@ -61,12 +61,16 @@ class Traps:
             "PATH": path,
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "temporary"),
-            "PYTHONPATH": str(HERE / "tracing"),
+            "PYTHONPATH": f"{HERE / 'tracing'}{os.pathsep}{HERE.parents[1]}",  # this checkout, whichever is installed
             "HOSTILE_TRACE": str(self.trace),
             "LLAVERO_HOME": str(kits_home().parent),
             "HF_HUB_OFFLINE": "1",
             **more,
         }
+
+    def left_over(self) -> list[str]:
+        """What processes that have ended left in the temporary folder."""
+        return [f"'{each.name}' is left in the temporary folder" for each in (self.folder / "temporary").iterdir()]
 
     def sprung(self) -> list[str]:
         """Sentences about what should not have happened."""
