@@ -1,7 +1,7 @@
 """`kill -9` at random moments of index, remove, rebuild and index --watch; run again, each leaves the library that an
 undisturbed one leaves: the same rows, vectors, keys and boxes, the same ledger, the same pictures, and a clean verify.
 
-    python tests/hostile/kills.py [--moments 100] [--every-step COMMAND] [--seed N] [--plain] [--keep FOLDER]
+    python tests/hostile/kills.py [--moments 100 | --every-step COMMAND | --full-disks N] [--seed N] [--plain]
 
 Half of the moments lie anywhere in the measured time of the command, the other half just before one of its changes to
 the library's folder, each of which is as likely (`killed_commands.py`). The suite does it 20 times. Exit code 1 when a
@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "indexing"))
 from forking import Forks
 from indexing_doubles import change_files, make_files
 from library_state import assert_same, state
+
+from indexing.errors import ADVICE
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE.parents[1] / "examples" / "sample" / "collection"
@@ -99,6 +102,44 @@ class Kills:
         for step in range(1, command.steps + 1):
             where = self._kill(command, step, partial(_Moment, step=step), most=1)
             yield f"{command.name}, killed {' and '.join(where) or 'not at all'}"
+
+    def full_disks(self, count: int) -> Iterator[str]:
+        """Each command so many times on a disk with too little room for it, then with room → a line for each. Raises
+        AssertionError, and OSError where mounting is not allowed."""
+        for command in self.commands:
+            for number in range(count):
+                spare = round(8 * 30 ** self.random.random()) if number else 0
+                yield f"{command.name}, {spare} kB free: {self._fill(command, spare)}"
+
+    def _fill(self, command: Command, spare_kilobytes: int) -> str:
+        """→ the sentence it ended with; "" where there was room enough."""
+        disk, library = self.work / "disk", self.work / "disk" / "library"
+        disk.mkdir(exist_ok=True)
+        _mount(disk, "size=64m")
+        try:
+            shutil.copytree(command.before, library)
+            command.prepare()
+            _mount(disk, f"remount,size={max(64, _used_kilobytes(disk) + spare_kilobytes)}k")
+            self.log.unlink(missing_ok=True)
+            ended = self._run(command, library)
+            said = self.log.read_text()
+            _mount(disk, "remount,size=64m")
+            if command.meanwhile is not None:
+                command.meanwhile()
+            try:
+                assert ended.code in (0, 1, 3) and "Traceback" not in said, f"it ended with {ended.code}"
+                sentences = [line for line in said.splitlines() if line.startswith("llavero: ")]
+                assert ended.code != 1 or (len(sentences) == 1 and ADVICE in said), "it does not say what to do"
+                self._mend(command, library)
+                assert_same(state(library, ""), command.expected)
+            except AssertionError as error:
+                error.add_note(
+                    f"{command.name} with {spare_kilobytes} kB free; it said: {self.log.read_text()[-2000:]}"
+                )
+                raise
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+        return next(iter(sentences), "") if ended.code == 1 else ""
 
     def _kill(self, command: Command, number: int, moment: "Callable[[], _Moment]", *, most: int) -> list[str]:
         """One library: killed at one moment, or at some more while it is mended, then mended and compared → where."""
@@ -256,6 +297,19 @@ class _Moment:
         return f"at step {self.step}" if self.step else f"after {self.seconds:.2f} s"
 
 
+def _mount(disk: Path, options: str) -> None:
+    """A file system in memory; raises OSError where that is not allowed."""
+    new = [] if options.startswith("remount") else ["-t", "tmpfs", "tmpfs"]
+    done = subprocess.run(["mount", "-o", options, *new, disk], capture_output=True, check=False)
+    if done.returncode:
+        raise PermissionError(done.stderr.decode(errors="replace").strip())
+
+
+def _used_kilobytes(disk: Path) -> int:
+    told = os.statvfs(disk)
+    return (told.f_blocks - told.f_bfree) * told.f_frsize // 1024
+
+
 def _kill_later(process: int, seconds: float) -> None:
     """The wait is short, and nothing else is to be heard meanwhile."""
     time.sleep(seconds)
@@ -272,6 +326,7 @@ def _again(source: Path, target: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill Llavero at random moments and look at what is left.")
     parser.add_argument("--moments", type=int, default=100, metavar="N", help="how often it is killed")
+    parser.add_argument("--full-disks", type=int, default=0, metavar="N", help="instead, so many full disks a command")
     parser.add_argument("--every-step", metavar="COMMAND", help="one command, before each of its steps in turn")
     parser.add_argument("--seed", type=int, default=2026, metavar="N", help="other moments")
     parser.add_argument("--plain", action="store_true", help="with readers that are no processes of their own")
@@ -282,7 +337,8 @@ def main() -> int:
         work.mkdir(parents=True, exist_ok=True)
         kills = Kills(work=work.resolve(), seed=asked.seed, readers="plain" if asked.plain else "real")
         try:
-            for line in kills.every_step(asked.every_step) if asked.every_step else kills.moments(asked.moments):
+            lines = kills.every_step(asked.every_step) if asked.every_step else kills.moments(asked.moments)
+            for line in kills.full_disks(asked.full_disks) if asked.full_disks else lines:
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()
         except AssertionError as error:

@@ -39,7 +39,20 @@ ROOT = Path(__file__).resolve().parents[2]
 _MOST_WORKER_BYTES = 1_500_000_000
 _ROWS = 1_048_576
 _PAGE = re.compile(r"page ([\d,]+) of ([\d,]+)")
-_WORDS = ("harbour ferry lighthouse keeper pelican mole berth ship tide rope anchor captain ledger freight").split()
+_WORDS = (
+    "harbour",
+    "ferry",
+    "lighthouse",
+    "keeper",
+    "pelican",
+    "mole",
+    "berth",
+    "ship",
+    "tide",
+    "rope",
+    "anchor",
+    "quay",
+)
 
 
 @dataclass
@@ -220,7 +233,7 @@ def _pages_of(library: Path) -> int:
 
 def _page(number: int) -> str:
     lines = [
-        f"{' '.join(_WORDS[(number * 7 + line * each) % 14] for each in range(12))} {number}" for line in range(40)
+        f"{' '.join(_WORDS[(number * 7 + line * each) % 12] for each in range(12))} {number}" for line in range(40)
     ]
     drawn = [text_at(72, 710 - 15 * line, words) for line, words in enumerate(lines)]
     return text_at(72, 740, f"Section {number} of the harbour book", size=16) + "".join(drawn)
@@ -234,14 +247,15 @@ def _write_workbook(file: Path) -> None:
         'main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-'
         'officedocument.spreadsheetml.worksheet+xml"/></Types>',
         "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" '
+        '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+        'officeDocument" '
         'Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://'
         'schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Rows" sheetId="1" '
         'r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/'
-        'relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
-        'worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        'relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
+        'relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
     }  # fmt: skip
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():

@@ -69,8 +69,9 @@ class Traps:
         }
 
     def left_over(self) -> list[str]:
-        """What processes that have ended left in the temporary folder."""
-        return [f"'{each.name}' is left in the temporary folder" for each in (self.folder / "temporary").iterdir()]
+        """Files that processes which have ended left in the temporary folder; torch makes an empty folder there."""
+        left = [each for each in (self.folder / "temporary").rglob("*") if not each.is_dir()]
+        return [f"'{each.name}' is left in the temporary folder" for each in left[:3]]
 
     def sprung(self) -> list[str]:
         """Sentences about what should not have happened."""

@@ -28,3 +28,15 @@ def test_the_same_holds_with_readers_that_are_processes(tmp_path: Path) -> None:
         assert len(list(kills.moments(20))) > 5
     finally:
         kills.close()
+
+
+@pytest.mark.timeout(300)
+def test_every_command_that_meets_a_full_disk_says_so_and_ends_well_with_room(tmp_path: Path) -> None:
+    kills = Kills(work=tmp_path)
+    try:
+        said = list(kills.full_disks(1))
+    except PermissionError as error:
+        pytest.skip(f"mounting is not allowed here: {error}")
+    finally:
+        kills.close()
+    assert len(said) == 5 and all("disk" in line.partition(": ")[2] for line in said)

@@ -16,6 +16,7 @@ from indexing.readers.pdf.kept_pages import FEWEST_PAGES
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore
 
+Opened = tuple[Library, MilvusStore]
 PAGES = FEWEST_PAGES + 20
 
 
@@ -28,14 +29,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[Library, MilvusStore]]:
+def opened(tmp_path: Path) -> Iterator[Opened]:
     library, store = open_library(tmp_path / "library", TinyEmbedder())
     yield library, store
     store.close()
     library.close()
 
 
-def run(source: Path, opened: tuple[Library, MilvusStore], *, stop_at: int = PAGES + 1) -> tuple[IndexReport, list[Progress]]:
+def run(source: Path, opened: Opened, *, stop_at: int = PAGES + 1) -> tuple[IndexReport, list[Progress]]:
     told: list[Progress] = []
     report = index(
         [source],
@@ -60,7 +61,7 @@ def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_that_is_cancelled_inside_a_document_goes_on_at_its_page(
-    source: Path, undisturbed: Path, tmp_path: Path, opened: tuple[Library, MilvusStore], monkeypatch: pytest.MonkeyPatch
+    source: Path, undisturbed: Path, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
     library, store = opened
@@ -81,7 +82,7 @@ def test_a_run_that_is_cancelled_inside_a_document_goes_on_at_its_page(
 
 
 def test_a_run_that_dies_while_it_embeds_reads_no_page_again(
-    source: Path, undisturbed: Path, tmp_path: Path, opened: tuple[Library, MilvusStore], monkeypatch: pytest.MonkeyPatch
+    source: Path, undisturbed: Path, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class DiedError(Exception):
         pass
@@ -106,7 +107,7 @@ def test_a_run_that_dies_while_it_embeds_reads_no_page_again(
 
 
 def test_pages_of_a_document_that_nobody_wants_any_more_are_dropped_by_the_next_run(
-    source: Path, tmp_path: Path, opened: tuple[Library, MilvusStore], monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
     run(source, opened, stop_at=5)

@@ -9,9 +9,10 @@ from PIL import Image
 
 from makers.base import WORDS, mail, seeds, zipped
 
-_TESTS = Path(__file__).resolve().parents[2] / "indexing"
-sys.path.insert(0, str(_TESTS))
+sys.path.insert(0, str(Path(__file__).parents[2] / "indexing"))
 from outlook_files import mapi, msg, ole, tnef
+
+_TESTS = Path(__file__).resolve().parents[2] / "indexing"
 
 
 def more_seeds() -> dict[str, bytes]:

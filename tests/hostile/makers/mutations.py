@@ -15,7 +15,8 @@ from makers.more_formats import more_seeds
 SAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sample" / "collection"
 _LARGEST_SEED = 150_000
 _EXTENSIONS = (".png", ".jpg", ".gif", ".tif", ".webp", ".bmp", ".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".html",
-               ".md", ".eml", ".txt", ".bin", ".csv", ".zip", ".msg", ".svg", ".xls", ".heic", ".ics", ".json")  # fmt: skip
+               ".md", ".eml", ".txt", ".bin", ".csv", ".zip", ".msg", ".svg", ".xls", ".heic", ".ics",
+               ".json")  # fmt: skip
 
 Mutation = Callable[[bytes, Random], bytes]
 
@@ -46,11 +47,15 @@ def harmless(corpus: Path | None) -> dict[str, bytes]:
     """By name: what is made on the spot, the sample collection, and others' small files where they are there."""
     folders = [SAMPLE, *([corpus / "trouble"] if corpus else [])]
     found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    return seeds() | more_seeds() | {
-        path.name: path.read_bytes()
-        for path in found
-        if 0 < path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
-    }
+    return (
+        seeds()
+        | more_seeds()
+        | {
+            path.name: path.read_bytes()
+            for path in found
+            if 0 < path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
+        }
+    )
 
 
 def _whole(how: Mutation, files: dict[str, bytes], name: str, random: Random) -> bytes:
