@@ -23,7 +23,9 @@ class ReadLimits:
     max_side: int = 100_000
     """Width or height of a picture; a strip of one pixel's width takes more memory than a square of as many pixels."""
     max_pages: int = 10_000
-    """Pages, slides or frames that are read; the rest is left out with a note."""
+    """Pages or sheets that are read; the rest is left out with a note."""
+    max_frames: int = 2_000
+    """The same for the frames of a picture file: each is decoded, and looked at for words."""
     max_figures: int = 200
     """Embedded pictures that are kept from one document."""
     max_unpacked_bytes: int = 600 * MEGABYTE

@@ -141,7 +141,7 @@ def show_index(line: ProgressLine, progress: Document) -> None:
         parts.append(f"{duration(progress['seconds_left'])} left")
     if progress["current"]:
         parts.append(wording.shown(progress["current"]))
-    if progress["pages"]:
+    if progress.get("pages"):
         parts.append(f"page {progress['pages_done']:,} of {progress['pages']:,}")
     line.show(" · ".join(parts), share=done / found if walked and found else None)
 
