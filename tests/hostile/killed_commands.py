@@ -114,15 +114,13 @@ class _Steps:
 
 def _replace_what_is_slow(answers: Callable[[str], None]) -> None:
     for module in (ui.workbench, ui.rebuilding):
-        module.find = _kit  # type: ignore[assignment]  # a double
-        module.embedder_of = _embedder  # type: ignore[assignment]  # a double
-        module.check_device = lambda device: None
-    ui.workbench._embedder_name = lambda kit: _embedder(kit).name
+        _put(module, find=_kit, embedder_of=_embedder, check_device=lambda device: None)
+    _put(ui.workbench, _embedder_name=lambda kit: _embedder(kit).name)
     if os.environ["READERS"] == "plain":
-        pipeline.ReaderPool = _plain  # type: ignore[assignment,misc]  # a double
-    pipeline._PROGRESS_SECONDS = 0.0
-    commands.settings = _small_batches(commands.settings)
-    watch._QUIET_MILLISECONDS = 50
+        _put(pipeline, ReaderPool=_plain)
+    _put(pipeline, _PROGRESS_SECONDS=0.0)
+    _put(commands, settings=_small_batches(commands.settings))
+    _put(watch, _QUIET_MILLISECONDS=50)
     told, index = terminal.tell, LibraryService.index
 
     def tell(words: str) -> None:
@@ -135,8 +133,14 @@ def _replace_what_is_slow(answers: Callable[[str], None]) -> None:
         answers("indexed")
         return report
 
-    terminal.tell = tell
-    LibraryService.index = indexed  # type: ignore[method-assign]
+    _put(terminal, tell=tell)
+    _put(LibraryService, index=indexed)
+
+
+def _put(owner: object, **doubles: object) -> None:
+    """In place of what the owner has under these names, as long as the process lives."""
+    for name, double in doubles.items():
+        setattr(owner, name, double)
 
 
 def _small_batches(load: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,8 +30,7 @@ def test_every_name_is_read_or_refused_with_what_to_do_and_can_be_removed_as_it_
     folder = tmp_path / "files"
     folder.mkdir()
     for number, name in enumerate(names()):
-        with open(os.fsencode(folder) + b"/" + name, "wb") as file:  # noqa: PTH123  # a name of bytes
-            file.write(f"words of file {number}".encode())
+        (folder / os.fsdecode(name)).write_text(f"words of file {number}")
     sound = sum(map(is_utf_8, names()))
     with ExitStack() as closing:
         library, store = open_library(tmp_path / "library", TinyEmbedder())

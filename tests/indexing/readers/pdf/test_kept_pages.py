@@ -1,6 +1,7 @@
 """A long PDF goes on at the page where a run was stopped, and comes out as if nothing had happened."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ class StopError(Exception):
     pass
 
 
-def stopping_at(page: int):  # type: ignore[no-untyped-def]  # a test's callback
+def stopping_at(page: int) -> Callable[[int], None]:
     done = 0
 
     def on_page(of: int) -> None:
@@ -54,7 +55,9 @@ def book(path: Path) -> Path:
     return path
 
 
-def read(path: Path, folder: Path, on_page=lambda of: None, **limits: int) -> tuple[Reading, ReaderOutput]:  # type: ignore[no-untyped-def]
+def read(
+    path: Path, folder: Path, on_page: Callable[[int], None] = lambda of: None, **limits: int
+) -> tuple[Reading, ReaderOutput]:
     folder.mkdir(exist_ok=True)
     output = ReaderOutput(folder, preprocess=SMALL, limits=ReadLimits(**limits), on_page=on_page)
     return reader.read_pdf(path, output), output
