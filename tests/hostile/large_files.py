@@ -154,7 +154,7 @@ def large_workbook(folder: Path, findings: Findings, _: argparse.Namespace) -> N
     file = folder / "rows.xlsx"
     _write_workbook(file)
     run = Indexer(file, folder / "library").end()
-    _judge("large workbook", run, findings, most_seconds=900)
+    _judge("large workbook", run, findings, most_seconds=1_800)
 
 
 def full_letter(folder: Path, findings: Findings, _: argparse.Namespace) -> None:
