@@ -5,7 +5,7 @@
     ledger.sqlite    what became of every file
     pages/HASH/      page images and figures of a document
     thumbs/HASH.jpg  small pictures for galleries
-    spool/           what readers are writing right now; emptied at every start of an indexing run
+    spool/           what readers are writing right now; pages of long documents stay when a run is stopped
     library.lock     who has it open
 
 LibraryNotFoundError   there is no library there, and none was to be made
@@ -29,13 +29,12 @@ from typing import IO, Self
 from indexing.embedding.protocol import Embedder
 from indexing.errors import ADVICE, IndexingError, LibraryInUseError, LibraryMismatchError, StoreError
 from indexing.ledger import Content, Ledger
-from indexing.readers.output import THUMB
+from indexing.readers.output import KEPT_PAGES, PIXELS_FILE, THUMB
+from indexing.records import CONTENT_FORMAT
 from indexing.store import Store
 
 FORMAT = 1
 """Layout of the folder and of the store's rows. Another number cannot be opened."""
-CONTENT_FORMAT = 4
-"""How files become chunks. Files indexed under another number are indexed again by the next run."""
 
 FILE_NAME = "llavero.toml"
 _SECTION = re.compile(r"^\[library\].*?(?=^\s*\[|\Z)", re.MULTILINE | re.DOTALL)
@@ -174,6 +173,8 @@ class Library:
     def keep_pictures(self, spooled: Path, content_hash: str) -> None:
         """Move what a reader wrote into its place, in two renames."""
         with _named(self.folder):
+            for name in (PIXELS_FILE, KEPT_PAGES):  # of a long document
+                (spooled / name).unlink(missing_ok=True)
             thumb = spooled / THUMB
             if thumb.exists():
                 thumb.rename(self.folder / self.thumb(content_hash))
@@ -183,6 +184,13 @@ class Library:
                 spooled.rename(pages)
             else:
                 spooled.rmdir()
+
+    def clear_spool(self, *, keep_pages: bool) -> None:
+        """Delete what readers wrote for files that did not get into the library; `keep_pages`: but not the pages of
+        long documents, with which the next run goes on."""
+        for entry in Path(self.spool).glob("*"):
+            if not (keep_pages and (entry / KEPT_PAGES).is_file()):
+                shutil.rmtree(entry, ignore_errors=True)
 
     def first_picture(self, content_hash: str) -> Path | None:
         """Its small picture, or its first page's; None where it has neither."""
@@ -367,7 +375,7 @@ def recover(library: Library, store: Store) -> bool:
     """
     if library.is_clean:
         return False
-    shutil.rmtree(library.spool, ignore_errors=True)
+    library.clear_spool(keep_pages=True)
     library.ledger.release()
     unfinished = library.ledger.unfinished()
     for content in unfinished:

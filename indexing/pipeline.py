@@ -59,6 +59,8 @@ __all__ = [
 _IDLE_SECONDS = 0.25
 """Nothing came for so long: batches that are not full are embedded now."""
 _PROGRESS_SECONDS = 0.1
+_PATIENCE_SECONDS = 5.0
+"""After a cancel, files that are nearly read are waited for; a long one goes on in the next run."""
 _FEWEST_HASH_DIGITS = 8
 _DOWNLOADS = "downloads"
 """Below the spool, which is emptied before every run."""
@@ -128,6 +130,8 @@ def index(
     `sources` says who one is at addresses; what they could not list to its end loses nothing.
     `cancelled` is asked between files: what was read by then is still written. Raises FactsError, AddressError, and
     RemoteError where nothing but addresses was named and none of them could be listed.
+    `cancelled` is asked between files: what was read by then is still written, and a long document goes on in the next
+    run at the page where it was. Raises FactsError.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -270,21 +274,19 @@ class _IndexRun:
             self._prefetch.close()
             self._remote.close()
             self._maker.close()
-            reading.end()
-        with span("index.tidy"):
-            if not stopped:
-                self._remote.check()
-                self._forget_gone([path for path in paths if not is_address(path)])
-                for path in self._remote.vanished(self._ledger.paths_below):
-                    self._forget(path)
-            return self._report(paths, cancelled=stopped)
+    `sources` says who one is at addresses; what they could not list to its end loses nothing.
+    `cancelled` is asked between files: what was read by then is still written, and a long document goes on in the next
+    run at the page where it was. Raises FactsError, AddressError, and RemoteError where nothing but addresses was
+    named and none of them could be listed.
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
-        stopped = False
+        stopped, patience = False, float("inf")
         while True:
             if not stopped and cancelled():
-                stopped = True
+                stopped, patience = True, time.monotonic() + _PATIENCE_SECONDS
                 self._prefetch.stop_intake()
+            if time.monotonic() > patience:
+                self._prefetch.give_up()
             try:
                 event = self._prefetch.next(_IDLE_SECONDS)
             except queue.Empty:
@@ -468,5 +470,12 @@ class _IndexRun:
         if always or now - self._shown_at >= _PROGRESS_SECONDS:
             self._shown_at = now
             self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
-            self._counts.download = self._prefetch.download
-            self._on_progress(self._counts.progress(self._current))
+            reading.end()
+        with span("index.tidy"):
+            if not stopped:
+                self._remote.check()
+                self._forget_gone([path for path in paths if not is_address(path)])
+                for path in self._remote.vanished(self._ledger.paths_below):
+                    self._forget(path)
+                self._library.clear_spool(keep_pages=False)
+            return self._report(paths, cancelled=stopped)

@@ -39,6 +39,9 @@ class FileReader(Protocol):
     def cancel(self) -> None:
         """From another thread: let what is being read end at once."""
 
+    def under_way(self) -> tuple[str, int, int]:
+        """Of the long file that is being read: its name, its pages done, and how many there are (0: nobody knows)."""
+
 
 ReaderFactory = Callable[[], AbstractContextManager[FileReader]]
 
@@ -103,7 +106,7 @@ class Prefetch:
         self._ledger, self._readers = ledger, readers
         self._max_file_bytes, self._retry_failed = max_file_bytes, retry_failed
         self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(capacity)
-        self._no_more, self._closed = threading.Event(), threading.Event()
+        self._no_more, self._given_up, self._closed = threading.Event(), threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._under_way: dict[str, list[Seen]] = {}  # hash → other paths with the same bytes, met meanwhile
         self._seen: dict[str, Seen] = {}
@@ -153,6 +156,16 @@ class Prefetch:
         """Take no further files; what is being read still comes."""
         self._no_more.set()
 
+    def give_up(self) -> None:
+        """Stop what is being read as well; these files count as not met."""
+        self._given_up.set()
+        if self._reader is not None:
+            self._reader.cancel()
+
+    def under_way(self) -> tuple[str, int, int]:
+        """The long file that is being read, see `FileReader`."""
+        return self._reader.under_way() if self._reader is not None else ("", 0, 0)
+
     def close(self) -> None:
         """Stop at once, killing what is being read, and wait for the threads."""
         self._no_more.set()
@@ -184,6 +197,8 @@ class Prefetch:
                 raise _ClosedError
             outcomes = reader.read(chain([first], sources))
             for source, outcome in outcomes:
+                if isinstance(outcome, UnreadableFileError) and self._given_up.is_set():
+                    continue
                 self._put(self._event(source, outcome))
 
     def _put(self, event: Event | BaseException | None) -> None:

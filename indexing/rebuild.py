@@ -2,14 +2,14 @@
 
 A second collection is filled beside the first, content by content, and what is in it whole is not embedded again by a
 run that goes on after a stop. Until the switch, which is one rename, the library is the old one; after it the old
-collection is dropped.
+collection is dropped, by `finish_switch` where the process died between the two.
 """
 
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from indexing.chunking import without_labels
@@ -54,12 +54,17 @@ def rebuild(
 
     Raises RebuildError, StoreError, what the disk says. The caller closes and opens the library again afterwards.
     """
+    was_switched = finish_switch(library, open_store)
     if library.record.embedder == embedder.name:
+        if was_switched:
+            contents = len(library.ledger.contents())
+            return RebuildReport(contents=contents, kept=contents, chunks=0)
         raise RebuildError(f"the library's vectors are those of '{embedder.name}' already")
     target = _target(library, kit, embedder)
     old, new = open_store(library.record), open_store(target)
     try:
         report = _fill(library, old, new, embedder, settings, on_progress)
+        _drop_what_is_gone(library, new)
         new.ready()
         if new.count() != library.ledger.rows():
             raise StoreError(f"the new collection holds {new.count():,} rows, {library.ledger.rows():,} were expected")
@@ -70,6 +75,29 @@ def rebuild(
         new.close()
     (library.folder / FILE_NAME).unlink(missing_ok=True)
     return report
+
+
+def finish_switch(library: Library, open_store: OpenStore) -> bool:
+    """Drop the old collection where a rebuild was stopped after its switch → whether one was. Whoever opens a library
+    does it."""
+    noted = _noted(library)
+    if noted is None or noted.target.collection != library.record.collection:
+        return False
+    old = open_store(noted.replaces)
+    try:
+        old.drop()
+    finally:
+        old.close()
+    (library.folder / FILE_NAME).unlink()
+    return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Noted:
+    """A rebuild that was begun and has not ended."""
+
+    target: LibraryRecord
+    replaces: LibraryRecord
 
 
 def _target(library: Library, kit: str, embedder: Embedder) -> LibraryRecord:
@@ -84,28 +112,39 @@ def _target(library: Library, kit: str, embedder: Embedder) -> LibraryRecord:
     )
     noted = _noted(library)
     if noted is not None:
-        if replace(noted, collection="") == replace(wanted, collection=""):
-            return noted
-        problem = RebuildError(f"a rebuild with the kit '{noted.kit}' was stopped half way")
-        problem.add_note(f"End it first: llavero rebuild --kit {noted.kit}")
+        if replace(noted.target, collection="") == replace(wanted, collection=""):
+            return noted.target
+        problem = RebuildError(f"a rebuild with the kit '{noted.target.kit}' was stopped half way")
+        problem.add_note(f"End it first: llavero rebuild --kit {noted.target.kit}")
         raise problem
     fresh = library.folder / f".{FILE_NAME}.new"
     with fresh.open("w", encoding="utf-8") as file:
-        json.dump({name: getattr(wanted, name) for name in LibraryRecord.__slots__}, file)
+        json.dump({"target": asdict(wanted), "replaces": asdict(library.record)}, file)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(library.folder / FILE_NAME)
     return wanted
 
 
-def _noted(library: Library) -> LibraryRecord | None:
+def _noted(library: Library) -> _Noted | None:
+    file = library.folder / FILE_NAME
     try:
-        noted = LibraryRecord(**json.loads((library.folder / FILE_NAME).read_text(encoding="utf-8")))
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return _Noted(target=LibraryRecord(**told["target"]), replaces=LibraryRecord(**told["replaces"]))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise RebuildError(f"'{library.folder / FILE_NAME}' makes no sense: {error}") from error
-    return None if noted.collection == library.record.collection else noted  # the switch was done
+    except (ValueError, TypeError, KeyError) as error:
+        problem = RebuildError(f"'{file}' makes no sense: {error}")
+        problem.add_note("Delete it, and rebuild again; the library itself is whole.")
+        raise problem from error
+
+
+def _drop_what_is_gone(library: Library, new: MilvusStore) -> None:
+    """Files may have been removed or changed since a rebuild that was stopped has written their rows."""
+    if new.count() == library.ledger.rows():
+        return
+    known = {each for content in library.ledger.contents() for each in content.ids()}
+    new.delete([each for each, _ in new.ids() if each not in known])
 
 
 def _fill(

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+CONTENT_FORMAT = 4
+"""How files become chunks. Files indexed under another number are indexed again by the next run."""
+
 Box = tuple[float, float, float, float]
 Kind = Literal["image", "page", "text", "table", "figure"]
 Channel = Literal["clip", "text", "bm25"]

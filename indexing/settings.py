@@ -22,8 +22,10 @@ class ReadLimits:
     """Width × height of a picture, read from its header before a pixel is decoded."""
     max_side: int = 100_000
     """Width or height of a picture; a strip of one pixel's width takes more memory than a square of as many pixels."""
-    max_pages: int = 2_000
-    """Pages, slides or frames that are read; the rest is left out with a note."""
+    max_pages: int = 10_000
+    """Pages or sheets that are read; the rest is left out with a note."""
+    max_frames: int = 2_000
+    """The same for the frames of a picture file: each is decoded, and looked at for words."""
     max_figures: int = 200
     """Embedded pictures that are kept from one document."""
     max_unpacked_bytes: int = 600 * MEGABYTE
@@ -32,7 +34,7 @@ class ReadLimits:
     """Unpacked over packed size, looked at once the unpacked size is over 20 MB."""
     max_text_characters: int = 40_000_000
     """Words of one file; more is cut with a note."""
-    max_spool_bytes: int = 2_000 * MEGABYTE
+    max_spool_bytes: int = 8_000 * MEGABYTE
     """Page images and figures that one file may write."""
     max_depth: int = 4
     """A mail in a mail in a mail: how deep attachments are followed."""

@@ -51,6 +51,8 @@ def progress_document(progress: "Progress") -> Document:
         "current": progress.current,
         "files_per_second": progress.files_per_second,
         "seconds_left": progress.seconds_left,
+        "pages_done": progress.pages_done,
+        "pages": progress.pages,
     }
 
 

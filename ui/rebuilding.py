@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 from indexing import library as recovery
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
-from indexing.store import MilvusStore
 from llava_model.kits import find
 from ui.settings import Settings
-from ui.workbench import check_device, embedder_of
+from ui.workbench import check_device, embedder_of, store_opener
 
 if TYPE_CHECKING:
     from indexing.rebuild import RebuildReport
@@ -26,16 +25,8 @@ def rebuild_library(settings: Settings, kit_name: str, on_progress: Callable[[in
         kit.path(component.name)
     check_device(settings.device)
 
-    def open_store(of: LibraryRecord) -> MilvusStore:
-        return MilvusStore.open(
-            settings.milvus_uri or library.milvus,
-            token=settings.milvus_token or None,
-            collection=of.collection,
-            clip_dimensions=of.clip_dimensions,
-            text_dimensions=of.text_dimensions,
-        )
-
     with Library.open(settings.library, kit=record.kit) as library:
+        open_store = store_opener(settings, library)
         store = open_store(library.record)
         try:
             recovery.recover(library, store)

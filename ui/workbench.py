@@ -17,6 +17,7 @@ from indexing import pipeline
 from indexing.embedding.registry import KitParts, load_embedder, name_before_loading
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.places import PlacedStore, check_keys, files_where
+from indexing.rebuild import finish_switch
 from indexing.records import Channel, Chunk, Kind
 from indexing.settings import available_memory
 from indexing.sources.access import Accesses
@@ -120,6 +121,7 @@ class Workbench:
         library = Library.open(settings.library, kit=kit.name, create=create)
         bench = cls(settings, kit, library, serves=serves)
         try:
+            finish_switch(library, store_opener(settings, library))
             recovery.recover(library, bench.store)
         except BaseException:
             bench.close()
@@ -162,14 +164,7 @@ class Workbench:
         """Milvus Lite inside the library, in memory where this process serves, or the server that the settings name."""
         if not self._library.record.clip_dimensions:
             self._library.settle(self.embedder)
-        record = self._library.record
-        milvus = MilvusStore.open(
-            self.settings.milvus_uri or self._library.milvus,
-            token=self.settings.milvus_token or None,
-            collection=record.collection,
-            clip_dimensions=record.clip_dimensions,
-            text_dimensions=record.text_dimensions,
-        )
+        milvus = store_opener(self.settings, self._library)(self._library.record)
         store = _in_memory(milvus) if self._serves and not self.settings.milvus_uri else milvus
         self._closers.append(store.close)
         return store
@@ -410,6 +405,21 @@ def without_loading_bars() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+
+
+def store_opener(settings: Settings, library: Library) -> Callable[[LibraryRecord], MilvusStore]:
+    """Opens the collection that a record names, where the settings say that rows lie."""
+
+    def open_store(record: LibraryRecord) -> MilvusStore:
+        return MilvusStore.open(
+            settings.milvus_uri or library.milvus,
+            token=settings.milvus_token or None,
+            collection=record.collection,
+            clip_dimensions=record.clip_dimensions,
+            text_dimensions=record.text_dimensions,
+        )
+
+    return open_store
 
 
 def _embedder_name(kit: Kit) -> str | None:

@@ -191,7 +191,7 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
     pages: list[Page] = []
     blocks: list[Block] = []
     notes: list[Note] = []
-    for index in range(min(frames, output.limits.max_pages)):
+    for index in range(min(frames, output.limits.max_frames)):
         try:
             with damage_named():
                 image.seek(index)
@@ -215,9 +215,9 @@ def _read_frames(image: Image.Image, frames: int, path: Path, output: ReaderOutp
         blocks.extend(words.blocks(page=index + 1) if words else ())
         notes.extend(note.within(f"frame {index + 1}") for note in (words.notes() if words else ()))
         output.page_done()
-    if frames > output.limits.max_pages:
-        sentence = f"{frames:,} frames, of which the first {output.limits.max_pages:,} were read"
-        notes.append(Note(sentence, kind="page", number=frames - output.limits.max_pages, unread=True))
+    if frames > output.limits.max_frames:
+        sentence = f"{frames:,} frames, of which the first {output.limits.max_frames:,} were read"
+        notes.append(Note(sentence, kind="page", number=frames - output.limits.max_frames, unread=True))
     return Reading(is_picture=True, title=path.stem, pages=tuple(pages), blocks=tuple(blocks), notes=tuple(notes))
 
 

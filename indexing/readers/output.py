@@ -31,6 +31,8 @@ cv2.setNumThreads(1)  # there is a worker for every core
 PICTURE = "picture"
 PIXELS_FILE = "pixels.bin"
 THUMB = "thumb.jpg"
+KEPT_PAGES = "pages.jsonl"
+"""What a reader keeps of the pages of a long document, for a run that goes on where this one is stopped."""
 PAGE_SIDE = 1400
 """Longer side of a kept page image: small print stays legible, a page takes 150–300 kB."""
 _PAGE_PIXELS = 2_000_000
@@ -96,7 +98,7 @@ class ReaderOutput:
         *,
         preprocess: Preprocess,
         limits: ReadLimits,
-        on_page: Callable[[], None] = lambda: None,
+        on_page: Callable[[int], None] = lambda of: None,
         on_part: Callable[[int], None] = lambda part: None,
         left_out: LeftOut | None = None,
         converter: Converter = no_converter,
@@ -116,9 +118,26 @@ class ReaderOutput:
         self._part = 0  # the innermost one that is being read; 0 outside of all
         self._written = 0
 
-    def page_done(self) -> None:
-        """Tell the parent that another page is read: it extends the time that the file may take."""
-        self._on_page()
+    def page_done(self, of: int = 0) -> None:
+        """Tell the parent that another page is read, of so many where that is known: it extends the time that the file
+        may take."""
+        self._on_page(of)
+
+    @property
+    def written_bytes(self) -> int:
+        """What was written of this file so far."""
+        return self._written
+
+    def go_on(self, *, names: list[str], figures: int, written_bytes: int) -> None:
+        """An earlier attempt at the same file has written so much; what it wrote after that is written again."""
+        self.names[:], self.figures, self._written = names, figures, written_bytes
+        pixels = self.folder / PIXELS_FILE
+        if pixels.exists():
+            os.truncate(pixels, self.pixels_bytes(len(names)))
+
+    def pixels_bytes(self, count: int) -> int:
+        """Length of the file with so many prepared squares."""
+        return count * self.preprocess.size**2 * 3
 
     @contextmanager
     def part(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from indexing.errors import ADVICE, DimensionMismatchError, LibraryInUseError, StoreError, disk_fault, is_told_by
 from indexing.records import CHANNELS, Channel, Chunk, Kind
 from indexing.store.bm25 import Rarity, SparseVector, query_vector
+from indexing.store.lite_leftovers import drop_leftovers
 from indexing.store.protocol import EVERYTHING, Filter, Found, Row, StoreCounts, Vector, batches, expression, literal
 from indexing.store.schema import CHUNK_FIELDS, VARCHAR_BYTES, columns_of_path, to_chunk, to_entity
 
@@ -356,6 +357,7 @@ def connect(address: str, token: str | None) -> "MilvusClient":
             if embedded:
                 os.environ.setdefault("MILVUS_LITE_MEMTABLE_MEMORY_LIMIT_BYTES", str(_UNFLUSHED_BYTES))
                 Path(address).parent.mkdir(parents=True, exist_ok=True)
+                drop_leftovers(Path(address))
             options = {"grpc_options": _NO_PINGS} if embedded else {}
             return MilvusClient(uri=address, token=token or "", timeout=10, **options)
         except (MilvusException, OSError) as error:

@@ -18,7 +18,7 @@ import numpy as np
 from indexing import errors
 from indexing.embedding.protocol import Pixels
 from indexing.errors import UnreadableFileError, disk_error, words_of
-from indexing.readers.output import PICTURE, PIXELS_FILE, THUMB
+from indexing.readers.output import KEPT_PAGES, PICTURE, PIXELS_FILE, THUMB
 from indexing.records import NOTE_KINDS, Block, Box, Line, Note, Page, Reading
 
 _IMAGE_NAME = re.compile(r"(?:page|figure)-\d{4,6}\.jpg|thumb\.jpg")
@@ -169,7 +169,8 @@ def _error(message: Mapping[str, Any]) -> UnreadableFileError:
 
 
 class PixelFile(Mapping[str, Pixels]):
-    """The squares that a worker wrote, each read when it is asked for. The file itself has no name any more.
+    """The squares that a worker wrote, each read when it is asked for. The file itself has no name any more, unless it
+    is needed after this process has died.
 
     Mapped into memory, all of them would stay there until the last row of their file is written: 0.3 GB for a document
     of 2,000 pages.
@@ -179,7 +180,8 @@ class PixelFile(Mapping[str, Pixels]):
         self._places, self._size = places, size
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
-        path.unlink()
+        if not (path.parent / KEPT_PAGES).exists():
+            path.unlink()
 
     def __getitem__(self, name: str) -> Pixels:
         """Raises StoreError where the disk does not give back what was written to it."""

@@ -18,7 +18,7 @@ from indexing.errors import UnreadableFileError
 from indexing.records import SourceFile
 from indexing.settings import ReadLimits
 from indexing.workers.messages import Outcome, ReadResult
-from indexing.workers.process import WorkerProcess
+from indexing.workers.process import WorkerProcess, drop
 
 __all__ = ["ReadResult", "ReaderPool"]
 
@@ -112,6 +112,12 @@ class ReaderPool:
         for worker in self._workers:
             worker.cancel()
 
+    def under_way(self) -> tuple[str, int, int]:
+        """Of the long file that is being read: its name, its pages done, and how many there are (0: nobody knows)."""
+        return max(
+            ((worker.reading, *worker.pages) for worker in self._workers), key=lambda each: each[1], default=("", 0, 0)
+        )
+
     def _start_threads(self) -> None:
         """One thread for each worker, as long as the pool lives: the kernel kills a worker when the thread
         that spawned it ends (PR_SET_PDEATHSIG)."""
@@ -131,7 +137,7 @@ class ReaderPool:
         for _ in range(under_way):
             _, outcome = done.get()
             if isinstance(outcome, ReadResult):
-                shutil.rmtree(outcome.folder, ignore_errors=True)
+                drop(outcome.folder, keep_pages=True)
         for worker in self._workers:
             worker.allow()
 

@@ -28,7 +28,7 @@ import psutil
 import indexing.readers
 from indexing.embedding.protocol import Preprocess
 from indexing.errors import FileTooLargeError, ReaderStoppedError, UnreadableFileError, pass_on
-from indexing.readers.output import LeftOut
+from indexing.readers.output import KEPT_PAGES, LeftOut
 from indexing.records import SourceFile
 from indexing.settings import MEGABYTE, ReadLimits
 from indexing.workers.messages import Outcome, outcome_of
@@ -80,6 +80,8 @@ class WorkerProcess:
         self._part = 0  # of the file that is being read; 0 while the parser is in none
         self._cancelled = False
         self._turn = threading.Lock()
+        self.reading, self.pages = "", (0, 0)
+        """Name of the file that is being read, its pages done, and how many there are (0: nobody knows)."""
 
     def read(self, source: SourceFile, folder: Path) -> Outcome:
         """Everything that can be wrong with the file or its parser comes back as a value."""
@@ -88,9 +90,13 @@ class WorkerProcess:
         if source.size_bytes > self._limits.max_file_bytes:
             size, limit = source.size_bytes // MEGABYTE, self._limits.max_file_bytes // MEGABYTE
             return FileTooLargeError(f"the file is {size:,} MB, the limit is {limit:,} MB")
-        outcome = self._read(source, folder)
+        self.reading = source.path.name
+        try:
+            outcome = self._read(source, folder)
+        finally:
+            self.reading, self.pages = "", (0, 0)
         if isinstance(outcome, UnreadableFileError):
-            shutil.rmtree(folder, ignore_errors=True)
+            drop(folder, keep_pages=self._cancelled)
         return outcome
 
     def _read(self, source: SourceFile, folder: Path) -> Outcome:
@@ -118,8 +124,8 @@ class WorkerProcess:
     def _ask(self, source: SourceFile, folder: Path, left_out: LeftOut) -> Outcome:
         """One attempt. Raises _WorkerStoppedError; a full or failing disk is an OSError, which ends the run."""
         self._part = 0
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        drop(folder, keep_pages=True)
+        folder.mkdir(parents=True, exist_ok=True)
         pipes = self._running()
         pipes.send({"path": str(source.path), "folder": str(folder), "left_out": left_out.to_json()})
         try:
@@ -143,8 +149,9 @@ class WorkerProcess:
             message = pipes.receive(self._limits.seconds_for(size_bytes, pages), since=started)
             if "page" in message:
                 pages += 1
+                self.pages = _number(message["page"]), _number(message.get("of", 0))
             elif "part" in message:
-                self._part = _number_of_part(message["part"])
+                self._part = _number(message["part"])
             else:
                 return message
 
@@ -334,7 +341,13 @@ class _Pipes:
                 self._stderr = (self._stderr + data)[-_LAST_BYTES:]
 
 
-def _number_of_part(value: object) -> int:
+def drop(folder: Path, *, keep_pages: bool) -> None:
+    """Delete what a reader wrote; `keep_pages`: unless another attempt goes on with it."""
+    if not (keep_pages and (folder / KEPT_PAGES).is_file()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _number(value: object) -> int:
     """Raises _WorkerStoppedError for what is no number."""
     if isinstance(value, int) and value >= 0:
         return value

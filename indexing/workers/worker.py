@@ -1,10 +1,10 @@
 """The process that parses strangers' files: `python -m indexing.workers.worker`, started by `process.py`.
 
-One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n}` after each page, `{"part": n}` when the
-reader enters an attachment or the like and `{"part": 0}` when it is back in the file's own words, and one answer,
-`{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout is put aside and file
-descriptor 1 leads to stderr. The process has no network, starts no program but LibreOffice (`libreoffice.py`), dies
-with its parent, and imports parsers when the first file asks for them.
+One JSON line in (the set-up, then one file each), JSON lines out: `{"page": n, "of": m}` after each page,
+`{"part": n}` when the reader enters an attachment or the like and `{"part": 0}` when it is back in the file's own
+words, and one answer, `{"reading": …}` or `{"error": …}`. Libraries that print cannot disturb it: the real stdout is
+put aside and file descriptor 1 leads to stderr. The process has no network, starts no program but LibreOffice
+(`libreoffice.py`), dies with its parent, and imports parsers when the first file asks for them.
 """
 
 import contextlib
@@ -67,10 +67,10 @@ def _answer(
     ocr_networks.tiny_is_zero = True
     pages = 0
 
-    def on_page() -> None:
+    def on_page(of: int) -> None:
         nonlocal pages
         pages += 1
-        _send(answers, {"page": pages})
+        _send(answers, {"page": pages, "of": of})
 
     output = ReaderOutput(
         Path(request["folder"]),

@@ -17,7 +17,10 @@ from makers.all_files import hostile_files
 from processes import Ran, llavero
 from traps import Traps
 
+from indexing.settings import ReadLimits
+
 MOST_MEMORY_BYTES = 2_500_000_000
+MOST_WORKER_BYTES = ReadLimits().max_memory_bytes
 _READER_SECONDS = 25
 """What one parser may take here; the product's own limit is 120 s. What is slow because of a hole takes longer."""
 _RUN_SECONDS = 600
@@ -47,8 +50,16 @@ def attack(world: World, traps: Traps, findings: Findings, folder: Path, asked: 
     limits = f"[indexing.limits]\nseconds = {_READER_SECONDS}\nseconds_per_megabyte = 1\n"
     (library / "llavero.toml").write_text(limits, encoding="utf-8")
     say(f"indexing {len(written)} hostile files")
-    ran = llavero("index", folder / "files", "--library", library, "--json", traps=traps, timeout_seconds=_RUN_SECONDS)
+    before = _seen(folder / "files")
+    seconds = _RUN_SECONDS + 2 * len(written)
+    ran = llavero("index", folder / "files", "--library", library, "--json", traps=traps, timeout_seconds=seconds)
     _judge_run(ran, traps, findings)
+    changed = {path for path, _ in before ^ _seen(folder / "files")}
+    kind = "the run over all files"
+    findings.check(kind, "the files are as they were", [f"'{path}' has changed" for path in sorted(changed)[:3]])
+    findings.check(kind, "the temporary folder is empty", traps.left_over())
+    strangers = {each.name for each in folder.iterdir()} - {"files", "library", "traps"}
+    findings.check(kind, "nothing is written beside the library", [f"'{each}' is there" for each in strangers])
     entries: Entries = {entry["path"]: entry for entry in looked(library, traps)}
     for one in written:
         findings.add(one.file.kind, one.file.name, _fault(one, entries.get(one.path), traps.secret))
@@ -77,6 +88,15 @@ def _judge_run(ran: Ran, traps: Traps, findings: Findings) -> None:
     say(f"peak memory of the run, its own and its readers': {ran.memory}; {ran.seconds:.0f} s")
     most = f"it took {ran.memory}, the limit is {MOST_MEMORY_BYTES / 1e9:.1f} GB"
     findings.check(kind, "memory", [most] if ran.memory.peak_bytes > MOST_MEMORY_BYTES else [])
+    largest = max(ran.memory.parts[1:], default=0)
+    over = f"one held {largest / 1e9:.1f} GB, the limit is {MOST_WORKER_BYTES / 1e9:.1f} GB"
+    findings.check(kind, "no reader over its memory", [over] if largest > MOST_WORKER_BYTES else [])
+
+
+def _seen(folder: Path) -> set[tuple[str, tuple[int, int]]]:
+    """Every file with its size and time of change."""
+    found = ((path, path.lstat()) for path in folder.rglob("*") if not path.is_dir())
+    return {(str(path), (status.st_size, status.st_mtime_ns)) for path, status in found}
 
 
 def _invisible(ran: Ran) -> list[str]:

@@ -49,7 +49,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Attack Llavero and print what held.")
     parser.add_argument("--only", default="", metavar="WORD", help="only kinds of attack whose name contains it")
     parser.add_argument("--seed", type=int, default=2026, metavar="N", help="another one damages other bytes")
-    parser.add_argument("--files", type=int, default=400, metavar="N", help="how many hostile files")
+    parser.add_argument("--files", type=int, default=410, metavar="N", help="how many hostile files")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder that stays, to look at what failed")
     return parser.parse_args()
 

@@ -61,12 +61,17 @@ class Traps:
             "PATH": path,
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "temporary"),
-            "PYTHONPATH": str(HERE / "tracing"),
+            "PYTHONPATH": f"{HERE / 'tracing'}{os.pathsep}{HERE.parents[1]}",  # this checkout, whichever is installed
             "HOSTILE_TRACE": str(self.trace),
             "LLAVERO_HOME": str(kits_home().parent),
             "HF_HUB_OFFLINE": "1",
             **more,
         }
+
+    def left_over(self) -> list[str]:
+        """Files that processes which have ended left in the temporary folder; torch makes an empty folder there."""
+        left = [each for each in (self.folder / "temporary").rglob("*") if not each.is_dir()]
+        return [f"'{each.name}' is left in the temporary folder" for each in left[:3]]
 
     def sprung(self) -> list[str]:
         """Sentences about what should not have happened."""

@@ -74,6 +74,13 @@ class TinyEmbedder:
     embed_question_tokens = embed_passage_tokens
 
 
+class WiderEmbedder(TinyEmbedder):
+    """Another one, with longer vectors."""
+
+    name = "wider-1"
+    text_dimensions = 24
+
+
 def _unit(vectors: Vectors) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
@@ -108,6 +115,9 @@ class PlainReader:
 
     def cancel(self) -> None:
         pass  # every file here is read in no time
+
+    def under_way(self) -> tuple[str, int, int]:
+        return "", 0, 0
 
     def _one(self, source: SourceFile) -> ReadResult:
         folder = self.spool / source.content_hash
@@ -167,3 +177,14 @@ def make_files(folder: Path, *, pictures: int, texts: int) -> None:
         (folder / f"text {number:03d}.txt").write_text("\f".join(pages))
     (folder / "copy.txt").write_bytes((folder / "text 000.txt").read_bytes())
     (folder / "broken.txt").write_text("BROKEN beyond repair")
+
+
+def change_files(folder: Path) -> None:
+    """What happens between two runs: new, changed, moved, copied and deleted files."""
+    make_files(folder / "more", pictures=10, texts=6)
+    for number in range(0, 8, 2):
+        (folder / f"text {number:03d}.txt").write_text(f"rewritten {number}\fwith another page")
+    (folder / "picture 001.png").rename(folder / "moved.png")
+    shutil.copy(folder / "picture 002.png", folder / "a copy.png")
+    for name in ("picture 003.png", "text 001.txt", "copy.txt"):
+        (folder / name).unlink()

@@ -18,9 +18,9 @@ import docx
 import pytest
 from full_disk_run import run
 from indexing_doubles import TinyEmbedder, open_library
+from library_state import assert_same, state
 from PIL import Image
 from reading_doubles import make_pdf, read_here, text_at
-from test_pipeline_killed import assert_same, state
 
 import indexing
 from indexing.embedding.protocol import Preprocess

@@ -1,6 +1,5 @@
 """`kill -9` anywhere, then a normal run: the same library as an undisturbed one."""
 
-import hashlib
 import os
 import random
 import shutil
@@ -9,21 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from forking import Forks
-from indexing_doubles import make_files
+from indexing_doubles import change_files, make_files
+from library_state import assert_same, state
 
 import indexing
-from indexing.library import Library, LibraryRecord, compare
-from indexing.store import MilvusStore
 from llava_model.kits import find
 
 SCRIPT = Path(__file__).with_name("killable_run.py")
 LIBRARIES, KILLS_EACH = 7, 3  # a run that goes on after a kill is killed again
-VECTORS = ("clip", "text", "bm25")
 SAMPLE = Path(indexing.__file__).parent.parent / "examples" / "sample" / "collection"
 
 
@@ -65,61 +60,6 @@ def runs() -> Iterator[Runs]:
     runs = Runs()
     yield runs
     runs.close()
-
-
-def change_files(folder: Path) -> None:
-    """What happens between two runs: new, changed, moved, copied and deleted files."""
-    make_files(folder / "more", pictures=10, texts=6)
-    for number in range(0, 8, 2):
-        (folder / f"text {number:03d}.txt").write_text(f"rewritten {number}\fwith another page")
-    (folder / "picture 001.png").rename(folder / "moved.png")
-    shutil.copy(folder / "picture 002.png", folder / "a copy.png")
-    for name in ("picture 003.png", "text 001.txt", "copy.txt"):
-        (folder / name).unlink()
-
-
-def state(folder: Path) -> dict[str, Any]:
-    """Everything that a library says, without times."""
-    record = LibraryRecord.read(folder)
-    assert record is not None
-    library = Library.open(folder)
-    store = MilvusStore.open(
-        library.milvus,
-        collection="llavero",
-        clip_dimensions=record.clip_dimensions,
-        text_dimensions=record.text_dimensions,
-    )
-    try:
-        assert compare(library, store).agrees
-        ids = sorted(each for each, _ in store.ids())
-        stored = store._client.get(store._collection, ids, output_fields=["*"])
-        return {
-            "rows": [{name: value for name, value in row.items() if name not in VECTORS} for row in stored],
-            "vectors": np.array([[*row["clip"], *row["text"]] for row in stored]),
-            "words": [row["bm25"] for row in stored],
-            "files": [
-                (entry.path, entry.state, entry.reason, entry.kind, entry.chunks) for entry in library.ledger.entries()
-            ],
-            "contents": {content.hash: content for content in library.ledger.contents()},
-            "unfinished": library.ledger.unfinished(),
-            "pictures": {
-                str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-                for part in ("pages", "thumbs", "spool")
-                for file in (folder / part).rglob("*")
-                if file.is_file()
-            },
-        }
-    finally:
-        store.close()
-        library.close()
-
-
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    for part in expected:
-        if part == "vectors":  # the last digits depend on what else was in the batch
-            np.testing.assert_allclose(found[part], expected[part], atol=1e-5)
-        else:
-            assert found[part] == expected[part]
 
 
 @pytest.mark.timeout(300)

@@ -37,6 +37,9 @@ class LateReaders:
     def cancel(self) -> None:
         pass
 
+    def under_way(self) -> tuple[str, int, int]:
+        return "", 0, 0
+
 
 def test_a_prefetch_that_is_closed_while_its_readers_start_reads_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("words")

@@ -1,25 +1,20 @@
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from indexing_doubles import PlainReader, TinyEmbedder, make_files
+from indexing_doubles import PlainReader, TinyEmbedder, WiderEmbedder, make_files
 
+from indexing import pipeline
 from indexing.embedding.protocol import Vectors
 from indexing.library import Library, LibraryRecord, compare
 from indexing.pipeline import index
-from indexing.rebuild import FILE_NAME, RebuildError, rebuild
+from indexing.rebuild import FILE_NAME, RebuildError, finish_switch, rebuild
 from indexing.settings import IndexingSettings
 from indexing.store import MilvusStore
 
 SETTINGS = IndexingSettings()
-
-
-class WiderEmbedder(TinyEmbedder):
-    """Another one, with longer vectors."""
-
-    name = "wider-1"
-    text_dimensions = 24
 
 
 class StopError(Exception):
@@ -118,3 +113,37 @@ def test_the_same_embedder_has_nothing_to_do(library: Library) -> None:
             settings=SETTINGS,
         )  # fmt: skip
     assert np.isfinite(library.ledger.rows())
+
+
+def test_a_rebuild_that_died_after_its_switch_drops_the_old_collection_when_the_library_is_opened_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(store: MilvusStore) -> None:
+        raise StopError
+
+    open_it = partial(open_store, library)
+    with monkeypatch.context() as patched:
+        patched.setattr(MilvusStore, "drop", die)
+        with pytest.raises(StopError):
+            rebuild(library, kit="others", embedder=WiderEmbedder(), open_store=open_it, settings=SETTINGS)
+    assert library.record.kit == "others" and (library.folder / FILE_NAME).exists()
+    assert finish_switch(library, open_it) and not finish_switch(library, open_it)
+    store = open_it(library.record)
+    assert store._client.list_collections() == [library.record.collection] and compare(library, store).agrees
+    store.close()
+
+
+def test_rows_of_a_file_that_was_removed_between_two_halves_of_a_rebuild_do_not_come_back(library: Library) -> None:
+    open_it = partial(open_store, library)
+    settings = IndexingSettings(text_batch=2, write_batch=1, picture_batch=1)
+    with pytest.raises(StopError):
+        rebuild(library, kit="others", embedder=StoppingEmbedder(), open_store=open_it, settings=settings)
+    store = open_it(library.record)
+    pipeline.remove(
+        library.ledger.entries()[0].path.rpartition("/")[0] + "/picture 000.png", library=library, store=store
+    )
+    store.close()
+    rebuild(library, kit="others", embedder=WiderEmbedder(), open_store=open_it, settings=settings)
+    store = open_it(library.record)
+    assert compare(library, store).agrees
+    store.close()

@@ -143,6 +143,8 @@ def show_index(line: ProgressLine, progress: Document) -> None:
         parts.append(f"{wording.shown(download['name'])}: {size(download['bytes'])} of {size(download['of'])} here")
     elif progress["current"]:
         parts.append(wording.shown(progress["current"]))
+    if progress.get("pages"):
+        parts.append(f"page {progress['pages_done']:,} of {progress['pages']:,}")
     line.show(" · ".join(parts), share=done / found if walked and found else None)
 
 

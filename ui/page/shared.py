@@ -126,10 +126,11 @@ def indexing_headline(view: QueueView) -> str:
 
 
 def pace(progress: "Progress") -> str:
-    """`2.0 files/s · 8 s left · scan.pdf`."""
+    """`2.0 files/s · 8 s left · scan.pdf · page 412 of 3,000`, the page where the file is a long document."""
     parts = [f"{progress.files_per_second:.1f} files/s"] if progress.files_per_second else []
     parts += [f"{terminal.duration(progress.seconds_left)} left"] if progress.seconds_left is not None else []
-    return " · ".join([*parts, *([wording.shown(progress.current)] if progress.current else [])])
+    parts += [wording.shown(progress.current)] if progress.current else []
+    return " · ".join([*parts, *([f"page {progress.pages_done:,} of {progress.pages:,}"] if progress.pages else [])])
 
 
 def progress_share(view: QueueView) -> float:

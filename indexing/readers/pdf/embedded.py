@@ -23,6 +23,13 @@ Pinned = tuple[int, int]
 """Number of a page, and which of its annotations holds a file."""
 
 
+def has_annotations(page: Any) -> bool:
+    """Whether anything is laid over the page."""
+    import pypdfium2.raw as pdfium
+
+    return bool(pdfium.FPDFPage_GetAnnotCount(page) > 0)
+
+
 def pinned_files(page: Any, number: int) -> list[Pinned]:
     """Files that are pinned to the page."""
     import pypdfium2.raw as pdfium

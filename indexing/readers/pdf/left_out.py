@@ -1,7 +1,9 @@
 """What a PDF holds and its reader does not read, or reads in another way than expected: one sentence for each kind."""
 
 from collections import Counter
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Literal, NamedTuple, get_args
 
 from indexing.records import Note, NoteKind
 from indexing.settings import ReadLimits
@@ -78,6 +80,17 @@ class NotRead:
         """There is something of the kind on this page."""
         self.count[kind] += 1
         self._pages.setdefault(kind, []).append(number)
+
+    def told_of(self, number: int) -> tuple[str, ...]:
+        """The kinds that are told with this page's number, each as often as it was met; `number` is the last page."""
+        return tuple(kind for kind, pages in self._pages.items() for _ in takewhile(number.__eq__, reversed(pages)))
+
+    def add(self, count: Mapping[str, int], told_of: Sequence[str], number: int) -> None:
+        """What was left out on a page that an earlier run has read."""
+        for kind in get_args(Kind):
+            self.count[kind] += count.get(kind, 0)
+            if kind in told_of:
+                self._pages.setdefault(kind, []).extend([number] * told_of.count(kind))
 
     def notes(self) -> list[Note]:
         """In the order above, without the kinds of which there is nothing."""

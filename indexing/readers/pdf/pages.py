@@ -102,18 +102,20 @@ class PageReader:
         self._running_headers = running_headers
         self._looked_at = looked_at
         self._second = SecondReader(path)
-        self._characters = 0
-        self._open_table: OpenTable | None = None
+        self.characters = 0
+        """Of all pages so far."""
+        self.open_table: OpenTable | None = None
+        """At the end of the page that was read last."""
 
     def read(self, page: Any, number: int) -> tuple[Page, list[Paragraph]]:
         """Raises SamePageError, and DamagedFileError for a page that is none."""
         textpage = page.get_textpage()
         try:
-            left = max(0, self._output.limits.max_text_characters - self._characters)
+            left = max(0, self._output.limits.max_text_characters - self.characters)
             over = max(0, textpage.count_chars() - left)
             text = self._text(page, textpage, number, left)
             laid = laid_over(page, textpage, text, number, most_characters=left, left_out=self._left_out)
-            self._characters += text.characters + laid.characters
+            self.characters += text.characters + laid.characters
             self._left_out.count["characters"] += over
             if over:  # words that are not wanted are not read from the picture either
                 return self._from_text(page, text, laid, number, looks=False)
@@ -153,8 +155,8 @@ class PageReader:
         tables = self._with_continued(text, number, ruled_tables(text.pieces, rules))
         found = list(page_paragraphs(text, number, tables, figure_boxes, seen.pictures))
         found += [Paragraph(block=block, is_aside=True) for block in (*seen.lying, *laid.comments)]
-        found = with_header(found, self._open_table, number)
-        self._open_table = left_open(found, number)
+        found = with_header(found, self.open_table, number)
+        self.open_table = left_open(found, number)
         return kept, [self._with_picture(each, image) for each in found]
 
     def _shown(self, page: Any, image: Image.Image, text: PageText, number: int) -> PageText:
@@ -169,9 +171,9 @@ class PageReader:
 
     def _with_continued(self, text: PageText, number: int, tables: list[Table]) -> list[Table]:
         """With the rows on top of the page that go on with a table, unless they are in a table by their rules."""
-        if self._open_table is None or self._open_table.page != number - 1:
+        if self.open_table is None or self.open_table.page != number - 1:
             return tables
-        rows = continued_rows(text.pieces, self._open_table)
+        rows = continued_rows(text.pieces, self.open_table)
         if rows is None or any(rows.box[1] < table.box[3] and table.box[1] < rows.box[3] for table in tables):
             return tables
         return [rows, *tables]

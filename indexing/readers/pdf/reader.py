@@ -7,15 +7,18 @@ its picture. What is not read becomes a note.
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from indexing.errors import DamagedFileError, EncryptedFileError, FileTooLargeError, UnreadableFileError, pass_on
 from indexing.readers.attachments import Attachments
 from indexing.readers.output import ReaderOutput
-from indexing.readers.pdf.embedded import EmbeddedFiles, Pinned, pinned_files
-from indexing.readers.pdf.left_out import NotRead
+from indexing.readers.pdf.embedded import EmbeddedFiles, Pinned, has_annotations, pinned_files
+from indexing.readers.pdf.kept_pages import KeptPage, KeptPages, difference
+from indexing.readers.pdf.left_out import Kind, NotRead
 from indexing.readers.pdf.pages import PageReader, SamePageError
 from indexing.readers.pdf.paragraphs import Paragraph, with_headings
 from indexing.readers.pdf.repeats import Repeats
@@ -80,6 +83,7 @@ class _Document:
         self._left_out = NotRead(output.limits)
         self._xfa = XfaForm(document)
         self._pinned: list[Pinned] = []
+        self._same_as, self._has_annotations = 0, False  # of the page that was read last
         looked_at = self._looked_at(min(len(document), output.limits.max_pages))
         headers = running_headers([(number, text.pieces) for number, text in looked_at.items() if text.pieces])
         self._pages = PageReader(
@@ -98,13 +102,17 @@ class _Document:
         pages: list[Page] = []
         found: list[Paragraph] = []
         number = 0
-        while number < count and len(pages) + len(self._unreadable) < limit:
-            number += 1
-            read = self._page_if_readable(number)
-            if read is not None:
-                pages.append(read[0])
-                found.extend(read[1])
-                self._output.page_done()
+        kept = KeptPages(self._output, count)
+        try:
+            for number, read in enumerate(self._pages_of(kept, count), start=1):
+                if read is not None:
+                    pages.append(read[0])
+                    found.extend(read[1])
+                    self._output.page_done(of=min(count, limit))
+                if number == count or len(pages) + len(self._unreadable) >= limit:
+                    break
+        finally:
+            kept.close()
         if not pages:
             raise DamagedFileError(f"none of the PDF's {count} pages can be read")
         blocks, metadata = (*with_headings(found), *self._xfa.blocks()), self._metadata()
@@ -118,6 +126,63 @@ class _Document:
             metadata=metadata,
             notes=(*self._notes(count, number), *attachments.notes),
         )
+
+    def _pages_of(self, kept: KeptPages, count: int) -> Iterator[tuple[Page, list[Paragraph]] | None]:
+        """Every page: those that an earlier run has read, then the others. None where there is nothing new on it."""
+        is_whole = len(kept.earlier) == count
+        for each in kept.earlier:
+            self._take_over(each, is_whole=is_whole)
+            yield (each.page, list(each.paragraphs)) if each.page is not None else None
+        for number in range(len(kept.earlier) + 1, count + 1):
+            before, names = Counter(self._left_out.count), len(self._output.names)
+            read = self._page_if_readable(number)
+            kept.add(self._kept(number, read, before, names))
+            yield read
+
+    def _kept(
+        self, number: int, read: tuple[Page, list[Paragraph]] | None, before: Counter[Kind], names: int
+    ) -> KeptPage:
+        page, paragraphs = read or (None, [])
+        return KeptPage(
+            number=number,
+            page=page,
+            paragraphs=tuple(paragraphs),
+            same_as=self._same_as if read is None else 0,
+            is_unreadable=number in self._unreadable,
+            look=self._repeats.look_of(number),
+            has_annotations=self._has_annotations,
+            left_out=difference(self._left_out.count, before),
+            told_of=self._left_out.told_of(number),
+            characters=self._pages.characters,
+            open_table=self._pages.open_table,
+            names=tuple(self._output.names[names:]),
+            figures=self._output.figures,
+            written_bytes=self._output.written_bytes,
+        )
+
+    def _take_over(self, kept: KeptPage, *, is_whole: bool) -> None:
+        """As if the page had just been read."""
+        if kept.is_unreadable:
+            self._unreadable.add(kept.number)
+        elif kept.same_as:
+            self._repeats.count(kept.same_as)
+        self._left_out.add(kept.left_out, kept.told_of, kept.number)
+        self._pages.characters, self._pages.open_table = kept.characters, kept.open_table
+        self._repeats.know(kept.look, kept.number)
+        is_marked = is_whole or self._repeats.is_read(kept.number) is not None
+        if is_marked and not kept.has_annotations:
+            return
+        with suppress(*_page_errors()):
+            page = self._document[kept.number - 1]
+            if kept.has_annotations:
+                self._look_at_annotations(page, kept.number)
+            if not is_marked:
+                self._repeats.mark(page, kept.number)
+            page.close()
+
+    def _look_at_annotations(self, page: Any, number: int) -> None:
+        self._xfa.look_at(page)
+        self._pinned += pinned_files(page, number)
 
     def _embedded(self, attachments: Attachments) -> EmbeddedFiles:
         """Under headings that begin with this file's name, where it has one of its own."""
@@ -167,12 +232,13 @@ class _Document:
 
     def _page_unless_read(self, number: int) -> tuple[Page, list[Paragraph]] | None:
         """None where the same page was read before."""
+        self._same_as, self._has_annotations = 0, False
         first = self._repeats.is_read(number)
         if first is None:
             page = self._document[number - 1]
             try:
-                self._xfa.look_at(page)
-                self._pinned += pinned_files(page, number)
+                self._has_annotations = has_annotations(page)
+                self._look_at_annotations(page, number)
                 return self._pages.read(page, number)
             except SamePageError as again:
                 first = again.first
@@ -182,6 +248,7 @@ class _Document:
         if first in self._unreadable:
             self._unreadable.add(number)
         else:
+            self._same_as = first
             self._repeats.count(first)
         return None
 

@@ -29,6 +29,7 @@ class Repeats:
         """Longer side, in points, of the pages that were read; whoever wrote the file cannot have known it."""
         self._looks: dict[bytes, int] = {}
         self._times: Counter[int] = Counter()
+        self._last = 0, ""  # number and look of a page
 
     def is_read(self, number: int) -> int | None:
         """The page that is the same object as this one and was read; costs no more than a look at its size."""
@@ -44,8 +45,18 @@ class Repeats:
         """The page before this one with the same pixels and the same `words`, given with their places."""
         digest = hashlib.blake2b(np.ascontiguousarray(pixels_of(image)).data, digest_size=16)
         digest.update(repr((image.size, list(words))).encode())
+        self._last = number, digest.hexdigest()
         first = self._looks.setdefault(digest.digest(), number)
         return None if first == number else first
+
+    def look_of(self, number: int) -> str:
+        """What the page is known by, where it was the last one that was looked at; "" for another."""
+        return self._last[1] if self._last[0] == number else ""
+
+    def know(self, look: str, number: int) -> None:
+        """A page that an earlier run has looked at."""
+        if look:
+            self._looks.setdefault(bytes.fromhex(look), number)
 
     def count(self, first: int) -> None:
         """The page stands there once more."""

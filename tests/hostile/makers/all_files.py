@@ -26,8 +26,9 @@ _CRAFTED = (postscript, pictures, bombs, pdfs, nested, punctuation, words, mails
 def hostile_files(world: World, *, number: int, only: str = "") -> Iterator[HostileFile]:
     """In a folder for each kind. Of the crafted ones a random part where fewer are wanted than there are; `only` keeps
     the kinds whose name contains it."""
-    crafted = [file for maker in _CRAFTED for file in maker.attacks(world)]
+    crafted = [file for maker in _CRAFTED for file in maker.attacks(world) if only in file.kind]
     if len(crafted) > number:
         crafted = world.random.sample(crafted, number)
-    mutated = islice(mutations.attacks(world), number - len(crafted))
-    return (file for file in chain(crafted, mutated) if only in file.kind)
+    wanted = [kind for kind in mutations.kinds() if only in kind]
+    mutated = (file for file in mutations.attacks(world) if file.kind in wanted) if wanted else ()
+    return chain(crafted, islice(mutated, number - len(crafted)))

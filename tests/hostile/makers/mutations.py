@@ -1,4 +1,7 @@
-"""Harmless files, damaged at random from a seed: by a bad disk, a broken download or a patient enemy."""
+"""Harmless files of every format, damaged at random from a seed: by a bad disk, a broken download or a patient enemy.
+
+A thousand of them: `python tests/hostile/run.py --only mutations --files 1000`.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -7,11 +10,13 @@ from random import Random
 
 from makers import HostileFile, World
 from makers.base import members, seeds, zipped
+from makers.more_formats import more_seeds
 
 SAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sample" / "collection"
 _LARGEST_SEED = 150_000
 _EXTENSIONS = (".png", ".jpg", ".gif", ".tif", ".webp", ".bmp", ".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".html",
-               ".md", ".eml", ".txt", ".bin")  # fmt: skip
+               ".md", ".eml", ".txt", ".bin", ".csv", ".zip", ".msg", ".svg", ".xls", ".heic", ".ics",
+               ".json")  # fmt: skip
 
 Mutation = Callable[[bytes, Random], bytes]
 
@@ -33,20 +38,29 @@ def attacks(world: World) -> Iterator[HostileFile]:
         )  # fmt: skip
 
 
+def kinds() -> list[str]:
+    """All of them, as files name them."""
+    return [f"mutations: {kind}" for kind in _KINDS.values()]
+
+
 def harmless(corpus: Path | None) -> dict[str, bytes]:
     """By name: what is made on the spot, the sample collection, and others' small files where they are there."""
     folders = [SAMPLE, *([corpus / "trouble"] if corpus else [])]
     found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    return seeds() | {
-        path.name: path.read_bytes()
-        for path in found
-        if 0 < path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
-    }
+    return (
+        seeds()
+        | more_seeds()
+        | {
+            path.name: path.read_bytes()
+            for path in found
+            if 0 < path.stat().st_size <= _LARGEST_SEED and path.suffix in _EXTENSIONS
+        }
+    )
 
 
 def _whole(how: Mutation, files: dict[str, bytes], name: str, random: Random) -> bytes:
-    if how is _joined:
-        return files[name] + files[random.choice(sorted(files))]
+    if how in _OF_TWO:
+        return _OF_TWO[how](files[name], files[random.choice(sorted(files))], random)
     return how(files[name], random)
 
 
@@ -99,8 +113,48 @@ def _inside(data: bytes, random: Random) -> bytes:
     return zipped(parts | {name: random.choice((_flipped, _cut, _swapped, _repeated))(parts[name], random)})
 
 
-def _joined(data: bytes, random: Random) -> bytes:
+def _deepened(data: bytes, random: Random) -> bytes:
+    """Brackets of the format's own kind that open thousands of times, in the middle; an archive inside itself."""
+    if data.startswith(b"PK\x03\x04"):
+        for _ in range(12):
+            data = zipped({"inner.zip": data})
+        return data
+    place = random.randrange(len(data))
+    opening = random.choice((b"<div>", b"[", b'{"a":', b"<< /A ", b"(", b"{\\b ", b"> ", b"<g>"))
+    return data[:place] + opening * random.choice((300, 20_000)) + data[place:]
+
+
+def _needs_two(data: bytes, random: Random) -> bytes:
     raise AssertionError("needs two files, see `_whole`")
+
+
+def _joined(data: bytes, random: Random) -> bytes:
+    return _needs_two(data, random)
+
+
+def _spliced(data: bytes, random: Random) -> bytes:
+    return _needs_two(data, random)
+
+
+def _with_magic(data: bytes, random: Random) -> bytes:
+    return _needs_two(data, random)
+
+
+def _one_after_the_other(data: bytes, other: bytes, random: Random) -> bytes:
+    return data + other
+
+
+def _parts_of_another(data: bytes, other: bytes, random: Random) -> bytes:
+    """Some parts of one archive in another; halves of what is none."""
+    if not (data.startswith(b"PK\x03\x04") and other.startswith(b"PK\x03\x04")):
+        return data[: random.randrange(1, len(data) + 1)] + other[random.randrange(len(other)) :]
+    others = sorted(members(other).items())
+    return zipped(members(data) | dict(random.sample(others, random.randrange(1, len(others) + 1))))
+
+
+def _magic_of_another(data: bytes, other: bytes, random: Random) -> bytes:
+    length = random.choice((4, 8, 16, 512))
+    return other[:length] + data[length:]
 
 
 def _renamed(data: bytes, random: Random) -> bytes:
@@ -110,6 +164,10 @@ def _renamed(data: bytes, random: Random) -> bytes:
 _KINDS: dict[Mutation, str] = {
     _flipped: "flipped bits", _cut: "cut short", _swapped: "swapped pieces", _blown_up: "lengths blown up",
     _repeated: "repeated pieces", _zeroed: "holes", _inside: "damage inside an archive", _joined: "two in one",
-    _renamed: "another extension",
+    _renamed: "another extension", _deepened: "deep nesting", _spliced: "parts of another",
+    _with_magic: "another's first bytes",
+}  # fmt: skip
+_OF_TWO: dict[Mutation, Callable[[bytes, bytes, Random], bytes]] = {
+    _joined: _one_after_the_other, _spliced: _parts_of_another, _with_magic: _magic_of_another,
 }  # fmt: skip
 _MUTATIONS = tuple(_KINDS)

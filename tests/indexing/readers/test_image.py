@@ -120,7 +120,7 @@ def test_the_frames_of_a_tiff_are_pages(tmp_path: Path) -> None:
 def test_frames_over_the_limit_are_left_out_with_a_note(tmp_path: Path) -> None:
     frames = [Image.new("L", (30, 30), shade) for shade in (10, 20, 30)]
     frames[0].save(tmp_path / "fax.tif", save_all=True, append_images=frames[1:])
-    reading = read_here(tmp_path / "fax.tif", tmp_path / "out", ReadLimits(max_pages=2))
+    reading = read_here(tmp_path / "fax.tif", tmp_path / "out", ReadLimits(max_frames=2))
     assert len(reading.pages) == 2
     assert reading.notes == ("3 frames, of which the first 2 were read",)
 

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+from indexing.progress import RunCounts
 from llava_model.kits import InstallProgress
 from ui.cli import progress
 from ui.cli.progress import ProgressLine
+from ui.documents import progress_document
 
 
 class Terminal(io.StringIO):
@@ -123,3 +125,12 @@ def test_an_installation_has_a_line_for_each_step(clock: list[float]) -> None:
             state = InstallProgress(component="vision", step=step, done_bytes=done, total_bytes=total)
             progress.show_install(line, state)
     assert stream.lines() == ["vision: download 5.0 MB of 17.0 MB · 2.0 MB/s · 6 s left", "vision: done", ""]
+
+
+def test_a_long_document_is_told_with_the_page_that_is_read() -> None:
+    shown = io.StringIO()
+    so_far = RunCounts(found=3).progress("", ("laws.pdf", 1_234, 10_000))
+    with ProgressLine(shown, at_once=True) as line:
+        progress.show_index(line, progress_document(so_far))
+    assert shown.getvalue() == "0 of 3+ files · laws.pdf · page 1,234 of 10,000\n"
+    assert RunCounts().progress("a.pdf", ("b.pdf", 3, 9)).current == "a.pdf"  # a short one is soon read
