@@ -1,14 +1,11 @@
-"""The whole way from paths to rows, and back out again.
+"""The whole way from paths to rows; the way back is `indexing.removal`.
 
     index    prefetch (walk, look up, read; threads and processes of its own) → chunking → embed_and_write → ledger
-    remove   ledger → store and pictures
 
 The order in which a file comes in makes a run that dies anywhere one that can go on: the ledger says `writing`, rows
 are written, pictures are moved into place, and one transaction says `indexed`. What a path held before is removed at
 the end of the run, when it is known that no other path holds it now. What a dead run left half done is taken out
 before the next one begins (`library.recover`), and done again.
-
-NotInLibraryError   `remove` was given something that the library does not have
 """
 
 import queue
@@ -26,16 +23,16 @@ from indexing.confidence import confidence_facts
 from indexing.discover import Failure, Roots, Seen, absolute, is_gone, leads_nowhere, printable
 from indexing.embed_and_write import Job, RowMaker
 from indexing.embedding.protocol import Embedder
-from indexing.errors import IndexingError, StoreError
+from indexing.errors import StoreError
 from indexing.facts import LIKENESS, NEAR_DUPLICATES, Facts, facts_of, own_facts
 from indexing.ledger import Content, FileEntry, FileKind
 from indexing.library import Library, recover, tidy
 from indexing.likeness import Likenesses
-from indexing.places import spellings
 from indexing.prefetch import Known, Prefetch, Read, ReaderFactory, Refused, Unchanged
 from indexing.progress import Progress, RunCounts
 from indexing.readers.output import THUMB
 from indexing.records import Chunk, Note
+from indexing.removal import NotInLibraryError, RemoveReport, remove
 from indexing.settings import IndexingSettings
 from indexing.sidecars import SaidFacts, is_sidecar
 from indexing.sources.access import Accesses
@@ -61,7 +58,6 @@ _IDLE_SECONDS = 0.25
 _PROGRESS_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
 """After a cancel, files that are nearly read are waited for; a long one goes on in the next run."""
-_FEWEST_HASH_DIGITS = 8
 _DOWNLOADS = "downloads"
 """Below the spool, which is emptied before every run."""
 
@@ -88,23 +84,6 @@ class IndexReport:
         return tuple(entry for entry in self.noted if entry.read_in_part)
 
 
-class NotInLibraryError(IndexingError):
-    """Neither a path nor an id of anything indexed."""
-
-    def __init__(self, wanted: str) -> None:
-        super().__init__(f"'{wanted}' is not in the library")
-        self.add_note("llavero list shows what is; ids are those that search --json prints.")
-        self.wanted = wanted
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RemoveReport:
-    """What was taken out; a file whose bytes live on under another path takes no chunks with it."""
-
-    files: int
-    chunks: int
-
-
 def index(
     paths: Sequence[str | Path],
     *,
@@ -128,10 +107,9 @@ def index(
     with `follow_links`; what an earlier run has read through them stays. `facts` are said of every file that the run
     meets, and replace what was said with these keys before; a key without values is forgotten (`indexing.facts`).
     `sources` says who one is at addresses; what they could not list to its end loses nothing.
-    `cancelled` is asked between files: what was read by then is still written. Raises FactsError, AddressError, and
-    RemoteError where nothing but addresses was named and none of them could be listed.
     `cancelled` is asked between files: what was read by then is still written, and a long document goes on in the next
-    run at the page where it was. Raises FactsError.
+    run at the page where it was. Raises FactsError, AddressError, and RemoteError where nothing but addresses was
+    named and none of them could be listed.
 
     `embedder` may be a function that loads it; it is called only when there is something to embed. `readers`
     replaces the pool of worker processes.
@@ -181,37 +159,9 @@ def _once(load: Callable[[], Embedder], library: Library) -> Callable[[], Embedd
     return locked
 
 
-def remove(what: str | Path, *, library: Library, store: Store) -> RemoveReport:
-    """Take a file, everything below a folder, or the file that an id belongs to, out of the library.
-
-    An id is a hit's, or at least the first eight digits of a content's. Files on disk stay where they are.
-    """
-    recover(library, store)
-    paths = _paths_meant(str(what), library, store)
-    if not paths:
-        raise NotInLibraryError(printable(str(what)))
-    library.is_clean = False
-    for path in paths:
-        library.ledger.forget(path)
-    return RemoveReport(files=len(paths), chunks=tidy(library, store))
-
-
 def files(library: Library) -> tuple[FileEntry, ...]:
     """Every file the library knows, with its state, in order of path."""
     return library.ledger.entries()
-
-
-def _paths_meant(what: str, library: Library, store: Store) -> list[str]:
-    place = printable(absolute(what))
-    written = [place, *(() if place.isascii() else spellings(place, library.ledger))]
-    below = dict.fromkeys(path for each in written for path in library.ledger.paths_below(each))
-    if below:
-        return list(below)
-    what = printable(what)
-    hashes = [chunk.content_hash for chunk in store.get([what])]
-    if not hashes and len(what) >= _FEWEST_HASH_DIGITS:
-        hashes = library.ledger.hashes_beginning(what.lower())
-    return [path for content_hash in hashes for path in library.ledger.paths_of(content_hash)]
 
 
 class _IndexRun:
@@ -274,10 +224,15 @@ class _IndexRun:
             self._prefetch.close()
             self._remote.close()
             self._maker.close()
-    `sources` says who one is at addresses; what they could not list to its end loses nothing.
-    `cancelled` is asked between files: what was read by then is still written, and a long document goes on in the next
-    run at the page where it was. Raises FactsError, AddressError, and RemoteError where nothing but addresses was
-    named and none of them could be listed.
+            reading.end()
+        with span("index.tidy"):
+            if not stopped:
+                self._remote.check()
+                self._forget_gone([path for path in paths if not is_address(path)])
+                for path in self._remote.vanished(self._ledger.paths_below):
+                    self._forget(path)
+                self._library.clear_spool(keep_pages=False)
+            return self._report(paths, cancelled=stopped)
 
     def _consume(self, cancelled: Callable[[], bool]) -> bool:
         stopped, patience = False, float("inf")
@@ -470,12 +425,5 @@ class _IndexRun:
         if always or now - self._shown_at >= _PROGRESS_SECONDS:
             self._shown_at = now
             self._counts.found, self._counts.walked = self._prefetch.found, self._prefetch.walked
-            reading.end()
-        with span("index.tidy"):
-            if not stopped:
-                self._remote.check()
-                self._forget_gone([path for path in paths if not is_address(path)])
-                for path in self._remote.vanished(self._ledger.paths_below):
-                    self._forget(path)
-                self._library.clear_spool(keep_pages=False)
-            return self._report(paths, cancelled=stopped)
+            self._counts.download = self._prefetch.download
+            self._on_progress(self._counts.progress(self._current, self._prefetch.under_way()))

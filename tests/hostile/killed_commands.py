@@ -28,6 +28,7 @@ from indexing import pipeline
 from indexing.embedding.protocol import Embedder
 from indexing.settings import IndexingSettings
 from ui.cli import library as commands
+from ui.cli import upkeep
 from ui.cli import main as cli
 from ui.cli import terminal, watch
 from ui.service import LibraryService
@@ -119,7 +120,8 @@ def _replace_what_is_slow(answers: Callable[[str], None]) -> None:
     if os.environ["READERS"] == "plain":
         _put(pipeline, ReaderPool=_plain)
     _put(pipeline, _PROGRESS_SECONDS=0.0)
-    _put(commands, settings=_small_batches(commands.settings))
+    for module in (commands, upkeep):
+        _put(module, settings=_small_batches(module.settings))
     _put(watch, _QUIET_MILLISECONDS=50)
     told, index = terminal.tell, LibraryService.index
 

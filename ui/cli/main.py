@@ -30,6 +30,7 @@ from ui.cli import (
     progress,
     serve_library,
     terminal,
+    upkeep,
 )
 from ui.cli.extract import extract
 from ui.cli.library import (
@@ -86,11 +87,11 @@ app.command()(library.ask)
 app.command()(library.chat)
 app.command(name="list")(library.list_files)
 app.command()(library.remove)
-app.command()(library.stats)
-app.command()(library.verify)
-app.command()(library.rebuild)
-app.command()(library.backup)
-app.command()(library.restore)
+app.command()(upkeep.stats)
+app.command()(upkeep.verify)
+app.command()(upkeep.rebuild)
+app.command()(upkeep.backup)
+app.command()(upkeep.restore)
 
 
 def main() -> None:
