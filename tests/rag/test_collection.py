@@ -38,7 +38,7 @@ class Reader:
             return Cell()
         value, _, currency = said[name].partition(" ")
         state = "unchecked" if path.rsplit("/", 1)[-1] in self.unsure else "quoted"
-        return Cell(state=state, written=said[name], value=value, currency=currency)  # type: ignore[arg-type]  # one of them
+        return Cell(state=state, written=said[name], value=value, currency=currency)
 
 
 BILLS = (
@@ -63,13 +63,13 @@ def a_collection(
         )
         for each in chunks
     ]  # fmt: skip
-    retriever = Retriever(MemoryStore(rows(*chunks)), WordEmbedder(), RagSettings(relevance=RELEVANCE))  # type: ignore[arg-type]  # what is used of a store
+    retriever = Retriever(MemoryStore(rows(*chunks)), WordEmbedder(), RagSettings(relevance=RELEVANCE))
     return Collection(
         retriever,
-        reader or Reader(),  # type: ignore[arg-type]  # what is used of an extractor
+        reader or Reader(),
         files=lambda chosen: entries,
         chunks=lambda path: [each for each in chunks if each.path == path],
-        settings=CollectionSettings(**settings),  # type: ignore[arg-type]  # whole numbers where these are meant
+        settings=CollectionSettings(**settings),
     )
 
 

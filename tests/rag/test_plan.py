@@ -91,6 +91,6 @@ def test_the_question_cannot_add_lines_of_its_own() -> None:
 def test_conditions_compare_by_what_the_values_are(
     kind: str | None, comparison: str, wanted: str, value: str, holds: bool
 ) -> None:
-    requirement = Requirement(name="x", type=kind, comparison=comparison, value=wanted)  # type: ignore[arg-type]  # the table names types
+    requirement = Requirement(name="x", type=kind, comparison=comparison, value=wanted)
     assert requirement.holds([value]) is holds
     assert not requirement.holds([]) and not requirement.holds([""])
