@@ -118,7 +118,7 @@ def citation_document(citation: "Citation") -> Document:
 
 
 def answer_document(answer: "Answer") -> Document:
-    """An answer with its citations and everything retrieval found."""
+    """An answer with its citations and everything retrieval found; of a question about all files also its `table`."""
     return {
         "answer": answer.text,
         "refused": answer.refused,
@@ -127,7 +127,7 @@ def answer_document(answer: "Answer") -> Document:
         "model": answer.model,
         "confidence": round(answer.confidence, 4),
         "milliseconds": _rounded(answer.milliseconds),
-        "table": table_document(answer.table) if answer.table else None,
+        **({"table": table_document(answer.table)} if answer.table else {}),
     }
 
 

@@ -15,7 +15,7 @@ import yaml
 from compose_spec import PyCompose
 
 sys.path.insert(0, str(Path(__file__).parent))
-from service_process import started as as_a_process
+from compose_process import started as as_a_process
 
 ROOT = Path(__file__).parents[2]
 FILES = ["docker-compose.yml", "docker/gpu.yml", "docker/api.yml", "docker/sign-in.yml"]

@@ -28,9 +28,8 @@ from indexing import pipeline
 from indexing.embedding.protocol import Embedder
 from indexing.settings import IndexingSettings
 from ui.cli import library as commands
-from ui.cli import upkeep
 from ui.cli import main as cli
-from ui.cli import terminal, watch
+from ui.cli import terminal, upkeep, watch
 from ui.service import LibraryService
 
 for name in ("pymilvus", "milvus_lite.server_manager", "milvus_lite.adapter.grpc.server", "scipy.sparse", "torch"):

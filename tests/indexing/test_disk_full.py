@@ -39,6 +39,7 @@ from indexing.pipeline import files
 from indexing.readers.output import LeftOut, ReaderOutput
 from indexing.settings import ReadLimits
 from indexing.workers import worker
+from indexing.workers.libreoffice import LibreOffice
 
 SCRIPT = Path(__file__).with_name("full_disk_run.py")
 FAULTS = [errno.ENOSPC, errno.EDQUOT, errno.EIO]
@@ -168,7 +169,11 @@ def test_a_worker_answers_with_an_error_of_its_own_kind(
     monkeypatch.setattr("indexing.readers.registry.read", fail)
     request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path), "left_out": LeftOut().to_json()}
     answer = worker._answer(
-        request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()
+        request,
+        limits=ReadLimits(),
+        preprocess=Preprocess(size=8, resize_to=8),
+        answers=io.BytesIO(),
+        office=LibreOffice(ReadLimits()),
     )
     assert answer == {"error": DiskError.__name__, "reason": os.strerror(number)}
 
@@ -191,7 +196,11 @@ def test_a_worker_that_runs_out_of_memory_says_so(
     monkeypatch.setattr("indexing.readers.registry.read", fail)
     request = {"path": str(tmp_path / "a.txt"), "folder": str(tmp_path), "left_out": LeftOut().to_json()}
     answer = worker._answer(
-        request, limits=ReadLimits(), preprocess=Preprocess(size=8, resize_to=8), answers=io.BytesIO()
+        request,
+        limits=ReadLimits(),
+        preprocess=Preprocess(size=8, resize_to=8),
+        answers=io.BytesIO(),
+        office=LibreOffice(ReadLimits()),
     )
     assert answer == {"error": "ReaderStoppedError", "reason": "reading it takes more than 1500 MB of memory"}
 

@@ -17,23 +17,30 @@ from ui.api.server import OwnersSocket
 from ui.owner import OwnerError, find
 from ui.service import Question, question_body, streamed
 
+STATS = {
+    "files": 3, "chunks": 9, "kinds": {"text": 9}, "channels": ["text"], "kit": "pocket", "embedder": "e", "bytes": 1,
+    "failed": 0, "library": "/library", "store": "Milvus Lite",
+}  # fmt: skip
+
 
 class Service:
     """Answers as a library would."""
 
     def __init__(self, folder: Path) -> None:
-        self.bench = SimpleNamespace(library_folder=folder)
-        self.identity = {"process": os.getpid(), "command": "test", "kit": "pocket"}
+        self.bench = SimpleNamespace(library_folder=folder, sources=SimpleNamespace(check_listed=lambda paths: None))
+        self.identity = {
+            "process": os.getpid(), "command": "test", "kit": "pocket", "library": str(folder), "reader_is_tiny": True,
+        }  # fmt: skip
         self.asked: list[Question] = []
         self.closed = threading.Event()
         self.stopped = threading.Event()
 
     def stats(self) -> dict[str, Any]:
-        return {"files": 3}
+        return STATS
 
     def search(self, question: Question) -> dict[str, Any]:
         self.asked.append(question)
-        return {"hits": [], "notes": []}
+        return {"hits": [], "notes": [], "milliseconds": {}}
 
     def ask(self, question: Question) -> Iterator[dict[str, Any]]:
         try:
@@ -81,7 +88,7 @@ def found(service: Service) -> owner.OwnersService:
 
 def test_a_terminal_finds_the_owner_and_asks_it(service: Service) -> None:
     there = found(service)
-    assert there.identity["process"] == os.getpid() and there.stats() == {"files": 3}
+    assert there.identity["process"] == os.getpid() and there.stats() == STATS
     asked = Question(text="ä", images=(("a.png", b"\0\1"),), history=(("q", "a"),), k=3, where=(("name", "b"),))
     there.search(asked)
     assert service.asked == [asked] and question(QuestionBody(**question_body(asked))) == asked

@@ -118,7 +118,7 @@ def test_letters_of_every_script_are_left_alone() -> None:
 
 @given(st.recursive(st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)))
 def test_a_json_document_says_the_same_and_holds_no_hidden_character(document: Any) -> None:
-    written = terminal.json_text([document])
+    written = wording.json_text([document])
     assert not any(wording.is_hidden(c) for c in written if c != "\n")
     assert json.loads(written) == [document]
     written.encode("utf-8")

@@ -152,7 +152,7 @@ class AnswerDocument(AnswerBody):
     model: str
     confidence: float
     milliseconds: dict[str, float]
-    table: TableDocument | None
+    table: TableDocument | None = None
     """Of a question about all files."""
 
 

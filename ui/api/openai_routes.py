@@ -227,7 +227,7 @@ def _correction(streamed: str, text: str) -> str:
 
 def _own(answer: Document) -> Document:
     kept = ("refused", "confidence", "citations", "table", "hits", "milliseconds")
-    return {"llavero": {name: answer[name] for name in kept}}
+    return {"llavero": {name: answer[name] for name in kept if name in answer}}
 
 
 def _head(kind: str, model: str) -> Document:

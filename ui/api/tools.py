@@ -65,7 +65,7 @@ def build_tools(services: Services, *, write: bool) -> MCPServer:
             for event in _service(services, library).ask(asked):
                 answer = event
         kept = ("answer", "refused", "confidence", "citations", "table")
-        return _json({name: answer[name] for name in kept})
+        return _json({name: answer[name] for name in kept if name in answer})
 
     @server.tool(annotations=_READS, structured_output=False)  # pictures are content of their own and no JSON
     def open_page(id: Words, library: Library = "") -> list[Any]:

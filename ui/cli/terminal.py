@@ -174,7 +174,7 @@ def _show_end(answer: Document, streamed: str) -> None:
         say(text[len(written) :].rstrip())
     else:
         say(f"\n\nChecked against the sources:\n{text}" if written else text)
-    if table := answer["table"]:
+    if table := answer.get("table"):
         for row, marker in zip(table["rows"], table["markers"], strict=True):
             say("  " + " · ".join(filter(None, row)) + f" [{marker}]")
     for citation in answer["citations"]:

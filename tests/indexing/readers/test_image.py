@@ -17,6 +17,7 @@ from indexing.errors import (
     UnreadableFileError,
     UnsupportedFileError,
 )
+from indexing.facts import LIKENESS
 from indexing.readers.decoding import decode
 from indexing.readers.output import ReaderOutput
 from indexing.readers.registry import read
@@ -271,7 +272,7 @@ def test_a_heic_picture_is_read_where_its_decoder_is_installed_and_else_says_wha
         return
     pixels = pixels_of(path, tmp_path / "out")
     assert is_red(pixels[16, 4]) and not is_red(pixels[16, 28])
-    assert read_here(path, tmp_path / "again").metadata == {"taken": "2019-07-14T10:32:05", "camera": "Pocket 3"}
+    assert told_by(read_here(path, tmp_path / "again")) == {"taken": "2019-07-14T10:32:05", "camera": "Pocket 3"}
 
 
 def test_of_a_camera_s_raw_picture_the_preview_is_read_and_a_note_says_so(tmp_path: Path) -> None:
@@ -300,9 +301,14 @@ def photo(path: Path, *, taken: str = "2019:07:14 10:32:05", place: tuple[float,
     return path
 
 
+def told_by(reading: Reading) -> dict[str, str]:
+    """What the file says of itself, without what was computed from its pixels."""
+    return {key: value for key, value in reading.metadata.items() if key != LIKENESS}
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
 def test_time_place_and_camera_of_a_photograph_are_known(tmp_path: Path, suffix: str) -> None:
-    assert read_here(photo(tmp_path / f"p{suffix}"), tmp_path / "out").metadata == {
+    assert told_by(read_here(photo(tmp_path / f"p{suffix}"), tmp_path / "out")) == {
         "taken": "2019-07-14T10:32:05+02:00",
         "latitude": "-48.858400",
         "longitude": "2.294500",
@@ -313,11 +319,11 @@ def test_time_place_and_camera_of_a_photograph_are_known(tmp_path: Path, suffix:
 @pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "", "2019:13:45 99:00:00", "yesterday"])
 def test_nonsense_of_a_camera_is_left_out(tmp_path: Path, taken: str) -> None:
     path = photo(tmp_path / "p.jpg", taken=taken, place=(480.0, 0.0, 0.0))
-    assert read_here(path, tmp_path / "out").metadata == {"camera": "Canon EOS 80D"}
+    assert told_by(read_here(path, tmp_path / "out")) == {"camera": "Canon EOS 80D"}
 
 
 def test_damaged_exif_does_not_keep_a_picture_from_being_read(tmp_path: Path) -> None:
     data = photo(tmp_path / "p.jpg").read_bytes()
     start = data.index(b"Exif\0\0") + 14
     (tmp_path / "bad.jpg").write_bytes(data[:start] + b"\xff" * 40 + data[start + 40 :])
-    assert read_here(tmp_path / "bad.jpg", tmp_path / "out").metadata == {}
+    assert told_by(read_here(tmp_path / "bad.jpg", tmp_path / "out")) == {}

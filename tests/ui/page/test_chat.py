@@ -182,6 +182,7 @@ def test_asking_while_files_are_being_read_says_so(bench: Any, page: AppTest) ->
     bench.before_word = lambda number: go_on.wait(120)
     new = bench.library_folder.parent / "new.txt"
     new.write_text("oil")
+    bench.library_folder.mkdir()
     shared.queue().submit([new])
     page.chat_input[0].set_value("how much oil").run()
     assert "when this was asked" in shown(page)
@@ -232,6 +233,7 @@ def test_a_question_that_was_asked_while_files_were_read_is_asked_again_when_the
     bench: Any, page: AppTest, tmp_path: Path
 ) -> None:
     bench.may_index.clear()
+    bench.library_folder.mkdir()
     shared.queue().submit([tmp_path])
     asked(page, "How much oil does the pump need?")
     assert len(bench.asked) == 1 and "it is asked again then" in shown(page)
