@@ -113,9 +113,10 @@ class Collection:
     def _candidates(self, plan: QuestionPlan, filter: Filter) -> list[FileEntry]:
         """One entry for each content, by path, that the filter, its kind and the facts let through."""
         entries = [entry for entry in self._files(filter) if entry.content]
-        if plan.kind != "files":
-            kind = plan.kind.removesuffix("s")
-            entries = [entry for entry in entries if entry.kind == kind]
+        if plan.kind == "pictures":
+            entries = [entry for entry in entries if entry.kind == "picture"]
+        elif plan.kind == "documents":  # a scan is a picture with passages beside itself
+            entries = [entry for entry in entries if entry.kind == "document" or entry.chunks > 1]
         for each in (each for each in plan.requirements if each.type is None):
             holding = [entry for entry in entries if each.holds(_told(entry, each))]
             if not holding and each.name in _ON_PATHS:

@@ -53,13 +53,14 @@ BILLS = (
 
 def a_collection(
     *chunks: Chunk, reader: Reader | None = None, facts: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
-    **settings: float,
+    also_written: Sequence[Chunk] = (), **settings: float,
 ) -> Collection:  # fmt: skip
     chunks = chunks or BILLS
     entries = [
         FileEntry(
             path=each.path, state="indexed", reason="", kind="picture" if each.kind == "image" else "document",
-            chunks=1, size_bytes=1, indexed_at="", content=each.content_hash, facts=(facts or {}).get(each.path, {}),
+            chunks=2 if each in also_written else 1, size_bytes=1, indexed_at="", content=each.content_hash,
+            facts=(facts or {}).get(each.path, {}),
         )
         for each in chunks
     ]  # fmt: skip
@@ -135,6 +136,18 @@ def test_a_condition_that_no_file_can_fulfil_is_refused(condition: str) -> None:
 def test_pictures_are_those_in_which_the_thing_was_recognised() -> None:
     assert names(result_of("count | pictures: dog")) == ["dog.jpg"]
     assert names(result_of("count | pictures: all")) == ["cats.jpg", "dog.jpg"]
+
+
+def test_a_scan_is_a_document_and_a_photograph_is_none() -> None:
+    collection = a_collection(also_written=[BILLS[4]])
+    assert names(result_of("count | documents: all", collection)) == [
+        "one.txt",
+        "two.txt",
+        "four.txt",
+        "three.txt",
+        "dog.jpg",
+    ]
+    assert names(result_of("count | pictures: all", collection)) == ["cats.jpg", "dog.jpg"]
 
 
 def test_of_many_documents_the_likeliest_are_shown_to_the_model_and_the_answer_says_how_many() -> None:
