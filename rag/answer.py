@@ -24,7 +24,7 @@ from rag.collection import Looking
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
 from rag.overview import AnswerTable, Overview, Overviewed
-from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, build_prompt
+from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from rag.support import Verifier
@@ -200,16 +200,20 @@ class Answerer:
         with span("confidence"):
             return self._settings.answer.confidence(found, 1 - self._next_words(prompt.turns, [REFUSAL])[0])
 
-    def _judge(self) -> Judge | None:
-        """How surely the model says the sentence again when it is shown the quote alone: by its least likely word."""
-        ask = self._chances
-        if ask is None:
+    def _judge(self, confidence: float) -> Judge | None:
+        """How likely a sentence answers: by the model's yes or no, by how surely it says the sentence again when it is
+        shown the quote alone (its least likely word), and by how likely there was an answer at all."""
+        ask, say = self._next_words, self._chances
+        if ask is None or say is None:
             return None
 
         def judge(question: str, sentence: str, source: Chunk) -> float:
+            first, _ = instructions("answered")
+            asked = f"Source: {as_data(source.text)}\nQuestion: {question}\nAnswer: {sentence}\n{first}"
             words = " ".join(sentence.split()[:_MOST_WORDS_AGAIN]).rstrip(" .。")
-            prompt = self._prompt(question, "", [Hit(chunk=source, score=1.0, channels={})], (), ())
-            return min(ask(prompt.turns, words), default=0.0)
+            alone = self._prompt(question, "", [Hit(chunk=source, score=1.0, channels={})], (), ())
+            again = min(say(alone.turns, words), default=0.0)
+            return self._settings.citations.answers(yes(ask, [Turn(role="user", text=asked)]), again, confidence)
 
         return judge
 
@@ -262,7 +266,7 @@ class Answerer:
                 prompt.evidence,
                 question=question,
                 verifier=self._verifier,
-                judge=self._judge(),
+                judge=self._judge(confidence),
                 settings=self._settings.citations,
             )
             work.count(citations=len(cited.citations), supported=cited.supported)
@@ -318,6 +322,12 @@ class Answerer:
             supported=False,
             notes=prompt.notes if prompt else (),
         )
+
+
+def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
+    """How likely the model says yes rather than no."""
+    small, large, *other = ask(turns, ["yes", "Yes", "no", "No"])
+    return (small + large) / max(1e-9, small + large + sum(other))
 
 
 def refuses(text: str) -> bool:

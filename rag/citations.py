@@ -6,9 +6,9 @@ unchecked   neither could be shown
 
 A tick has conditions that hold in any language (`rag.support`): every number, date and unit of the sentence stands in
 the one passage, read in one way only. Where words or their order differ, a learned verifier decides (`rag.verifier`);
-without one only clauses may be left out. Then a judge, the language model itself, reads the quote alone: where it would
-not surely say the same again (it had only echoed the question, taken another row's value, or guessed), the tick is
-lost. What a recogniser said of a picture is never ticked: it is "recognised as".
+without one only clauses may be left out. Then a judge, the language model itself, reads the quote alone: where it says
+that this is no answer, or would not surely say the same again (it had only echoed the question, taken another row's
+value, or guessed), the tick is lost. What a recogniser said of a picture is never ticked: it is "recognised as".
 
 A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker names evidence
 that does not bear it out, while exactly one other does, gets that other marker; so does a sentence without any.

@@ -114,7 +114,7 @@ def judged(engine: ScriptedEngine, refuses: float, again: Chances | None = None,
         sees_images=engine.sees_images,
         load_image=lambda of: None,
         settings=settings,
-        next_words=lambda turns, words: [refuses],
+        next_words=lambda turns, words: [refuses] if words == [REFUSAL] else [0.5, 0.4, 0.02, 0.02],
         chances=again,
     ).ask(QUESTION, **more)
     assert isinstance(answer, Answer)
