@@ -218,7 +218,7 @@ class Ledger:
             change, near = self._near
             if change != self._connection.total_changes:
                 pairs = cast(list[tuple[str, str]], self._all(schema.LIKENESSES, NEAR_DUPLICATES))
-                there = set(self.likenesses()) if pairs else set()
+                there = {content for (content,) in self._all(schema.INDEXED)} if pairs else set()
                 found: dict[str, set[str]] = {}
                 for one, other in pairs:
                     if other in there:

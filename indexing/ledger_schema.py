@@ -60,6 +60,7 @@ SELECT content, path, path = shown_path FROM files JOIN contents ON hash = conte
     ORDER BY path
 """
 OWN = "SELECT content, key, value FROM own_facts WHERE substr(key, 1, 1) <> ':' ORDER BY content, key, value"
+INDEXED = "SELECT hash FROM contents WHERE state = 'indexed'"
 LIKENESSES = """
 SELECT content, value FROM own_facts JOIN contents ON hash = content
     WHERE key = ? AND state = 'indexed' ORDER BY content

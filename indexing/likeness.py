@@ -107,6 +107,10 @@ def _digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
 
 
+_MOST_LOOKED_AT, _MOST_LINKS = 200, 20
+"""Pictures that one is compared with closely, and linked to; ten thousand frames of one camera become a chain."""
+
+
 class Likenesses:
     """Pictures by what is kept of them, each compared with all that were added before it.
 
@@ -130,7 +134,7 @@ class Likenesses:
         found = _parsed(value)
         if found is None:
             return ()
-        near = tuple(other for other in self._ranked(found) if other != name)
+        near = tuple(other for other in self._ranked(found) if other != name)[:_MOST_LINKS]
         self._keep(name, found)
         return near
 
@@ -164,8 +168,11 @@ class Likenesses:
             (all_NVD[:, 0] @ coarse_VD.T).max(axis=1, initial=-1), (all_NVD @ coarse_VD[0]).max(axis=1)
         )
         same_tint_N = np.abs(self._tints_ND[:count] - kept.tints_D).mean(axis=1) <= _SAME_TINT
-        candidates = np.flatnonzero((scores_N >= _WORTH_A_LOOK) & same_tint_N).tolist()
-        places = [each for each in candidates if kept.words.fit(self._words[each])]
+        candidates_N = np.flatnonzero((scores_N >= _WORTH_A_LOOK) & same_tint_N)
+        if len(candidates_N) > _MOST_LOOKED_AT:
+            likeliest_N = np.argpartition(-scores_N[candidates_N], _MOST_LOOKED_AT)[:_MOST_LOOKED_AT]
+            candidates_N = candidates_N[likeliest_N]
+        places = [each for each in candidates_N.tolist() if kept.words.fit(self._words[each])]
         if not places:
             return
         for place, score in zip(places, correlations(kept.small_HW, self._small_ND[places]), strict=True):

@@ -162,10 +162,10 @@ def _fill(
         for done, content in enumerate(contents):
             on_progress(done, len(contents))
             ids = content.ids()
-            if len(new.get(ids)) == len(ids):
+            found, there = old.get(ids), new.get(ids)
+            if len(there) == len(ids) and list(map(without_labels, there)) == list(map(without_labels, found)):
                 kept += 1
                 continue
-            found = old.get(ids)
             if len(found) != len(ids):
                 missing = len(ids) - len(found)
                 raise StoreError(f"{missing} rows of '{content.shown_path}' are missing: llavero verify --repair")

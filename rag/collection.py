@@ -10,7 +10,7 @@ most `CollectionSettings.most_documents` are shown to the model for one question
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import PurePath
 
@@ -26,7 +26,7 @@ from rag.fields import Field
 from rag.fuse import fuse
 from rag.passages import passages
 from rag.plan import WHOLE_NAMES, Kind, QuestionPlan, Requirement
-from rag.relevance import judge
+from rag.relevance import RatedHit, judge
 from rag.retrieve import Retriever
 from rag.settings import CollectionSettings
 
@@ -51,11 +51,13 @@ class FoundFile:
     """One file that fits, where it says so, and the cells that were read in it."""
 
     path: str
-    chunk: Chunk
+    content: str
+    chunk: Chunk | None = None
+    """What is shown as its source; looked up for the files that are shown."""
     quote: str = ""
     exact: bool = False
     """The words of the question stand in the quote."""
-    cells: dict[str, Cell]
+    cells: dict[str, Cell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,18 +97,19 @@ class Collection:
     def carry_out(self, plan: QuestionPlan, filter: Filter) -> Iterator[Looking | PlanResult]:
         """Ends with the result. Raises CannotCarryOutError and what the store raises."""
         files = self._candidates(plan, filter)
-        found = list(self._with_words(plan, files))
+        found, looked_at = self._with_words(plan, files), len(files)
         if plan.kind == "pictures":
             found = self._showing(plan.which, found)
-            looked_at = len(files)
-        else:
-            looked_at = min(len(found), self._settings.most_documents) if plan.which or plan.read else len(files)
-            if plan.which or plan.read:
-                found, all_found = [], self._likeliest(plan, found)
-                for number, each in enumerate(all_found, start=1):
-                    yield Looking(done=number - 1, of=len(all_found))
-                    found += self._looked_into(plan, each)
-        yield self._computed(plan, found, len(files), looked_at)
+        elif plan.which or plan.read:
+            likeliest, found = self._likeliest(plan, found), []
+            looked_at = len(likeliest)
+            for number, each in enumerate(likeliest):
+                yield Looking(done=number, of=looked_at)
+                found += self._looked_into(plan, each)
+        result = _computed(plan, found, len(files), looked_at)
+        most = self._settings.most_shown
+        shown = [self._with_chunk(each, plan.kind) for each in result.found[:most]]
+        yield replace(result, found=(*shown, *result.found[most:]))
 
     # -- which files -------------------------------------------------------------------------------------------------
 
@@ -127,39 +130,42 @@ class Collection:
         first = {entry.content: entry for entry in sorted(entries, key=lambda entry: entry.path, reverse=True)}
         return sorted(first.values(), key=lambda entry: entry.path)
 
-    def _with_words(self, plan: QuestionPlan, files: Sequence[FileEntry]) -> Iterator[FoundFile]:
+    def _with_words(self, plan: QuestionPlan, files: Sequence[FileEntry]) -> list[FoundFile]:
         """The files that hold all the words in one passage of their text, or with `without` those that do not."""
         if not plan.words:
-            for entry in files:
-                if chunks := self._chunks(entry.path):
-                    yield FoundFile(path=entry.path, chunk=_first(chunks, plan.kind), cells={})
-            return
+            return [FoundFile(path=entry.path, content=entry.content) for entry in files]
         wanted, holding = set(words_of(plan.words)), dict[str, Chunk]()
-        rows = self._retriever.store.search_words(
-            plan.words, limit=_MOST_ROWS_FOUND, filter=Filter(only=frozenset(entry.content for entry in files))
-        )
+        only = frozenset(entry.content for entry in files)
+        rows = self._retriever.store.search_words(plan.words, limit=_MOST_ROWS_FOUND, filter=Filter(only=only))
+        if len(rows) >= _MOST_ROWS_FOUND or not wanted:
+            raise CannotCarryOutError("the words stand in too many passages to count their files exactly")
         for chunk, _ in rows:
-            if wanted and wanted.issubset(words_of(chunk.searchable_text)):
+            if wanted.issubset(words_of(chunk.searchable_text)):
                 holding.setdefault(chunk.content_hash, chunk)
-        for entry in files:
-            held = holding.get(entry.content)
-            if plan.without and held is None and (chunks := self._chunks(entry.path)):
-                yield FoundFile(path=entry.path, chunk=_first(chunks, plan.kind), cells={})
-            elif not plan.without and held is not None:
-                held = replace(held, path=entry.path)
-                yield FoundFile(path=entry.path, chunk=held, quote=_holding(held, wanted), exact=True, cells={})
+        if plan.without:
+            return [
+                FoundFile(path=entry.path, content=entry.content) for entry in files if entry.content not in holding
+            ]
+        return [
+            FoundFile(path=entry.path, content=entry.content, chunk=held, quote=_holding(held, wanted), exact=True)
+            for entry in files
+            if (held := holding.get(entry.content)) is not None
+        ]
 
     def _showing(self, which: str, found: Sequence[FoundFile]) -> list[FoundFile]:
         """The pictures in which this was recognised, or which search holds for likely."""
         if not which:
             return list(found)
-        rated = self._rated(which, found, kinds=("image",))
-        wanted = set(words_of(which))
+        wanted, showing = set(words_of(which)), dict[str, Chunk]()
+        for each in self._rated(which, found, kinds=("image",)):
+            chunk = each.hit.chunk
+            told = bool(wanted) and wanted.issubset(words_of(chunk.text))
+            if told or each.probability >= self._settings.least_likely:
+                showing.setdefault(chunk.content_hash, chunk)
         return [
-            replace(each, quote=each.chunk.text.partition("\n")[0])
+            replace(each, chunk=chunk, quote=chunk.text.partition("\n")[0])
             for each in found
-            if rated.get(each.chunk.content_hash, 0.0) >= self._settings.least_likely
-            or (wanted and wanted.issubset(words_of(each.chunk.text)))
+            if (chunk := showing.get(each.content)) is not None
         ]
 
     def _likeliest(self, plan: QuestionPlan, found: Sequence[FoundFile]) -> list[FoundFile]:
@@ -167,21 +173,24 @@ class Collection:
         if len(found) <= self._settings.most_documents:
             return list(found)
         words = " ".join(part for part in (plan.which, *(each.name for each in plan.read)) if part)
-        rated = self._rated(words, found, kinds=("text", "table"))
-        ranked = sorted(found, key=lambda each: (-rated.get(each.chunk.content_hash, 0.0), each.path))
+        best: dict[str, float] = {}
+        for each in self._rated(words, found, kinds=("text", "table")):
+            best.setdefault(each.hit.chunk.content_hash, each.probability)
+        ranked = sorted(found, key=lambda each: (-best.get(each.content, 0.0), each.path))
         return ranked[: self._settings.most_documents]
 
-    def _rated(self, words: str, found: Sequence[FoundFile], *, kinds: tuple[ChunkKind, ...]) -> dict[str, float]:
-        """Content → the probability of its best chunk, over every channel and without a limit but the store's."""
-        only = Filter(kinds=kinds, only=frozenset(each.chunk.content_hash for each in found))
-        rankings = self._retriever.rankings(words, limit=_MOST_ROWS_FOUND, filter=only)
-        hits = fuse(rankings, constant=60.0)
-        rated = judge(words, hits, reranker=None, most_read=0, settings=self._retriever.settings.relevance)
-        best: dict[str, float] = {}
-        for each in rated:
-            content = each.hit.chunk.content_hash
-            best[content] = max(best.get(content, 0.0), each.probability)
-        return best
+    def _rated(self, words: str, found: Sequence[FoundFile], *, kinds: tuple[ChunkKind, ...]) -> list[RatedHit]:
+        """Chunks of these files, likeliest first, over every channel and without a limit but the store's."""
+        only = Filter(kinds=kinds, only=frozenset(each.content for each in found))
+        hits = fuse(self._retriever.rankings(words, limit=_MOST_ROWS_FOUND, filter=only), constant=60.0)
+        return judge(words, hits, reranker=None, most_read=0, settings=self._retriever.settings.relevance)
+
+    def _with_chunk(self, each: FoundFile, kind: Kind) -> FoundFile:
+        """With the chunk that stands for the file: its words, in reading order, or its picture."""
+        liked = ("image",) if kind == "pictures" else ("text", "table")
+        chunks = self._chunks(each.path) if each.chunk is None else ()
+        first = min(chunks, key=lambda chunk: (chunk.kind not in liked, chunk.page or 0, chunk.ordinal), default=None)
+        return replace(each, chunk=each.chunk or first)
 
     # -- what stands in them ------------------------------------------------------------------------------------------
 
@@ -198,7 +207,7 @@ class Collection:
         return [replace(each, cells=cells)]
 
     def _fits(self, each: FoundFile, chunks: Sequence[Chunk], which: str) -> bool:
-        key = each.chunk.content_hash, f"which {which}"
+        key = each.content, f"which {which}"
         known = self._known.get(key)
         if known is None:
             known = self._extractor.fits(PurePath(each.path).name, chunks, which)
@@ -206,7 +215,7 @@ class Collection:
         return known is True
 
     def _cells(self, each: FoundFile, chunks: Sequence[Chunk], fields: Sequence[Field]) -> dict[str, Cell]:
-        keys = {field.name: (each.chunk.content_hash, f"field {field.name} {field.type}") for field in fields}
+        keys = {field.name: (each.content, f"field {field.name} {field.type}") for field in fields}
         known = {name: self._known.get(key) for name, key in keys.items()}
         cells = {name: cell for name, cell in known.items() if isinstance(cell, Cell)}
         missing = [field for field in fields if field.name not in cells]
@@ -224,58 +233,58 @@ class Collection:
             while len(self._known) > self._settings.most_remembered:
                 del self._known[next(iter(self._known))]
 
-    # -- what comes out -----------------------------------------------------------------------------------------------
 
-    def _computed(self, plan: QuestionPlan, found: Sequence[FoundFile], files: int, looked_at: int) -> PlanResult:
-        result = PlanResult(plan=plan, found=tuple(found), files=files, looked_at=looked_at)
-        if plan.field is None:
-            return result
-        name = plan.field.name
-        saying = [each for each in found if each.cells[name].state != "absent"]
-        if plan.action in ("list", "count"):
-            return replace(result, found=tuple(saying))
-        sure = [each for each in saying if each.cells[name].state == "quoted" and not each.cells[name].readings]
-        undecided = len(saying) - len(sure)
-        if plan.action in ("highest", "lowest"):
-            descending = plan.action == "highest"
-            sure.sort(key=lambda each: _comparable(each.cells[name].value), reverse=descending)
-            return replace(result, found=tuple(sure), undecided=undecided)
-        by_currency: dict[str, list[Decimal]] = {}
-        for each in sure:
-            cell = each.cells[name]
-            amount = _decimal(cell.value)
-            if amount is None:
-                undecided += 1
-            else:
-                by_currency.setdefault(cell.currency, []).append(amount)
-        totals = {unit: sum(amounts, Decimal()) for unit, amounts in by_currency.items()}
-        if plan.action == "average":
-            totals = {unit: total / len(by_currency[unit]) for unit, total in totals.items()}
-        values = tuple((_plain(total), unit) for unit, total in sorted(totals.items()))
-        return replace(result, found=tuple(sure), values=values, undecided=undecided)
+def _computed(plan: QuestionPlan, found: Sequence[FoundFile], files: int, looked_at: int) -> PlanResult:
+    result = PlanResult(plan=plan, found=tuple(found), files=files, looked_at=looked_at)
+    if plan.field is None:
+        return result
+    name = plan.field.name
+    saying = [each for each in found if each.cells[name].state != "absent"]
+    if plan.action in ("list", "count"):
+        return replace(result, found=tuple(saying))
+    sure = [each for each in saying if each.cells[name].state == "quoted" and not each.cells[name].readings]
+    undecided = len(saying) - len(sure)
+    if plan.action in ("highest", "lowest"):
+        descending = plan.action == "highest"
+        sure.sort(key=lambda each: _comparable(each.cells[name].value), reverse=descending)
+        return replace(result, found=tuple(sure), undecided=undecided)
+    by_currency: dict[str, list[Decimal]] = {}
+    for each in sure:
+        cell = each.cells[name]
+        amount = _decimal(cell.value)
+        if amount is None:
+            undecided += 1
+        else:
+            by_currency.setdefault(cell.currency, []).append(amount)
+    totals = {unit: sum(amounts, Decimal()) for unit, amounts in by_currency.items()}
+    if plan.action == "average":
+        totals = {unit: total / len(by_currency[unit]) for unit, total in totals.items()}
+    values = tuple((_plain(total), unit) for unit, total in sorted(totals.items()))
+    return replace(result, found=tuple(sure), values=values, undecided=undecided)
 
 
 def citations(result: PlanResult, most: int) -> tuple[tuple[Citation, Hit], ...]:
     """The source of each row, with markers from 1: where its value, its words or its beginning stand."""
     return tuple(
-        (_citation(number, each, result.plan), Hit(chunk=each.chunk, score=1.0, channels={}))
+        (_citation(number, each, each.chunk, result.plan), Hit(chunk=each.chunk, score=1.0, channels={}))
         for number, each in enumerate(result.found[:most], start=1)
+        if each.chunk is not None
     )
 
 
-def _citation(number: int, each: FoundFile, plan: QuestionPlan) -> Citation:
+def _citation(number: int, each: FoundFile, chunk: Chunk, plan: QuestionPlan) -> Citation:
     cell = each.cells.get(plan.field.name) if plan.field else next(iter(each.cells.values()), None)
     name = PurePath(each.path).name
     if cell is not None and cell.written:
         return Citation(
             marker=number, path=each.path, page=cell.page, boxes=cell.boxes, quote=cell.written,
             state="quoted" if cell.state == "quoted" else "unchecked", sentence=f"{name}: {cell.value}",
-            chunk_id=cell.chunk_id or each.chunk.id,
+            chunk_id=cell.chunk_id or chunk.id,
         )  # fmt: skip
     return Citation(
-        marker=number, path=each.path, page=each.chunk.page, boxes=(), sentence=name, chunk_id=each.chunk.id,
-        quote=each.quote or _beginning(each.chunk), state="quoted" if each.exact else "unchecked",
-        recognised=each.chunk.kind == "image",
+        marker=number, path=each.path, page=chunk.page, boxes=(), sentence=name, chunk_id=chunk.id,
+        quote=each.quote or _beginning(chunk), state="quoted" if each.exact else "unchecked",
+        recognised=chunk.kind == "image",
     )  # fmt: skip
 
 
@@ -286,12 +295,6 @@ def _told(entry: FileEntry, wanted: Requirement) -> list[str]:
     if wanted.name == "extension":
         return [path.suffix.removeprefix(".").lower()]
     return [path.name] if wanted.name == "name" else list(entry.facts.get(wanted.name, ()))
-
-
-def _first(chunks: Sequence[Chunk], kind: Kind) -> Chunk:
-    """The chunk that stands for a file: its words, in reading order, or its picture."""
-    liked = ("image",) if kind == "pictures" else ("text", "table")
-    return min(chunks, key=lambda chunk: (chunk.kind not in liked, chunk.page or 0, chunk.ordinal))
 
 
 def _holding(chunk: Chunk, wanted: set[str]) -> str:

@@ -64,7 +64,7 @@ class Overview:
                 else:
                     result = step
         except (PlanError, CannotCarryOutError) as error:
-            logger.info("no overview: %s", error)
+            logger.info("no overview: %s", type(error).__name__)  # its words are those of the question
             return None
         if result is None or not result.found:
             return None
@@ -95,7 +95,8 @@ def told(result: PlanResult, question: str, most: int) -> str:
     said: list[str] = []
     if plan.action in ("highest", "lowest"):
         best = [each for each in found if _value(each, plan) == _value(found[0], plan)]
-        said += [f"{_value(each, plan)}: {PurePath(each.path).name} [{number}]" for number, each in enumerate(best, 1)]
+        named = [_plain(f"{_value(each, plan)}: {PurePath(each.path).name}") for each in best]
+        said += [f"{each} [{number}]" for number, each in enumerate(named, start=1)]
     elif result.values:
         together = ", ".join(" ".join(part for part in (amount, unit) if part) for amount, unit in result.values)
         kind: Phrase = "sum" if plan.action == "sum" else "average"
@@ -113,13 +114,18 @@ def told(result: PlanResult, question: str, most: int) -> str:
 
 def described(plan: QuestionPlan) -> str:
     """What was looked for, in the plan's own words: `invoices · "lighthouse" · total > 80`."""
-    words = f'{"≠ " if plan.without else ""}"{plan.words}"' if plan.words else ""
+    words = f'{"≠ " if plan.without else ""}"{_plain(plan.words)}"' if plan.words else ""
     conditions = (_condition(each) for each in plan.requirements)
-    return " · ".join(part for part in (plan.which or plan.kind, words, *conditions) if part)
+    return " · ".join(part for part in (_plain(plan.which) or plan.kind, words, *conditions) if part)
 
 
 def _condition(wanted: Requirement) -> str:
-    return f"{wanted.name} {wanted.comparison} {wanted.value}"
+    return f"{_plain(wanted.name)} {wanted.comparison} {_plain(wanted.value)}"
+
+
+def _plain(text: str) -> str:
+    """Words of a file without the brackets that would make a marker, a picture or a link of them."""
+    return text.translate({ord("["): "(", ord("]"): ")", ord("<"): "(", ord(">"): ")"})
 
 
 def _in_words(name: Phrase, question: str, **filled: str) -> str:

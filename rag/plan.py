@@ -8,7 +8,7 @@ The model writes the plan in one line. It is data: `parse_plan` knows six things
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -89,14 +89,16 @@ class QuestionPlan:
     def __post_init__(self) -> None:
         if self.action in ("sum", "average", "highest", "lowest") and self.field is None:
             raise PlanError(f"there is no field for '{self.action}'")
+        if self.kind == "pictures" and self.read:
+            raise PlanError("nothing is read in pictures; scans are documents")
 
     @property
     def read(self) -> tuple[Field, ...]:
         """Everything that is read in each file."""
-        fields = {self.field.name.casefold(): self.field} if self.field else {}
+        fields = {self.field.name: self.field} if self.field else {}
         for each in self.requirements:
             if each.type is not None:
-                fields.setdefault(each.name.casefold(), Field(name=each.name, type=each.type))
+                fields.setdefault(each.name, Field(name=each.name, type=each.type))
         return tuple(fields.values())
 
 
@@ -151,7 +153,7 @@ def _field(written: str) -> Field | None:
         (field,) = parse_fields(f"{name}:{kind.rstrip(' )')}" if bracket else name)
     except (FieldsError, ValueError) as error:
         raise PlanError(f"'{written[:60]}' is no field") from error
-    return field
+    return replace(field, name=field.name.casefold())  # one spelling, wherever it stands
 
 
 def _requirement(written: str) -> Requirement:

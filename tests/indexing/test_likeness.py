@@ -108,3 +108,9 @@ def test_what_another_version_kept_is_passed_over() -> None:
 def test_pictures_of_any_shape_have_a_likeness() -> None:
     for shape in ((1, 1, 3), (1, 5000, 3), (5000, 2, 3)):
         assert likeness(np.zeros(shape, np.uint8)) == ""
+
+
+def test_of_many_that_are_all_alike_each_is_linked_to_a_few() -> None:
+    pictures, kept = Likenesses(), likeness(photograph(3), [])
+    linked = [pictures.add(f"frame {number}", kept) for number in range(60)]
+    assert [len(each) for each in linked] == [*range(20), *[20] * 40]

@@ -157,6 +157,26 @@ def test_of_many_documents_the_likeliest_are_shown_to_the_model_and_the_answer_s
     assert "Looked at 1 of 4 files" in told(result, "How many of them are bills for bread?", 9)
 
 
+def test_words_in_too_many_passages_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.collection._MOST_ROWS_FOUND", 3)
+    with pytest.raises(CannotCarryOutError, match="too many passages"):
+        result_of("count | documents: all | words: fuel")
+
+
+def test_rows_of_files_that_are_not_shown_are_not_read() -> None:
+    looked: list[str] = []
+    collection = a_collection(most_shown=2)
+    chunks = collection._chunks
+    collection._chunks = lambda path: looked.append(path) or chunks(path)
+    assert len(result_of("count | files: all", collection).found) == 6 and len(looked) == 2
+
+
+def test_a_name_with_brackets_makes_no_marker_and_no_picture() -> None:
+    bill = chunk("bill\ntotal: 9 ![x](https://a.example)", file="c [7].txt")
+    text = told(result_of("highest | documents: bills | read: total (money)", a_collection(bill)), "Which?", 9)
+    assert "[7]" not in text and "![" not in text and text.count("[1]") == 1
+
+
 def test_the_same_file_is_read_once_for_two_questions() -> None:
     reader = Reader()
     collection = a_collection(reader=reader)

@@ -30,6 +30,11 @@ def test_all_files_are_meant_by_all_and_not_turns_words_round() -> None:
     assert (plan.which, plan.words, plan.without) == ("", "Paris", True)
 
 
+def test_a_name_is_the_same_however_it_is_written() -> None:
+    plan = parse_plan("sum | documents: bills | read: Total (money) | if: total (money) > 80")
+    assert [field.name for field in plan.read] == ["total"] == [plan.requirements[0].name]
+
+
 def test_a_field_that_is_also_a_condition_is_read_once() -> None:
     plan = parse_plan("highest | documents: offers | read: price (money) | if: price (money) < 900")
     assert plan.read == (Field(name="price", type="money"),)
@@ -47,6 +52,8 @@ def test_a_field_that_is_also_a_condition_is_read_once() -> None:
         "list | documents: all | words: fuel | without: bread",
         "list | documents: all | words: fuel | words: bread",
         "list | documents: all | order: name",
+        "highest | pictures: all | read: price (money)",
+        "count | pictures: dog | if: total (money) > 80",
         "highest | documents: offers",
         "sum | documents: bills | read: total (shell)",
         "list | documents: all | if: total (money)",
