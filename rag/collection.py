@@ -163,9 +163,9 @@ class Collection:
             if told or each.probability >= self._settings.least_likely:
                 showing.setdefault(chunk.content_hash, chunk)
         return [
-            replace(each, chunk=chunk, quote=chunk.text.partition("\n")[0])
+            replace(each, chunk=seen, quote=seen.text.partition("\n")[0])
             for each in found
-            if (chunk := showing.get(each.content)) is not None
+            if (seen := showing.get(each.content)) is not None
         ]
 
     def _likeliest(self, plan: QuestionPlan, found: Sequence[FoundFile]) -> list[FoundFile]:

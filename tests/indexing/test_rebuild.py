@@ -106,6 +106,25 @@ def test_a_stopped_rebuild_leaves_the_old_library_and_goes_on(library: Library) 
     store.close()
 
 
+def test_rows_that_a_stopped_rebuild_wrote_before_their_files_moved_are_written_again(library: Library) -> None:
+    settings = IndexingSettings(text_batch=2, write_batch=1, picture_batch=1)
+    with pytest.raises(StopError):
+        rebuild(
+            library, kit="others", embedder=StoppingEmbedder(), open_store=lambda record: open_store(library, record),
+            settings=settings,
+        )  # fmt: skip
+    store = open_store(library, library.record)
+    store.move([each for each, _ in store.ids()], "/moved/elsewhere.pdf")
+    store.close()
+    rebuild(
+        library, kit="others", embedder=WiderEmbedder(), open_store=lambda record: open_store(library, record),
+        settings=settings,
+    )  # fmt: skip
+    store = open_store(library, library.record)
+    assert {chunk.path for chunk in store.get([each for each, _ in store.ids()])} == {"/moved/elsewhere.pdf"}
+    store.close()
+
+
 def test_the_same_embedder_has_nothing_to_do(library: Library) -> None:
     with pytest.raises(RebuildError, match="already"):
         rebuild(
