@@ -35,6 +35,10 @@ _MOST_TOKENS = 72
 _PLAN = Path(__file__).with_name("instructions") / "plan.txt"
 
 
+Write = Callable[[Sequence[Turn], int, Sequence[str]], str]
+"""(turns, most new tokens, where to stop) → the model's whole reply."""
+
+
 class PlanError(RagError):
     """The model's line is no plan."""
 
@@ -102,8 +106,8 @@ class QuestionPlan:
         return tuple(fields.values())
 
 
-def plan_of(question: str, write: Callable[[Sequence[Turn], int, Sequence[str]], str]) -> QuestionPlan:
-    """Ask the model. `write`: (turns, most new tokens, where to stop) → the reply. Raises PlanError."""
+def plan_of(question: str, write: Write) -> QuestionPlan:
+    """Ask the model. Raises PlanError."""
     asked = _instructions().replace("{question}", " ".join(question.split()))
     return parse_plan(write([Turn(role="user", text=asked)], _MOST_TOKENS, ("\n",)))
 

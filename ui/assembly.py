@@ -10,7 +10,6 @@ from llava_model.kits import shipped_weights
 from rag.retrieve import SearchRequest
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
     from PIL import Image
 
     from indexing.objects.kinds import Thing
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from rag.answer import Answerer
     from rag.extract import Extractor
     from rag.overview import Overview
+    from rag.plan import Write
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
 
@@ -88,6 +88,7 @@ def build_answerer(bench: Parts) -> "Answerer":
     rag, kit = bench.rag, bench.kit
     if rag.generator is not None:
         from rag.generate import chat_model, token_counter
+        from rag.langchain import write_with
         from rag.steps import Files, StepwiseAnswerer
 
         def paths() -> list[str]:
@@ -104,7 +105,7 @@ def build_answerer(bench: Parts) -> "Answerer":
         return StepwiseAnswerer(
             bench.retriever,
             writer,
-            overview=build_overview(bench, writer),
+            overview=build_overview(bench, write_with(writer)),
             count_tokens=token_counter(rag.generator),
             context_tokens=rag.generator.context_tokens,
             sees_images=rag.generator.sees_images,
@@ -114,7 +115,7 @@ def build_answerer(bench: Parts) -> "Answerer":
             settings=rag,
             files=Files(paths=paths, extract=extract),
         )
-    from rag.langchain import LlaveroChatModel
+    from rag.langchain import LlaveroChatModel, write_with
 
     engine, verifier = bench.engine, shipped_weights(kit.name).verifier
     if verifier is not None:
@@ -130,25 +131,25 @@ def build_answerer(bench: Parts) -> "Answerer":
         load_image=bench.picture,
         things=bench.things,
         settings=rag,
-        overview=build_overview(bench, chat),
+        overview=build_overview(bench, write_with(chat)),
         next_words=engine.next_words if rag.answer.asks_model else None,
         chances=engine.chances if rag.answer.asks_model else None,
         verifier=load_verifier(kit.path("text"), verifier) if verifier is not None else None,
     )
 
 
-def build_overview(bench: Parts, chat: "BaseChatModel") -> "Overview | None":
-    """What answers questions about all files; None for kits without the weights that recognise these."""
+def build_overview(bench: Parts, write: "Write") -> "Overview | None":
+    """What answers questions about all files; None for kits without the weights that recognise these. `write` is how
+    the model is asked."""
     weights = shipped_weights(bench.kit.name).whole_collection
     if weights is None:
         return None
     from rag.collection import Collection
-    from rag.langchain import write_with
     from rag.overview import Overview
     from rag.plan import plan_of
     from rag.scope import QuestionScope
 
-    scope, write = QuestionScope(weights), write_with(chat)
+    scope = QuestionScope(weights)
     settings, least = bench.rag.collection, bench.rag.answer.least_whole_collection
 
     def is_meant(question: str) -> bool:
