@@ -7,12 +7,14 @@ With a file to keep them in, jobs that have not ended outlive the process: whoev
 them, under their numbers. One that was cut off three times in a row is given up, lest it end every process.
 """
 
+import asyncio
 import contextvars
 import json
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -155,8 +157,11 @@ class IndexingQueue:
         jobs = [*([self._running] if self._running else []), *self._waiting, *self._finished]
         return next((job.view() for job in jobs if job.number == number), None)
 
-    def events(self, number: int, document: Callable[[JobView], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """A job's state a few times a second while it changes; the last event is `job`, when it has ended."""
+    async def events(
+        self, number: int, document: Callable[[JobView], dict[str, Any]]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """A job's state a few times a second while it changes; the last event is `job`, when it has ended. No thread
+        waits for it."""
         shown: JobView | None = None
         while (view := self.find(number)) is not None:
             ended = view.state in ("done", "stopped", "failed")
@@ -165,8 +170,7 @@ class IndexingQueue:
             if ended:
                 return
             shown = view
-            with self._changed:
-                self._changed.wait(_EVENT_SECONDS)
+            await asyncio.sleep(_EVENT_SECONDS)
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Block until nothing runs or waits; False if something does when the time is over."""

@@ -8,12 +8,13 @@ A run without its last file was killed with the process, and goes on at the next
 nothing that was handed in is lost, and nothing is computed twice.
 """
 
+import asyncio
 import json
 import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -147,8 +148,9 @@ class Runs:
                 run.state = "stopping"
                 self._changed.notify_all()
 
-    def events(self, number: int, document: Callable[[RunView], Document]) -> Iterator[Document]:
-        """A run's state a few times a second while it changes; the last event is `run`, when it has ended."""
+    async def events(self, number: int, document: Callable[[RunView], Document]) -> AsyncGenerator[Document, None]:
+        """A run's state a few times a second while it changes; the last event is `run`, when it has ended. No thread
+        waits for it."""
         shown: RunView | None = None
         while (view := self.find(number)) is not None:
             if view.state in ENDED:
@@ -157,8 +159,7 @@ class Runs:
             if view != shown:
                 yield {"event": "progress", **document(view)}
             shown = view
-            with self._changed:
-                self._changed.wait(_EVENT_SECONDS)
+            await asyncio.sleep(_EVENT_SECONDS)
 
     def close(self, timeout_seconds: float = 20.0) -> None:
         """End after the step that is under way; what has not ended goes on at the next start."""

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -217,3 +218,22 @@ def test_a_job_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
         assert not queue.view().busy
     finally:
         queue.close()
+
+
+def test_many_people_watch_a_job_and_no_thread_waits_for_it(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    number = queue.submit([Path("a")])
+    assert indexer.begun.wait(120)
+
+    async def watch() -> list[Any]:
+        return [event["event"] async for event in queue.events(number, lambda view: {"state": view.state})]
+
+    async def all_of_them() -> list[list[Any]]:
+        before = threading.active_count()
+        watching = [asyncio.create_task(watch()) for _ in range(100)]
+        await asyncio.sleep(0.5)
+        assert threading.active_count() == before
+        indexer.go.set()
+        return await asyncio.wait_for(asyncio.gather(*watching), 20)
+
+    assert {tuple(sorted(set(each))) for each in asyncio.run(all_of_them())} == {("job", "progress")}
