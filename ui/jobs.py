@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

@@ -8,8 +8,8 @@
 
 A run without its last file was killed with the process, and goes on at the next start with the results that it has. So
 nothing that was handed in is lost, and nothing is computed twice. One that was cut off three times in a row without a
-new result is given up, lest it end every process. A folder gets its number when it is whole, and loses it before it is deleted: what lies
-under another name is a leftover.
+new result is given up, lest it end every process. A folder gets its number when it is whole, and loses it before it is
+deleted: what lies under another name is a leftover.
 """
 
 import asyncio
