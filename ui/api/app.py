@@ -25,6 +25,7 @@ from ui.api.description import DescribedApp, described_file, operation_id
 from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
+from ui.http_methods import method_name
 
 _MOST_BODY_BYTES = 100_000_000
 _OF_A_LIBRARY = (library_routes.router, indexing_routes.router, run_routes.router)
@@ -210,7 +211,7 @@ class _Watched:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.monotonic()
+        began, method = time.monotonic(), method_name(scope["method"])
         identity = logs.new_request_id(Headers(scope=scope).get(logs.REQUEST_HEADER, ""))
         scope.setdefault("state", {})
         status = 0
@@ -224,24 +225,24 @@ class _Watched:
             await send(message)
 
         self._numbers.under_way.inc()
-        with logs.for_request(identity), spans.first_span("request", method=scope["method"]) as work:
+        with logs.for_request(identity), spans.first_span("request", method=method) as work:
             try:
                 await self._app(scope, _limited(scope, receive), marked)
             finally:
                 self._numbers.under_way.dec()
                 route = getattr(scope.get("route"), "path", "") or "other"
                 work.count(route=route, status=status)
-                self._tell(scope, route, status, time.monotonic() - began)
+                self._tell(scope, method, route, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, route: str, status: int, seconds: float) -> None:
-        self._numbers.requests.labels(route, scope["method"], str(status)).inc()
+    def _tell(self, scope: Scope, method: str, route: str, status: int, seconds: float) -> None:
+        self._numbers.requests.labels(route, method, str(status)).inc()
         self._numbers.seconds.labels(route).observe(seconds)
         key: Key | None = scope["state"].get("key")
         logs.tell_who(
             key.name if key else "",
-            f"{scope['method']} {route}",
+            f"{method} {route}",
             seconds=seconds,
-            method=scope["method"],
+            method=method,
             route=route,
             library=scope.get("path_params", {}).get("library", ""),
             status=status,
