@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from indexing import spans
 from ui import logs, wording
 from ui.api import indexing_routes, library_routes, openai_routes, run_routes, work_numbers
-from ui.api.access import OWNER, AccessRules, Key, allow, authorise
+from ui.api.access import OWNER, AccessError, AccessRules, Key, KeyFileError, allow, authorise
 from ui.api.access import Scope as AccessScope
 from ui.api.answers import HealthDocument, LibrariesDocument, LibraryName, VersionDocument
 from ui.api.bodies import LibraryBody
@@ -242,7 +242,7 @@ class _Watched:
             request = Request(scope)
             try:
                 self._access.key_of(request)
-            except Exception as error:  # noqa: BLE001  # answered as everywhere
+            except (AccessError, KeyFileError) as error:
                 await (await answer_problem(request, error))(scope, receive, send)
                 return
         await self._app(scope, limited(scope, receive), send)

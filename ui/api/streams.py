@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 
+from ui import wording
 from ui.api.problems import problem_of
 from ui.documents import Document
 
@@ -35,7 +36,7 @@ async def _encoded(documents: AsyncGenerator[Document, None]) -> AsyncIterator[b
         try:
             async for document in documents:
                 yield _event(document)
-        except Exception as error:  # noqa: BLE001  # the client is told, the log has the rest
+        except wording.expected_faults() as error:
             yield _event({"event": "problem", **problem_of(error)})
 
 

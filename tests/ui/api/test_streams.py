@@ -60,9 +60,9 @@ def test_a_generator_is_closed_when_its_client_leaves() -> None:
             closed.set()
 
     async def leave() -> bool:
-        body = streams.events(endless()).body_iterator
+        body: Any = streams.events(endless()).body_iterator
         await anext(aiter(body))
-        await body.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await body.aclose()
         return await asyncio.to_thread(closed.wait, 5)
 
     assert asyncio.run(leave())
