@@ -88,10 +88,14 @@ class ExtractionRun:
         self.fields = fields_of(answer["fields"])
         found = list(map(row_of, answer["rows"]))
         if self._log and not any(row.reason for row in found):
-            self._log.append({"path": path, "content": content, "rows": answer["rows"]})
+            self._log.append({"path": path, "content": content, "rows": answer["rows"], "fields": answer["fields"]})
         return found
 
     def _remember(self, record: Mapping[str, Any], place: int) -> None:
+        from rag.fields import fields_of
+
+        if "fields" in record:  # the types that they were given; earlier versions did not keep them
+            self.fields = fields_of(record["fields"])
         self._before[record["path"], record["content"]] = list(map(row_of, record["rows"]))
 
 

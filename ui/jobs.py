@@ -7,13 +7,15 @@ With a file to keep them in, jobs that have not ended outlive the process: whoev
 them, under their numbers. One that was cut off three times in a row is given up, lest it end every process.
 """
 
+import asyncio
 import contextvars
 import json
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,9 +28,20 @@ if TYPE_CHECKING:
 JobState = Literal["waiting", "running", "stopping", "done", "stopped", "failed"]
 SaidOfFiles = Mapping[str, Sequence[str]]
 """Facts that are said of all files of a job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexChoices:
+    """How a job's files are read; as of `ui.workbench.Workbench.index`."""
+
+    retry_failed: bool = False
+    follow_links: bool = False
+    objects: bool = True
+
+
 RunIndex = Callable[
-    [Sequence[str | Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool]], "IndexReport"
-]  # (paths, facts, on_progress, cancelled) → report
+    [Sequence[str | Path], SaidOfFiles, Callable[["Progress"], None], Callable[[], bool], IndexChoices], "IndexReport"
+]  # (paths, facts, on_progress, cancelled, choices) → report
 KEPT_FINISHED = 20
 MOST_ATTEMPTS = 3
 logger = logging.getLogger(__name__)
@@ -70,6 +83,7 @@ class _Job:
     paths: tuple[str | Path, ...]  # an address is a text
     facts: SaidOfFiles
     owner: str
+    choices: IndexChoices = IndexChoices()
     attempts: int = 0
     """How often a process has begun it."""
     state: JobState = "waiting"
@@ -78,6 +92,8 @@ class _Job:
     problem: tuple[str, ...] = ()
     ended_at: float | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
+    stop_asked: bool = False
+    """Somebody stopped it; `cancel` is set by the process's end, too."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)  # whose request it is
 
     def view(self) -> JobView:
@@ -109,14 +125,21 @@ class IndexingQueue:
         self._thread = threading.Thread(target=self._work, name="llavero-indexing", daemon=True)
         self._thread.start()
 
-    def submit(self, paths: Sequence[str | Path], *, owner: str = "", facts: SaidOfFiles | None = None) -> int:
+    def submit(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        owner: str = "",
+        facts: SaidOfFiles | None = None,
+        choices: IndexChoices = IndexChoices(),
+    ) -> int:
         """Queue files or folders, and what is said of them; returns the job's number. Raises OSError where it cannot
         be kept."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the indexing queue is closed")
             self._epoch += 1
-            job = _Job(number=self._epoch, paths=tuple(paths), facts=facts or {}, owner=owner)
+            job = _Job(number=self._epoch, paths=tuple(paths), facts=facts or {}, owner=owner, choices=choices)
             self._waiting.append(job)
             try:
                 self._keep()
@@ -131,7 +154,8 @@ class IndexingQueue:
         with self._changed:
             if self._running is not None and self._running.number == number:
                 self._running.cancel.set()
-                self._running.state = "stopping"
+                self._running.state, self._running.stop_asked = "stopping", True
+                self._keep_if_possible()
             for job in [job for job in self._waiting if job.number == number]:
                 self._waiting.remove(job)
                 self._end(job, "stopped")
@@ -155,8 +179,11 @@ class IndexingQueue:
         jobs = [*([self._running] if self._running else []), *self._waiting, *self._finished]
         return next((job.view() for job in jobs if job.number == number), None)
 
-    def events(self, number: int, document: Callable[[JobView], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """A job's state a few times a second while it changes; the last event is `job`, when it has ended."""
+    async def events(
+        self, number: int, document: Callable[[JobView], dict[str, Any]]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """A job's state a few times a second while it changes; the last event is `job`, when it has ended. No thread
+        waits for it."""
         shown: JobView | None = None
         while (view := self.find(number)) is not None:
             ended = view.state in ("done", "stopped", "failed")
@@ -165,8 +192,7 @@ class IndexingQueue:
             if ended:
                 return
             shown = view
-            with self._changed:
-                self._changed.wait(_EVENT_SECONDS)
+            await asyncio.sleep(_EVENT_SECONDS)
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Block until nothing runs or waits; False if something does when the time is over."""
@@ -188,7 +214,9 @@ class IndexingQueue:
             with self._changed:
                 job.problem = problem
                 self._running = None
-                if self._closed and state == "stopped":  # by the process's end: the next one goes on with it
+                if (
+                    self._closed and state == "stopped" and not job.stop_asked
+                ):  # by the process's end: the next one goes on with it
                     job.attempts -= 1
                     self._waiting.insert(0, job)
                     self._keep_if_possible()
@@ -212,7 +240,7 @@ class IndexingQueue:
             job.progress = progress
 
         def run() -> "IndexReport":
-            return job.context.run(self._run_index, job.paths, job.facts, on_progress, job.cancel.is_set)
+            return job.context.run(self._run_index, job.paths, job.facts, on_progress, job.cancel.is_set, job.choices)
 
         outcome = attempt(run)
         if isinstance(outcome, Exception):
@@ -244,12 +272,17 @@ class IndexingQueue:
                     "facts": {key: list(values) for key, values in job.facts.items()},
                     "owner": job.owner,
                     "attempts": job.attempts,
+                    "choices": asdict(job.choices),
+                    "stop": job.stop_asked,
                 }
                 for job in jobs
             ],
         }
         part = self._kept_in.with_name(f".{self._kept_in.name}")
-        part.write_text(json.dumps(document), encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self._kept_in)
 
     def _keep_if_possible(self) -> None:
@@ -271,6 +304,8 @@ class IndexingQueue:
                     facts=each["facts"],
                     owner=each["owner"],
                     attempts=each["attempts"],
+                    choices=IndexChoices(**each.get("choices", {})),
+                    stop_asked=each.get("stop", False),
                 )
                 for each in document["jobs"]
             ]
@@ -278,7 +313,9 @@ class IndexingQueue:
             logger.warning("the indexing jobs of an earlier process cannot be read: %s", error)
             return
         for job in jobs:
-            if job.attempts < MOST_ATTEMPTS:
+            if job.stop_asked:
+                self._end(job, "stopped")
+            elif job.attempts < MOST_ATTEMPTS:
                 self._waiting.append(job)
             else:
                 job.problem = (

@@ -1,4 +1,6 @@
+import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from indexing.errors import LibraryInUseError
-from ui.jobs import IndexingQueue, JobState, QueueView
+from ui.jobs import IndexChoices, IndexingQueue, JobState, QueueView
 
 
 class Indexer:
@@ -24,7 +26,12 @@ class Indexer:
         self.most_at_once = 0
 
     def __call__(
-        self, paths: Sequence[Path], facts: Any, on_progress: Callable[[Any], None], cancelled: Callable[[], bool]
+        self,
+        paths: Sequence[Path],
+        facts: Any,
+        on_progress: Callable[[Any], None],
+        cancelled: Callable[[], bool],
+        choices: IndexChoices,
     ) -> Any:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -152,7 +159,7 @@ def test_closing_stops_the_running_job_and_ends_the_thread(indexer: Indexer) -> 
 def test_jobs_that_a_killed_process_had_taken_are_done_by_the_next_under_their_numbers(tmp_path: Path) -> None:
     kept, began, never = tmp_path / "jobs.json", threading.Event(), threading.Event()
 
-    def hang(paths: Any, facts: Any, on_progress: Any, cancelled: Any) -> Any:
+    def hang(paths: Any, facts: Any, on_progress: Any, cancelled: Any, choices: Any) -> Any:
         began.set()
         never.wait(60)
 
@@ -162,7 +169,7 @@ def test_jobs_that_a_killed_process_had_taken_are_done_by_the_next_under_their_n
     left = kept.read_text()  # as it lies there when the process is killed
     done: list[Any] = []
 
-    def note(paths: Any, facts: Any, on_progress: Any, cancelled: Any) -> Any:
+    def note(paths: Any, facts: Any, on_progress: Any, cancelled: Any, choices: Any) -> Any:
         done.append((paths, facts))
         return SimpleNamespace()
 
@@ -215,5 +222,84 @@ def test_a_job_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="nowhere"):
             queue.submit([tmp_path])
         assert not queue.view().busy
+    finally:
+        queue.close()
+
+
+def test_many_people_watch_a_job_and_no_thread_waits_for_it(queue: IndexingQueue, indexer: Indexer) -> None:
+    indexer.go.clear()
+    number = queue.submit([Path("a")])
+    assert indexer.begun.wait(120)
+
+    async def watch() -> list[Any]:
+        return [event["event"] async for event in queue.events(number, lambda view: {"state": view.state})]
+
+    async def all_of_them() -> list[list[Any]]:
+        before = threading.active_count()
+        watching = [asyncio.create_task(watch()) for _ in range(100)]
+        await asyncio.sleep(0.5)
+        assert threading.active_count() == before
+        indexer.go.set()
+        return await asyncio.wait_for(asyncio.gather(*watching), 20)
+
+    assert {tuple(sorted(set(each))) for each in asyncio.run(all_of_them())} == {("job", "progress")}
+
+
+def test_how_files_are_read_goes_with_the_job_and_outlives_the_process(tmp_path: Path) -> None:
+    kept, began, never, read = tmp_path / "jobs.json", threading.Event(), threading.Event(), list[IndexChoices]()
+    chosen = IndexChoices(retry_failed=True, follow_links=True, objects=False)
+
+    def hang(paths: Any, facts: Any, on_progress: Any, cancelled: Any, choices: IndexChoices) -> Any:
+        read.append(choices)
+        began.set()
+        never.wait(60)
+
+    killed = IndexingQueue(hang, kept_in=kept)
+    killed.submit([tmp_path], choices=chosen)
+    assert began.wait(5)
+    left = kept.read_text()  # as it lies there when the process is killed
+    never.set()
+    killed.close()
+    kept.write_text(left)
+    queue = IndexingQueue(hang, kept_in=kept)
+    try:
+        assert queue.wait_until_idle(5) and read == [chosen, chosen]
+    finally:
+        queue.close()
+
+
+def test_a_stop_that_was_asked_for_survives_a_kill_and_an_orderly_end(tmp_path: Path, indexer: Indexer) -> None:
+    kept = tmp_path / "jobs.json"
+    began, never = threading.Event(), threading.Event()
+
+    def hang(*asked: Any) -> Any:
+        began.set()
+        never.wait(60)
+
+    killed = IndexingQueue(hang, kept_in=kept)
+    number = killed.submit([tmp_path])
+    assert began.wait(5)
+    killed.cancel(number)
+    left = kept.read_text()  # as it lies there when the process is killed
+    threading.Timer(0.2, never.set).start()
+    killed.close()
+    assert json.loads(kept.read_text())["jobs"] == []
+    kept.write_text(left)
+    queue = IndexingQueue(lambda *asked: pytest.fail("it was begun again"), kept_in=kept)
+    try:
+        view = queue.find(number)
+        assert view is not None and view.state == "stopped"
+        assert json.loads(kept.read_text())["jobs"] == []
+    finally:
+        queue.close()
+
+
+def test_jobs_are_on_the_disk_before_they_have_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, synced, fsync = tmp_path / "jobs.json", list[bool](), os.fsync
+    monkeypatch.setattr("ui.jobs.os.fsync", lambda descriptor: (synced.append(kept.exists()), fsync(descriptor))[1])
+    queue = IndexingQueue(found_nothing, kept_in=kept)
+    try:
+        queue.submit([tmp_path])
+        assert synced[:1] == [False] and kept.exists()
     finally:
         queue.close()

@@ -17,16 +17,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from indexing import spans
 from ui import logs, wording
 from ui.api import indexing_routes, library_routes, openai_routes, run_routes, work_numbers
-from ui.api.access import OWNER, AccessRules, Key, allow, authorise
+from ui.api.access import OWNER, AccessError, AccessRules, Key, KeyFileError, allow, authorise
 from ui.api.access import Scope as AccessScope
 from ui.api.answers import HealthDocument, LibrariesDocument, LibraryName, VersionDocument
 from ui.api.bodies import LibraryBody
+from ui.api.body_limits import limited
 from ui.api.description import DescribedApp, described_file, operation_id
 from ui.api.libraries import Libraries
 from ui.api.problems import REFUSALS, ProblemError, answer_problem
 from ui.documents import Document
+from ui.http_methods import method_name
 
-_MOST_BODY_BYTES = 100_000_000
+_OPEN = ("/health", "/openapi.json")
+"""Paths that answer everybody."""
 _OF_A_LIBRARY = (library_routes.router, indexing_routes.router, run_routes.router)
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
@@ -84,7 +87,7 @@ def _app(libraries: Libraries, access: AccessRules, **more: Any) -> FastAPI:
     app.state.numbers = Numbers(libraries)
     for kind in (RequestValidationError, HTTPException, *REFUSALS, *wording.expected_faults(), Exception):
         app.add_exception_handler(kind, answer_problem)
-    app.add_middleware(_Watched, numbers=app.state.numbers)
+    app.add_middleware(_Watched, numbers=app.state.numbers, access=access)
 
     @app.get("/health", response_model=HealthDocument, tags=["service"])
     def health() -> Document:
@@ -201,16 +204,17 @@ class Numbers:
 
 
 class _Watched:
-    """Around every request: its number, the limit for its body, its line in the audit log, its place in the numbers."""
+    """Around every request: its number, its key, the limits for its body, its line in the audit log, its place in the
+    numbers. Nothing of a body is read for a client without a key; what a key may is asked by the route."""
 
-    def __init__(self, app: ASGIApp, *, numbers: Numbers) -> None:
-        self._app, self._numbers = app, numbers
+    def __init__(self, app: ASGIApp, *, numbers: Numbers, access: AccessRules) -> None:
+        self._app, self._numbers, self._access = app, numbers, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.monotonic()
+        began, method = time.monotonic(), method_name(scope["method"])
         identity = logs.new_request_id(Headers(scope=scope).get(logs.REQUEST_HEADER, ""))
         scope.setdefault("state", {})
         status = 0
@@ -224,42 +228,35 @@ class _Watched:
             await send(message)
 
         self._numbers.under_way.inc()
-        with logs.for_request(identity), spans.first_span("request", method=scope["method"]) as work:
+        with logs.for_request(identity), spans.first_span("request", method=method) as work:
             try:
-                await self._app(scope, _limited(scope, receive), marked)
+                await self._let_in(scope, receive, marked)
             finally:
                 self._numbers.under_way.dec()
                 route = getattr(scope.get("route"), "path", "") or "other"
                 work.count(route=route, status=status)
-                self._tell(scope, route, status, time.monotonic() - began)
+                self._tell(scope, method, route, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, route: str, status: int, seconds: float) -> None:
-        self._numbers.requests.labels(route, scope["method"], str(status)).inc()
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in _OPEN and scope["method"] != "OPTIONS":
+            request = Request(scope)
+            try:
+                self._access.key_of(request)
+            except (AccessError, KeyFileError) as error:
+                await (await answer_problem(request, error))(scope, receive, send)
+                return
+        await self._app(scope, limited(scope, receive), send)
+
+    def _tell(self, scope: Scope, method: str, route: str, status: int, seconds: float) -> None:
+        self._numbers.requests.labels(route, method, str(status)).inc()
         self._numbers.seconds.labels(route).observe(seconds)
         key: Key | None = scope["state"].get("key")
         logs.tell_who(
             key.name if key else "",
-            f"{scope['method']} {route}",
+            f"{method} {route}",
             seconds=seconds,
-            method=scope["method"],
+            method=method,
             route=route,
             library=scope.get("path_params", {}).get("library", ""),
             status=status,
         )
-
-
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """Bodies up to a limit; what an upload may have is checked where it is written."""
-    if scope["method"] == "PATCH":
-        return receive
-    seen = 0
-
-    async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > _MOST_BODY_BYTES:
-            raise HTTPException(413, f"the body has more than {_MOST_BODY_BYTES:,} bytes")
-        return message
-
-    return limited

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field
 
 MOST_CHARACTERS = 100_000
 """Of a question. The model's window is far smaller; what is over is refused with what fits."""
@@ -19,6 +19,37 @@ Facts = Annotated[
     Field(max_length=100),
 ]
 """Key → values; a key without values is forgotten."""
+_MOST_OF_A_FIELD = {"name": 200, "hint": 2000}
+_MOST_OF_A_LIST = 20
+
+
+def _short_field(field: dict[str, Any]) -> dict[str, Any]:
+    """What a field means is checked by `rag.fields`; here only that it is not endless."""
+    for key, most in _MOST_OF_A_FIELD.items():
+        if len(str(field.get(key, ""))) > most:
+            raise ValueError(f"'{key}' has more than {most:,} characters")
+    return field
+
+
+def _short_question(question: dict[str, Any]) -> dict[str, Any]:
+    """The same of a question, which `ui.known_questions` checks."""
+    for key in ("hidden", "previous"):
+        listed = question.get(key)
+        if isinstance(listed, list) and len(listed) > _MOST_OF_A_LIST:
+            raise ValueError(f"'{key}' holds more than {_MOST_OF_A_LIST} texts")
+    previous = question.get("previous")
+    asked = [question.get("question"), *(previous if isinstance(previous, list) else ())]
+    if any(isinstance(text, str) and len(text) > MOST_CHARACTERS for text in asked):
+        raise ValueError(f"a question has more than {MOST_CHARACTERS:,} characters")
+    return question
+
+
+Fields = Annotated[list[Annotated[dict[str, Any], AfterValidator(_short_field)]], Field(min_length=1, max_length=50)]
+"""As `rag.fields.Field`."""
+Questions = Annotated[
+    list[Annotated[dict[str, Any], AfterValidator(_short_question)]], Field(min_length=1, max_length=10_000)
+]
+"""As a line of a question file."""
 
 
 class Body(BaseModel):
@@ -77,7 +108,7 @@ class ExtractBody(Body):
     """Fields (as `rag.fields.Field`) of one document of the library."""
 
     path: Name
-    fields: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    fields: Fields
     rows: bool = False
 
 
@@ -85,7 +116,7 @@ class ExtractionBody(Body):
     """Fields (as `rag.fields.Field`) of every file at or below the paths; of the whole library without any."""
 
     paths: Annotated[list[Name], Field(max_length=1000)] = []
-    fields: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    fields: Fields
     rows: bool = False
 
 
@@ -94,7 +125,7 @@ class EvaluationBody(Body):
     `baseline` is an evaluation to compare with, by its number."""
 
     task: Literal["retrieval", "answers", "refusal", "citations", "attacks"]
-    questions: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+    questions: Questions
     k: Annotated[int, Field(ge=1, le=100)] = 8
     search_only: bool = False
     baseline: int | None = None

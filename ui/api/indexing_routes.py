@@ -20,7 +20,7 @@ from ui.api.library_routes import Chosen, admin, read, write
 from ui.api.problems import ProblemError
 from ui.api.upload_parts import Uploads
 from ui.documents import Document
-from ui.jobs import JobView
+from ui.jobs import IndexChoices, JobView
 from ui.service import streamed
 
 router = APIRouter()
@@ -76,7 +76,8 @@ def add_job(library: Chosen, body: IndexBody) -> Document:
     """The same as a job that goes on when its client leaves."""
     library.service.bench.sources.check_listed(body.paths)
     paths = [path if is_address(path) else Path(path) for path in body.paths]
-    return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()))}
+    choices = IndexChoices(retry_failed=body.retry_failed, follow_links=body.follow_links, objects=body.objects)
+    return {"job": library.jobs.submit(paths, facts=facts_of(body.facts.items()), choices=choices)}
 
 
 @router.get("/jobs", dependencies=read, response_model=JobsDocument)

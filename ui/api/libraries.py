@@ -1,11 +1,13 @@
 """The libraries that one process has open, by name."""
 
+import errno
 import logging
 import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,14 @@ class LibraryNameError(Exception):
     """The name cannot be a library's, or is taken."""
 
 
+class BaselineGoneError(FileNotFoundError):
+    """The evaluation to compare with was forgotten before its turn came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(errno.ENOENT, f"evaluation {number}, to compare with, is not there any more")
+        self.add_note("Ask for it again without it, or with another one that is done.")
+
+
 class OpenLibrary:
     """One library with its service, its queue of indexing jobs, and its runs over fields and questions."""
 
@@ -50,15 +60,19 @@ class OpenLibrary:
         service = self.service
 
         self.jobs = IndexingQueue(
-            lambda paths, facts, on_progress, cancelled: service.bench.index(
-                list(paths), on_progress=on_progress, cancelled=cancelled, facts=facts
+            lambda paths, facts, on_progress, cancelled, choices: service.bench.index(
+                list(paths), on_progress=on_progress, cancelled=cancelled, facts=facts, **asdict(choices)
             ),
             kept_in=bench.library_folder / JOBS_FILE,
         )
 
         def before(asked: Document) -> list[Any] | None:
-            found = self.runs.result(asked["baseline"]) if asked.get("baseline") else None
-            return found["results"] if found else None
+            if asked.get("baseline") is None:
+                return None
+            found = self.runs.result(asked["baseline"])
+            if found is None:
+                raise BaselineGoneError(asked["baseline"])
+            return list(found["results"])
 
         self.runs = Runs(
             bench.library_folder / RUNS_FOLDER,

@@ -17,6 +17,7 @@ from ui.documents import Document
 
 _PARTIAL = ".arriving"
 _ID = re.compile(r"[0-9a-f]{32}")
+_PART = ".part"
 _MOST = 100
 _FORGOTTEN_SECONDS = 24 * 3600
 _busy: set[str] = set()
@@ -57,7 +58,17 @@ class Uploads:
             raise ProblemError(507, "there is no room for the file")
         upload = secrets.token_hex(16)
         (self._folder / upload).touch(mode=0o600)
-        (self._folder / f"{upload}.json").write_text(json.dumps({"name": name, "size": size, "facts": facts}))
+        part = self._folder / f"{upload}{_PART}"
+        try:
+            with part.open("w") as file:
+                json.dump({"name": name, "size": size, "facts": facts}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._folder / f"{upload}.json")
+        except OSError:
+            part.unlink(missing_ok=True)
+            (self._folder / upload).unlink(missing_ok=True)
+            raise
         return {"upload": upload, "offset": 0, "size": size}
 
     def state(self, upload: str) -> Document:
@@ -118,8 +129,11 @@ class Uploads:
         return note
 
     def _tidy(self) -> None:
-        for note in self._folder.glob("*.json"):
-            data = note.with_suffix("")
-            if time.time() - (data if data.exists() else note).stat().st_mtime > _FORGOTTEN_SECONDS:
-                data.unlink(missing_ok=True)
-                note.unlink(missing_ok=True)
+        """Forget what nothing was added to for a day, and what a killed process left: data or a note alone."""
+        oldest = time.time() - _FORGOTTEN_SECONDS
+        for upload in {each.stem for each in self._folder.iterdir()} - _busy:
+            files = [self._folder / f"{upload}{ending}" for ending in ("", ".json", _PART)]
+            touched = [each.stat().st_mtime for each in files if each.exists()]
+            if touched and touched[0] < oldest:
+                for each in files:
+                    each.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ class Gate:
             return found.response() if found.status in (302, 303) else _page(entrance.provider_silent(), 503)
         if path == LOGOUT:
             return await self._sign_out(scope, receive, value, session)
-        return await self._come_back(scope, receive)
+        return await self._come_back(scope, receive, value)
 
     async def _sign_out(self, scope: Scope, receive: Receive, value: str, session: Session | None) -> Response:
         """A link on another site signs nobody out."""
@@ -113,7 +113,7 @@ class Gate:
         answer.delete_cookie(self._cookie, secure=self._sign_in.over_tls, httponly=True, samesite="lax")
         return answer
 
-    async def _come_back(self, scope: Scope, receive: Receive) -> Response:
+    async def _come_back(self, scope: Scope, receive: Receive, value: str) -> Response:
         """From the provider, with a person, with an error, or after a sign-out with neither."""
         found = await _collected(self._app, _without_theirs(scope), receive)
         brought = _cookies_set(found.headers)
@@ -129,6 +129,7 @@ class Gate:
         except NotAllowedError as error:
             logs.tell_who(error.who, "sign in", state="refused")
             return _page(entrance.not_allowed(error.who, str(error)), 403)
+        self._sessions.end(value)  # the browser's former one, whoever's it was
         return self._welcome(person, brought, found)
 
     def _welcome(self, person: Person, brought: Mapping[str, str], found: "_Collected") -> Response:

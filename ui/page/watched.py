@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexing import spans
 from ui import logs
+from ui.http_methods import method_name
 from ui.page.sessions import PAGE, entrance
 
 WHO = "llavero.who"
@@ -54,18 +55,19 @@ class Watched:
                 MutableHeaders(scope=message)[logs.REQUEST_HEADER] = identity
             await send(message)
 
+        method = method_name(scope["method"])
         inner = dict(scope)  # the gate notes in it who asks
         route = next((known for known in _KNOWN if _is_below(scope["path"], known)), "/")
         if any(_is_below(scope["path"], each) for each in _UNTOLD):
             await self._app(inner, receive, marked)
             return
         try:
-            with spans.first_span("page.request", route=route, method=scope["method"]) as work:
+            with spans.first_span("page.request", route=route, method=method) as work:
                 await self._app(inner, receive, marked)
                 work.count(status=status)
         finally:
             who = inner.get(WHO, "") or (PAGE if entrance.sessions is None else "")
-            what = f"{scope['method']} {route}"
+            what = f"{method} {route}"
             logs.tell_who(who, what, seconds=time.monotonic() - began, status=status)
 
 

@@ -97,13 +97,37 @@ def routes_of(route: Any) -> list[Any]:
     return list(included.routes) if included is not None else [route]
 
 
-def test_a_route_without_the_authorising_function_would_be_found(client: TestClient, keys: KeyFile) -> None:
-    keys.add("ada", "read")
+def unasked(client: TestClient, keys: KeyFile, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Routes that answer a good key although the authorising function lets nobody in. That a key is there at all is
+    asked before any route, so only this tells which of them ask what it may."""
+
+    def nobody(*asked: Any) -> Any:
+        raise AccessError(403, "nobody")
+
+    given = {"Authorization": f"Bearer {keys.add('walker', 'admin')}"}
+    monkeypatch.setattr("ui.api.access.authorise", nobody)
+    return [
+        path
+        for how, path in every_route(client)
+        if path not in OPEN and client.request(how, filled(path), headers=given).status_code != 403
+    ]
+
+
+def test_every_route_asks_the_authorising_function(
+    client: TestClient, keys: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert unasked(client, keys, monkeypatch) == []
+
+
+def test_a_route_without_the_authorising_function_would_be_found(
+    client: TestClient, keys: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = client.app
     app.add_api_route("/v1/open", lambda: {"said": "all"}, methods=["GET"])
     app.openapi_schema = None
-    answers = {path: client.get(filled(path)).status_code for how, path in every_route(client) if how == "GET"}
-    assert [path for path, status in answers.items() if status != 401 and path not in OPEN] == ["/v1/open"]
+    assert client.get("/v1/open").status_code == 200
+    assert unasked(client, keys, monkeypatch) == ["/v1/open"]
+    assert client.get("/v1/open").status_code == 401  # it has a key before it all the same
 
 
 def test_a_key_for_one_library_does_not_open_another(client: TestClient, keys: KeyFile) -> None:

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from ui.api import upload_parts
+from ui.api.access import KeyFile
 from ui.api.libraries import OpenLibrary
 
 BOATS = "/v1/libraries/boats"
@@ -151,3 +153,87 @@ def test_a_queue_that_is_full_says_so(
     monkeypatch.setattr("ui.runs.MOST_WAITING", 0)
     answer = client.post(f"{BOATS}/extractions", json={"fields": [{"name": "total"}]})
     assert answer.status_code == 429 and answer.json()["notes"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/extract", {"path": "a", "fields": [{"name": "n" * 201}]}),
+        ("/extractions", {"fields": [{"name": "n" * 201}]}),
+        ("/extractions", {"fields": [{"name": "total", "hint": "h" * 2001}]}),
+        ("/evaluations", {"question": "q" * 100_001}),
+        ("/evaluations", {"question": "oil?", "previous": ["q" * 100_001]}),
+        ("/evaluations", {"question": "oil?", "previous": ["what?"] * 21}),
+        ("/evaluations", {"question": "oil?", "hidden": ["pump.txt"] * 21}),
+    ],
+)
+def test_fields_and_questions_are_not_endless(client: TestClient, path: str, body: dict[str, Any]) -> None:
+    if path == "/evaluations":
+        body = {"task": "retrieval", "questions": [{"id": "1", "sources": ["pump.txt"], **body}]}
+    answer = client.post(BOATS + path, json=body)
+    assert answer.status_code == 422 and "more than" in answer.json()["detail"]
+
+
+def test_fields_and_questions_may_be_as_long_as_is_said(client: TestClient) -> None:
+    fields = [{"name": "n" * 200, "hint": "h" * 2000, "type": "text"}]
+    asked = {"id": "1", "question": "oil? " * 20_000, "sources": ["pump.txt"], "previous": ["what?"] * 20}
+    for path, body in (
+        ("/extractions", {"fields": fields, "paths": ["/nowhere"]}),
+        ("/evaluations", {"task": "retrieval", "questions": [asked]}),
+    ):
+        answer = client.post(BOATS + path, json=body)
+        assert answer.status_code == 202, answer.text
+        client.get(f"{BOATS}/runs/{answer.json()['run']}/events")
+
+
+def test_an_evaluation_whose_baseline_was_forgotten_says_so(client: TestClient, library: OpenLibrary) -> None:
+    asked = {"task": "retrieval", "questions": [{"id": "1", "question": "oil?", "sources": ["pump.txt"]}]}
+    number = library.runs.submit("evaluation", {**asked, "k": 3, "search_only": True, "baseline": 999})
+    client.get(f"{BOATS}/runs/{number}/events")
+    run = client.get(f"{BOATS}/runs/{number}").json()
+    assert run["state"] == "failed" and "evaluation 999" in run["problem"][0] and len(run["problem"]) == 2
+
+
+def test_a_job_is_read_as_its_client_chose(
+    client: TestClient, keys: KeyFile, library: OpenLibrary, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = {"Authorization": f"Bearer {keys.add('ada', 'admin')}"}
+    index, asked = library.service.bench.index, list[dict[str, Any]]()
+
+    def noting(*paths: Any, **more: Any) -> Any:
+        asked.append(more)
+        return index(*paths, **more)
+
+    monkeypatch.setattr(library.service.bench, "index", noting)
+    chosen = {"retry_failed": True, "follow_links": True, "objects": False}
+    job = client.post(f"{BOATS}/jobs", json={"paths": [str(files)], **chosen}, headers=admin).json()["job"]
+    client.get(f"{BOATS}/jobs/{job}/events", headers=admin)
+    assert chosen.items() <= asked[0].items()
+
+
+def test_an_upload_whose_note_cannot_be_written_leaves_nothing(
+    client: TestClient, library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arriving = library.service.bench.library_folder / "uploads" / ".arriving"
+    before = sorted(arriving.iterdir()) if arriving.exists() else []
+
+    def full(*asked: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(upload_parts.os, "fsync", full)
+        answer = client.post(f"{BOATS}/uploads", json={"name": "a.txt", "size": 5})
+    assert answer.status_code == 507 and sorted(arriving.iterdir()) == before
+
+
+def test_what_a_killed_process_left_of_uploads_is_removed_after_a_day(client: TestClient, library: OpenLibrary) -> None:
+    arriving = library.service.bench.library_folder / "uploads" / ".arriving"
+    client.post(f"{BOATS}/uploads", json={"name": "a.txt", "size": 5})
+    old, new = [arriving / f"{letter * 32}{end}" for letter, end in (("a", ""), ("b", ".part"))], arriving / ("c" * 32)
+    for each in (*old, new):
+        each.write_bytes(b"half")
+    for each in old:
+        os.utime(each, (1, 1))
+    client.post(f"{BOATS}/uploads", json={"name": "b.txt", "size": 5})
+    assert not any(each.exists() for each in old) and new.exists()
+    new.unlink()

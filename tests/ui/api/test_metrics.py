@@ -58,3 +58,15 @@ def test_a_search_and_an_answer_are_counted_by_their_steps(
 def test_rows_that_are_written_are_counted(numbers: Numbers) -> None:
     assert numbers()["llavero_indexed_rows_total"] >= 2  # of the library that these tests search
     assert numbers()["llavero_store_write_seconds_count"] >= 1
+
+
+def test_a_method_that_somebody_makes_up_is_no_name_of_its_own(
+    client: TestClient, key: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="llavero.audit"):
+        for number in range(3):
+            client.request(f"MADE{number}UP", "/health", headers=key)
+            client.request(f"MADE{number}UP", "/health")
+    text = client.get("/metrics", headers=key).text
+    assert 'method="other"' in text and "MADE" not in text
+    assert "other" in caplog.text and "MADE" not in caplog.text

@@ -194,6 +194,21 @@ def test_the_audit_log_says_who_came_who_was_refused_and_what_they_fetched(place
     assert place.audit.stat().st_mode & 0o077 == 0
 
 
+def test_signing_in_again_ends_the_browsers_former_session(place: Place) -> None:
+    with place.browser() as browser, place.browser() as other:
+        sign_in(browser, "ada")
+        former = session_of(browser)
+        sign_in(other, "ada")
+        sign_in(browser, "ada")
+        now = session_of(browser)
+        assert now != former
+        status = {}
+        for name, cookie in (("former", former), ("now", now), ("other", session_of(other))):
+            status[name], connection = handshake(place, cookie)
+            connection.close()
+    assert status == {"former": 403, "now": 101, "other": 101}
+
+
 def test_the_log_is_json_and_holds_no_secret_and_no_token(place: Place) -> None:
     with place.browser() as browser:
         sign_in(browser, "ada")
