@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -150,6 +151,31 @@ def test_what_is_no_ordinary_file_is_not_read(
     stand_in(monkeypatch, programs, f"{how} /tmp/out/document.docx")
     with pytest.raises(DamagedFileError, match="no ordinary file"):
         converted(letter)
+
+
+def test_a_link_in_place_of_its_last_words_writes_to_nobody_s_file(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path
+) -> None:
+    """It is started a second time, and its words are written anew."""
+    diary = programs / "diary"
+    diary.write_text("mine")
+    plant = f"touch /tmp/seen; ln -sf {diary} /tmp/said.txt; exit 81"
+    stand_in(monkeypatch, programs, f"[ -e /tmp/seen ] && exit 0; {plant}")
+    with suppress(UnreadableFileError):
+        converted(letter)
+    assert diary.read_text() == "mine"
+
+
+def test_a_link_in_place_of_its_folder_moves_nobody_s_file(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path
+) -> None:
+    mine = programs / "mine"
+    mine.mkdir()
+    (mine / "document.docx").write_text("mine")
+    stand_in(monkeypatch, programs, f"rmdir /tmp/out; ln -s {mine} /tmp/out")
+    with pytest.raises(DamagedFileError):
+        converted(letter)
+    assert (mine / "document.docx").read_text() == "mine"
 
 
 def test_one_that_may_not_be_executed_counts_as_missing(
