@@ -9,6 +9,7 @@ ItemError               one file or folder of it cannot be read, the others can
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from indexing.addresses import Address
@@ -57,15 +58,34 @@ CHANGED = "it changed while it was being read; the next run takes it"
 DENIED = "access is denied"
 
 
+_LARGEST = 2**63 - 1  # that the ledger can hold
+
+
+def nanoseconds(modified: datetime | None) -> int:
+    """Since the epoch, in whole seconds; 0 where the source does not say, or says what is no time."""
+    if modified is None:
+        return 0
+    try:
+        return int((modified if modified.tzinfo else modified.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+    except (OverflowError, ValueError):
+        return 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteEntry:
-    """A file as the source lists it."""
+    """A file as the source lists it. Numbers that no file has are brought to the nearest one that the ledger can hold,
+    so that they are the same in each listing."""
 
     path: str  # as in `Address.path`; the source's own name for it
     size_bytes: int | None  # None where the source does not say
     etag: str  # what the source calls this version; "" where it does not
     modified_ns: int = 0  # since the epoch; 0 where the source does not say
     uid: int | None = None  # of a message
+
+    def __post_init__(self) -> None:
+        if self.size_bytes is not None:
+            object.__setattr__(self, "size_bytes", max(0, min(self.size_bytes, _LARGEST)))
+        object.__setattr__(self, "modified_ns", max(-_LARGEST, min(self.modified_ns, _LARGEST)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from indexing.sources.protocol import (
     RemoteExtraError,
     RemoteMissingError,
     Unlisted,
+    nanoseconds,
 )
 
 _PIECE_BYTES = 1 << 18
@@ -176,7 +177,7 @@ class WebdavSource:
             raise RemoteError(self._root, _transport(error)) from error
         except (ClientError, httpx.InvalidURL, IsADirectoryError, NotADirectoryError) as error:
             raise ItemError("the server does not answer for it as for a file") from error
-        except (KeyError, ValueError, AssertionError, SyntaxError) as error:  # ElementTree's ParseError is one
+        except (KeyError, ValueError, ArithmeticError, AssertionError, SyntaxError) as error:  # ElementTree's ParseError is one
             raise RemoteError(self._root, "its answers are not those of a WebDAV server") from error
 
     def _refused(self, status: int, entry: RemoteEntry | None) -> RemoteError | ItemError:
@@ -217,12 +218,11 @@ def _escaped(path: str) -> str:
 
 
 def _entry(path: str, info: dict[str, Any]) -> RemoteEntry:
-    modified = info.get("modified")
     return RemoteEntry(
         path=path,
         size_bytes=info.get("size"),
         etag=info.get("etag") or "",
-        modified_ns=int(modified.timestamp()) * 1_000_000_000 if modified else 0,
+        modified_ns=nanoseconds(info.get("modified")),
     )
 
 

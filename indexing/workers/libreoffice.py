@@ -1,6 +1,7 @@
 """LibreOffice, started by a worker for files that nobody else reads: one file in, the same in a newer format out.
 
-    a room of its own in the temporary place, in a folder that it cannot reach: the file under a name of ours, a fresh profile, an empty folder
+    a room of its own in the temporary place, in a folder that it cannot reach: the file under a name of ours, a fresh
+    profile, an empty folder
     → confinement.py → soffice → one ordinary file in that folder, which one of our readers reads
 
 Nothing of LibreOffice is trusted. It has no network, sees the system's programs and its room and nothing else, runs no
@@ -246,7 +247,7 @@ class _Room:
         try:
             out = os.open(self.inside / "out", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                os.rename(f"document.{wanted}", kept, src_dir_fd=out)  # noqa: PTH104  # Path.rename has no src_dir_fd
+                os.rename(f"document.{wanted}", kept, src_dir_fd=out)  # Path.rename has no src_dir_fd
             finally:
                 os.close(out)
         except OSError as error:

@@ -204,6 +204,33 @@ def test_names_that_lead_out_of_the_folder_are_not_followed() -> None:
     assert {each.path for each in found} <= {"dav/good.txt", "dav/x.txt"}
 
 
+@pytest.mark.parametrize(
+    ("size", "time"),
+    [
+        (10**20, "Mon, 02 Mar 2026 10:00:00 GMT"),
+        (5, "Mon, 02 Mar 2300 10:00:00 GMT"),
+        (5, "Mon, 01 Jan 0001 00:00:00 GMT"),
+        (5, "0001-01-01T00:00:00"),
+    ],
+)
+def test_numbers_that_no_file_has_stop_no_run(bench: Any, size: int, time: str) -> None:
+    bench.accesses = accesses()
+    told = f"<d:getcontentlength>{size}</d:getcontentlength><d:getlastmodified>{time}</d:getlastmodified>"
+    body = multistatus(
+        item("/", folder=True), item("/a.txt").replace("<d:getcontentlength>5</d:getcontentlength>", told)
+    )
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return answering("200 OK", b"words")(environ, start_response)
+        return answering("207 Multi-Status", body)(environ, start_response)
+
+    with wsgi_server(app) as port:
+        report = bench.index(f"webdav://ana@127.0.0.1:{port}")
+        assert (report.added, report.failed) == ((0, 1) if size > 5 else (1, 0))
+        assert bench.index(f"webdav://ana@127.0.0.1:{port}").unchanged == report.added
+
+
 def test_folders_without_end_come_to_an_end() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         here = environ["PATH_INFO"].rstrip("/")
