@@ -126,7 +126,9 @@ class RemoteFiles:
         for address in self._addresses:
             if address not in self._unlisted:
                 for path in known_below(address):
-                    if path not in self._met and not any(lies_below(path, each) for each in self._unlisted):
+                    if path in self._met or any(lies_below(path, each) for each in self._unlisted):
+                        continue
+                    if _would_be_listed(path, address):
                         yield path
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -266,6 +268,14 @@ def _refusal(place: str) -> str:
         if len(words.encode()) > longest:
             return f"its {what} is longer than {longest:,} bytes"
     return ""
+
+
+def _would_be_listed(path: str, address: str) -> bool:
+    """Whether the listing of the address would have named a file below it: that of a mailbox names no messages of the
+    mailboxes inside, and no listing names what is hidden. They may have been indexed by addresses of their own."""
+    if address.startswith("imap") and path != address and path.rpartition("/")[0] != address:
+        return False
+    return not _is_hidden(path, address)
 
 
 def _is_hidden(path: str, root: str) -> bool:

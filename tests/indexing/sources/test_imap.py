@@ -59,6 +59,16 @@ def test_a_run_over_a_mailbox_adds_and_removes_messages(bench: Any, mail: MailSe
     assert bench.index(f"{inbox}/;UID=9").unchanged == 1
 
 
+def test_a_run_over_a_mailbox_removes_nothing_of_the_mailboxes_inside(bench: Any, mail: MailServer) -> None:
+    bench.accesses = accesses(mail)
+    mail.add("INBOX/2024", 5, letter("Old", "Something old."))
+    assert bench.index(address(mail, "INBOX/2024")).added == 1
+    assert (bench.index(address(mail)).added, bench.index(address(mail)).removed) == (2, 0)
+    assert len(bench.texts()) == 3
+    del mail.mailboxes["INBOX/2024"][5]
+    assert bench.index(address(mail, "INBOX/2024")).removed == 1
+
+
 def test_nothing_is_marked_as_read_and_nothing_could_be_changed(bench: Any, mail: MailServer) -> None:
     bench.accesses = accesses(mail)
     bench.index(address(mail))

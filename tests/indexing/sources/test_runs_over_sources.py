@@ -159,6 +159,13 @@ def test_a_run_over_one_folder_removes_nothing_of_another(bench: Any, shelf: She
     assert set(bench.texts()) == {A, B}
 
 
+def test_a_run_over_a_folder_removes_no_hidden_file_that_was_named_by_itself(bench: Any, shelf: Shelf) -> None:
+    shelf.put("more/.notes/d.txt", "words of d")
+    bench.index(f"{ALL}/more/.notes")
+    assert bench.index(ALL).removed == 0
+    assert f"{ALL}/more/.notes/d.txt" in bench.texts()
+
+
 def test_a_source_that_cannot_be_reached_loses_nothing(bench: Any, shelf: Shelf) -> None:
     bench.index(ALL)
     shelf.unreachable = True
