@@ -7,6 +7,7 @@ ItemError               one file or folder of it cannot be read, the others can
 """
 
 import re
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from indexing.errors import IndexingError
 
 TIMEOUT_SECONDS = 30.0
 """For connecting, and between two answers of a server."""
+_FIRST_SECONDS, _BYTES_A_SECOND = 60.0, 10_000
 _NOT_SAID = re.compile(r"[^A-Za-z0-9 _.-]")
 
 
@@ -56,6 +58,20 @@ class ItemError(IndexingError):
 GONE = "it vanished while it was being indexed"
 CHANGED = "it changed while it was being read; the next run takes it"
 DENIED = "access is denied"
+
+
+class Deadline:
+    """One minute for an answer or a file, and a second more for each 10 kB of it that have arrived. A server that sends
+    a byte now and then keeps nobody longer."""
+
+    def __init__(self) -> None:
+        self._began, self._bytes = time.monotonic(), 0
+
+    def arrived(self, size_bytes: int) -> None:
+        """Raises TimeoutError when it took too long."""
+        self._bytes += size_bytes
+        if time.monotonic() - self._began > _FIRST_SECONDS + self._bytes / _BYTES_A_SECOND:
+            raise TimeoutError("it comes too slowly")
 
 
 _LARGEST = 2**63 - 1  # that the ledger can hold
