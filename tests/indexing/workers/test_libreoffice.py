@@ -215,6 +215,25 @@ def test_it_reaches_no_server_of_this_machine(monkeypatch: pytest.MonkeyPatch, p
         assert converted(letter) == b"no\n"
 
 
+@pytest.mark.parametrize("folder", ["/run", "/var/run"])
+def test_it_reaches_no_socket_of_a_service(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path, folder: str
+) -> None:
+    if not os.access(folder, os.W_OK):  # then a folder that this user may write in stands for it
+        own = programs / "confinement.py"
+        source = Path(confinement.__file__).read_text(encoding="utf-8")
+        own.write_text(source.replace('("/run", "/var/run")', f'("{programs}/run",)'), encoding="utf-8")
+        monkeypatch.setattr(confinement, "__file__", str(own))
+        folder = f"{programs}/run"
+        Path(folder).mkdir()
+    with tempfile.TemporaryDirectory(dir=folder) as inside, socket.socket(socket.AF_UNIX) as service:
+        service.bind(f"{inside}/service")
+        service.listen()
+        script = f"[ -S {inside}/service ] && echo there || echo nothing"
+        stand_in(monkeypatch, programs, f"{{ {script}; }} > /tmp/out/document.docx")
+        assert converted(letter) == b"nothing\n"
+
+
 def test_it_lives_in_a_network_of_its_own(monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path) -> None:
     stand_in(monkeypatch, programs, "/usr/bin/readlink /proc/self/ns/net > /tmp/out/document.docx")
     assert converted(letter).decode().strip() != str(Path("/proc/self/ns/net").readlink())
