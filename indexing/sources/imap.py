@@ -187,9 +187,7 @@ class ImapSource:
             found, size = _UID.search(said), _SIZE.search(said)
             uid = int(found[1]) if found else 0
             if size and uid in uids:
-                yield RemoteEntry(
-                    path=self._mailbox, uid=uid, size_bytes=int(size[1]), etag=f"{self._validity}.{uid}"
-                )
+                yield RemoteEntry(path=self._mailbox, uid=uid, size_bytes=int(size[1]), etag=f"{self._validity}.{uid}")
 
     def _lost(self) -> NoReturn:
         raise RemoteError(self._root, "the server does not list the whole mailbox")

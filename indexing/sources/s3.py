@@ -27,6 +27,7 @@ from indexing.sources.protocol import (
 )
 
 _PIECE_BYTES = 1 << 20
+_PAGE_SECONDS = 240  # for a thousand names, all attempts together
 _ATTEMPTS = 3
 _CREDENTIALS = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile, variables, or anonymous = true in a section "
@@ -77,7 +78,9 @@ class S3Source:
         token: dict[str, str] = {}
         while True:
             with self._told():
-                page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, **token)
+                page = self._s3.call_s3(
+                    "list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, timeout=_PAGE_SECONDS, **token
+                )
             for each in page.get("Contents", ()):
                 if not isinstance(each.get("Key"), str) or not isinstance(each.get("Size"), int):
                     raise RemoteError(self._root, "the server's list names something without a key or a size")

@@ -209,7 +209,13 @@ class WebdavSource:
             raise RemoteError(self._root, _transport(error)) from error
         except (ClientError, httpx.InvalidURL) as error:
             raise ItemError("the server does not answer for it as for a file") from error
-        except (KeyError, ValueError, ArithmeticError, AssertionError, SyntaxError) as error:  # ElementTree's ParseError is one
+        except (
+            KeyError,
+            ValueError,
+            ArithmeticError,
+            AssertionError,
+            SyntaxError,
+        ) as error:  # ElementTree's ParseError is one
             raise RemoteError(self._root, "its answers are not those of a WebDAV server") from error
 
     def _refused(self, status: int, entry: RemoteEntry | None) -> RemoteError | ItemError:

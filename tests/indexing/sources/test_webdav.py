@@ -216,7 +216,9 @@ OF_FILE = "<d:propstat><d:prop/></d:propstat>"
         multistatus(),
         multistatus(item("/elsewhere/", folder=True), item("/elsewhere/a.txt")),
         multistatus(SUB, item("/elsewhere/a.txt")),
-        multistatus(SUB, "<d:response><d:href>/sub/a.txt</d:href><d:status>HTTP/1.1 500 Broken</d:status></d:response>"),
+        multistatus(
+            SUB, "<d:response><d:href>/sub/a.txt</d:href><d:status>HTTP/1.1 500 Broken</d:status></d:response>"
+        ),
         multistatus(SUB, "<d:response><d:href>/sub/a.txt</d:href><d:status>HTTP/1.1 403 No</d:status></d:response>"),
         multistatus(SUB, f"<d:response><d:href>/sub/a.txt</d:href>{OF_FILE}</d:response>"),
     ],
@@ -240,6 +242,24 @@ def test_a_list_that_says_less_than_there_is_makes_nothing_look_gone(bench: Any,
         report = bench.index(f"webdav://ana@127.0.0.1:{port}")
         assert (report.removed, len(bench.texts())) == (0, 1)
         assert report.failed == 1
+
+
+def test_a_folder_of_which_a_list_says_nothing_is_not_taken_for_a_file(bench: Any) -> None:
+    bench.accesses = accesses()
+    of_folder = [SUB]
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return answering("200 OK", b"words")(environ, start_response)
+        is_top = environ["PATH_INFO"] == "/"
+        body = multistatus(item("/", folder=True), of_folder[0]) if is_top else multistatus(SUB, item("/sub/a.txt"))
+        return answering("207 Multi-Status", body)(environ, start_response)
+
+    with wsgi_server(app) as port:
+        assert bench.index(f"webdav://ana@127.0.0.1:{port}").added == 1
+        of_folder[0] = "<d:response><d:href>/sub/</d:href><d:status>HTTP/1.1 500 Broken</d:status></d:response>"
+        report = bench.index(f"webdav://ana@127.0.0.1:{port}")
+        assert (report.removed, report.failed, len(bench.texts())) == (0, 1, 1)
 
 
 def test_what_a_redirect_of_a_list_leads_to_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +293,7 @@ def test_a_redirect_that_goes_on_and_on_has_an_end(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_list_with_entities_is_refused(encoding: str) -> None:
     body = multistatus(item("/", folder=True), item("/&a;.txt")).decode().replace(' version="1.0"?', "")
-    text = '<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "grows">]>' + body.removeprefix('<?xml>')
+    text = '<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "grows">]>' + body.removeprefix("<?xml>")
     there = answering("207 Multi-Status", text.encode(encoding), ("Content-Type", f"text/xml; charset={encoding}"))
     with wsgi_server(there) as port, pytest.raises(RemoteError, match="not the plain XML"):
         listed(f"webdav://ana@127.0.0.1:{port}")
