@@ -48,15 +48,11 @@ class _Bounded(imaplib.IMAP4):
     """What a server says in answer to one command has an end, in bytes and in time; imaplib keeps all of it in memory,
     and takes no more than a million bytes in a line."""
 
-    _left, _deadline = _MOST_LINE_BYTES, Deadline()
+    _left, _deadline = _MOST_ANSWER_BYTES, cast(Deadline | None, None)
 
     def begin(self) -> None:
         """A new command."""
         self._left, self._deadline = _MOST_ANSWER_BYTES, Deadline()
-
-    def open(self, host: str = "", port: int = _PORT, timeout: float | None = None) -> None:
-        self.begin()
-        super().open(host, port, timeout)
 
     def read(self, size: int) -> bytes:
         """A server says how long a piece is before it sends it; more than twice what was asked for is refused."""
@@ -87,6 +83,7 @@ class _Bounded(imaplib.IMAP4):
         self._left -= size
         if self._left < 0:
             raise imaplib.IMAP4.abort("an answer does not end")
+        self._deadline = self._deadline or Deadline()  # the greeting, before any command
         self._deadline.arrived(size)
         return file.read(size)
 
@@ -170,9 +167,9 @@ class ImapSource:
             self._lost()
         for start in range(0, len(uids), _MESSAGES_AT_ONCE):
             wanted = uids[start : start + _MESSAGES_AT_ONCE]
-            found = {entry.uid: entry for entry in self._sizes(wanted)}
-            yield from found.values()
-            if len(found) < len(wanted):
+            told = {entry.uid: entry for entry in self._sizes(wanted)}
+            yield from told.values()
+            if len(told) < len(wanted):
                 self._lost()
 
     def _sizes(self, uids: list[int]) -> Iterator[RemoteEntry]:
