@@ -11,6 +11,7 @@ and never write to it.
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from indexing.sources.protocol import GONE, ItemError
 from indexing.sources.remote import Download, RemoteFiles, StoppedError, TooLargeError
 from indexing.walk import Walk
 from indexing.workers.pool import ReadResult
+
+_LONGEST_WAIT_SECONDS = 5.0
 
 
 class FileReader(Protocol):
@@ -159,6 +162,7 @@ class Prefetch:
     def give_up(self) -> None:
         """Stop what is being read as well; these files count as not met."""
         self._given_up.set()
+        self._walk.give_up()
         if self._reader is not None:
             self._reader.cancel()
 
@@ -167,14 +171,22 @@ class Prefetch:
         return self._reader.under_way() if self._reader is not None else ("", 0, 0)
 
     def close(self) -> None:
-        """Stop at once, killing what is being read, and wait for the threads."""
+        """Stop at once, killing what is being read, and wait for the threads; not for a server that sends nothing: who
+        waits for one writes nothing any more."""
         self._no_more.set()
         self._closed.set()
         self._walk.stop()
         if self._reader is not None and self._thread.is_alive():
             self._reader.cancel()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._thread.ident is None:
+            return
+        waiting_since = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            if self._remote is None or not self._remote.is_downloading:
+                waiting_since = time.monotonic()
+            elif time.monotonic() - waiting_since > _LONGEST_WAIT_SECONDS:
+                return
 
     def _run(self) -> None:
         try:

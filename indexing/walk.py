@@ -12,6 +12,8 @@ from indexing.addresses import is_address
 from indexing.discover import Failure, Seen, discover
 from indexing.sources.remote import RemoteFiles
 
+_LONGEST_WAIT_SECONDS = 5.0
+
 
 class Walk:
     """Iterate to get what was found; `stop` ends it early."""
@@ -32,10 +34,16 @@ class Walk:
         self._thread.start()
 
     def stop(self) -> None:
-        """Walk no further, and wait for the thread."""
+        """Walk no further, and wait for the thread; not for a server that does not let it go on: it writes nothing."""
         self._stopped.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_LONGEST_WAIT_SECONDS if self._remote else None)
+        self._queue.put(None)  # whoever iterates waits no longer either
+
+    def give_up(self) -> None:
+        """Walk no further, and wait for nobody."""
+        self._stopped.set()
+        self._queue.put(None)
 
     def __iter__(self) -> Iterator[Seen | Failure]:
         while (found := self._queue.get()) is not None:

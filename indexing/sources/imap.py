@@ -11,11 +11,12 @@ The connection is under TLS, from the start or (port 143) before anybody signs i
 
 import base64
 import imaplib
+import io
 import re
 import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from indexing.addresses import Address
 from indexing.sources.access import Accesses
@@ -23,6 +24,7 @@ from indexing.sources.protocol import (
     CHANGED,
     GONE,
     TIMEOUT_SECONDS,
+    Deadline,
     ItemError,
     RemoteEntry,
     RemoteError,
@@ -33,44 +35,65 @@ from indexing.sources.protocol import (
 _PORT, _PORT_TLS = 143, 993
 _PIECE_BYTES = 2 << 20
 _MOST_LINE_BYTES = 64 << 20  # the numbers of all messages come in one line
+_MOST_ANSWER_BYTES = 128 << 20
 _MESSAGES_AT_ONCE = 500
-_SIZE = re.compile(rb"\bUID (\d+)\b.*?\bRFC822\.SIZE (\d+)|\bRFC822\.SIZE (\d+)\b.*?\bUID (\d+)", re.DOTALL)
+_UID, _SIZE = re.compile(rb"\bUID (\d{1,10})\b"), re.compile(rb"\bRFC822\.SIZE (\d{1,20})\b")
 _PASSWORD = (
     "Set LLAVERO_IMAP_PASSWORD, or name another variable in a section [sources] of llavero.toml. Some servers want a "
     "password for programs, which their settings make."
 )
 
 
-def _check_length(size: int) -> None:
-    """A server says how long a piece is before it sends it; one that is longer than what was asked for is refused."""
-    if size > 2 * _PIECE_BYTES:
-        raise imaplib.IMAP4.abort("a piece is longer than what was asked for")
+class _Bounded(imaplib.IMAP4):
+    """What a server says in answer to one command has an end, in bytes and in time; imaplib keeps all of it in memory,
+    and takes no more than a million bytes in a line."""
 
+    _left, _deadline = _MOST_ANSWER_BYTES, cast(Deadline | None, None)
 
-def _line_of(file: IO[bytes]) -> bytes:
-    """imaplib takes no more than a million bytes."""
-    line = file.readline(_MOST_LINE_BYTES + 1)
-    if len(line) > _MOST_LINE_BYTES:
-        raise imaplib.IMAP4.abort("a line does not end")
-    return line
+    def begin(self) -> None:
+        """A new command."""
+        self._left, self._deadline = _MOST_ANSWER_BYTES, Deadline()
 
-
-class _Plain(imaplib.IMAP4):
     def read(self, size: int) -> bytes:
-        _check_length(size)
-        return super().read(size)
+        """A server says how long a piece is before it sends it; more than twice what was asked for is refused."""
+        if size > 2 * _PIECE_BYTES:
+            raise imaplib.IMAP4.abort("a piece is longer than what was asked for")
+        pieces, left = [], size
+        while left and (piece := self._waiting(left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
     def readline(self) -> bytes:
-        return _line_of(cast(IO[bytes], self.file))
+        pieces, size = [], 0
+        while piece := self._waiting(None):
+            pieces.append(piece)
+            size += len(piece)
+            if piece.endswith(b"\n"):
+                break
+            if size > _MOST_LINE_BYTES:
+                raise imaplib.IMAP4.abort("a line does not end")
+        return b"".join(pieces)
+
+    def _waiting(self, most: int | None) -> bytes:
+        """What one look at the network brings, at most so many bytes or up to the end of the line."""
+        file = cast(io.BufferedReader, self.file)
+        there = file.peek(1)
+        size = min(most, len(there)) if most is not None else there.find(b"\n") + 1 or len(there)
+        self._left -= size
+        if self._left < 0:
+            raise imaplib.IMAP4.abort("an answer does not end")
+        self._deadline = self._deadline or Deadline()  # the greeting, before any command
+        self._deadline.arrived(size)
+        return file.read(size)
 
 
-class _Tls(imaplib.IMAP4_SSL):
-    def read(self, size: int) -> bytes:
-        _check_length(size)
-        return super().read(size)
+class _Plain(_Bounded):
+    pass
 
-    def readline(self) -> bytes:
-        return _line_of(cast(IO[bytes], self.file))
+
+class _Tls(_Bounded, imaplib.IMAP4_SSL):
+    pass
 
 
 class ImapSource:
@@ -82,6 +105,7 @@ class ImapSource:
         if not address.path:
             raise RemoteError(address.root, f"which mailbox? Write {address.root}/INBOX")
         self._root, self._mailbox = address.root, address.path
+        self._server: Any = None
         password = accesses.password(address)
         if not password:
             raise RemoteError(address.root, "there is no password", _PASSWORD)
@@ -95,9 +119,13 @@ class ImapSource:
             raise
 
     def _sign_in(self, user: str, password: str) -> None:
+        is_plain = "AUTH=PLAIN" in self._server.capabilities
+        if not is_plain and not (user + password).isascii():
+            reason = "the server takes no user name and no password with letters beyond A-Z"
+            raise RemoteError(self._root, reason, "Set a password without them, or one for programs.")
         with self._told():
             try:
-                if "AUTH=PLAIN" in self._server.capabilities:
+                if is_plain:
                     self._server.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
                 else:
                     self._server.login(_quoted(user), password)
@@ -116,7 +144,9 @@ class ImapSource:
                 place = f"{self._root}/{self._mailbox}"
                 raise RemoteMissingError(place, "there is no such mailbox, or it cannot be opened")
             _, validity = self._server.response("UIDVALIDITY")
-            return int(validity[0]) if validity and validity[0] else 0, int(data[0] or 0)
+            if not data or data[0] is None:
+                raise RemoteError(self._root, "the server does not say how many messages there are")
+            return int(validity[0]) if validity and validity[0] else 0, int(data[0])
 
     def entries(self, address: Address) -> Iterator[RemoteEntry | Unlisted]:
         """See `RemoteSource`."""
@@ -132,11 +162,15 @@ class ImapSource:
             answer, data = self._server.uid("SEARCH", "ALL")
             if answer != "OK":
                 self._lost()
-            uids = sorted(map(int, b" ".join(each for each in data if each).split()))
+            uids = sorted(set(map(int, b" ".join(each for each in data if each).split())))
         if len(uids) < self._count:  # mail may arrive between the two, but none may be missing
             self._lost()
         for start in range(0, len(uids), _MESSAGES_AT_ONCE):
-            yield from self._sizes(uids[start : start + _MESSAGES_AT_ONCE])
+            wanted = uids[start : start + _MESSAGES_AT_ONCE]
+            told = {entry.uid: entry for entry in self._sizes(wanted)}
+            yield from told.values()
+            if len(told) < len(wanted):
+                self._lost()
 
     def _sizes(self, uids: list[int]) -> Iterator[RemoteEntry]:
         with self._told():
@@ -145,14 +179,12 @@ class ImapSource:
                 self._lost()
         for line in data:
             said = b" ".join(line) if isinstance(line, tuple) else line
-            found = _SIZE.search(said) if isinstance(said, bytes) else None
-            if found is None:
+            if not isinstance(said, bytes):
                 continue
-            uid, size = (found[1], found[2]) if found[1] else (found[4], found[3])
-            if int(uid) in uids:
-                yield RemoteEntry(
-                    path=self._mailbox, uid=int(uid), size_bytes=int(size), etag=f"{self._validity}.{int(uid)}"
-                )
+            found, size = _UID.search(said), _SIZE.search(said)
+            uid = int(found[1]) if found else 0
+            if size and uid in uids:
+                yield RemoteEntry(path=self._mailbox, uid=uid, size_bytes=int(size[1]), etag=f"{self._validity}.{uid}")
 
     def _lost(self) -> NoReturn:
         raise RemoteError(self._root, "the server does not list the whole mailbox")
@@ -179,13 +211,16 @@ class ImapSource:
     def close(self) -> None:
         """See `RemoteSource`. LOGOUT alone: CLOSE would take out what others have marked as deleted."""
         with suppress(imaplib.IMAP4.error, OSError):
+            self._server.begin()
             self._server.logout()
         with suppress(OSError):
             self._server.shutdown()  # where nobody answered
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What went wrong, in our words; without what a server says in its own."""
+        """Around one command: what went wrong, in our words; without what a server says in its own."""
+        if self._server is not None:
+            self._server.begin()
         try:
             yield
         except (RemoteError, ItemError):

@@ -24,7 +24,7 @@ from indexing.errors import disk_error, words_of
 from indexing.settings import MEGABYTE
 from indexing.sources.access import Accesses
 from indexing.sources.opening import open_source, place_of
-from indexing.sources.protocol import ItemError, RemoteEntry, RemoteError, RemoteSource, Unlisted
+from indexing.sources.protocol import Deadline, ItemError, RemoteEntry, RemoteError, RemoteSource, Unlisted
 
 OpenSource = Callable[[Address, Accesses], RemoteSource]
 _UNVERSIONED = "unversioned "
@@ -76,6 +76,7 @@ class RemoteFiles:
         self._sources: dict[str, RemoteSource] = {}
         self._lost: dict[str, tuple[str, int]] = {}
         self.download_under_way: Download | None = None
+        self.is_downloading, self._closed = False, False
 
     # -- listing -----------------------------------------------------------------------------------------------------
 
@@ -126,7 +127,9 @@ class RemoteFiles:
         for address in self._addresses:
             if address not in self._unlisted:
                 for path in known_below(address):
-                    if path not in self._met and not any(lies_below(path, each) for each in self._unlisted):
+                    if path in self._met or any(lies_below(path, each) for each in self._unlisted):
+                        continue
+                    if _would_be_listed(path, address):
                         yield path
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -141,16 +144,24 @@ class RemoteFiles:
         if place in self._lost:
             self._give_up(place, self._lost[place][0])
             return None
-        for attempt in range(_TRIES):
-            try:
-                return self._copied(address, seen, most_bytes, stopped)
-            except RemoteError as error:
-                self._close(place)  # a new connection may do better
-                if attempt + 1 == _TRIES:
-                    self._give_up(place, error.reason)
-            finally:
-                self.download_under_way = None
-        return None
+        self.is_downloading = True
+        try:
+            for attempt in range(_TRIES):
+                try:
+                    return self._copied(address, seen, most_bytes, stopped)
+                except RemoteError as error:
+                    self._close(place)  # a new connection may do better
+                    if stopped():
+                        raise StoppedError from error
+                    if attempt + 1 == _TRIES:
+                        self._give_up(place, error.reason)
+                finally:
+                    self.download_under_way = None
+            return None
+        finally:
+            self.is_downloading = False
+            if self._closed:
+                self.close()
 
     def _give_up(self, place: str, reason: str) -> None:
         self._lost[place] = reason, self._lost.get(place, ("", 0))[1] + 1
@@ -172,6 +183,7 @@ class RemoteFiles:
         folder = self._new_folder()
         try:
             digest, size, path = hashlib.sha256(), 0, folder / _file_name(address)
+            deadline = Deadline()
             with _on_this_disk():
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             pieces = closing(self._sources[place].read(_entry(address, seen)))
@@ -180,6 +192,7 @@ class RemoteFiles:
                     if stopped():
                         raise StoppedError
                     size += len(piece)
+                    _in_time(deadline, len(piece))
                     if size > most_bytes:
                         limit = most_bytes // MEGABYTE
                         raise TooLargeError(f"the file goes on beyond the limit of {limit:,} MB")
@@ -213,10 +226,19 @@ class RemoteFiles:
             source.close()
 
     def close(self) -> None:
-        """Let go of connections, and of what was downloaded."""
-        for place in list(self._sources):
-            self._close(place)
+        """Let go of connections, and of what was downloaded. What a thread still waits for, it lets go of itself."""
+        self._closed = True
+        if not self.is_downloading:
+            for place in list(self._sources):
+                self._close(place)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _in_time(deadline: Deadline, size_bytes: int) -> None:
+    try:
+        deadline.arrived(size_bytes)
+    except TimeoutError as error:
+        raise ItemError("it comes too slowly; the next run tries again") from error
 
 
 @contextmanager
@@ -266,6 +288,14 @@ def _refusal(place: str) -> str:
         if len(words.encode()) > longest:
             return f"its {what} is longer than {longest:,} bytes"
     return ""
+
+
+def _would_be_listed(path: str, address: str) -> bool:
+    """Whether the listing of the address would have named a file below it: that of a mailbox names no messages of the
+    mailboxes inside, and no listing names what is hidden. They may have been indexed by addresses of their own."""
+    if address.startswith("imap") and path != address and path.rpartition("/")[0] != address:
+        return False
+    return not _is_hidden(path, address)
 
 
 def _is_hidden(path: str, root: str) -> bool:

@@ -22,10 +22,12 @@ from indexing.sources.protocol import (
     RemoteExtraError,
     RemoteMissingError,
     Unlisted,
+    nanoseconds,
     plain_code,
 )
 
 _PIECE_BYTES = 1 << 20
+_PAGE_SECONDS = 240  # for a thousand names, all attempts together
 _ATTEMPTS = 3
 _CREDENTIALS = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile, variables, or anonymous = true in a section "
@@ -76,8 +78,13 @@ class S3Source:
         token: dict[str, str] = {}
         while True:
             with self._told():
-                page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, **token)
-            yield from page.get("Contents", ())
+                page = self._s3.call_s3(
+                    "list_objects_v2", Bucket=self._bucket, Prefix=prefix, MaxKeys=most, timeout=_PAGE_SECONDS, **token
+                )
+            for each in page.get("Contents", ()):
+                if not isinstance(each.get("Key"), str) or not isinstance(each.get("Size"), int):
+                    raise RemoteError(self._root, "the server's list names something without a key or a size")
+                yield each
             following = page.get("NextContinuationToken")
             if most < 1000 or not page.get("IsTruncated"):
                 return
@@ -163,12 +170,11 @@ def _options(address: Address, accesses: Accesses) -> dict[str, Any]:
 
 
 def _entry(listed: Mapping[str, Any]) -> RemoteEntry:
-    modified = listed.get("LastModified")
     return RemoteEntry(
         path=listed["Key"],
-        size_bytes=int(listed["Size"]),
+        size_bytes=listed["Size"],
         etag=str(listed.get("ETag", "")),
-        modified_ns=int(modified.timestamp()) * 1_000_000_000 if modified else 0,
+        modified_ns=nanoseconds(listed.get("LastModified")),
     )
 
 

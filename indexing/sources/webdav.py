@@ -17,19 +17,21 @@ from indexing.sources.protocol import (
     DENIED,
     GONE,
     TIMEOUT_SECONDS,
+    Deadline,
     ItemError,
     RemoteEntry,
     RemoteError,
     RemoteExtraError,
     RemoteMissingError,
     Unlisted,
+    nanoseconds,
 )
 
-_PIECE_BYTES = 1 << 18
-_MOST_LISTING_BYTES = 64 << 20
+_MOST_LISTING_BYTES = 16 << 20
 _DEEPEST = 100
 _HEADERS = {"Accept-Encoding": "identity"}
-_LIST = "PROPFIND"
+_IS_FILE = "llavero.file"  # an extension of a request, as httpx calls it, that redirects keep
+_MULTISTATUS = 207
 
 
 def check_protected(address: Address) -> None:
@@ -93,33 +95,59 @@ class WebdavSource:
                 yield Unlisted(path=folder, reason=error.reason)
                 continue
             for path, info in listed:
-                if info["type"] != "directory":
+                if isinstance(info, str):
+                    yield Unlisted(path=path, reason=info)
+                elif info["type"] != "directory":
                     yield _entry(path, info)
                 elif depth < _DEEPEST:
                     pending.append((path, depth + 1))
                 else:
                     yield Unlisted(path=path, reason=f"folders lie more than {_DEEPEST} deep in each other")
 
-    def _children(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What lies in it. A server's own idea of names (`..`, another folder's) is not followed."""
+    def _children(self, folder: str) -> Iterator[tuple[str, dict[str, Any] | str]]:
+        """What lies in it, or why it is not known what that is: then the folder's list says less than there is. A
+        server's own idea of names (`..`, another folder's) is not followed."""
         inside = f"{folder}/" if folder else ""
-        for info in self._files.ls(_escaped(folder), detail=True):
-            path = str(info["name"]).strip("/")
+        itself, answers = self._asked(folder, follow_redirects=True)
+        lack = ""
+        if itself is None or itself.properties.resource_type != "directory":
+            lack = "the server's list of it does not say that it is a folder"
+        for answer in answers:
+            path = answer.path.strip("/")
             name = path.removeprefix(inside)
-            if path != folder and path == inside + name and name not in ("", ".", "..") and "/" not in name:
-                yield path, info
+            if answer is itself or path == folder:
+                continue
+            if path != inside + name or name in ("", ".", "..") or "/" in name:
+                lack = "the server's list of it names what is not in it"
+            elif problem := _problem(answer):
+                yield path, problem
+            else:
+                yield path, _facts(answer)
+        if lack:
+            yield folder, lack
+
+    def _asked(self, path: str, *, follow_redirects: bool = False) -> tuple[Any, list[Any]]:
+        """What the server says of it, None where it says nothing of it, and of all that it names."""
+        client = self._files.client
+        found = client.propfind(_escaped(path), headers={"Depth": "1"}, follow_redirects=follow_redirects).responses
+        return found.get(client.join_url(_escaped(path)).path), list(found.values())
 
     def _info(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._files.info(_escaped(path))
-        return found
+        itself, _ = self._asked(path)
+        if itself is None:
+            raise KeyError(path)
+        if problem := _problem(itself):
+            raise ItemError(problem)
+        return _facts(itself)
 
     def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
         """See `RemoteSource`. WebDAV has no condition that all servers know: the file is looked at again at the end."""
         with self._told(entry):
             url = self._files.client.join_url(_escaped(entry.path))
-            with self._http.stream("GET", url, follow_redirects=True) as response:  # `_keep_to` sees where to
+            file = {_IS_FILE: True}
+            with self._http.stream("GET", url, follow_redirects=True, extensions=file) as response:  # see `_keep_to`
                 response.raise_for_status()
-                yield from response.iter_bytes(_PIECE_BYTES)
+                yield from response.iter_bytes()
         with self._told(entry):
             now = _entry(entry.path, self._info(entry.path))
         if _version(now) != _version(entry):
@@ -143,40 +171,51 @@ class WebdavSource:
         return check
 
     def _bound(self, response: Any) -> None:
-        """A listing is read into memory as a whole."""
+        """Everything but a file is read into memory as a whole: listings, redirects, what a redirect leads to."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise RemoteError(self._root, "the server packs its answers though it was asked not to")
-        if response.request.method != _LIST or response.is_redirect:
+        if _IS_FILE in response.request.extensions and not response.is_redirect:
             return
-        pieces, size = [], 0
+        pieces, size, deadline = [], 0, Deadline()
         for piece in response.iter_raw():
             size += len(piece)
+            deadline.arrived(len(piece))
             if size > _MOST_LISTING_BYTES:
                 raise RemoteError(self._root, "the list of a folder does not end")
             pieces.append(piece)
         response._content = b"".join(pieces)  # what `Response.read` keeps, which httpx calls next
+        if response.status_code == _MULTISTATUS:
+            response.encoding = "utf-8"  # whatever the header names: Python has encodings that unpack
+            if b"<!DOCTYPE" in response.content or not _is_utf8(response.content):
+                raise RemoteError(self._root, "its list of a folder is not the plain XML of a WebDAV server")
 
     @contextmanager
     def _told(self, entry: RemoteEntry | None = None) -> Iterator[None]:
         """What went wrong, in our words; without what a server says in its own."""
         import httpx
-        from webdav4.client import ClientError, HTTPError
+        from webdav4.client import ClientError, HTTPError, ResourceNotFound
 
         try:
             yield
         except (RemoteError, ItemError):
             raise
-        except FileNotFoundError as error:
+        except ResourceNotFound as error:
             raise ItemError(GONE) from error
         except (httpx.HTTPStatusError, HTTPError) as error:
             raise self._refused(error.response.status_code, entry) from error
         except httpx.TooManyRedirects as error:
             raise RemoteError(self._root, "the server sends us around in circles") from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, TimeoutError) as error:
             raise RemoteError(self._root, _transport(error)) from error
-        except (ClientError, httpx.InvalidURL, IsADirectoryError, NotADirectoryError) as error:
+        except (ClientError, httpx.InvalidURL) as error:
             raise ItemError("the server does not answer for it as for a file") from error
-        except (KeyError, ValueError, AssertionError, SyntaxError) as error:  # ElementTree's ParseError is one
+        except (
+            KeyError,
+            ValueError,
+            ArithmeticError,
+            AssertionError,
+            SyntaxError,
+        ) as error:  # ElementTree's ParseError is one
             raise RemoteError(self._root, "its answers are not those of a WebDAV server") from error
 
     def _refused(self, status: int, entry: RemoteEntry | None) -> RemoteError | ItemError:
@@ -216,13 +255,33 @@ def _escaped(path: str) -> str:
     return quote(path, safe="/")
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _problem(answer: Any) -> str:
+    """Why it is not known what it is; "" where it is."""
+    status = answer.status_code
+    if status is not None and status >= 400:
+        return DENIED if status == 403 else GONE if status in (404, 410) else f"the server answers with status {status}"
+    return "" if answer.properties.resource_type else "the server does not say what it is"
+
+
+def _facts(answer: Any) -> dict[str, Any]:
+    said = answer.properties
+    return {"type": said.resource_type, "size": said.content_length, "etag": said.etag, "modified": said.modified}
+
+
 def _entry(path: str, info: dict[str, Any]) -> RemoteEntry:
-    modified = info.get("modified")
     return RemoteEntry(
         path=path,
         size_bytes=info.get("size"),
         etag=info.get("etag") or "",
-        modified_ns=int(modified.timestamp()) * 1_000_000_000 if modified else 0,
+        modified_ns=nanoseconds(info.get("modified")),
     )
 
 

@@ -22,6 +22,8 @@ def drop_leftovers(folder: Path) -> None:
     Rows that were in it are missing from the store then; the ledger knows them, and they are written again.
     """
     for collection in folder.glob("collections/*"):
+        if not collection.is_dir() or collection.is_symlink():
+            continue  # no collection, and not in the way of one
         if (collection / "schema.json").exists():
             _drop_flushed_logs(collection)
         else:

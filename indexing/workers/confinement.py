@@ -30,6 +30,8 @@ NOT_STARTED = 78
 
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWNS = 0x10000000, 0x40000000, 0x20000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MS_NOTHING = 0b1111  # read-only, no set-user-id, no devices, no programs
+_OF_SOCKETS = ("/run", "/var/run")
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on all processors
 _READ = 0b1101  # execute, read files, list folders
@@ -52,13 +54,23 @@ def cut_the_network() -> bool:
 
 
 def enter(room: str) -> bool:
-    """Go where there is no network and where `room` is /tmp; whether the system allowed both."""
+    """Go where there is no network, where `room` is /tmp and where no socket of a service can be reached by its path,
+    which Landlock keeps nobody from; whether the system allowed all of it."""
     if not _unshare(_CLONE_NEWNET | _CLONE_NEWNS):
         return False
     libc = _libc()
     if libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
         return False
-    return bool(libc.mount(os.fsencode(room), ROOM.encode(), None, _MS_BIND, None) == 0)
+    if libc.mount(os.fsencode(room), ROOM.encode(), None, _MS_BIND, None) != 0:
+        return False
+    return all(_empty(libc, folder) for folder in {os.path.realpath(each) for each in _OF_SOCKETS})
+
+
+def _empty(libc: ctypes.CDLL, folder: str) -> bool:
+    """Hide what lies in it, where it is there."""
+    if not Path(folder).is_dir():
+        return True
+    return bool(libc.mount(b"none", os.fsencode(folder), b"tmpfs", _MS_NOTHING, b"mode=555,size=4k") == 0)
 
 
 def _unshare(what: int) -> bool:

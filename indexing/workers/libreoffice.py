@@ -1,6 +1,7 @@
 """LibreOffice, started by a worker for files that nobody else reads: one file in, the same in a newer format out.
 
-    a room of its own in the temporary place: the file under a name of ours, a fresh profile, an empty folder
+    a room of its own in the temporary place, in a folder that it cannot reach: the file under a name of ours, a fresh
+    profile, an empty folder
     → confinement.py → soffice → one ordinary file in that folder, which one of our readers reads
 
 Nothing of LibreOffice is trusted. It has no network, sees the system's programs and its room and nothing else, runs no
@@ -47,7 +48,6 @@ _LONGEST_PAUSE = 1.0
 _AGAIN = 81
 """Exit status of LibreOffice after it has set up a fresh profile: it wants to be started again."""
 _MOST_STARTS = 3
-_SAID = "said.txt"
 _LAST_BYTES = 2_000
 _READABLE = (
     "/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache",
@@ -152,7 +152,7 @@ class LibreOffice:
             resource.RLIMIT_DATA: self._limits.max_memory_bytes,
             resource.RLIMIT_FSIZE: self._most_bytes,
         }
-        command = _command(_program(office, room, wanted), room.folder, office.folder, bounds=bounds)
+        command = _command(_program(office, room, wanted), room.inside, office.folder, bounds=bounds)
         clock = _Clock(seconds)
         for _ in range(_MOST_STARTS):
             code = self._run(command, room, clock, office)
@@ -168,7 +168,7 @@ class LibreOffice:
 
     def _run(self, command: list[str], room: "_Room", clock: "_Clock", office: Installed) -> int:
         """The exit status, negative for a signal."""
-        with room.folder.joinpath(_SAID).open("wb") as said:
+        with room.said.open("wb") as said:
             process = self._start(command, room, said)
         try:
             while True:
@@ -213,26 +213,29 @@ class _Clock:
 
 
 class _Room:
-    """The folder that one conversion happens in."""
+    """The folder that one conversion happens in, in one that LibreOffice cannot reach.
+
+    Everything `inside` may be a link by the time it is looked at: nothing there is opened for writing or by a path.
+    """
 
     def __init__(self, folder: Path, path: Path) -> None:
         """Copies the file, since LibreOffice writes beside what it opens. Raises OSError."""
-        self.folder = folder
+        self.folder, self.inside, self.said = folder, folder / "room", folder / "said.txt"
         for name in ("in", "out", "profile/user", "tmp"):
-            (folder / name).mkdir(parents=True)
-        self.source = folder / "in" / f"document{path.suffix.lower() if path.suffix.isascii() else ''}"[:20]
+            (self.inside / name).mkdir(parents=True)
+        self.source = self.inside / "in" / f"document{path.suffix.lower() if path.suffix.isascii() else ''}"[:20]
         shutil.copyfile(path, self.source)
         items = (
             f'<item oor:path="{place}"><prop oor:name="{name}" oor:op="fuse"><value>{value}</value></prop></item>'
             for place, name, value in _CHOICES
         )
-        settings = folder / "profile" / "user" / "registrymodifications.xcu"
+        settings = self.inside / "profile" / "user" / "registrymodifications.xcu"
         settings.write_text(_SETTINGS.format(items="\n".join(items)), encoding="utf-8")
 
     def bytes_written(self) -> int:
-        """Everything in the room but the file's copy."""
-        total = 0
-        for parent, _, names in os.walk(self.folder):
+        """Everything in the room but the file's copy, and what was said."""
+        total = self.said.stat().st_size
+        for parent, _, names in os.walk(self.inside):
             for name in names:
                 with contextlib.suppress(OSError):
                     total += Path(parent, name).lstat().st_size
@@ -240,25 +243,28 @@ class _Room:
 
     def made(self, wanted: NewFormat, office: Installed) -> Path:
         """What was written, moved out of reach of anything that still runs. Raises DamagedFileError."""
-        found = self.folder / "out" / f"document.{wanted}"
+        kept = self.folder / f"converted.{wanted}"
         try:
-            status = found.lstat()
+            out = os.open(self.inside / "out", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.rename(f"document.{wanted}", kept, src_dir_fd=out)  # Path.rename has no src_dir_fd
+            finally:
+                os.close(out)
         except OSError as error:
             why = f"{self.last_words() or 'no reason given'}; is its part {_PARTS[wanted]} installed?"
             raise DamagedFileError(f"{office.name} could not read it ({why})") from error
+        status = kept.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise DamagedFileError(f"{office.name} left something that is no ordinary file")
         if status.st_size == 0:
             raise DamagedFileError(f"{office.name} wrote an empty file ({self.last_words() or 'no reason given'})")
-        kept = self.folder / f"converted.{wanted}"
-        found.rename(kept)
         return kept
 
     def last_words(self) -> str:
         """The last line that LibreOffice said, for the reason of a failure."""
         try:
-            with (self.folder / _SAID).open("rb") as file:
-                file.seek(max(0, (self.folder / _SAID).stat().st_size - _LAST_BYTES))
+            with self.said.open("rb") as file:
+                file.seek(max(0, self.said.stat().st_size - _LAST_BYTES))
                 lines = file.read().decode("utf-8", "replace").strip().splitlines()
         except OSError as error:
             return words_of(error)

@@ -169,10 +169,10 @@ class _Document:
         self._left_out.add(kept.left_out, kept.told_of, kept.number)
         self._pages.characters, self._pages.open_table = kept.characters, kept.open_table
         self._repeats.know(kept.look, kept.number)
-        is_marked = is_whole or self._repeats.is_read(kept.number) is not None
-        if is_marked and not kept.has_annotations:
-            return
         with suppress(*_page_errors()):
+            is_marked = is_whole or self._repeats.is_read(kept.number) is not None
+            if is_marked and not kept.has_annotations:
+                return
             page = self._document[kept.number - 1]
             if kept.has_annotations:
                 self._look_at_annotations(page, kept.number)

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,11 @@ class MailServer:
     port: int = 0
     refuse_fetch_after: int | None = None  # so many bodies are sent, then the connection breaks
     ignores_part: bool = False  # sends a whole message where a part was asked for
+    says_no_count: bool = False  # how many messages a mailbox has is not told
+    silent_about: frozenset[int] = frozenset()  # the UIDs of messages whose sizes are not told
+    sizes: dict[int, int] = field(default_factory=dict)  # told in place of the true ones
+    babbles: bytes = b""  # sent again and again in answer to a search, until nobody listens
+    babbles_every: float = 0.0  # seconds
     list_only: int | None = None  # only so many of the messages are named
 
     def add(self, mailbox: str, uid: int, data: bytes) -> None:
@@ -192,12 +198,17 @@ class _Session(socketserver.StreamRequestHandler):
         if not self.is_in or box not in self.mail.mailboxes:
             return "NO there is none"
         self.box, self.read_only = box, read_only
-        self.say(f"* {len(self.mail.mailboxes[box])} EXISTS", f"* OK [UIDVALIDITY {self.mail.validity}] valid")
+        if not self.mail.says_no_count:
+            self.say(f"* {len(self.mail.mailboxes[box])} EXISTS")
+        self.say(f"* OK [UIDVALIDITY {self.mail.validity}] valid")
         return "OK [READ-ONLY] opened" if read_only else "OK [READ-WRITE] opened"
 
     def do_uid(self, tag: str, arguments: str) -> str | None:
         command, _, rest = arguments.partition(" ")
         messages = self.mail.mailboxes[self.box]
+        while command == "SEARCH" and self.mail.babbles:
+            self.wfile.write(self.mail.babbles)
+            time.sleep(self.mail.babbles_every)
         if command == "SEARCH":
             named = sorted(messages)[: self.mail.list_only]
             self.say("* SEARCH " + " ".join(map(str, named)))
@@ -207,7 +218,9 @@ class _Session(socketserver.StreamRequestHandler):
             if str(uid) not in wanted.split(","):
                 continue
             if "BODY" not in what:
-                self.say(f"* {number} FETCH (UID {uid} RFC822.SIZE {len(messages[uid].data)})")
+                size = self.mail.sizes.get(uid, len(messages[uid].data))
+                if uid not in self.mail.silent_about:
+                    self.say(f"* {number} FETCH (UID {uid} RFC822.SIZE {size})")
                 continue
             if self.mail.refuse_fetch_after is not None:
                 self.mail.refuse_fetch_after -= 1

@@ -3,7 +3,9 @@
 import datetime
 import ipaddress
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,16 @@ def test_a_run_over_a_mailbox_adds_and_removes_messages(bench: Any, mail: MailSe
     report = bench.index(inbox)
     assert (report.added, report.removed, report.unchanged) == (1, 1, 1)
     assert bench.index(f"{inbox}/;UID=9").unchanged == 1
+
+
+def test_a_run_over_a_mailbox_removes_nothing_of_the_mailboxes_inside(bench: Any, mail: MailServer) -> None:
+    bench.accesses = accesses(mail)
+    mail.add("INBOX/2024", 5, letter("Old", "Something old."))
+    assert bench.index(address(mail, "INBOX/2024")).added == 1
+    assert (bench.index(address(mail)).added, bench.index(address(mail)).removed) == (2, 0)
+    assert len(bench.texts()) == 3
+    del mail.mailboxes["INBOX/2024"][5]
+    assert bench.index(address(mail, "INBOX/2024")).removed == 1
 
 
 def test_nothing_is_marked_as_read_and_nothing_could_be_changed(bench: Any, mail: MailServer) -> None:
@@ -139,6 +151,59 @@ def test_a_list_that_is_not_whole_makes_nothing_look_gone(bench: Any, mail: Mail
     with pytest.raises(RemoteError, match="does not list the whole mailbox"):
         bench.index(address(mail))
     assert len(bench.texts()) == 2
+
+
+@pytest.mark.parametrize("lack", [{"says_no_count": True}, {"silent_about": frozenset({8})}])
+def test_a_server_that_leaves_something_out_makes_nothing_look_gone(
+    bench: Any, mail: MailServer, lack: dict[str, Any]
+) -> None:
+    bench.accesses = accesses(mail)
+    bench.index(address(mail))
+    for name, value in lack.items():
+        setattr(mail, name, value)
+    with suppress(RemoteError):
+        assert bench.index(address(mail)).failed == 1
+    assert len(bench.texts()) == 2
+
+
+def test_a_size_that_no_message_has_is_one_file_s_trouble(bench: Any, mail: MailServer) -> None:
+    bench.accesses = accesses(mail)
+    mail.sizes = {3: 10**19}
+    report = bench.index(address(mail))
+    assert (report.added, report.failed) == (1, 1)
+
+
+def test_an_answer_without_end_is_given_up(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "_MOST_ANSWER_BYTES", 1_000_000)
+    mail.babbles = b"* SEARCH 1 2 3\r\n" * 100
+    with pytest.raises(RemoteError, match="not those of a mail server"):
+        listed(mail, address(mail))
+
+
+@pytest.mark.parametrize("words", [b"* SEARCH 1\r\n", b"1 "])
+def test_an_answer_that_comes_too_slowly_is_given_up(
+    mail: MailServer, monkeypatch: pytest.MonkeyPatch, words: bytes
+) -> None:
+    monkeypatch.setattr("indexing.sources.protocol._FIRST_SECONDS", 0.5)
+    mail.babbles, mail.babbles_every = words, 0.1
+    with pytest.raises(RemoteError, match="does not answer"):
+        listed(mail, address(mail))
+
+
+def test_a_long_line_about_a_message_is_looked_through_once(mail: MailServer) -> None:
+    source = open_source(Address.parse(address(mail)), accesses(mail))
+    line = b"UID 1 " * 20_000
+    source._server.uid = lambda *_: ("OK", [line])
+    began = time.monotonic()
+    assert list(source._sizes([1])) == []
+    assert time.monotonic() - began < 1.0
+    source.close()
+
+
+def test_a_password_that_the_protocol_has_no_letters_for_is_told(mail: MailServer) -> None:
+    mail.offers_plain = False
+    with pytest.raises(RemoteError, match="letters beyond A-Z"):
+        listed(mail, address(mail))
 
 
 def test_a_connection_that_breaks_is_made_once_more(bench: Any, mail: MailServer) -> None:

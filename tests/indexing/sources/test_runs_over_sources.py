@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ class Shelf:
     denied_folders: tuple[str, ...] = ()
     broken: dict[str, Exception] = field(default_factory=dict)  # raised in the middle of a file
     reads: list[str] = field(default_factory=list)
+    slow: tuple[str, ...] = ()
     opened: int = 0
 
     def put(self, path: str, words: str, version: str = "1") -> None:
@@ -72,6 +74,8 @@ class Shelf:
     def read(self, entry: RemoteEntry) -> Generator[bytes, None, None]:
         self.reads.append(entry.path)
         data = self.files[entry.path]
+        if entry.path in self.slow:
+            time.sleep(0.4)
         yield data[: len(data) // 2]
         if entry.path in self.broken:
             raise self.broken[entry.path]
@@ -157,6 +161,25 @@ def test_a_run_over_one_folder_removes_nothing_of_another(bench: Any, shelf: She
     del shelf.files["a.txt"], shelf.files["more/deep/c.txt"]
     assert numbers(bench.index(f"{ALL}/more")) == (0, 0, 1, 1, 0)
     assert set(bench.texts()) == {A, B}
+
+
+def test_a_run_over_a_folder_removes_no_hidden_file_that_was_named_by_itself(bench: Any, shelf: Shelf) -> None:
+    shelf.put("more/.notes/d.txt", "words of d")
+    bench.index(f"{ALL}/more/.notes")
+    assert bench.index(ALL).removed == 0
+    assert f"{ALL}/more/.notes/d.txt" in bench.texts()
+
+
+def test_a_file_that_comes_too_slowly_does_not_keep_from_the_others(
+    bench: Any, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexing.sources.protocol._FIRST_SECONDS", 0.3)
+    shelf.slow = ("more/b.txt",)
+    report = bench.index(ALL)
+    assert (report.added, report.failed) == (2, 1)
+    assert "too slowly" in report.failures[0].reason
+    shelf.slow = ()
+    assert numbers(bench.index(ALL)) == (1, 0, 2, 0, 0)
 
 
 def test_a_source_that_cannot_be_reached_loses_nothing(bench: Any, shelf: Shelf) -> None:

@@ -102,6 +102,22 @@ def test_what_changed_after_it_was_listed_is_not_read(bucket: Bucket) -> None:
     source.close()
 
 
+@pytest.mark.parametrize("missing", ["Key", "Size"])
+def test_a_list_that_lacks_a_key_or_a_size_is_told(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    from indexing.sources.s3 import S3Source
+
+    source = open_source(Address.parse("s3://scans"), accesses(bucket))
+    assert isinstance(source, S3Source)
+    told = {"Key": "a.txt", "Size": 5}
+    del told[missing]
+    monkeypatch.setattr(source._s3, "call_s3", lambda *_, **__: {"Contents": [told]})
+    with pytest.raises(RemoteError, match="without a key or a size"):
+        list(source.entries(Address.parse("s3://scans")))
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [

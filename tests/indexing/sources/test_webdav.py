@@ -1,6 +1,7 @@
 """WebDAV against WsgiDAV's server, and against servers that mean no good."""
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,7 +202,139 @@ def test_names_that_lead_out_of_the_folder_are_not_followed() -> None:
     )
     with wsgi_server(answering("207 Multi-Status", body)) as port:
         found = listed(f"webdav://ana@127.0.0.1:{port}/dav")
-    assert {each.path for each in found} <= {"dav/good.txt", "dav/x.txt"}
+    assert {each.path for each in found if isinstance(each, RemoteEntry)} <= {"dav/good.txt", "dav/x.txt"}
+    assert {each.path for each in found if isinstance(each, Unlisted)} == {"dav"}
+
+
+SUB = item("/sub/", folder=True)
+OF_FILE = "<d:propstat><d:prop/></d:propstat>"
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        multistatus(),
+        multistatus(item("/elsewhere/", folder=True), item("/elsewhere/a.txt")),
+        multistatus(SUB, item("/elsewhere/a.txt")),
+        multistatus(
+            SUB, "<d:response><d:href>/sub/a.txt</d:href><d:status>HTTP/1.1 500 Broken</d:status></d:response>"
+        ),
+        multistatus(SUB, "<d:response><d:href>/sub/a.txt</d:href><d:status>HTTP/1.1 403 No</d:status></d:response>"),
+        multistatus(SUB, f"<d:response><d:href>/sub/a.txt</d:href>{OF_FILE}</d:response>"),
+    ],
+)
+def test_a_list_that_says_less_than_there_is_makes_nothing_look_gone(bench: Any, less: bytes) -> None:
+    bench.accesses = accesses()
+    listing = [multistatus(SUB, item("/sub/a.txt"))]
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return answering("200 OK", b"words")(environ, start_response)
+        top, inside = multistatus(item("/", folder=True), SUB), listing[0]
+        if environ["PATH_INFO"] == "/sub/a.txt":
+            top = multistatus(item("/sub/a.txt"))
+        answer = answering("207 Multi-Status", inside if environ["PATH_INFO"].rstrip("/") == "/sub" else top)
+        return answer(environ, start_response)
+
+    with wsgi_server(app) as port:
+        assert bench.index(f"webdav://ana@127.0.0.1:{port}").added == 1
+        listing[0] = less
+        report = bench.index(f"webdav://ana@127.0.0.1:{port}")
+        assert (report.removed, len(bench.texts())) == (0, 1)
+        assert report.failed == 1
+
+
+def test_a_folder_of_which_a_list_says_nothing_is_not_taken_for_a_file(bench: Any) -> None:
+    bench.accesses = accesses()
+    of_folder = [SUB]
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return answering("200 OK", b"words")(environ, start_response)
+        is_top = environ["PATH_INFO"] == "/"
+        body = multistatus(item("/", folder=True), of_folder[0]) if is_top else multistatus(SUB, item("/sub/a.txt"))
+        return answering("207 Multi-Status", body)(environ, start_response)
+
+    with wsgi_server(app) as port:
+        assert bench.index(f"webdav://ana@127.0.0.1:{port}").added == 1
+        of_folder[0] = "<d:response><d:href>/sub/</d:href><d:status>HTTP/1.1 500 Broken</d:status></d:response>"
+        report = bench.index(f"webdav://ana@127.0.0.1:{port}")
+        assert (report.removed, report.failed, len(bench.texts())) == (0, 1, 1)
+
+
+def test_what_a_redirect_of_a_list_leads_to_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexing.sources.webdav._MOST_LISTING_BYTES", 100_000)
+    sent = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            start_response("200 OK", [("Content-Type", "application/xml")])
+            return (sent.append(1) or b" " * 10_000 for _ in range(3_000))
+        if environ["PATH_INFO"].rstrip("/") == "/sub":
+            return answering("302 Found", b"", ("Location", "/long"))(environ, start_response)
+        return answering("207 Multi-Status", multistatus(item("/", folder=True), SUB))(environ, start_response)
+
+    with wsgi_server(app) as port, pytest.raises(RemoteError, match="does not end"):
+        listed(f"webdav://ana@127.0.0.1:{port}")
+    assert len(sent) < 3_000
+
+
+def test_a_redirect_that_goes_on_and_on_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexing.sources.webdav._MOST_LISTING_BYTES", 100_000)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("302 Found", [("Location", "/other")])
+        return (b" " * 10_000 for _ in range(100))
+
+    with wsgi_server(app) as port, pytest.raises(RemoteError, match="does not end"):
+        listed(f"webdav://ana@127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_list_with_entities_is_refused(encoding: str) -> None:
+    body = multistatus(item("/", folder=True), item("/&a;.txt")).decode().replace(' version="1.0"?', "")
+    text = '<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "grows">]>' + body.removeprefix("<?xml>")
+    there = answering("207 Multi-Status", text.encode(encoding), ("Content-Type", f"text/xml; charset={encoding}"))
+    with wsgi_server(there) as port, pytest.raises(RemoteError, match="not the plain XML"):
+        listed(f"webdav://ana@127.0.0.1:{port}")
+
+
+def test_a_list_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexing.sources.protocol._FIRST_SECONDS", 0.5)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("207 Multi-Status", [("Content-Type", "application/xml")])
+        return (time.sleep(0.1) or b" " for _ in range(100))
+
+    with wsgi_server(app) as port, pytest.raises(RemoteError, match="does not answer"):
+        listed(f"webdav://ana@127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("size", "when"),
+    [
+        (10**20, "Mon, 02 Mar 2026 10:00:00 GMT"),
+        (5, "Mon, 02 Mar 2300 10:00:00 GMT"),
+        (5, "Mon, 01 Jan 0001 00:00:00 GMT"),
+        (5, "0001-01-01T00:00:00"),
+    ],
+)
+def test_numbers_that_no_file_has_stop_no_run(bench: Any, size: int, when: str) -> None:
+    bench.accesses = accesses()
+    told = f"<d:getcontentlength>{size}</d:getcontentlength><d:getlastmodified>{when}</d:getlastmodified>"
+    body = multistatus(
+        item("/", folder=True), item("/a.txt").replace("<d:getcontentlength>5</d:getcontentlength>", told)
+    )
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET":
+            return answering("200 OK", b"words")(environ, start_response)
+        return answering("207 Multi-Status", body)(environ, start_response)
+
+    with wsgi_server(app) as port:
+        report = bench.index(f"webdav://ana@127.0.0.1:{port}")
+        assert (report.added, report.failed) == ((0, 1) if size > 5 else (1, 0))
+        assert bench.index(f"webdav://ana@127.0.0.1:{port}").unchanged == report.added
 
 
 def test_folders_without_end_come_to_an_end() -> None:

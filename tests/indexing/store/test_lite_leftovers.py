@@ -57,6 +57,17 @@ def test_a_manifest_that_does_not_say_deletes_nothing(tmp_path: Path, words: str
     assert (folder / "wal" / "wal_data_000001.arrow").exists()
 
 
+def test_a_plain_file_among_the_collections_does_not_keep_the_store_from_opening(tmp_path: Path) -> None:
+    file = tmp_path / "milvus.db" / "collections" / ".DS_Store"
+    file.parent.mkdir(parents=True)
+    file.write_text("of a file manager")
+    store = _open(tmp_path)
+    store.upsert(_rows(2))
+    assert store.count() == 2
+    store.close()
+    assert file.exists()
+
+
 @pytest.mark.parametrize("left", ["schema.json.tmp", "wal/wal_data_000001.arrow"])
 def test_a_collection_that_a_kill_left_half_made_or_half_dropped_does_not_keep_the_store_from_opening(
     tmp_path: Path, left: str

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -152,6 +153,31 @@ def test_what_is_no_ordinary_file_is_not_read(
         converted(letter)
 
 
+def test_a_link_in_place_of_its_last_words_writes_to_nobody_s_file(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path
+) -> None:
+    """It is started a second time, and its words are written anew."""
+    diary = programs / "diary"
+    diary.write_text("mine")
+    plant = f"touch /tmp/seen; ln -sf {diary} /tmp/said.txt; exit 81"
+    stand_in(monkeypatch, programs, f"[ -e /tmp/seen ] && exit 0; {plant}")
+    with suppress(UnreadableFileError):
+        converted(letter)
+    assert diary.read_text() == "mine"
+
+
+def test_a_link_in_place_of_its_folder_moves_nobody_s_file(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path
+) -> None:
+    mine = programs / "mine"
+    mine.mkdir()
+    (mine / "document.docx").write_text("mine")
+    stand_in(monkeypatch, programs, f"rmdir /tmp/out; ln -s {mine} /tmp/out")
+    with pytest.raises(DamagedFileError):
+        converted(letter)
+    assert (mine / "document.docx").read_text() == "mine"
+
+
 def test_one_that_may_not_be_executed_counts_as_missing(
     monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path
 ) -> None:
@@ -187,6 +213,25 @@ def test_it_reaches_no_server_of_this_machine(monkeypatch: pytest.MonkeyPatch, p
         script = f"(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && echo yes > /tmp/out/document.docx"
         stand_in(monkeypatch, programs, f"{script} || echo no > /tmp/out/document.docx")
         assert converted(letter) == b"no\n"
+
+
+@pytest.mark.parametrize("folder", ["/run", "/var/run"])
+def test_it_reaches_no_socket_of_a_service(
+    monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path, folder: str
+) -> None:
+    if not os.access(folder, os.W_OK):  # then a folder that this user may write in stands for it
+        own = programs / "confinement.py"
+        source = Path(confinement.__file__).read_text(encoding="utf-8")
+        own.write_text(source.replace('("/run", "/var/run")', f'("{programs}/run",)'), encoding="utf-8")
+        monkeypatch.setattr(confinement, "__file__", str(own))
+        folder = f"{programs}/run"
+        Path(folder).mkdir()
+    with tempfile.TemporaryDirectory(dir=folder) as inside, socket.socket(socket.AF_UNIX) as service:
+        service.bind(f"{inside}/service")
+        service.listen()
+        script = f"[ -S {inside}/service ] && echo there || echo nothing"
+        stand_in(monkeypatch, programs, f"{{ {script}; }} > /tmp/out/document.docx")
+        assert converted(letter) == b"nothing\n"
 
 
 def test_it_lives_in_a_network_of_its_own(monkeypatch: pytest.MonkeyPatch, programs: Path, letter: Path) -> None:

@@ -67,6 +67,22 @@ def files(folder: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in folder.iterdir() if each.name != KEPT_PAGES}
 
 
+def test_a_page_that_cannot_be_read_is_passed_over_by_the_next_run_as_well(tmp_path: Path) -> None:
+    pdf = PdfFile()
+    for number in range(PAGES):
+        pdf.page(text_at(72, 700, f"Words of page {number} are these"))
+    pdf._pages[4] = 9_999  # there is no such object
+    path = tmp_path / "book.pdf"
+    path.write_bytes(pdf.data())
+    whole, _ = read(path, tmp_path / "whole")
+    assert any("could not be read: 5" in note for note in whole.notes)
+    with pytest.raises(StopError):
+        read(path, tmp_path / "kept", stopping_at(10))
+    again, _ = read(path, tmp_path / "kept")
+    assert again.notes == whole.notes
+    assert [block.text for block in again.blocks] == [block.text for block in whole.blocks]
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return book(tmp_path_factory.mktemp("book") / "book.pdf")
