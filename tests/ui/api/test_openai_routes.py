@@ -1,12 +1,14 @@
+import asyncio
 import base64
 import io
+import json
 
 import pytest
 from fastapi.testclient import TestClient
 from openai import BadRequestError, NotFoundError, OpenAI, UnprocessableEntityError
 from PIL import Image
 
-from ui.api.openai_routes import AskedMessage, question_of, sources
+from ui.api.openai_routes import AskedMessage, _chunks, question_of, sources
 
 QUESTION = "How many litres of oil does the bilge pump need?"
 
@@ -50,6 +52,21 @@ def test_the_official_client_reads_the_stream_to_the_same_text(openai: OpenAI) -
     assert text.strip() == (whole.choices[0].message.content or "").strip()
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert (chunks[-1].model_extra or {})["llavero"]["citations"]
+
+
+@pytest.mark.parametrize(
+    "pieces", [["Hi ![x](https://a.example) there!"], ["Hi !", "[x](https://a.example) there", "!"]]
+)
+def test_no_picture_is_made_of_an_answer_in_whatever_pieces_it_comes(pieces: list[str]) -> None:
+    answer = {"event": "answer", "answer": "".join(pieces), "citations": []}
+    events = iter([*({"event": "token", "text": piece} for piece in pieces), answer])
+
+    async def read() -> str:
+        lines = [line.decode().removeprefix("data: ") async for line in _chunks(events, "boats", None)]
+        choices = [json.loads(line)["choices"][0]["delta"] for line in lines if line.startswith("{")]
+        return "".join(delta.get("content", "") for delta in choices)
+
+    assert asyncio.run(read()) == "Hi !\\[x](https://a.example) there!"
 
 
 def test_what_is_not_there_is_an_error_that_the_client_knows(openai: OpenAI) -> None:
