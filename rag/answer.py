@@ -7,7 +7,8 @@ refused before a model is asked; the rest is the reader's own decision.
 
 import contextvars
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from rag.citations import Citation, Cited, Judge, cite, take_markers
 from rag.collection import Looking
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
-from rag.overview import AnswerTable, Overview, Overviewed
+from rag.overview import AnswerTable, Overview
 from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
@@ -127,12 +128,28 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
-        if not images and self._overview is not None and self._overview.is_meant(question):
-            found = yield from self._overview.events(question, filter)
-            if found is not None:
-                yield Token(text=found.text)
-                yield self._over_files(found, clock)
-                return
+        scope = self._overview.likelihood(question) if self._overview is not None and not images else 0.0
+        choice = self._settings.answer
+        if scope >= choice.least_whole_collection and (yield from self._over_files(question, filter, clock)):
+            return
+        may_be_about_all = choice.least_when_refused <= scope < choice.least_whole_collection
+        with closing(self._from_passages(question, earlier, retrieval, images, history, clock)) as events:
+            for event in events:
+                refused = isinstance(event, Answer) and event.refused
+                if refused and may_be_about_all and (yield from self._over_files(question, filter, clock)):
+                    return
+                yield event
+
+    def _from_passages(
+        self,
+        question: str,
+        earlier: str,
+        retrieval: Retrieval,
+        images: Sequence[Image.Image],
+        history: Sequence[Turn],
+        clock: "_Clock",
+    ) -> Generator[Event, None, None]:
+        """What the model says of the passages that were found, or that they do not answer."""
         own = recognised(images[0], self.retriever.embedder, self._things) if images else None
         sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
@@ -284,10 +301,15 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _over_files(self, found: Overviewed, clock: "_Clock") -> Answer:
-        """What was computed over the files, as an answer."""
+    def _over_files(self, question: str, filter: Filter, clock: "_Clock") -> Generator[Event, None, bool]:
+        """The answer that is computed over the files; False where there is none."""
+        assert self._overview is not None
+        found = yield from self._overview.events(question, filter)
+        if found is None:
+            return False
+        yield Token(text=found.text)
         clock.spoke()
-        return Answer(
+        yield Answer(
             text=found.text,
             refused=False,
             citations=found.citations,
@@ -297,6 +319,7 @@ class Answerer:
             confidence=1.0,
             table=found.table,
         )
+        return True
 
     def _refusal(
         self,

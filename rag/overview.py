@@ -45,13 +45,13 @@ class Overview:
         self,
         collection: Callable[[], Collection],
         *,
-        is_meant: Callable[[str], bool],
+        likelihood: Callable[[str], float],
         plan: Callable[[str], QuestionPlan],
         most_shown: int,
     ) -> None:
-        """`collection` is called when it is needed; `is_meant` tells whether a question is about all files; `plan` asks
-        the model, and raises PlanError."""
-        self.is_meant = is_meant
+        """`collection` is called when it is needed; `likelihood` tells how likely a question is about all files;
+        `plan` asks the model, and raises PlanError."""
+        self.likelihood = likelihood
         self._collection, self._plan, self._most_shown = collection, plan, most_shown
 
     def events(self, question: str, filter: Filter) -> Generator[Looking, None, Overviewed | None]:

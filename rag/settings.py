@@ -156,11 +156,16 @@ class AnswerSettings:
     """The probability (`rag.scope`) from which a question is about the whole collection; chosen on development
     questions for at most 0.5 % of those that one passage answers."""
 
+    least_when_refused: float = 0.1
+    """The same where passages do not answer: what may be a question about all files is tried as one before it is
+    refused. 1.1 % of the development questions that one passage answers are as likely."""
+
     def __post_init__(self) -> None:
         _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
         _within("steps", self.steps, 0, 50)
         _within("least_confidence", self.least_confidence, 0.0, 1.0)
         _within("least_whole_collection", self.least_whole_collection, 0.0, 1.0)
+        _within("least_when_refused", self.least_when_refused, 0.0, 1.0)
         for weight in self.weights:
             _within("weights", weight, -100.0, 100.0)
 

@@ -150,11 +150,11 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
     from rag.scope import QuestionScope
 
     scope = QuestionScope(weights)
-    settings, least = bench.rag.collection, bench.rag.answer.least_whole_collection
+    settings = bench.rag.collection
 
-    def is_meant(question: str) -> bool:
+    def likelihood(question: str) -> float:
         (vector_D,) = bench.retriever.embedder.embed_questions([question])
-        return scope.probability(vector_D) >= least
+        return scope.probability(vector_D)
 
     @cache
     def collection() -> Collection:  # its extractor needs the answerer, which is being made
@@ -163,7 +163,10 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
         )
 
     return Overview(
-        collection, is_meant=is_meant, plan=lambda question: plan_of(question, write), most_shown=settings.most_shown
+        collection,
+        likelihood=likelihood,
+        plan=lambda question: plan_of(question, write),
+        most_shown=settings.most_shown,
     )
 
 

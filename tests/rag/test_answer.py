@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,9 +11,11 @@ from indexing.store import Row
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
 from rag.answer import Answer, Answerer, Event, Retrieved, Token
+from rag.collection import Looking
 from rag.errors import GeneratorUnreachableError
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
+from rag.overview import AnswerTable, Overviewed
 from rag.prompt import REFUSAL, Chances
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever
@@ -278,3 +280,41 @@ def test_no_prompt_is_sent_to_a_tracer_whatever_the_environment_says(monkeypatch
         monkeypatch.setattr("langsmith.client.Client.create_run", lambda *a, **k: created.append(a))
         _, answer, _ = asked("The family ticket costs 22 euros [1].")
     assert answer.citations and created == [] and tracer.requests == []
+
+
+class Overviewing:
+    """Knows one answer about all files, and how likely a question is one of these."""
+
+    def __init__(self, likely: float, found: bool = True) -> None:
+        self.likely, self.found, self.tried = likely, found, 0
+
+    def likelihood(self, question: str) -> float:
+        return self.likely
+
+    def events(self, question: str, filter: Filter) -> Generator[Looking, None, Overviewed | None]:
+        self.tried += 1
+        yield Looking(done=0, of=1)
+        table = AnswerTable(columns=("",), rows=(("a.txt",),), markers=(1,))
+        return Overviewed(text="3 of them.", citations=(), hits=(), table=table) if self.found else None
+
+
+@pytest.mark.parametrize(
+    ("likely", "script", "found", "text", "tried"),
+    [
+        (0.9, "The family ticket costs 22 euros [1].", True, "3 of them.", 1),
+        (0.9, "The family ticket costs 22 euros [1].", False, "The family ticket costs 22 euros [1].", 1),
+        (0.3, "The family ticket costs 22 euros [1].", True, "The family ticket costs 22 euros [1].", 0),
+        (0.3, REFUSAL, True, "3 of them.", 1),
+        (0.3, REFUSAL, False, "The files that were found do not say this.", 1),
+        (0.01, REFUSAL, True, "The files that were found do not say this.", 0),
+    ],
+)
+def test_a_question_about_all_files_is_answered_over_them_and_one_that_may_be_before_it_is_refused(
+    likely: float, script: str, found: bool, text: str, tried: int
+) -> None:
+    engine, overview = ScriptedEngine(script), Overviewing(likely, found)
+    answering = answerer(engine)
+    answering._overview = overview
+    *_, answer = answering.ask(QUESTION)
+    assert isinstance(answer, Answer) and answer.text == text and overview.tried == tried
+    assert (answer.table is not None) == (text == "3 of them.")

@@ -212,7 +212,7 @@ def an_overview(plan: QuestionPlan | None) -> Overviewed | None:
             raise PlanError("none")
         return plan
 
-    overview = Overview(a_collection, is_meant=lambda question: True, plan=made, most_shown=9)
+    overview = Overview(a_collection, likelihood=lambda question: 1.0, plan=made, most_shown=9)
     events = overview.events("¿Cuántas facturas hay en total?", EVERYTHING)
     while True:
         try:
