@@ -221,11 +221,7 @@ async def _chunks(events: Iterator[Document], model: str, counting: OpenLibrary 
 
 def harmless(text: str) -> str:
     """The same where Markdown is shown, without pictures: who shows one fetches its address, and a document may have
-    talked the model into writing an address that carries the conversation away.
-
-    >>> harmless("See ![x](https://a.example/?q=secret)!")
-    'See !\\\\[x](https://a.example/?q=secret)!'
-    """
+    talked the model into writing an address that carries the conversation away."""
     return text.replace("![", "!\\[")
 
 
