@@ -109,7 +109,8 @@ class Collection:
         result = _computed(plan, found, len(files), looked_at)
         most = self._settings.most_shown
         shown = [self._with_chunk(each, plan.kind) for each in result.found[:most]]
-        yield replace(result, found=(*shown, *result.found[most:]))
+        there = [each for each in shown if each.chunk is not None]  # others have gone in the meantime
+        yield replace(result, found=(*there, *result.found[most:]))
 
     # -- which files -------------------------------------------------------------------------------------------------
 

@@ -171,6 +171,15 @@ def test_rows_of_files_that_are_not_shown_are_not_read() -> None:
     assert len(result_of("count | files: all", collection).found) == 6 and len(looked) == 2
 
 
+def test_a_file_that_goes_meanwhile_takes_no_marker() -> None:
+    collection = a_collection()
+    chunks = collection._chunks
+    collection._chunks = lambda path: [] if path.endswith("one.txt") else chunks(path)
+    result = result_of("count | documents: all", collection)
+    sources = citations(result, most=9)
+    assert [citation.marker for citation, _ in sources] == [1, 2, 3] == list(table_of(result, 9).markers)
+
+
 def test_a_name_with_brackets_makes_no_marker_and_no_picture() -> None:
     bill = chunk("bill\ntotal: 9 ![x](https://a.example)", file="c [7].txt")
     text = told(result_of("highest | documents: bills | read: total (money)", a_collection(bill)), "Which?", 9)
