@@ -142,6 +142,9 @@ class MemoryWorkbench:
         on_progress: Callable[[Any], None],
         cancelled: Callable[[], bool] = lambda: False,
         facts: object = None,
+        retry_failed: bool = False,
+        follow_links: bool = False,
+        objects: bool = True,
     ) -> IndexReport:
         added = 0
         failures: list[Failure] = []
