@@ -214,7 +214,7 @@ def test_the_log_is_json_and_holds_no_secret_and_no_token(place: Place) -> None:
         sign_in(browser, "ada")
         value = session_of(browser).partition("=")[2]
     lines = [line for line in place.log.read_text().splitlines() if line.startswith("{")]
-    assert all(json.loads(line)["time"] for line in lines) and len(lines) > 3
+    assert lines and all(json.loads(line)["time"] for line in lines)
     text = place.log.read_text() + place.audit.read_text()
     assert "the client's secret" not in text and value not in text and "id_token" not in text and "code=" not in text
 
