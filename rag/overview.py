@@ -113,7 +113,7 @@ def told(result: PlanResult, question: str, most: int) -> str:
 
 
 def described(plan: QuestionPlan) -> str:
-    """What was looked for, in the plan's own words: `invoices · "lighthouse" · total > 80`."""
+    """What was looked for, in the plan's own words: `invoices · "fuel" · total > 80`."""
     words = f'{"≠ " if plan.without else ""}"{_plain(plan.words)}"' if plan.words else ""
     conditions = (_condition(each) for each in plan.requirements)
     return " · ".join(part for part in (_plain(plan.which) or plan.kind, words, *conditions) if part)
