@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,13 +204,14 @@ def save_tiny_clip(folder: Path) -> Path:
 
 
 def hub_half(name: str, folder: Path) -> Kit:
-    """The kit as it is defined, reduced to what comes from a hub, with the files' hashes left open."""
+    """The kit as it is defined, reduced to what comes from a hub, with the files' hashes and sizes left open."""
     kit = find(name)
     text = (Path(__file__).parents[3] / "llava_model" / "kits" / f"{name}.toml").read_text()
     for component in kit.components:
         if isinstance(component.source, HubSource):
             for sha256 in filter(None, component.source.files.values()):
                 text = text.replace(sha256, "")
+    text = re.sub(r"size_bytes = \d+", "size_bytes = 1000000", text)  # of what the test puts there, on any disk
     head, *components = text.split("[[components]]")
     kept = [part for part in components if "repository = " in part]
     file = folder / f"{name}.toml"
