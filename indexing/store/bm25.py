@@ -29,8 +29,12 @@ she so than that the their them then there these they this those to was we were 
 why will with would you your do does did can could should shall may might am been being
 """
 _STOP_WORDS = frozenset(_COMMON_ENGLISH.split())
-_RUN = re.compile(r"\w+(?:[-/.,:@_'’]\w+)*")
-_PART = re.compile(r"[^\W_]+")
+# Vowel signs of scripts from India to Cambodia, which `\w` leaves out: without them a word falls to pieces.
+_VOWELS = r"\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+_RUN = re.compile(rf"[\w{_VOWELS}]+(?:[-/.,:@_'’][\w{_VOWELS}]+)*")
+_PART = re.compile(rf"(?:[^\W_]|[{_VOWELS}])+")
+_TATWEEL = "\u0640"
+_ONE_WAY = re.compile(r"[\u0590-\u08ff]+|[^\u0590-\u08ff]+")  # Hebrew and Arabic letters, and all others
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -59,7 +63,8 @@ def words(text: str) -> list[str]:
         if len(parts) > 1 and ("@" in run or any(sign.isdigit() for sign in run)):
             found.append("_".join(_padded(parts)))
         for part in parts:
-            found += _split_unspaced(part)
+            for piece in _ONE_WAY.findall(part):
+                found += _split_unspaced(piece)
     return found + _dates_in_words(folded)
 
 
@@ -80,9 +85,16 @@ def _dates_in_words(folded: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Compatibility forms and accents removed, so that ﬁne, Café and １２ are written fine, cafe and 12."""
+    """Compatibility forms, accents and the stroke that stretches an Arabic word removed, so that ﬁne, Café, １２ and ١٢
+    are written fine, cafe, 12 and 12."""
     lowered = unicodedata.normalize("NFKD", text).casefold()
-    return lowered if lowered.isascii() else "".join(c for c in lowered if not unicodedata.combining(c))
+    if lowered.isascii():
+        return lowered
+    return "".join(
+        str(unicodedata.decimal(c)) if c.isdecimal() else c
+        for c in lowered
+        if c != _TATWEEL and not unicodedata.combining(c)
+    )
 
 
 def _split_unspaced(part: str) -> list[str]:

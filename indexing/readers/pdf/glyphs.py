@@ -6,6 +6,7 @@ characters lie on their side or stand on their head, the page is turned for them
 
 import ctypes
 import math
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -104,9 +105,62 @@ def glyphs_of(page: Any, textpage: Any, most: int) -> tuple[list[Glyph], int]:
         found.append((Glyph(text, box, index, odd=odd), quarter))
     main = max(range(4), key=lambda quarter: (turns[quarter], -quarter))
     if main == 0 and not any(turns[1:]):
-        return _with_arabic_ligatures([glyph for glyph, _ in found]), 0
+        return _right_to_left_mended([glyph for glyph, _ in found]), 0
     # PDFium counts a character's angle clockwise on the shown page: turning the page back is the remedy
-    return _with_arabic_ligatures([_turned(glyph, quarter, main) for glyph, quarter in found]), 90 * main
+    return _right_to_left_mended([_turned(glyph, quarter, main) for glyph, quarter in found]), 90 * main
+
+
+def _right_to_left_mended(glyphs: list[Glyph]) -> list[Glyph]:
+    return _with_marks_behind_letters(_with_arabic_ligatures(glyphs))
+
+
+def _with_marks_behind_letters(glyphs: list[Glyph]) -> list[Glyph]:
+    """Vowel points of Arabic and Hebrew behind the letter that they stand at. A mark is drawn before its letter where a
+    line was laid out from left to right, and PDFium, whose pen goes back for it, puts a space between the letter before
+    and the mark, though the letters touch."""
+    if not any(_is_point(glyph) for glyph in glyphs):
+        return glyphs
+    mended: list[Glyph] = []
+    waiting: list[Glyph] = []
+    for glyph in glyphs:
+        if _is_point(glyph):
+            waiting.append(glyph)
+            continue
+        if waiting:
+            if glyph.text != " " and _stands_at(waiting[0], glyph) and not _stands_at_last(waiting[0], mended):
+                if len(mended) > 1 and mended[-1].text == " " and _touch(mended[-2], glyph):
+                    mended.pop()
+                mended += [glyph, *waiting]
+                waiting = []
+                continue
+            mended += waiting
+            waiting = []
+        mended.append(glyph)
+    return mended + waiting
+
+
+def _is_point(glyph: Glyph) -> bool:
+    return "\u0591" <= glyph.text <= "\u0670" and unicodedata.combining(glyph.text) != 0
+
+
+def _stands_at(mark: Glyph, letter: Glyph) -> bool:
+    """More than half of the mark lies over or under the letter."""
+    shared = min(mark.box[2], letter.box[2]) - max(mark.box[0], letter.box[0])
+    return _same_height(mark, letter) and 2 * shared > mark.box[2] - mark.box[0]
+
+
+def _stands_at_last(mark: Glyph, before: list[Glyph]) -> bool:
+    return bool(before) and before[-1].text != " " and _stands_at(mark, before[-1])
+
+
+def _touch(one: Glyph, other: Glyph) -> bool:
+    """Whether no more than a tenth of their height lies between two letters of a line."""
+    gap = max(one.box[0], other.box[0]) - min(one.box[2], other.box[2])
+    return _same_height(one, other) and gap < 0.1 * (one.box[3] - one.box[1])
+
+
+def _same_height(one: Glyph, other: Glyph) -> bool:
+    return min(one.box[3], other.box[3]) > max(one.box[1], other.box[1])
 
 
 def _with_arabic_ligatures(glyphs: list[Glyph]) -> list[Glyph]:

@@ -43,6 +43,25 @@ def test_an_ending_that_is_no_plural_stays(word: str) -> None:
     assert words(word) in ([word], [])
 
 
+@pytest.mark.parametrize("text", ["भाषा", "শিক্ষা", "தமிழ்", "සිංහල"])
+def test_a_word_does_not_fall_to_pieces_at_its_vowel_signs(text: str) -> None:
+    assert len(words(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("أيضًا", "ايضا"),  # with the mark of its ending
+        ("بنـــاء", "بناء"),  # stretched to fill a line
+        ("שָׁלוֹם", "שלום"),
+        ("وPython", "python"),  # "and" grows onto the name
+        ("عام ٢٠٢٢", "2022"),
+    ],
+)
+def test_arabic_and_hebrew_are_found_as_people_type_them(written: str, asked: str) -> None:
+    assert set(words(asked)) <= set(words(written))
+
+
 def test_scripts_without_spaces_match_in_part() -> None:
     assert set(words("東京")) <= set(words("東京タワーの写真"))
 

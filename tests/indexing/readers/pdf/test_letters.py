@@ -171,17 +171,39 @@ def test_words_in_private_letters_among_good_ones_are_read_from_the_picture(tmp_
     assert reading.notes == ()
 
 
-def test_the_letters_of_an_arabic_ligature_stand_in_their_order(tmp_path: Path) -> None:
-    """A font whose signs are drawn from left to right: teh, lam-alef, kaf, and so on of a word for problems."""
-    file = PdfFile()
-    letters = {"A": "062A", "B": "06440627", "C": "0643", "D": "0634", "E": "0645", "F": "0644", "G": "0627"}
+def with_letters(file: PdfFile, letters: dict[str, str]) -> str:
+    """A font whose letters mean others, by their numbers in UTF-16."""
     table = "".join(f"<{ord(code):02x}> <{letter}>\n" for code, letter in letters.items())
     unicode = file.stream(
         "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"
         f"1 begincodespacerange <00> <FF> endcodespacerange\n{len(letters)} beginbfchar {table}"
         "endbfchar endcmap end end"
     )
-    font = f"/F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode {unicode} >>"
+    return f"/F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode {unicode} >>"
+
+
+def test_the_letters_of_an_arabic_ligature_stand_in_their_order(tmp_path: Path) -> None:
+    """A font whose signs are drawn from left to right: teh, lam-alef, kaf, and so on of a word for problems."""
+    file = PdfFile()
+    letters = {"A": "062A", "B": "06440627", "C": "0643", "D": "0634", "E": "0645", "F": "0644", "G": "0627"}
+    font = with_letters(file, letters)
     content = text_at(72, 700, "ABCDEFG", font="F2") + text_at(72, 600, "and a line in English below")
     text = words_of(read_page(tmp_path, content, file, f"/Font << /F1 3 0 R {font} >>").blocks)
     assert text.split("\n")[0] == "\u0627\u0644\u0645\u0634\u0643\u0644\u0627\u062a"
+
+
+def test_a_vowel_point_stands_behind_its_letter_and_no_space_before_it(tmp_path: Path) -> None:
+    """The word for "also" from right to left: the mark is drawn before the dad over which it stands."""
+    file = PdfFile()
+    font = with_letters(file, {"A": "0623", "B": "064A", "i": "064B", "D": "0636", "E": "0627"})
+    width = {"A": 13.34, "B": 13.34, "D": 14.44, "E": 13.34}  # of Helvetica's letters at 20 points
+    content, x = "", 300.0
+    for letter in "AB":
+        x -= width[letter]
+        content += text_at(x, 700, letter, size=20, font="F2")
+    x -= width["D"]
+    content += text_at(x + 3, 700, "i", size=20, font="F2") + text_at(x, 700, "D", size=20, font="F2")
+    content += text_at(x - width["E"], 700, "E", size=20, font="F2")
+    content += text_at(72, 600, "and a line in English below")
+    text = words_of(read_page(tmp_path, content, file, f"/Font << /F1 3 0 R {font} >>").blocks)
+    assert text.split("\n")[0] == "\u0623\u064a\u0636\u064b\u0627"
