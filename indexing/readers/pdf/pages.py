@@ -29,7 +29,8 @@ from indexing.readers.pdf.paragraphs import Paragraph, is_page, page_paragraphs
 from indexing.readers.pdf.repeats import Repeats
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.running_headers import RunningHeaders
-from indexing.readers.pdf.tables import Table, ruled_tables
+from indexing.readers.pdf.statements import page_tables
+from indexing.readers.pdf.tables import Table
 from indexing.readers.pdf.text import PageText, read_text
 from indexing.readers.pdf.undrawn import SecondReader, undrawn_text
 from indexing.readers.pdf.unseen import shows_nothing, without_unseen
@@ -152,7 +153,7 @@ class PageReader:
         kept = self._keep(image, number, read_by_ocr=seen.characters > text.characters)
         fields = laid.pieces_beside([*kept_pieces, *seen.pieces], image.width / image.height)
         text = replace(text, pieces=(*kept_pieces, *fields, *seen.pieces))
-        tables = self._with_continued(text, number, ruled_tables(text.pieces, rules))
+        tables = self._with_continued(text, number, page_tables(text.pieces, rules))
         found = list(page_paragraphs(text, number, tables, figure_boxes, seen.pictures))
         found += [Paragraph(block=block, is_aside=True) for block in (*seen.lying, *laid.comments)]
         found = with_header(found, self.open_table, number)
