@@ -3,7 +3,8 @@
 levels of pieces → rows (a label, then figures) that share columns → their header above them → one table
 
 Such tables are drawn with grounds and rules cell by cell, each column for itself, so rules say little about where the
-table begins and ends. Its figures do: they stand flush right in columns, row after row. Pieces are fractions of the page.
+table begins and ends. Its figures do: they stand flush right in columns, row after row. Pieces are fractions of the
+page.
 """
 
 from collections.abc import Iterator, Sequence
@@ -233,9 +234,9 @@ def _heads(above: Sequence[_Level], run: _Run) -> list[_Level]:
         aside = [piece for piece in level if piece.box[0] < from_x]
         if not over and len(level) == 1 and not found and headings < _MOST_LABELS and level[0].box[2] < from_x:
             headings += 1  # a heading between header and rows
-        elif not over or len(aside) > 1 or any(len(piece.text) > _LONGEST_HEAD for piece in over):
+        elif not over or len(aside) > 1 or any(piece.box[2] > from_x for piece in aside):
             break
-        elif any(piece.box[2] > from_x for piece in aside):
+        elif any(len(piece.text) > _LONGEST_HEAD for piece in over):
             break
         else:
             found.insert(0, level)
@@ -307,7 +308,7 @@ def _cells(rows: Sequence[_Row], run: _Run) -> Iterator[list[str]]:
 
 
 def _header(heads: Sequence[_Level], spans: Sequence[Span]) -> list[str]:
-    """One row: over each column what stands above it, from top to bottom; a piece over several columns in each of them."""
+    """One row: over each column what stands above it, from top to bottom; what spans columns in each of them."""
     if not heads:
         return []
     header = [""] * len(spans)
