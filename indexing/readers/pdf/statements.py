@@ -26,6 +26,7 @@ _MOST_LABELS = 3  # rows without figures between two with some: headings, and li
 _MOST_HEADS = 5
 _LONGEST_HEAD = 40
 _LONGEST_LABEL = 200
+_HANGS_OVER = 0.25  # of the way from the labels to the figures
 _WIDEST_STEP = 3.2  # between two rows of a table, in heights of its letters
 _NEAR_STEP = 2.2  # between a header and what is below it
 
@@ -215,33 +216,38 @@ def _step(above: _Level, below: _Level) -> float:
 
 
 def _figures_from(run: _Run) -> float:
-    """x from where figures and words beside the label stand, signs left out."""
-    return min(piece.box[0] for row in run.rows for piece in (*row.texts, *(piece for _, piece in row.figures)))
+    """x from where figures and words beside labels stand, and a little before: signs, and headers wider than they."""
+    left = min(piece.box[0] for row in run.rows for piece in row.pieces)
+    first = min(piece.box[0] for row in run.rows for piece in (*row.texts, *(piece for _, piece in row.figures)))
+    return first - _HANGS_OVER * (first - left)
 
 
 def _heads(above: Sequence[_Level], run: _Run) -> list[_Level]:
     """The levels right above the rows that stand over their figures, from top to bottom."""
-    left = min(piece.box[0] for row in run.rows for piece in row.pieces)
     from_x = _figures_from(run)
-    from_x -= 0.25 * (from_x - left)
     below: _Level = run.rows[0].pieces
     found: list[_Level] = []
     headings = 0
     for level in reversed(above):
         if len(found) == _MOST_HEADS or _step(level, below) > _NEAR_STEP or any(p.thing is not None for p in level):
             break
-        over = [piece for piece in level if piece.box[0] >= from_x]
-        aside = [piece for piece in level if piece.box[0] < from_x]
-        if not over and len(level) == 1 and not found and headings < _MOST_LABELS and level[0].box[2] < from_x:
-            headings += 1  # a heading between header and rows
-        elif not over or len(aside) > 1 or any(piece.box[2] > from_x for piece in aside):
-            break
-        elif any(len(piece.text) > _LONGEST_HEAD for piece in over):
-            break
-        else:
+        if _is_head(level, from_x):
             found.insert(0, level)
+        elif not found and headings < _MOST_LABELS and len(level) == 1 and level[0].box[2] < from_x:
+            headings += 1  # a heading between header and rows
+        else:
+            break
         below = level
     return found
+
+
+def _is_head(level: _Level, from_x: float) -> bool:
+    """Short pieces over the figures, and at most one over the labels."""
+    over = [piece for piece in level if piece.box[0] >= from_x]
+    aside = [piece for piece in level if piece.box[0] < from_x]
+    if not over or len(aside) > 1 or any(piece.box[2] > from_x for piece in aside):
+        return False
+    return all(len(piece.text) <= _LONGEST_HEAD for piece in over)
 
 
 def _headings(read: Sequence[_Row | None], start: int, run: _Run) -> list[_Row]:
@@ -269,7 +275,7 @@ def _table(run: _Run, heads: Sequence[_Level], headings: Sequence[_Row]) -> Tabl
     rows = [*headings, *run.rows]
     spans = _spans(run)
     cells = list(_cells(rows, run))
-    header = _header(heads, spans)
+    header = _header(heads, spans, _figures_from(run))
     used = {id(piece) for row in rows for piece in row.pieces}
     pieces = [piece for level in heads for piece in level if id(piece) not in used]
     pieces += [piece for row in rows for piece in row.pieces]
@@ -307,12 +313,11 @@ def _cells(rows: Sequence[_Row], run: _Run) -> Iterator[list[str]]:
         yield cells
 
 
-def _header(heads: Sequence[_Level], spans: Sequence[Span]) -> list[str]:
+def _header(heads: Sequence[_Level], spans: Sequence[Span], from_x: float) -> list[str]:
     """One row: over each column what stands above it, from top to bottom; what spans columns in each of them."""
     if not heads:
         return []
     header = [""] * len(spans)
-    from_x = spans[1][0] - 0.25 * (spans[1][0] - spans[0][0])
     for level in heads:
         over = [piece for piece in level if piece.box[0] >= from_x]
         for piece in level:
