@@ -6,7 +6,7 @@ joined with what they name. Headings are found at the end, when the size of the 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from indexing.chunking import join_lines
@@ -22,6 +22,8 @@ CAPTION = re.compile(
 )
 _TABLE_CAPTION = re.compile(r"^(tab|表|표)", re.IGNORECASE)
 _LARGEST_FIGURE = 0.4
+_LONGEST_OPENING = 300
+_OPENS_WITHIN = 0.04
 _NUMBERED = re.compile(r"^(\d+(\.\d+)*\.?|[IVX]+\.|[A-Z]\.)\s+\S")
 
 
@@ -130,7 +132,7 @@ def _paragraph(group: Sequence[Piece], number: int) -> Paragraph:
 
 
 def _with_captions(found: Sequence[Paragraph]) -> Iterator[Paragraph]:
-    """`Figure 3: …` and `Table 1. …` go to the nearest figure or table without one."""
+    """`Figure 3: …` and `Table 1. …` go to the nearest figure or table without one; and to a table what opens it."""
     captions: dict[int, int] = {}  # index of the table or figure → index of the caption
     for index, each in enumerate(found):
         if each.block.kind != "text" or not CAPTION.match(each.block.text) or len(each.block.text) > 1_000:
@@ -144,12 +146,34 @@ def _with_captions(found: Sequence[Paragraph]) -> Iterator[Paragraph]:
         ]  # fmt: skip
         if near:
             captions[min(near)[1]] = index
+    captions |= _units_and_openings(found, captions)
     used = set(captions.values())
     for index, each in enumerate(found):
         if index in captions:
             yield replace(each, block=replace(each.block, caption=found[captions[index]].block.text))
         elif index not in used:
             yield each
+
+
+def _units_and_openings(found: Sequence[Paragraph], captions: Mapping[int, int]) -> dict[int, int]:
+    """What stands right above a table without a caption and opens it: "(In millions)", "The sales by region were:"."""
+    taken = set(captions.values())
+    return {
+        index: index - 1
+        for index, each in enumerate(found[1:], start=1)
+        if each.block.kind == "table" and index not in captions and index - 1 not in taken
+        and _opens_table(found[index - 1].block.text, found[index - 1].block.kind)
+        and _distance(found[index - 1].block.box, each.block.box) < _OPENS_WITHIN
+    }  # fmt: skip
+
+
+def _opens_table(text: str, kind: str) -> bool:
+    text = text.strip()
+    return (
+        kind == "text"
+        and len(text) <= _LONGEST_OPENING
+        and (text.endswith((":", "：")) or text[:1] + text[-1:] == "()")
+    )
 
 
 def _distance(box: Box | None, other: Box | None) -> float:

@@ -272,7 +272,8 @@ def _page_errors() -> tuple[type[Exception], ...]:
 def _title(metadata: dict[str, str], blocks: Sequence[Block], path: Path) -> str:
     """The document's own title where it is one, else its first large heading, else the file's name."""
     own = metadata.get("title", "")
-    if len(own) > 3 and not re.search(r"\.(docx?|pdf|tex|indd|pptx?|qxd)$|untitled|^microsoft|^powerpoint", own, re.I):
+    is_name = re.search(r"\.(docx?|pdf|tex|indd|pptx?|qxd)$|untitled|^microsoft|^powerpoint", own, re.I)
+    if len(own) > 3 and not is_name and any(sign.isalpha() for sign in own):  # a number of a filing is no title
         return own
     opening = [block for block in blocks if block.page == 1 and block.kind == "heading"]
     if not opening:
