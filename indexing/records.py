@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-CONTENT_FORMAT = 4
+CONTENT_FORMAT = 5
 """How files become chunks. Files indexed under another number are indexed again by the next run."""
 
 Box = tuple[float, float, float, float]
