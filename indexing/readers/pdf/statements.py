@@ -155,9 +155,11 @@ def _row(level: _Level) -> _Row | None:
 
 
 def _is_figure(text: str) -> bool:
-    """A number with its signs, a date, or a dash where there is none."""
-    text = text.strip()
-    return is_value(text) or text in _NOTHING or text in _SIGNS
+    """A number with its signs, or a dash where there is none; no code such as TP-2, no date in words."""
+    words = text.split()
+    if text.strip() in _NOTHING or text.strip() in _SIGNS:
+        return True
+    return is_value(text) and not any(sign.isalpha() for word in words if word not in _SIGNS for sign in word)
 
 
 def _sign_behind(text: str) -> str:
@@ -247,7 +249,13 @@ def _is_head(level: _Level, from_x: float) -> bool:
     aside = [piece for piece in level if piece.box[0] < from_x]
     if not over or len(aside) > 1 or any(piece.box[2] > from_x for piece in aside):
         return False
-    return all(len(piece.text) <= _LONGEST_HEAD for piece in over)
+    return all(len(piece.text) <= _LONGEST_HEAD and _may_head(piece.text) for piece in over)
+
+
+def _may_head(text: str) -> bool:
+    """Words, a year, or the sign of a note; other figures make a row."""
+    bare = text.strip().strip("()")
+    return not _is_figure(text) or text.strip() in _SIGNS or (bare.isdigit() and len(bare) in (1, 4))
 
 
 def _headings(read: Sequence[_Row | None], start: int, run: _Run) -> list[_Row]:
