@@ -6,7 +6,7 @@ import pytest
 
 from indexing.readers.pdf.ruled_tables import Rules
 from indexing.readers.pdf.statements import page_tables, statements
-from indexing.readers.reading_order import Piece
+from indexing.readers.reading_order import Piece, Word
 
 _LETTER, _LINE = 0.008, 0.015
 _RIGHT = (0.6, 0.72, 0.84, 0.96)
@@ -80,13 +80,10 @@ def test_a_label_of_two_lines_is_one_cell() -> None:
 
 
 def test_the_currency_of_the_next_column_goes_to_its_figure() -> None:
-    glued = [left("Sales", 0.05, 0), Piece(text="63,355 $", box=(0.55, 0.1, 0.66, 0.11)), right("63,948", 0.72, 0)]
-    with_words = [
-        glued[0],
-        Piece(text=glued[1].text, box=glued[1].box, words=(right("63,355", 0.6, 0), left("$", 0.65, 0))),  # type: ignore[arg-type]
-        glued[2],
-    ]
-    pieces = [*with_words, *figures("Costs", 1, "17,486", "58,941"), *figures("Rest", 2, "45,869", "5,007")]
+    words = tuple(Word(text=each.text, box=each.box) for each in (right("63,355", 0.6, 0), left("$", 0.65, 0)))
+    glued = Piece(text="63,355 $", box=(words[0].box[0], 0.1, words[1].box[2], 0.11), aspect=0.75, words=words)
+    first = [left("Sales", 0.05, 0), glued, right("63,948", 0.72, 0)]
+    pieces = [*first, *figures("Costs", 1, "17,486", "58,941"), *figures("Rest", 2, "45,869", "5,007")]
     (table,) = statements(pieces)
     assert table.cells[0] == ("Sales", "63,355", "$63,948")
 
