@@ -131,3 +131,22 @@ def test_few_pages_are_looked_at_and_always_neighbours(count: int) -> None:
 def test_lines_that_were_left_out_are_counted(tmp_path: Path) -> None:
     pages = [with_edges(n, header="The Copper Boiler Handbook", footer=f"Page {n} of 99") for n in range(1, 5)]
     assert read_pages(tmp_path, pages).notes == ("8 lines that repeat at the top or the bottom of pages were left out",)
+
+
+def printed_from_the_web(number: int, footer: str) -> str:
+    """The page ends where its text ends, each at a height of its own."""
+    rows = 4 + 3 * (number % 4)
+    text = "".join(text_at(72, 740 - 14 * row, f"line {row} of text about page {number * 31}") for row in range(rows))
+    return text + text_at(300, 720 - 14 * rows, footer, size=9)
+
+
+def test_a_counting_footer_is_found_at_any_height(tmp_path: Path) -> None:
+    pages = [printed_from_the_web(n, f"Harbour Inc. | Q3 2022 Form 10-Q | {n + 3}") for n in range(1, 8)]
+    words = words_of(read_pages(tmp_path, pages).blocks)
+    assert "Form 10-Q" not in words
+    assert all(f"line 3 of text about page {n * 31}" in words for n in range(1, 8))
+
+
+def test_a_last_line_whose_number_does_not_count_stays(tmp_path: Path) -> None:
+    pages = [printed_from_the_web(n, f"In total {n * n + 5} ships were seen") for n in range(1, 8)]
+    assert words_of(read_pages(tmp_path, pages).blocks).count("ships were seen") == 7
