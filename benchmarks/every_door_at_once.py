@@ -217,6 +217,7 @@ def browser(service: Service) -> Iterator[Ask]:
                 page.get_by_test_id("stChatInputTextArea").fill(question)
                 page.keyboard.press("Enter")
                 page.get_by_text(_ENDED).first.wait_for(state="attached")
+                page.get_by_text("Looking in the library").wait_for(state="detached")  # drawn anew, at its end
                 said = page.get_by_test_id("stChatMessage").last.inner_text()
             finally:
                 context.close()
