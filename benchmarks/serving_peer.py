@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -115,7 +115,9 @@ def main() -> None:
     ours = [*COMMAND, "serve", "--kit", options.kit, "--untrained", "--port", "PORT", "--device", "cpu"]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        servers = [stack.enter_context(served("llavero", ours, options.kit, folder))]
+        server = stack.enter_context(served("llavero", ours, "", folder))
+        known = httpx.get(server.url.replace("chat/completions", "models"), timeout=60).json()["data"]
+        servers = [replace(server, model=known[0]["id"])]
         for title, more in (("transformers", ()), ("transformers, batching", ("--continuous-batching",))):
             try:
                 server = stack.enter_context(served(title, [*peer, *more], str(weights), folder))
