@@ -15,20 +15,20 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
+from aggregation.collection import Looking
+from aggregation.overview import AnswerTable, Overview
+from claims.citations import Citation, Cited, Judge, cite, take_markers
+from claims.support import Verifier
 from indexing.records import Chunk, Hit
 from indexing.spans import begin, span, steps_of
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
-from rag.citations import Citation, Cited, Judge, cite, take_markers
-from rag.collection import Looking
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
-from rag.overview import AnswerTable, Overview
 from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
-from rag.support import Verifier
 from rag.wording import Phrase, phrase
 
 _MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again

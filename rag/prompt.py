@@ -18,11 +18,11 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
+from claims.passages import Passage, passages
 from indexing.records import Chunk, Hit
 from indexing.store.bm25 import Rarity, document_vector, query_vector
 from llava_model.serving.engine import Turn
 from rag.errors import InstructionsError, PromptTooLongError
-from rag.passages import Passage, passages
 from rag.settings import PromptSettings
 
 REFUSAL = "Not in the evidence."

@@ -153,7 +153,7 @@ class AnswerSettings:
     """Confidence under which the answer is refused before it is written."""
 
     least_whole_collection: float = 0.55
-    """The probability (`rag.scope`) from which a question is about the whole collection; chosen on development
+    """The probability (`aggregation.scope`) from which a question is about the whole collection; chosen on development
     questions for at most 0.5 % of those that one passage answers."""
 
     least_when_refused: float = 0.1

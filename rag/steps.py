@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.tools import tool
 from PIL import Image
 
+from claims.passages import passages
 from indexing.records import Hit
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
@@ -21,7 +22,6 @@ from rag.answer import Answer, Answerer, Event, Retrieved, Token, refuses
 from rag.errors import GeneratorReplyError
 from rag.generate import Stopper
 from rag.langchain import messages_of, trace_nothing
-from rag.passages import passages
 from rag.prompt import Evidence, Prompt, as_data, fenced, instructions
 from rag.retrieve import Retrieval, SearchRequest
 

@@ -12,14 +12,14 @@ from rag.retrieve import SearchRequest
 if TYPE_CHECKING:
     from PIL import Image
 
+    from aggregation.overview import Overview
+    from aggregation.plan import Write
+    from extraction.extract import Extractor
     from indexing.objects.kinds import Thing
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine
     from rag.answer import Answerer
-    from rag.extract import Extractor
-    from rag.overview import Overview
-    from rag.plan import Write
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
 
@@ -95,7 +95,7 @@ def build_answerer(bench: Parts) -> "Answerer":
             return [entry.path for entry in bench.files() if entry.chunks]
 
         def extract(path: str, names: Sequence[str]) -> dict[str, str]:
-            from rag.fields import parse_fields
+            from extraction.fields import parse_fields
 
             extractor = bench.extractor
             (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
@@ -119,7 +119,7 @@ def build_answerer(bench: Parts) -> "Answerer":
 
     engine, verifier = bench.engine, shipped_weights(kit.name).verifier
     if verifier is not None:
-        from rag.verifier import load_verifier
+        from claims.verifier import load_verifier
     chat = LlaveroChatModel(engine=engine)
     return Answerer(
         bench.retriever,
@@ -144,10 +144,10 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
     weights = shipped_weights(bench.kit.name).whole_collection
     if weights is None:
         return None
-    from rag.collection import Collection
-    from rag.overview import Overview
-    from rag.plan import plan_of
-    from rag.scope import QuestionScope
+    from aggregation.collection import Collection
+    from aggregation.overview import Overview
+    from aggregation.plan import plan_of
+    from aggregation.scope import QuestionScope
 
     scope = QuestionScope(weights)
     settings = bench.rag.collection
@@ -172,7 +172,7 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
 
 def build_extractor(bench: Parts) -> "Extractor":
     """The same model as a reader of fields."""
-    from rag.extract import Extractor, ExtractSettings, FieldReader
+    from extraction.extract import Extractor, ExtractSettings, FieldReader
     from rag.langchain import LlaveroChatModel, write_with
 
     answerer, generator = bench.answerer, bench.rag.generator

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
+from evaluation.evaluation import KnownQuestion
 from rag.errors import RagError
-from rag.evaluation import KnownQuestion
 
 Format = Literal["jsonl", "xquad", "sec-10-q"]
 FORMATS: tuple[Format, ...] = get_args(Format)

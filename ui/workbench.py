@@ -33,12 +33,12 @@ from ui.settings import DEFAULT_KIT, Settings, SettingsError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from extraction.extract import Extractor
     from indexing.embedding.protocol import Embedder
     from indexing.objects.detect import Detector
     from indexing.objects.kinds import Thing
     from llava_model.serving.engine import Engine
     from rag.answer import Answer, Answerer, Event
-    from rag.extract import Extractor
     from rag.relevance import Reranker
 
 

@@ -29,14 +29,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
+from claims.citations import cite, take_markers
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
 from rag.answer import refuses
-from rag.citations import cite, take_markers
 from rag.generate import Stopper
 from rag.prompt import Prompt, build_prompt
 from rag.settings import AnswerSettings, CitationSettings, PromptSettings
-from rag.synthetic_questions import PROMPT
 from recipes.pocket.ground_cases import (
     ROOT,
     SAMPLE,
@@ -49,6 +48,7 @@ from recipes.pocket.ground_cases import (
     synthetic,
 )
 from recipes.pocket.same_answer import holds
+from training_data.synthetic_questions import PROMPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Made-up documents (`reading_sheets`) → samples of reading fields out of them, in the very prompts of `rag.extract`.
+"""Made-up documents (`reading_sheets`) → samples of reading fields out of them, in the prompts of `extraction.extract`.
 
 for sample in extraction(seed=1, count=500): …
 """
@@ -8,12 +8,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from extraction.document import Document
+from extraction.extract import _described, _turns, _wording
+from extraction.fields import Field
 from indexing.records import Chunk
 from llava_model.serving.engine import Turn
 from llava_model.text.templates import Role
-from rag.document import Document
-from rag.extract import _described, _turns, _wording
-from rag.fields import Field
 from rag.prompt import as_data
 from recipes.small.draw import wording
 from recipes.small.reading_asker import Asker, without_article, written_in
@@ -36,7 +36,7 @@ class Dialogue:
 
 
 def extraction(seed: int, count: int) -> Iterator[Dialogue]:
-    """That many samples in the prompts of `rag.extract`, languages in turn; the same for the same seed."""
+    """That many samples in the prompts of `extraction.extract`, languages in turn; the same for the same seed."""
     chance = random.Random(f"extraction {seed}")
     for at in range(count):
         made: tuple[Sequence[Turn], str] | None = None

@@ -1,6 +1,6 @@
 """How many false claims get a tick, and how many true ones do not, by kind and by language.
 
-Each pair goes the product's way: its passage is the text of a chunk, its claim an answer, and `rag.citations` cites it.
+Each pair goes the product's way: its passage is the text of a chunk, its claim an answer that `claims.citations` cites.
 """
 
 import math
@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from claims.citations import Cited, cite
+from claims.passages import passages
+from claims.support import Verifier
 from indexing.records import Chunk, Hit
-from rag.citations import Cited, cite
-from rag.passages import passages
 from rag.prompt import Evidence
 from rag.settings import CitationSettings
-from rag.support import Verifier
 from recipes.small.pairs import Pair
 
 ANYTHING = CitationSettings(least_support=0.0)

@@ -12,7 +12,7 @@ OF_THE_PAST = ("LOG.md", "decisions/")
 """Pages that speak of their own day."""
 HOW_TO_ADD = "howto/add-"
 """Pages whose readers make the files that they name; a test follows each of them."""
-_OURS = "indexing|rag|llava_model|ui"
+_OURS = "aggregation|claims|evaluation|extraction|indexing|llava_model|rag|training_data|ui"
 _PATH = re.compile(rf"(?<![\w/.-])(?:{_OURS}|tests|benchmarks|recipes|examples|docker)/[\w./*-]*")
 _DOTTED = re.compile(rf"(?<![\w/.-])(?:{_OURS})(?:\.[A-Za-z_]\w*)+")
 _FILE_IN_A_DIAGRAM = re.compile(r"[\w/]+\.py")

@@ -3,11 +3,12 @@
 import ast
 import io
 import tokenize
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("indexing", "llava_model", "rag", "ui")
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["root_packages"]
 LONGEST_FILE = 450
 MOST_IGNORES = 40
 

@@ -6,16 +6,16 @@ from chat_server import ChatServer, serving
 from PIL import Image
 from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
+from aggregation.collection import Looking
+from aggregation.overview import AnswerTable, Overviewed
 from indexing.records import Chunk
 from indexing.store import Row
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
 from rag.answer import Answer, Answerer, Event, Retrieved, Token
-from rag.collection import Looking
 from rag.errors import GeneratorUnreachableError
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
-from rag.overview import AnswerTable, Overviewed
 from rag.prompt import REFUSAL, Chances
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever

@@ -29,7 +29,7 @@ from ui.documents import progress_document
 from ui.evaluation import asking, evaluation_document, searching
 
 if TYPE_CHECKING:
-    from rag.evaluation import KnownQuestion, Record, Task
+    from evaluation.evaluation import KnownQuestion, Record, Task
     from ui.workbench import Workbench
 
 app = typer.Typer(
@@ -356,8 +356,8 @@ def _run(
     settings: dict[str, Any],
     more: dict[str, Any] | None = None,
 ) -> None:
+    from evaluation.evaluation import ask_all
     from llava_model.benchmarks.records import AnswerLog
-    from rag.evaluation import ask_all
     from ui.cli.evaluate_report import page, read_baseline, say_result
 
     before = read_baseline(output.baseline, task) if output.baseline else None

@@ -88,9 +88,9 @@ def _answer(value: Any) -> "Answer":
     """Raises ValueError, KeyError or TypeError where it is none."""
     from pydantic import TypeAdapter
 
+    from claims.citations import Citation
     from indexing.records import Hit
     from rag.answer import Answer
-    from rag.citations import Citation
 
     citations = TypeAdapter(tuple[Citation, ...]).validate_python(value["citations"])
     hits = TypeAdapter(tuple[Hit, ...]).validate_python(value["hits"])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from command_line import Run
 
-from rag.evaluation import KnownQuestion
+from evaluation.evaluation import KnownQuestion
 from ui.cli import evaluate
 from ui.cli.evaluate_attacks import write_suite
 from ui.known_questions import QuestionFileError, question_of, read_paragraphs, read_questions

@@ -98,8 +98,8 @@ class MemoryWorkbench:
         k: int = 8,
         filter: Filter = EVERYTHING,
     ) -> Iterator[Any]:
+        from claims.citations import Citation
         from rag.answer import Answer, Retrieved, Token
-        from rag.citations import Citation
         from rag.retrieve import SearchRequest
 
         self.asked.append(SimpleNamespace(question=question, images=images, history=history, filter=filter))
