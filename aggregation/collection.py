@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import PurePath
 
 from aggregation.plan import WHOLE_NAMES, Kind, QuestionPlan, Requirement
+from aggregation.settings import CollectionSettings
 from claims.citations import Citation
 from claims.passages import passages
 from extraction.extract import Cell, Extractor
@@ -25,10 +26,10 @@ from indexing.records import Kind as ChunkKind
 from indexing.store.bm25 import words as words_of
 from indexing.store.protocol import Filter
 from rag.errors import RagError
+from rag.events import Looking
 from rag.fuse import fuse
 from rag.relevance import RatedHit, judge
 from rag.retrieve import Retriever
-from rag.settings import CollectionSettings
 
 _MOST_ROWS_FOUND = 10_000  # of the store, for the words of one question
 _ON_PATHS = (*WHOLE_NAMES, "name")
@@ -36,14 +37,6 @@ _ON_PATHS = (*WHOLE_NAMES, "name")
 
 class CannotCarryOutError(RagError):
     """The plan asks for what no file here has, such as a folder that there is not."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Looking:
-    """How far it is: files that were looked into, of those that are to be."""
-
-    done: int
-    of: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

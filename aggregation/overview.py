@@ -6,36 +6,15 @@ the model makes no plan of the question, or no file fits, there is no overview: 
 
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import PurePath
 
-from aggregation.collection import CannotCarryOutError, Collection, FoundFile, Looking, PlanResult, citations
+from aggregation.collection import CannotCarryOutError, Collection, FoundFile, PlanResult, citations
 from aggregation.plan import PlanError, QuestionPlan, Requirement
-from claims.citations import Citation
-from indexing.records import Hit
 from indexing.store.protocol import Filter
+from rag.events import AnswerTable, ComputedAnswer, Looking
 from rag.wording import Phrase, phrase
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerTable:
-    """Rows below an answer; `markers[i]` is the source of row i."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    markers: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overviewed:
-    """The answer, its sources in the order of the table's rows, and the table."""
-
-    text: str
-    citations: tuple[Citation, ...]
-    hits: tuple[Hit, ...]
-    table: AnswerTable
 
 
 class Overview:
@@ -54,7 +33,7 @@ class Overview:
         self.likelihood = likelihood
         self._collection, self._plan, self._most_shown = collection, plan, most_shown
 
-    def events(self, question: str, filter: Filter) -> Generator[Looking, None, Overviewed | None]:
+    def events(self, question: str, filter: Filter) -> Generator[Looking, None, ComputedAnswer | None]:
         """Yields how far it is, returns the answer, or None where the question is one for a reader."""
         result: PlanResult | None = None
         try:
@@ -69,7 +48,7 @@ class Overview:
         if result is None or not result.found:
             return None
         sources = citations(result, self._most_shown)
-        return Overviewed(
+        return ComputedAnswer(
             text=told(result, question, self._most_shown),
             citations=tuple(citation for citation, _ in sources),
             hits=tuple(hit for _, hit in sources),

@@ -6,26 +6,26 @@ unchecked   neither could be shown
 
 A tick has conditions that hold in any language (`claims.support`): every number, date and unit of the sentence stands
 in the one passage, read in one way only. Where words or their order differ, a learned verifier decides
-(`claims.verifier`); without one only clauses may be left out. Then a judge, the language model itself, reads the quote alone: where it says
-that this is no answer, or would not surely say the same again (it had only echoed the question, taken another row's
-value, or guessed), the tick is lost. What a recogniser said of a picture is never ticked: it is "recognised as".
+(`claims.verifier`); without one only clauses may be left out. Then a judge, the language model itself, reads the quote
+alone: where it says that this is no answer, or would not surely say the same again (it had only echoed the question,
+taken another row's value, or guessed), the tick is lost. What a recogniser said of a picture is never ticked: it is
+"recognised as".
 
 A model's marker is not taken on trust. One that names no evidence is dropped. A sentence whose marker names evidence
 that does not bear it out, while exactly one other does, gets that other marker; so does a sentence without any.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from claims.passages import Passage, passages
+from claims.settings import CitationSettings
 from claims.support import Verifier, coverage, is_quoted, is_shortened, keeps_values, read
 from indexing.objects.words import is_named
 from indexing.records import Box, Chunk
-from rag.prompt import Evidence
-from rag.settings import CitationSettings
 
 State = Literal["quoted", "supported", "unchecked"]
 Judge = Callable[[str, str, Chunk], float]
@@ -113,15 +113,16 @@ class _Finding:
 
 def cite(
     text: str,
-    evidence: Sequence[Evidence],
+    evidence: Mapping[int, Chunk],
     *,
     question: str,
     verifier: Verifier | None,
     judge: Judge | None,
     settings: CitationSettings,
 ) -> Cited:
-    """The answer with its citations. `question` is what was asked, "" where nothing was. Without a verifier only
-    quotations and shortened ones are ticked; without a judge it is not checked whether the text answers."""
+    """The answer with its citations. `evidence` is what its markers name, `question` what was asked, "" where nothing
+    was. Without a verifier only quotations and shortened ones are ticked; without a judge it is not checked whether the
+    text answers."""
     check = _Check(evidence=evidence, question=question, verifier=verifier, judge=judge, settings=settings)
     notes: list[str] = []
     said: list[tuple[str, list[Citation]]] = []
@@ -156,18 +157,18 @@ class _Check:
     def __init__(
         self,
         *,
-        evidence: Sequence[Evidence],
+        evidence: Mapping[int, Chunk],
         question: str,
         verifier: Verifier | None,
         judge: Judge | None,
         settings: CitationSettings,
     ) -> None:
-        self.markers = {each.marker for each in evidence}
+        self.markers = evidence.keys()
         self._question, self._verifier, self._judge, self._settings = question, verifier, judge, settings
         self._sources = [
-            _Source(marker=each.marker, chunk=each.hit.chunk, passages=run)
-            for each in evidence
-            for run in _runs(each.hit.chunk)
+            _Source(marker=marker, chunk=chunk, passages=run)
+            for marker, chunk in evidence.items()
+            for run in _runs(chunk)
         ]
 
     def citations(self, claim: str, named: Sequence[int], notes: list[str]) -> list[Citation]:

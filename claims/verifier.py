@@ -17,16 +17,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from claims.errors import VerifierWeightsError
 from claims.support import FEATURES, MARKS, NO_WORD, Alignment, TextToken, align
-from rag.errors import RagError
 
 _BATCH = 16
 _WORD_WIDTH = 64
 _HEAD_WIDTH = 128
-
-
-class VerifierWeightsError(RagError):
-    """The verifier's weights do not belong to this embedder, or are damaged."""
 
 
 class LowRank(nn.Module):

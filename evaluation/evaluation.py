@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from claims.citations import Citation
     from indexing.records import Hit
     from llava_model.benchmarks.records import AnswerLog
-    from rag.answer import Answer, Event
+    from rag.events import Answer, Event
     from rag.retrieve import Retrieval
 
 Task = Literal["retrieval", "answers", "refusal", "citations", "attacks"]

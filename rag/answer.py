@@ -7,23 +7,21 @@ refused before a model is asked; the rest is the reader's own decision.
 
 import contextvars
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
-from aggregation.collection import Looking
-from aggregation.overview import AnswerTable, Overview
-from claims.citations import Citation, Cited, Judge, cite, take_markers
+from claims.citations import Cited, Judge, cite, take_markers
 from claims.support import Verifier
 from indexing.records import Chunk, Hit
 from indexing.spans import begin, span, steps_of
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
+from rag.events import Answer, CollectionAnswerer, Event, Retrieved, Token
 from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
 from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
@@ -33,42 +31,6 @@ from rag.wording import Phrase, phrase
 
 _MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again
 _PICTURE_ALONE = "What does the picture show?"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retrieved:
-    """The search is done; the model has not been asked yet."""
-
-    retrieval: Retrieval
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """The next piece of the answer's text."""
-
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The whole answer. Marker [n] means `hits[n - 1]`."""
-
-    text: str
-    refused: bool
-    citations: tuple[Citation, ...]
-    hits: tuple[Hit, ...]  # the evidence in the order of its markers, then what else was found
-    model: str  # "" when no model was asked
-    milliseconds: Mapping[str, float]  # retrieve, first_token, total
-    confidence: float = 0.0  # 0..1: how likely the library answers this, by search and model together
-    prompt: tuple[Turn, ...] = ()
-    prompt_tokens: int = 0
-    supported: bool = True  # False: the model's claims stand in no evidence, or there are none
-    notes: tuple[str, ...] = ()
-    table: AnswerTable | None = None
-    """Of a question about all files: those that fit, and what was read in each."""
-
-
-Event = Retrieved | Looking | Token | Answer
 
 
 class Answerer:
@@ -89,7 +51,7 @@ class Answerer:
         chances: Chances | None = None,
         verifier: Verifier | None = None,
         things: See = lambda picture: (),
-        overview: Overview | None = None,
+        overview: CollectionAnswerer | None = None,
     ) -> None:
         """`things` says what is in a picture that comes with a question; `next_words` and `chances` ask the model for
         its own judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview`
@@ -280,7 +242,7 @@ class Answerer:
         with span("citations", evidence=len(prompt.evidence)) as work:
             cited: Cited = cite(
                 stopper.text,
-                prompt.evidence,
+                {each.marker: each.hit.chunk for each in prompt.evidence},
                 question=question,
                 verifier=self._verifier,
                 judge=self._judge(confidence),

@@ -18,8 +18,9 @@ from claims.passages import passages
 from indexing.records import Hit
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answer, Answerer, Event, Retrieved, Token, refuses
+from rag.answer import Answerer, refuses
 from rag.errors import GeneratorReplyError
+from rag.events import Answer, Event, Retrieved, Token
 from rag.generate import Stopper
 from rag.langchain import messages_of, trace_nothing
 from rag.prompt import Evidence, Prompt, as_data, fenced, instructions

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rag.answer import Answerer
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
+    from ui.settings import Settings
 
 _MOST_CHUNKS = 30  # of one long document, in which a field is looked for
 
@@ -30,6 +31,7 @@ class Parts(Protocol):
     """What a workbench has that answers are made of; the models are loaded when they are asked for."""
 
     kit: "Kit"
+    settings: "Settings"
 
     @property
     def rag(self) -> "RagSettings":
@@ -150,7 +152,7 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
     from aggregation.scope import QuestionScope
 
     scope = QuestionScope(weights)
-    settings = bench.rag.collection
+    settings = bench.settings.collection
 
     def likelihood(question: str) -> float:
         (vector_D,) = bench.retriever.embedder.embed_questions([question])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evaluation.evaluation import KnownQuestion, Record, Task
     from indexing.store.protocol import Filter
     from llava_model.serving.engine import Turn
-    from rag.answer import Event
+    from rag.events import Event
     from ui.workbench import Workbench
 
 

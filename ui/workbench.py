@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from indexing.objects.detect import Detector
     from indexing.objects.kinds import Thing
     from llava_model.serving.engine import Engine
-    from rag.answer import Answer, Answerer, Event
+    from rag.answer import Answerer
+    from rag.events import Answer, Event
     from rag.relevance import Reranker
 
 

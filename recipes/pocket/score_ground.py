@@ -30,12 +30,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
 from claims.citations import cite, take_markers
+from claims.settings import CitationSettings
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
 from rag.answer import refuses
 from rag.generate import Stopper
 from rag.prompt import Prompt, build_prompt
-from rag.settings import AnswerSettings, CitationSettings, PromptSettings
+from rag.settings import AnswerSettings, PromptSettings
 from recipes.pocket.ground_cases import (
     ROOT,
     SAMPLE,
@@ -94,7 +95,7 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
         if refused
         else cite(
             answer,
-            prompt.evidence,
+            {each.marker: each.hit.chunk for each in prompt.evidence},
             question=case.question,
             verifier=None,
             judge=None,

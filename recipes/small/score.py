@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from claims.citations import Cited, cite
-from claims.passages import passages
+from claims.settings import CitationSettings
 from claims.support import Verifier
-from indexing.records import Chunk, Hit
-from rag.prompt import Evidence
-from rag.settings import CitationSettings
+from indexing.records import Chunk
 from recipes.small.pairs import Pair
 
 ANYTHING = CitationSettings(least_support=0.0)
@@ -23,8 +21,7 @@ ANYTHING = CitationSettings(least_support=0.0)
 def cited(pair: Pair, verifier: Verifier | None, settings: CitationSettings = ANYTHING) -> Cited:
     """The claim as an answer from the passage alone."""
     chunk = Chunk(content_hash="c", path="/passage.txt", kind="text", ordinal=0, text=pair.passage)
-    evidence = Evidence(marker=1, hit=Hit(chunk=chunk, score=1.0, channels={}), shown=passages(chunk), left_out=0)
-    return cite(f"{pair.claim} [1]", [evidence], question="", verifier=verifier, judge=None, settings=settings)
+    return cite(f"{pair.claim} [1]", {1: chunk}, question="", verifier=verifier, judge=None, settings=settings)
 
 
 def probability(pair: Pair, verifier: Verifier | None) -> float:

@@ -3,16 +3,18 @@ from collections.abc import Mapping, Sequence
 import pytest
 from rag_doubles import RELEVANCE, MemoryStore, WordEmbedder, chunk, rows
 
-from aggregation.collection import CannotCarryOutError, Collection, Looking, PlanResult, citations
-from aggregation.overview import Overview, Overviewed, table_of, told
+from aggregation.collection import CannotCarryOutError, Collection, PlanResult, citations
+from aggregation.overview import Overview, table_of, told
 from aggregation.plan import PlanError, QuestionPlan, parse_plan
+from aggregation.settings import CollectionSettings
 from extraction.extract import Cell, ExtractedRow
 from extraction.fields import Field
 from indexing.ledger import FileEntry
 from indexing.records import Chunk
 from indexing.store.protocol import EVERYTHING, Filter
+from rag.events import ComputedAnswer, Looking
 from rag.retrieve import Retriever
-from rag.settings import CollectionSettings, RagSettings
+from rag.settings import RagSettings
 
 
 class Reader:
@@ -215,7 +217,7 @@ def test_what_the_model_said_of_a_document_gets_no_tick() -> None:
     assert not any(citation.verified for citation, _ in citations(result_of("list | documents: bills"), most=9))
 
 
-def an_overview(plan: QuestionPlan | None) -> Overviewed | None:
+def an_overview(plan: QuestionPlan | None) -> ComputedAnswer | None:
     def made(question: str) -> QuestionPlan:
         if plan is None:
             raise PlanError("none")
@@ -227,7 +229,7 @@ def an_overview(plan: QuestionPlan | None) -> Overviewed | None:
         try:
             next(events)
         except StopIteration as end:
-            found: Overviewed | None = end.value
+            found: ComputedAnswer | None = end.value
             return found
 
 

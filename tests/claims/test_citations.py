@@ -4,14 +4,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rag_doubles import chunk, hit
+from rag_doubles import chunk
 
 from claims.citations import Cited, Judge, cite, take_markers
-from claims.passages import passages
+from claims.settings import CitationSettings
 from claims.support import Verifier, read
 from indexing.records import Chunk, Line
-from rag.prompt import Evidence
-from rag.settings import CitationSettings
 
 MANUAL = chunk(
     "The Zefira Duo\nIts tank holds 1.8 litres.\nIt weighs 62 kg.\nDescale it every two months.",
@@ -31,18 +29,12 @@ class Believing:
         return [0.99] * len(pairs)
 
 
-def evidence(*chunks: Chunk) -> list[Evidence]:
-    return [
-        Evidence(marker=i, hit=hit(each), shown=passages(each), left_out=0) for i, each in enumerate(chunks, start=1)
-    ]
-
-
 def cited(
     text: str, question: str = "", *chunks: Chunk, verifier: Verifier | None = None, judge: Judge | None = None
 ) -> Cited:
     return cite(
         text,
-        evidence(*(chunks or (MANUAL, LETTER))),
+        dict(enumerate(chunks or (MANUAL, LETTER), start=1)),
         question=question,
         verifier=verifier,
         judge=judge,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from claims.settings import CitationSettings
 from claims.verifier import load_verifier
 from llava_model.kits import KitError, find, shipped_weights
-from rag.settings import CitationSettings
 from recipes.small.pairs import FALSE, TRUE, Pair, make
 from recipes.small.prose import sentences
 from recipes.small.score import interval, probability, report

@@ -6,14 +6,13 @@ from chat_server import ChatServer, serving
 from PIL import Image
 from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, chunk, rows
 
-from aggregation.collection import Looking
-from aggregation.overview import AnswerTable, Overviewed
 from indexing.records import Chunk
 from indexing.store import Row
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answer, Answerer, Event, Retrieved, Token
+from rag.answer import Answerer
 from rag.errors import GeneratorUnreachableError
+from rag.events import Answer, AnswerTable, ComputedAnswer, Event, Looking, Retrieved, Token
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
 from rag.prompt import REFUSAL, Chances
@@ -291,11 +290,11 @@ class Overviewing:
     def likelihood(self, question: str) -> float:
         return self.likely
 
-    def events(self, question: str, filter: Filter) -> Generator[Looking, None, Overviewed | None]:
+    def events(self, question: str, filter: Filter) -> Generator[Looking, None, ComputedAnswer | None]:
         self.tried += 1
         yield Looking(done=0, of=1)
         table = AnswerTable(columns=("",), rows=(("a.txt",),), markers=(1,))
-        return Overviewed(text="3 of them.", citations=(), hits=(), table=table) if self.found else None
+        return ComputedAnswer(text="3 of them.", citations=(), hits=(), table=table) if self.found else None
 
 
 @pytest.mark.parametrize(

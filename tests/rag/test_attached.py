@@ -6,8 +6,9 @@ from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, ch
 
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels
 from indexing.objects.kinds import Thing
-from rag.answer import Answer, Answerer
+from rag.answer import Answerer
 from rag.attached import NAME, recognised
+from rag.events import Answer
 from rag.langchain import LlaveroChatModel
 from rag.retrieve import Retriever
 from rag.settings import PromptSettings, RagSettings

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
+from claims.settings import CitationSettings
 from rag.settings import (
     AnswerSettings,
-    CitationSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,

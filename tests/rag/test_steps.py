@@ -7,8 +7,8 @@ import pytest
 from chat_server import ChatServer, serving
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
-from rag.answer import Answer
 from rag.errors import GeneratorReplyError
+from rag.events import Answer
 from rag.generate import chat_model, token_counter
 from rag.retrieve import Retriever
 from rag.settings import AnswerSettings, GeneratorSettings, PromptSettings, RagSettings

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from claims.citations import Citation
-    from rag.answer import Answer
+    from rag.events import Answer
     from ui.cli.terminal import CitationState
     from ui.workbench import Workbench
 

@@ -99,7 +99,7 @@ class MemoryWorkbench:
         filter: Filter = EVERYTHING,
     ) -> Iterator[Any]:
         from claims.citations import Citation
-        from rag.answer import Answer, Retrieved, Token
+        from rag.events import Answer, Retrieved, Token
         from rag.retrieve import SearchRequest
 
         self.asked.append(SimpleNamespace(question=question, images=images, history=history, filter=filter))
