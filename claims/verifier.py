@@ -1,7 +1,7 @@
 """How probable it is that a passage says what a claim says: the lower layers of the text embedder, read as a
 cross-encoder, with a LoRA and a head that Llavero trained (recipes/small/train_verifier.py).
 
-claim, passage → words matched by `claims.support.align` → tokens, each with its word's mark → layers → head → odds
+claim, passage → words matched by `claims.alignment.align` → tokens, each with its word's mark → layers → head → odds
 
 The marks are why a small model and little training do: it need not find out which word went where, only what it
 means that two names changed places, that a clause was left out, that a word came in.
@@ -17,8 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from claims.alignment import FEATURES, MARKS, NO_WORD, Alignment, align
 from claims.errors import VerifierWeightsError
-from claims.support import FEATURES, MARKS, NO_WORD, Alignment, TextToken, align
+from claims.tokens import TextToken
 
 _BATCH = 16
 _WORD_WIDTH = 64

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 
 from claims.passages import Passage, fold, passages
-from claims.support import TextToken, find_run, read
+from claims.tokens import TextToken, find_run, read
 from extraction.fields import FieldType, Style
 from indexing.records import Box, Chunk
 from rag.prompt import as_data

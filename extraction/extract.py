@@ -19,7 +19,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast
 
-from claims.support import coverage, read
+from claims.support import coverage
+from claims.tokens import read
 from extraction.document import Document, Place
 from extraction.fields import Field, FieldType, Meaning, day_of, meaning_of
 from indexing.records import Box, Chunk

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from claims.support import TextToken, read
+from claims.tokens import TextToken, read
 from rag.errors import RagError
 
 FieldType = Literal["text", "number", "date", "money", "yes/no"]

@@ -14,7 +14,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
-from claims.citations import Cited, Judge, cite, take_markers
+from claims.citations import Cited, Judge, cite
+from claims.markers import take_markers
 from claims.support import Verifier
 from indexing.records import Chunk, Hit
 from indexing.spans import begin, span, steps_of

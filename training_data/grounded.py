@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
 
-from claims.citations import take_markers
+from claims.markers import take_markers
 from claims.passages import fold, passages, sentences
 from claims.support import keeps_values
 from indexing.records import Chunk, Hit

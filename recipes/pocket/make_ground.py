@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
-from claims.citations import take_markers
+from claims.markers import take_markers
 from llava_model.data.samples import Sample, to_record
 from llava_model.text.templates import Message
 from rag.prompt import CountTokens

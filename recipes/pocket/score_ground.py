@@ -29,7 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
-from claims.citations import cite, take_markers
+from claims.citations import cite
+from claims.markers import take_markers
 from claims.settings import CitationSettings
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from claims.citations import take_markers
+from claims.markers import take_markers
 from claims.passages import sentences
 from llava_model.data.samples import Sample
 from llava_model.text.templates import Message

@@ -6,9 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk
 
-from claims.citations import Cited, Judge, cite, take_markers
+from claims.citations import Cited, Judge, cite
+from claims.markers import take_markers
 from claims.settings import CitationSettings
-from claims.support import Verifier, read
+from claims.support import Verifier
+from claims.tokens import read
 from indexing.records import Chunk, Line
 
 MANUAL = chunk(

@@ -2,19 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.support import (
-    ABSENT,
-    ELSEWHERE,
-    FEATURES,
-    FOLLOWS,
-    SKIPS_STOP,
-    align,
-    coverage,
-    is_quoted,
-    is_shortened,
-    keeps_values,
-    read,
-)
+from claims.alignment import ABSENT, ELSEWHERE, FEATURES, FOLLOWS, SKIPS_STOP, align
+from claims.support import coverage, is_quoted, is_shortened, keeps_values
+from claims.tokens import read
 
 
 def tokens(text: str) -> list[str]:

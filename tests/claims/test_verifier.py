@@ -9,8 +9,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from claims.alignment import ABSENT, FOLLOWS, NO_WORD
 from claims.errors import VerifierWeightsError
-from claims.support import ABSENT, FOLLOWS, NO_WORD
 from claims.verifier import CrossVerifier, Network, encode, load_verifier
 
 TEXT = "[PAD] [CLS] [SEP] [UNK] the tank holds weighs 1 . 8 litres 62 kg Anna owes Ben 50 euros"

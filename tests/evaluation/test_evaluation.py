@@ -8,24 +8,11 @@ from typing import Any
 
 import pytest
 
-from evaluation.evaluation import (
-    HIDDEN,
-    KnownQuestion,
-    answer_record,
-    answer_scores,
-    answer_words,
-    ask_all,
-    attack_record,
-    auroc,
-    compared,
-    figures,
-    mcnemar,
-    paired_bootstrap,
-    ranking_scores,
-    risk_coverage,
-    same_file,
-    search_record,
-)
+from evaluation.comparison import compared, mcnemar, paired_bootstrap
+from evaluation.figures import auroc, figures, risk_coverage
+from evaluation.questions import HIDDEN, KnownQuestion
+from evaluation.records import answer_record, ask_all, attack_record, search_record
+from evaluation.scores import answer_scores, answer_words, ranking_scores, same_file
 from llava_model.benchmarks.records import AnswerLog
 from rag.errors import EmptyQuestionError, GeneratorUnreachableError
 

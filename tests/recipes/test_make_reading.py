@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from claims.citations import take_markers
+from claims.markers import take_markers
 from llava_model.data.samples import Sample
 from llava_model.serving.engine import Turn
 from rag.prompt import REFUSAL

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk
 
-from claims.citations import take_markers
+from claims.markers import take_markers
 from claims.passages import sentences
 from claims.support import keeps_values
 from indexing.records import Chunk

@@ -32,7 +32,7 @@ def _short_field(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short_question(question: dict[str, Any]) -> dict[str, Any]:
-    """The same of a question, which `ui.known_questions` checks."""
+    """The same of a question, which `evaluation.question_files` checks."""
     for key in ("hidden", "previous"):
         listed = question.get(key)
         if isinstance(listed, list) and len(listed) > _MOST_OF_A_LIST:

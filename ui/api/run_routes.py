@@ -5,6 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
+from evaluation.question_files import question_of
 from ui import tables
 from ui.api import streams
 from ui.api.bodies import EvaluationBody, ExtractionBody
@@ -15,7 +16,6 @@ from ui.api.library_routes import Chosen, read, write
 from ui.api.problems import ProblemError
 from ui.documents import Document
 from ui.extraction import row_of
-from ui.known_questions import question_of
 from ui.runs import RunView
 from ui.wording import json_text
 

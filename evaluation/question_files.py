@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
-from evaluation.evaluation import KnownQuestion
+from evaluation.questions import KnownQuestion
 from rag.errors import RagError
 
 Format = Literal["jsonl", "xquad", "sec-10-q"]
