@@ -10,18 +10,18 @@ most `CollectionSettings.most_documents` are shown to the model for one question
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import PurePath
 
 from aggregation.plan import WHOLE_NAMES, Kind, QuestionPlan, Requirement
+from aggregation.results import FoundFile, PlanResult, computed
 from aggregation.settings import CollectionSettings
-from claims.citations import Citation
 from claims.passages import passages
-from extraction.extract import Cell, Extractor
+from extraction.cells import Cell
+from extraction.extractor import Extractor
 from extraction.fields import Field
 from indexing.ledger import FileEntry
-from indexing.records import Chunk, Hit
+from indexing.records import Chunk
 from indexing.records import Kind as ChunkKind
 from indexing.store.bm25 import words as words_of
 from indexing.store.protocol import Filter
@@ -37,36 +37,6 @@ _ON_PATHS = (*WHOLE_NAMES, "name")
 
 class CannotCarryOutError(RagError):
     """The plan asks for what no file here has, such as a folder that there is not."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundFile:
-    """One file that fits, where it says so, and the cells that were read in it."""
-
-    path: str
-    content: str
-    chunk: Chunk | None = None
-    """What is shown as its source; looked up for the files that are shown."""
-    quote: str = ""
-    exact: bool = False
-    """The words of the question stand in the quote."""
-    cells: dict[str, Cell] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanResult:
-    """What came out."""
-
-    plan: QuestionPlan
-    found: tuple[FoundFile, ...]
-    """The files that fit, in the order in which they are shown: the highest first, or by name."""
-    files: int
-    """That were there to look at."""
-    looked_at: int
-    values: tuple[tuple[str, str], ...] = ()
-    """(value, currency or unit) of a sum or average, one for each currency."""
-    undecided: int = 0
-    """Files in which a value can be read two ways, or could not be shown to stand there."""
 
 
 class Collection:
@@ -99,7 +69,7 @@ class Collection:
             for number, each in enumerate(likeliest):
                 yield Looking(done=number, of=looked_at)
                 found += self._looked_into(plan, each)
-        result = _computed(plan, found, len(files), looked_at)
+        result = computed(plan, found, len(files), looked_at)
         most = self._settings.most_shown
         shown = [self._with_chunk(each, plan.kind) for each in result.found[:most]]
         there = [each for each in shown if each.chunk is not None]  # others have gone in the meantime
@@ -228,60 +198,6 @@ class Collection:
                 del self._known[next(iter(self._known))]
 
 
-def _computed(plan: QuestionPlan, found: Sequence[FoundFile], files: int, looked_at: int) -> PlanResult:
-    result = PlanResult(plan=plan, found=tuple(found), files=files, looked_at=looked_at)
-    if plan.field is None:
-        return result
-    name = plan.field.name
-    saying = [each for each in found if each.cells[name].state != "absent"]
-    if plan.action in ("list", "count"):
-        return replace(result, found=tuple(saying))
-    sure = [each for each in saying if each.cells[name].state == "quoted" and not each.cells[name].readings]
-    undecided = len(saying) - len(sure)
-    if plan.action in ("highest", "lowest"):
-        descending = plan.action == "highest"
-        sure.sort(key=lambda each: _comparable(each.cells[name].value), reverse=descending)
-        return replace(result, found=tuple(sure), undecided=undecided)
-    by_currency: dict[str, list[Decimal]] = {}
-    for each in sure:
-        cell = each.cells[name]
-        amount = _decimal(cell.value)
-        if amount is None:
-            undecided += 1
-        else:
-            by_currency.setdefault(cell.currency, []).append(amount)
-    totals = {unit: sum(amounts, Decimal()) for unit, amounts in by_currency.items()}
-    if plan.action == "average":
-        totals = {unit: total / len(by_currency[unit]) for unit, total in totals.items()}
-    values = tuple((_plain(total), unit) for unit, total in sorted(totals.items()))
-    return replace(result, found=tuple(sure), values=values, undecided=undecided)
-
-
-def citations(result: PlanResult, most: int) -> tuple[tuple[Citation, Hit], ...]:
-    """The source of each row, with markers from 1: where its value, its words or its beginning stand."""
-    return tuple(
-        (_citation(number, each, each.chunk, result.plan), Hit(chunk=each.chunk, score=1.0, channels={}))
-        for number, each in enumerate(result.found[:most], start=1)
-        if each.chunk is not None
-    )
-
-
-def _citation(number: int, each: FoundFile, chunk: Chunk, plan: QuestionPlan) -> Citation:
-    cell = each.cells.get(plan.field.name) if plan.field else next(iter(each.cells.values()), None)
-    name = PurePath(each.path).name
-    if cell is not None and cell.written:
-        return Citation(
-            marker=number, path=each.path, page=cell.page, boxes=cell.boxes, quote=cell.written,
-            state="quoted" if cell.state == "quoted" else "unchecked", sentence=f"{name}: {cell.value}",
-            chunk_id=cell.chunk_id or chunk.id,
-        )  # fmt: skip
-    return Citation(
-        marker=number, path=each.path, page=chunk.page, boxes=(), sentence=name, chunk_id=chunk.id,
-        quote=each.quote or _beginning(chunk), state="quoted" if each.exact else "unchecked",
-        recognised=chunk.kind == "image",
-    )  # fmt: skip
-
-
 def _told(entry: FileEntry, wanted: Requirement) -> list[str]:
     path = PurePath(entry.path)
     if wanted.name == "folder":
@@ -295,31 +211,3 @@ def _holding(chunk: Chunk, wanted: set[str]) -> str:
     """The passage that holds most of the words."""
     quotes = [each.quote for each in passages(chunk)]
     return max(quotes, key=lambda quote: len(wanted & set(words_of(quote))), default="")
-
-
-def _beginning(chunk: Chunk) -> str:
-    return next((each.quote for each in passages(chunk)), chunk.title)
-
-
-def _decimal(value: str) -> Decimal | None:
-    try:
-        number = Decimal(value)
-    except ArithmeticError:
-        return None
-    return number if number.is_finite() else None
-
-
-def _comparable(value: str) -> tuple[bool, Decimal, str]:
-    """Numbers by size, then dates and words by their signs."""
-    number = _decimal(value)
-    return (number is None, number or Decimal(), value)
-
-
-def _plain(number: Decimal) -> str:
-    """Two places where there are more.
-
-    >>> _plain(Decimal("10") / 3), _plain(Decimal("12.50")), _plain(Decimal("7"))
-    ('3.33', '12.50', '7')
-    """
-    exponent = number.as_tuple().exponent
-    return format(number.quantize(Decimal("0.01")) if isinstance(exponent, int) and exponent < -2 else number, "f")

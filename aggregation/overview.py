@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable, Generator
 from pathlib import PurePath
 
-from aggregation.collection import CannotCarryOutError, Collection, FoundFile, PlanResult, citations
+from aggregation.collection import CannotCarryOutError, Collection
 from aggregation.plan import PlanError, QuestionPlan, Requirement
+from aggregation.results import FoundFile, PlanResult, citations
 from indexing.store.protocol import Filter
 from rag.events import AnswerTable, ComputedAnswer, Looking
 from rag.wording import Phrase, phrase

@@ -7,7 +7,7 @@ it.
 The model writes the plan in one line. It is data: `parse_plan` knows six things to do and refuses everything else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -18,6 +18,7 @@ from claims.passages import fold
 from extraction.fields import Field, FieldsError, FieldType, parse_fields
 from llava_model.serving.engine import Turn
 from rag.errors import RagError
+from rag.prompt import Write
 
 Value = TypeVar("Value", Decimal, str)
 Action = Literal["count", "list", "sum", "average", "highest", "lowest"]
@@ -33,10 +34,6 @@ _ALL = "all"
 _UNKNOWN_DIGIT = "X"
 _MOST_TOKENS = 72
 _PLAN = files("rag") / "instructions" / "plan.txt"
-
-
-Write = Callable[[Sequence[Turn], int, Sequence[str]], str]
-"""(turns, most new tokens, where to stop) → the model's whole reply."""
 
 
 class PlanError(RagError):
@@ -66,7 +63,7 @@ class Requirement:
                 same = len(own) == len(wanted) and all(sign in (_UNKNOWN_DIGIT, mine) for mine, sign in pairs)
                 return same == (self.comparison == "=")
             return _compared(own, wanted, self.comparison)
-        numbers = _number(value), _number(wanted)
+        numbers = number_of(value), number_of(wanted)
         if numbers[0] is not None and numbers[1] is not None:
             return _compared(numbers[0], numbers[1], self.comparison)
         if self.comparison in ("=", "!="):
@@ -174,7 +171,8 @@ def _requirement(written: str) -> Requirement:
     )
 
 
-def _number(text: str) -> Decimal | None:
+def number_of(text: str) -> Decimal | None:
+    """None where it is none, or no finite one."""
     try:
         number = Decimal(text)
     except InvalidOperation:

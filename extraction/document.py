@@ -7,7 +7,8 @@ from functools import cached_property
 
 from claims.passages import Passage, fold, passages
 from claims.tokens import TextToken, find_run, read
-from extraction.fields import FieldType, Style
+from extraction.fields import FieldType
+from extraction.meanings import Style
 from indexing.records import Box, Chunk
 from rag.prompt import as_data
 

@@ -23,11 +23,11 @@ from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
 from rag.events import Answer, CollectionAnswerer, Event, Retrieved, Token
-from rag.generate import Stopper
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
 from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
+from rag.stopping import Stopper
 from rag.wording import Phrase, phrase
 
 _MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again

@@ -43,6 +43,8 @@ Chances = Callable[[Sequence[Turn], str], list[float]]
 """(turns, reply) → the probability 0..1 of each token of the reply, as `Engine.chances` tells."""
 NextWords = Callable[[Sequence[Turn], Sequence[str]], list[float]]
 """(turns, words) → for each word the probability that the reply begins with it, as `Engine.next_words` tells."""
+Write = Callable[[Sequence[Turn], int, Sequence[str]], str]
+"""(turns, most new tokens, where to stop) → the model's whole reply, as `rag.langchain.write_with` gives it."""
 LoadImage = Callable[[Chunk], Image.Image | None]
 
 

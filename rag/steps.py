@@ -21,10 +21,10 @@ from llava_model.serving.engine import Turn
 from rag.answer import Answerer, refuses
 from rag.errors import GeneratorReplyError
 from rag.events import Answer, Event, Retrieved, Token
-from rag.generate import Stopper
 from rag.langchain import messages_of, trace_nothing
 from rag.prompt import Evidence, Prompt, as_data, fenced, instructions
 from rag.retrieve import Retrieval, SearchRequest
+from rag.stopping import Stopper
 
 _MOST_EVIDENCE = 60
 _FOUND_AT_ONCE = 6

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from aggregation.overview import Overview
-    from aggregation.plan import Write
-    from extraction.extract import Extractor
+    from extraction.extractor import Extractor
     from indexing.objects.kinds import Thing
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine
     from rag.answer import Answerer
+    from rag.prompt import Write
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
     from ui.settings import Settings
@@ -174,7 +174,8 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
 
 def build_extractor(bench: Parts) -> "Extractor":
     """The same model as a reader of fields."""
-    from extraction.extract import Extractor, ExtractSettings, FieldReader
+    from extraction.extractor import Extractor, FieldReader
+    from extraction.settings import ExtractSettings
     from rag.langchain import LlaveroChatModel, write_with
 
     answerer, generator = bench.answerer, bench.rag.generator

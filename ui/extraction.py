@@ -14,7 +14,7 @@ from ui.places import is_at_or_below
 from ui.service import Service
 
 if TYPE_CHECKING:
-    from extraction.extract import ExtractedRow
+    from extraction.cells import ExtractedRow
     from extraction.fields import Field
     from llava_model.jsonl_log import JsonlLog
 
@@ -65,7 +65,7 @@ class ExtractionRun:
             self._log.note.unlink(missing_ok=True)
 
     def _of(self, file: Document) -> "list[ExtractedRow]":
-        from extraction.extract import ExtractedRow
+        from extraction.cells import ExtractedRow
         from extraction.fields import fields_of
         from indexing.errors import IndexingError
         from llava_model.errors import LlavaError
@@ -101,7 +101,7 @@ class ExtractionRun:
 
 def row_of(row: Document) -> "ExtractedRow":
     """A row that travelled as JSON."""
-    from extraction.extract import Cell, ExtractedRow
+    from extraction.cells import Cell, ExtractedRow
 
     cells = {
         name: Cell(**{**cell, "boxes": tuple(tuple(box) for box in cell["boxes"]), "readings": tuple(cell["readings"])})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ui.wording import json_text, visible
 
 if TYPE_CHECKING:
-    from extraction.extract import Cell, ExtractedRow
+    from extraction.cells import Cell, ExtractedRow
     from extraction.fields import Field
 
 _FORMULA_STARTS = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins so for a formula

@@ -35,9 +35,9 @@ from claims.settings import CitationSettings
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
 from rag.answer import refuses
-from rag.generate import Stopper
 from rag.prompt import Prompt, build_prompt
 from rag.settings import AnswerSettings, PromptSettings
+from rag.stopping import Stopper
 from recipes.pocket.ground_cases import (
     ROOT,
     SAMPLE,

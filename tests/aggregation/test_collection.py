@@ -3,11 +3,12 @@ from collections.abc import Mapping, Sequence
 import pytest
 from rag_doubles import RELEVANCE, MemoryStore, WordEmbedder, chunk, rows
 
-from aggregation.collection import CannotCarryOutError, Collection, PlanResult, citations
+from aggregation.collection import CannotCarryOutError, Collection
 from aggregation.overview import Overview, table_of, told
 from aggregation.plan import PlanError, QuestionPlan, parse_plan
+from aggregation.results import PlanResult, citations
 from aggregation.settings import CollectionSettings
-from extraction.extract import Cell, ExtractedRow
+from extraction.cells import Cell, ExtractedRow
 from extraction.fields import Field
 from indexing.ledger import FileEntry
 from indexing.records import Chunk

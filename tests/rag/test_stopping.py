@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answer import refuses
-from rag.generate import Stopper
+from rag.stopping import Stopper
 
 
 def pieces(text: str, size: int = 3) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 from chat_server import ChatServer, serving
 from rag_doubles import chunk
 
-from extraction.extract import Extractor, FieldReader
+from extraction.extractor import Extractor, FieldReader
 from extraction.fields import parse_fields
 from llava_model.serving.engine import Turn
 from rag.generate import chat_model, token_counter

@@ -35,7 +35,7 @@ from ui.service import Service
 from ui.tables import TABLE_WRITERS, read_as, table_document, write_table
 
 if TYPE_CHECKING:
-    from extraction.extract import Cell
+    from extraction.cells import Cell
     from extraction.fields import Field
     from llava_model.jsonl_log import JsonlLog
 

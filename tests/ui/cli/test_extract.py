@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import Run
 
-from extraction.extract import Cell, ExtractedRow
+from extraction.cells import Cell, ExtractedRow
 from extraction.fields import Field
 from rag.errors import GeneratorUnreachableError
 from ui.cli import extract as extract_module

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from rag_doubles import chunk
 
-from extraction.extract import Cell, ExtractedRow, Extractor, ExtractSettings, FieldReader
-from extraction.fields import Field, FieldsError, FieldType, Style, day_of, fields_of_schema, meaning_of, parse_fields
+from extraction.cells import Cell, ExtractedRow
+from extraction.extractor import Extractor, FieldReader
+from extraction.fields import Field, FieldsError, FieldType, fields_of_schema, parse_fields
+from extraction.meanings import Style, day_of, meaning_of
+from extraction.settings import ExtractSettings
 from indexing.records import Chunk
 from llava_model.serving.engine import Turn
 

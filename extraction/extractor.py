@@ -4,7 +4,7 @@ fields → the document's lines → the model names each field's words → these
 
 A model is only believed about where to look. Words that stand nowhere in the document as they are stay "unchecked",
 and so do words of which the model, asked twice more in other ways, does not say the same again. What the words mean
-(`extraction.fields`) is computed from them, and what can be read two ways stays as it is written.
+(`extraction.meanings`) is computed from them, and what can be read two ways stays as it is written.
 
 Every question to a model in process begins with the same document, which the engine reads once. A capable model, by
 address, is asked once for everything.
@@ -12,104 +12,37 @@ address, is asked once for everything.
 
 import json
 import string
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, Literal, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
 from claims.support import coverage
 from claims.tokens import read
+from extraction.asking import ABSENT, bare, described, is_absent, json_rows, request, turns_about
+from extraction.cells import Cell, ExtractedRow, cell_at
 from extraction.document import Document, Place
-from extraction.fields import Field, FieldType, Meaning, day_of, meaning_of
-from indexing.records import Box, Chunk
+from extraction.fields import Field, FieldType
+from extraction.meanings import Meaning, day_of, meaning_of
+from extraction.settings import ExtractSettings
+from indexing.records import Chunk
 from llava_model.serving.engine import Turn
-from rag.prompt import CountTokens, NextWords, as_data
-
-State = Literal["quoted", "unchecked", "absent"]
+from rag.prompt import CountTokens, NextWords, Write, as_data
 
 Find = Callable[[str, str], Sequence[Chunk]]
 """(words, path) → the chunks of that file that may hold them, best first."""
 
-_ABSENT = "absent"
 _HEAD_CHARACTERS = 1_000  # from which one sees what a document is
-_WORDING = files("rag") / "instructions" / "extract.toml"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
-    """What one document says of one field. An absent one has neither words nor a place."""
-
-    state: State = "absent"
-    written: str = ""
-    """The document's own words; the model's, where they stand nowhere in it."""
-    value: str = ""
-    """An ISO date, a number without separators, yes or no; else as written."""
-    currency: str = ""
-    readings: tuple[str, ...] = ()
-    """What the words can mean, where it is several things; `value` is as written then."""
-    page: int | None = None
-    boxes: tuple[Box, ...] = ()
-    chunk_id: str = ""
-    support: float = 0.0
-    """How likely the model holds the words for the field, 0..1."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtractedRow:
-    """One document, or one entry of it. With a `reason` it could not be read, and there are no cells."""
-
-    path: str
-    cells: Mapping[str, Cell] = field(default_factory=dict)
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtractSettings:
-    """How much of a document is read, and when a cell counts as quoted."""
-
-    document_tokens: int = 1500
-    """A document up to this length is read whole, of a longer one what search finds for each field."""
-
-    fields_at_once: int = 6
-    """How many fields are asked for in one JSON object; a model that replied without JSON is asked for each alone."""
-
-    max_new_tokens: int = 48
-    """Most tokens of one value; a list of entries may have ten times as many."""
-
-    most_rows: int = 50
-    """Most entries of one document."""
-
-    most_places: int = 3
-    """Where words stand in several lines, how many of these the model judges."""
-
-    least_choice: float = 0.5
-    """How likely the model must choose the line, among those that hold the words and none, for a cell to be quoted."""
-
-    least_again: float = 0.5
-    """How likely it must begin with the same words when it is asked for the field alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldReader:
     """The model that reads. `capable` models reply in JSON; `next_words` is there where the model is in process."""
 
-    write: Callable[[Sequence[Turn], int, Sequence[str]], str]
-    """(turns, most new tokens, where to stop) → the reply."""
+    write: Write
     count_tokens: CountTokens
     context_tokens: int
     next_words: NextWords | None = None
     capable: bool = False
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _wording(name: str) -> str:
-    texts: dict[str, str] = tomllib.loads(_WORDING.read_text(encoding="utf-8"))
-    return texts[name].strip()
 
 
 class Extractor:
@@ -123,16 +56,16 @@ class Extractor:
         return [each if each.type else replace(each, type=self._type_of(each)) for each in fields]
 
     def _type_of(self, wanted: Field) -> FieldType:
-        asked = _wording("type").format(field=json.dumps(as_data(wanted.name), ensure_ascii=False))
+        asked = request("type").format(field=json.dumps(as_data(wanted.name), ensure_ascii=False))
         chosen = self._choice([Turn(role="user", text=asked)], ("text", "number", "date", "money", "yes"))
         return "yes/no" if chosen == "yes" else cast(FieldType, chosen)
 
     def fits(self, name: str, chunks: Sequence[Chunk], which: str) -> bool:
         """Whether the model takes the document for one of these, by its name and its beginning."""
         head = Document(chunks).text[:_HEAD_CHARACTERS]
-        asked = _wording("is_one").format(which=json.dumps(as_data(which), ensure_ascii=False))
+        asked = request("is_one").format(which=json.dumps(as_data(which), ensure_ascii=False))
         text = f"The document {as_data(name)}:\n{head}\n\nThis is the end of the document.\n{asked}"
-        turns = (Turn(role="system", text=_wording("system")), Turn(role="user", text=text))
+        turns = (Turn(role="system", text=request("system")), Turn(role="user", text=text))
         return self._choice(turns, ("no", "yes")) == "yes"
 
     def rows(
@@ -171,43 +104,43 @@ class Extractor:
 
     def _said(self, document: Document, fields: Sequence[Field], entry: str) -> dict[str, str]:
         """What the model says for each field: all in one reply, and alone where that was no JSON."""
-        blanks = ", ".join(f"{json.dumps(_described(each), ensure_ascii=False)}: …" for each in fields)
-        reply = self._ask(document, entry + _wording("fill").format(blanks=blanks), values=len(fields))
+        blanks = ", ".join(f"{json.dumps(described(each), ensure_ascii=False)}: …" for each in fields)
+        reply = self._ask(document, entry + request("fill").format(blanks=blanks), values=len(fields))
         try:
-            (found,) = _objects(reply, many=False)
+            (found,) = json_rows(reply, many=False)
         except ValueError:
             found = {}
-        keys = {each.name: _described(each) for each in fields}
+        keys = {each.name: described(each) for each in fields}
         return {
-            name: _text(found[key]) if key in found else self._ask(document, entry + self._alone(key))
+            name: found[key] if key in found else self._ask(document, entry + self._alone(key))
             for name, key in keys.items()
         }
 
     @staticmethod
     def _alone(described: str) -> str:
-        return _wording("wanted").format(field=described)
+        return request("wanted").format(field=described)
 
     def _entries(self, path: str, chunks: Sequence[Chunk], fields: Sequence[Field]) -> list[ExtractedRow]:
         """The first field of every entry, then the others of each, looked for near it."""
         first, *others = fields
         document = self._document(path, chunks) or self._parts(path, chunks, fields)
-        every = self._ask(document, _wording("every").format(field=_described(first)), values=10)
+        every = self._ask(document, request("every").format(field=described(first)), values=10)
         rows, after = list[ExtractedRow](), -1
-        for words in [line.strip() for line in every.splitlines() if not _is_absent(line)][: self._settings.most_rows]:
+        for words in [line.strip() for line in every.splitlines() if not is_absent(line)][: self._settings.most_rows]:
             here = next((each for each in document.places(words) if each.first > after), None)
             if here is None:
                 cell, line, near = self._read(document, first, words), words, None
             else:
                 after = near = here.first
-                cell, line = self._meant(document, first, _cell(document, here, 1.0), here), document.text_of(here)
-            entry = _wording("entry").format(line=as_data(line)) + "\n"
+                cell, line = self._meant(document, first, cell_at(document, here, 1.0), here), document.text_of(here)
+            entry = request("entry").format(line=as_data(line)) + "\n"
             rows.append(ExtractedRow(path=path, cells={first.name: cell, **self._cells(document, others, entry, near)}))
         return rows
 
     def _read(self, document: Document, wanted: Field, reply: str, near: int | None = None) -> Cell:
         """The reply as a cell. `near` is the line of the entry that it belongs to."""
-        words = _bare(reply)
-        if _is_absent(words):
+        words = bare(reply)
+        if is_absent(words):
             return Cell()
         places = document.places(words) or document.places(document.nearest(words, wanted.type or "text"))
         if not places:
@@ -216,7 +149,7 @@ class Extractor:
         says_again = near is not None or self._says_again(document, wanted, place)
         if not says_again:
             place, support = self._asked_alone(document, wanted, place), 0.0
-        cell = self._meant(document, wanted, _cell(document, place, support), place)
+        cell = self._meant(document, wanted, cell_at(document, place, support), place)
         return cell if support >= self._settings.least_choice else replace(cell, state="unchecked")
 
     def _best(
@@ -249,8 +182,8 @@ class Extractor:
 
     def _asked_alone(self, document: Document, wanted: Field, place: Place) -> Place:
         """This place, or what the model says when it is asked for the field alone, whichever it chooses."""
-        words = _bare(self._ask(document, self._alone(_described(wanted))))
-        others = [] if _is_absent(words) else document.places(words)
+        words = bare(self._ask(document, self._alone(described(wanted))))
+        others = [] if is_absent(words) else document.places(words)
         if not others:
             return place
         other, _ = self._best(document, wanted, others, None)
@@ -261,34 +194,34 @@ class Extractor:
         """How likely the model chooses each line, where it may also choose none."""
         assert self._reader.next_words is not None
         letters = string.ascii_uppercase[: len(texts) + 1]
-        options = [f"{letter}) {text}" for letter, text in zip(letters, [*texts, _wording("none")], strict=True)]
-        asked = _wording("choose").format(field=_described(wanted), options="\n".join(options))
-        return self._reader.next_words(_turns(document, asked), list(letters))[:-1]
+        options = [f"{letter}) {text}" for letter, text in zip(letters, [*texts, request("none")], strict=True)]
+        asked = request("choose").format(field=described(wanted), options="\n".join(options))
+        return self._reader.next_words(turns_about(document, asked), list(letters))[:-1]
 
     def _says_again(self, document: Document, wanted: Field, place: Place) -> bool:
         """Whether the model begins with these words when it is asked for this field alone."""
         if self._reader.next_words is None:
             return True
-        turns = _turns(document, self._alone(_described(wanted)))
+        turns = turns_about(document, self._alone(described(wanted)))
         numbers = [token for token in read(place.words) if token.readings]
         glued = place.around.partition("\n")[0].rpartition(" ")[2]  # "$" or "RM" that touches an amount
         begins = [place.words, *(place.words[token.start : token.end] for token in numbers[:1]), glued + place.words]
         return max(self._reader.next_words(turns, begins)) >= self._settings.least_again
 
     def _yes_or_no(self, document: Document, wanted: Field, entry: str) -> Cell:
-        asked = entry + _wording("yes_or_no").format(field=_described(wanted))
-        chosen = self._choice(_turns(document, asked), ("yes", "no", _ABSENT))
-        if chosen == _ABSENT:
+        asked = entry + request("yes_or_no").format(field=described(wanted))
+        chosen = self._choice(turns_about(document, asked), ("yes", "no", ABSENT))
+        if chosen == ABSENT:
             return Cell()
-        words = self._ask(document, entry + _wording("where").format(field=_described(wanted)))
-        places = [] if _is_absent(words) else document.places(words)
-        return replace(_cell(document, places[0], 1.0) if places else Cell(state="unchecked"), value=chosen)
+        words = self._ask(document, entry + request("where").format(field=described(wanted)))
+        places = [] if is_absent(words) else document.places(words)
+        return replace(cell_at(document, places[0], 1.0) if places else Cell(state="unchecked"), value=chosen)
 
     def _meant(self, document: Document, wanted: Field, cell: Cell, place: Place | None = None) -> Cell:
         around = place.around if place else ""
         meaning = meaning_of(cell.written, wanted.type or "text", document.style, around)
         if wanted.type == "date" and not meaning.value and not meaning.readings:
-            told = self._ask(document, _wording("date").format(words=as_data(cell.written)))
+            told = self._ask(document, request("date").format(words=as_data(cell.written)))
             meaning = Meaning(value=day_of(told, cell.written))
         return replace(
             cell,
@@ -305,29 +238,27 @@ class Extractor:
         document = self._document(path, chunks) or self._parts(path, chunks, fields)
         members = "\n".join(
             f"- {json.dumps(each.name, ensure_ascii=False)}: "
-            + (f"yes or no: {each.hint or each.name}" if each.type == "yes/no" else _described(each))
+            + (f"yes or no: {each.hint or each.name}" if each.type == "yes/no" else described(each))
             for each in fields
         )
-        turns = _turns(document, _wording("all_rows" if many else "all").format(members=members))
+        turns = turns_about(document, request("all_rows" if many else "all").format(members=members))
         most = self._settings.max_new_tokens * len(fields) * (self._settings.most_rows if many else 1)
         for _ in range(2):
             reply = self._reader.write(turns, min(most, self._reader.context_tokens // 4), ())
             try:
-                objects = _objects(reply, many)
+                rows = json_rows(reply, many=many)
             except ValueError as error:
                 again = f"That cannot be used: {error}. Reply with the JSON object only."
                 turns = (*turns, Turn(role="assistant", text=reply), Turn(role="user", text=again))
                 continue
-            return [self._row_of(path, document, fields, each) for each in objects[: self._settings.most_rows]]
+            return [self._row_of(path, document, fields, each) for each in rows[: self._settings.most_rows]]
         return [ExtractedRow(path=path, reason="the model did not reply with the JSON that it was asked for")]
 
-    def _row_of(self, path: str, document: Document, fields: Sequence[Field], said: Mapping[str, Any]) -> ExtractedRow:
+    def _row_of(self, path: str, document: Document, fields: Sequence[Field], said: Mapping[str, str]) -> ExtractedRow:
         cells: dict[str, Cell] = {}
         for each in fields:
-            cell = self._read(document, each, _text(said.get(each.name)))
-            cells[each.name] = (
-                replace(cell, value=_text(said[each.name])) if each.type == "yes/no" and cell.written else cell
-            )
+            cell = self._read(document, each, said.get(each.name, ""))
+            cells[each.name] = replace(cell, value=said[each.name]) if each.type == "yes/no" and cell.written else cell
         return ExtractedRow(path=path, cells=cells)
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -350,12 +281,12 @@ class Extractor:
         return Document(kept)
 
     def _size(self, document: Document) -> int:
-        return self._reader.count_tokens(_turns(document, ""))
+        return self._reader.count_tokens(turns_about(document, ""))
 
     def _ask(self, document: Document, asked: str, *, values: int = 0) -> str:
         """The reply: one line, or whatever has room for so many values."""
         most = self._settings.max_new_tokens * max(1, values)
-        return self._reader.write(_turns(document, asked), most, () if values else ("\n",))
+        return self._reader.write(turns_about(document, asked), most, () if values else ("\n",))
 
     def _choice(self, turns: Sequence[Turn], words: Sequence[str]) -> str:
         """The likeliest of these replies; the first where the model says none of them."""
@@ -365,52 +296,3 @@ class Extractor:
             return words[max(range(len(words)), key=chances.__getitem__)]
         reply = self._reader.write(turns, 8, ("\n",)).casefold()
         return next((word for word in words if reply.strip(" .\"'*`").startswith(word)), words[0])
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _turns(document: Document, asked: str) -> tuple[Turn, ...]:
-    """What differs stands last, so that the engine reads a document once for all its fields."""
-    text = f"The document:\n{document.text}\n\nThis is the end of the document.\n{asked}"
-    return Turn(role="system", text=_wording("system")), Turn(role="user", text=text)
-
-
-def _described(wanted: Field) -> str:
-    """Its name and what else is known. Its type is left out: told that it is money, a model takes any amount."""
-    return as_data(wanted.name) + (f": {as_data(wanted.hint)}" if wanted.hint else "")
-
-
-def _cell(document: Document, place: Place, support: float) -> Cell:
-    chunk = document.chunk(place)
-    return Cell(
-        state="quoted",
-        written=place.words,
-        page=chunk.page,
-        boxes=document.boxes(place),
-        chunk_id=chunk.id,
-        support=support,
-    )
-
-
-def _bare(reply: str) -> str:
-    return reply.strip().strip("\"'`*“”")
-
-
-def _is_absent(reply: str) -> bool:
-    return "".join(sign for sign in reply if sign.isalnum()).casefold() in ("", _ABSENT)
-
-
-def _objects(reply: str, many: bool) -> list[dict[str, Any]]:
-    """The rows of a JSON reply, whatever stands around it. Raises ValueError with what is wrong."""
-    start, end = reply.find("{"), reply.rfind("}")
-    if start < 0 or end < start:
-        raise ValueError("there is no JSON object in it")
-    said = json.loads(reply[start : end + 1], parse_float=str, parse_int=str)
-    rows = said.get("rows") if many else [said]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError('"rows" is no list of objects')
-    if any(isinstance(value, list | dict) for row in rows for value in row.values()):
-        raise ValueError("a member is neither a string nor null")
-    return rows
