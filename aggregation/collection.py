@@ -146,8 +146,10 @@ class Collection:
     def _rated(self, words: str, found: Sequence[FoundFile], *, kinds: tuple[ChunkKind, ...]) -> list[RatedHit]:
         """Chunks of these files, likeliest first, over every channel and without a limit but the store's."""
         only = Filter(kinds=kinds, only=frozenset(each.content for each in found))
-        hits = fuse(self._retriever.rankings(words, limit=_MOST_ROWS_FOUND, filter=only), constant=60.0)
-        return judge(words, hits, reranker=None, most_read=0, settings=self._retriever.settings.relevance)
+        settings = self._retriever.settings
+        rankings = self._retriever.rankings(words, limit=_MOST_ROWS_FOUND, filter=only)
+        hits = fuse(rankings, constant=settings.retrieval.rank_constant)
+        return judge(words, hits, reranker=None, most_read=0, settings=settings.relevance)
 
     def _with_chunk(self, each: FoundFile, kind: Kind) -> FoundFile:
         """With the chunk that stands for the file: its words, in reading order, or its picture."""

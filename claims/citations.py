@@ -257,7 +257,7 @@ def _regions(claim: str, chunk: Chunk) -> tuple[Box, ...]:
     return tuple(region.box for region in chunk.regions if region.box is not None and is_named(region.text, claim))
 
 
-@lru_cache(maxsize=512)
+@lru_cache
 def _runs(chunk: Chunk) -> tuple[tuple[Passage, ...], ...]:
     """Every passage, and neighbours that may be one sentence broken over lines: the first does not end with a stop."""
     every = passages(chunk)

@@ -30,7 +30,7 @@ class Passage:
         return tuple(line.box for line in self.lines if line.box is not None)
 
 
-@lru_cache(maxsize=512)
+@lru_cache
 def passages(chunk: Chunk) -> tuple[Passage, ...]:
     """Every passage of the chunk in reading order; none is empty."""
     if chunk.kind == "table" or _looks_like_table(chunk.text):

@@ -1,13 +1,17 @@
 """When a sentence gets its tick."""
 
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, isfinite, isinf, log
+
+MOST_WEIGHT = 1000.0
+"""Of a logistic function, where a larger one is a slip of the comma: no calibration has found one over 30."""
 
 
-def within(name: str, value: float, low: float, high: float) -> None:
-    """Raise ValueError for a setting that is out of its bounds."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, it must lie between {low} and {high}")
+def within(name: str, value: float, low: float, high: float = inf) -> None:
+    """Raise ValueError for a setting that is out of its bounds, or no finite number."""
+    if not (low <= value <= high and isfinite(value)):
+        bounds = f"be at least {low}" if isinf(high) else f"lie between {low} and {high}"
+        raise ValueError(f"{name} is {value}, it must {bounds}")
 
 
 def log_odds(probability: float) -> float:
@@ -38,9 +42,9 @@ class CitationSettings:
     def __post_init__(self) -> None:
         within("least_support", self.least_support, 0.0, 1.0)
         within("least_answer", self.least_answer, 0.0, 1.0)
-        within("most_pairs", self.most_pairs, 1, 1000)
+        within("most_pairs", self.most_pairs, 1)
         for weight in self.answer_weights:
-            within("answer_weights", weight, -100.0, 100.0)
+            within("answer_weights", weight, -MOST_WEIGHT, MOST_WEIGHT)
 
     def answers(self, says_yes: float, again: float, confidence: float) -> float:
         """0..1: how likely a sentence answers the question as its source says."""

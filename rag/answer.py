@@ -70,7 +70,7 @@ class Answerer:
         *,
         images: Sequence[Image.Image] = (),
         history: Sequence[Turn] = (),
-        k: int = 8,
+        k: int = SearchRequest.k,
         filter: Filter = EVERYTHING,
     ) -> Iterator[Event]:
         """Search with the question (and its first picture), then answer.
@@ -313,7 +313,8 @@ class Answerer:
 def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
     """How likely the model says yes rather than no."""
     small, large, *other = ask(turns, ["yes", "Yes", "no", "No"])
-    return (small + large) / max(1e-9, small + large + sum(other))
+    said = small + large + sum(other)
+    return (small + large) / said if said else 0.0
 
 
 def refuses(text: str) -> bool:

@@ -166,7 +166,7 @@ class LlaveroRetriever(BaseRetriever):
     """Llavero's search behind LangChain's interface: relevant chunks as Documents, best first."""
 
     retriever: Retriever
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=SearchRequest.k, ge=1)
     filter: Filter = Field(default_factory=Filter)
     relevant_only: bool = True
     """Leave out what was found but does not answer; an empty list then means: nothing relevant here."""

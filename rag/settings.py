@@ -10,7 +10,7 @@ from math import exp
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from claims.settings import CitationSettings, log_odds, within
+from claims.settings import MOST_WEIGHT, CitationSettings, log_odds, within
 from indexing.records import CHANNELS, Channel
 
 
@@ -46,12 +46,12 @@ class RetrievalSettings:
         if unknown:
             raise ValueError(f"unknown channels {sorted(unknown)} in weights; there are {', '.join(CHANNELS)}")
         for channel, weight in self.weights.items():
-            within(f"weight of {channel}", weight, 0.0, 100.0)
-        within("picture_weight", self.picture_weight, 0.0, 100.0)
-        within("rank_constant", self.rank_constant, 0.0, 10_000.0)
+            within(f"weight of {channel}", weight, 0.0)
+        within("picture_weight", self.picture_weight, 0.0)
+        within("rank_constant", self.rank_constant, 0.0)
         within("depth", self.depth, 1, 1000)
-        within("rerank", self.rerank, 0, 100)
-        within("per_file", self.per_file, 1, 1000)
+        within("rerank", self.rerank, 0)
+        within("per_file", self.per_file, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,7 @@ class RelevanceSettings:
         within("threshold", self.threshold, 0.0, 1.0)
         for name in ("seen", "read", "looks"):
             for value in getattr(self, name):
-                within(name, value, -1000.0, 1000.0)
+                within(name, value, -MOST_WEIGHT, MOST_WEIGHT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,12 +114,12 @@ class PromptSettings:
     """Most tokens of earlier turns; the oldest are left out first."""
 
     def __post_init__(self) -> None:
-        within("evidence_tokens", self.evidence_tokens, 16, 1_000_000)
-        within("max_evidence", self.max_evidence, 1, 100)
-        within("max_passages", self.max_passages, 0, 1000)
-        within("beside", self.beside, 0, 100)
-        within("max_pictures", self.max_pictures, 0, 100)
-        within("history_tokens", self.history_tokens, 0, 1_000_000)
+        within("evidence_tokens", self.evidence_tokens, 16)
+        within("max_evidence", self.max_evidence, 1)
+        within("max_passages", self.max_passages, 0)
+        within("beside", self.beside, 0)
+        within("max_pictures", self.max_pictures, 0)
+        within("history_tokens", self.history_tokens, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,13 +152,13 @@ class AnswerSettings:
     refused. 1.1 % of the development questions that one passage answers are as likely."""
 
     def __post_init__(self) -> None:
-        within("max_new_tokens", self.max_new_tokens, 1, 100_000)
-        within("steps", self.steps, 0, 50)
+        within("max_new_tokens", self.max_new_tokens, 1)
+        within("steps", self.steps, 0)
         within("least_confidence", self.least_confidence, 0.0, 1.0)
         within("least_whole_collection", self.least_whole_collection, 0.0, 1.0)
         within("least_when_refused", self.least_when_refused, 0.0, 1.0)
         for weight in self.weights:
-            within("weights", weight, -100.0, 100.0)
+            within("weights", weight, -MOST_WEIGHT, MOST_WEIGHT)
 
     def confidence(self, found: float, replies: float) -> float:
         """0..1: how likely the evidence answers, where search says `found` and the model replies with `replies`."""
@@ -202,9 +202,9 @@ class GeneratorSettings:
             raise ValueError("the generator url carries a password; name a variable with api_key_env instead")
         if not self.model:
             raise ValueError(f"no model is named for the generator at {self.url}")
-        within("timeout_seconds", self.timeout_seconds, 0.01, 86_400.0)
-        within("context_tokens", self.context_tokens, 256, 100_000_000)
-        within("image_tokens", self.image_tokens, 0, 1_000_000)
+        within("timeout_seconds", self.timeout_seconds, 0.01)
+        within("context_tokens", self.context_tokens, 256)
+        within("image_tokens", self.image_tokens, 0)
         within("temperature", self.temperature, 0.0, 2.0)
 
 

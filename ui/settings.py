@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from aggregation.settings import CollectionSettings
+from claims.settings import CitationSettings
 from indexing.addresses import AddressError, canonical
 from indexing.settings import IndexingSettings
 from indexing.sources.access import SourceAccess
 from rag.settings import (
     AnswerSettings,
-    CitationSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,
