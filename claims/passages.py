@@ -154,13 +154,14 @@ def _held(line: Sequence[Line], row: Counter[str]) -> float:
 # | --- | --- |
 # | Pump | 12 months |
 
-_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 _CELL_BORDER = re.compile(r"(?<!\\)\|")
 
 
 def is_rule(line: str) -> bool:
-    """Whether it is the line between a header and its rows."""
-    return "|" in line and _RULE.match(line) is not None
+    """Whether it is the line between a header and its rows: dashes, with colons where a column is aligned."""
+    within = line.strip().removeprefix("|").removesuffix("|").split("|")
+    dashes = [cell.strip().removeprefix(":").removesuffix(":") for cell in within]
+    return "|" in line and all(set(each) == {"-"} for each in dashes)
 
 
 def is_row(line: str) -> bool:

@@ -122,7 +122,8 @@ def read_paragraphs(path: Path, language: str = "") -> Paragraphs:
     The files' names are numbers, because an article's name would help the search.
     """
     tail = PurePath(path.stem).suffix[1:]
-    language = language or (tail if re.fullmatch("[a-z]{2,3}", tail) else "en")
+    is_code = len(tail) in (2, 3) and tail.isascii() and tail.isalpha() and tail.islower()
+    language = language or (tail if is_code else "en")
     texts: dict[str, str] = {}
     articles = []
     try:

@@ -83,7 +83,7 @@ class Answerer:
     def _ask(
         self, question: str, *, images: Sequence[Image.Image], history: Sequence[Turn], k: int, filter: Filter
     ) -> Iterator[Event]:
-        clock = self._clock()
+        clock = Clock()
         earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
         retrieval = self.retriever.search(
@@ -110,7 +110,7 @@ class Answerer:
         retrieval: Retrieval,
         images: Sequence[Image.Image],
         history: Sequence[Turn],
-        clock: "_Clock",
+        clock: "Clock",
     ) -> Generator[Event, None, None]:
         """What the model says of the passages that were found, or that they do not answer."""
         own = recognised(images[0], self.retriever.embedder, self._things) if images else None
@@ -136,10 +136,6 @@ class Answerer:
             yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
             return
         yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
-
-    def _clock(self) -> "_Clock":
-        """Starts now."""
-        return _Clock()
 
     def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
         """What may answer, likeliest first; behind the first what stands beside it on its page."""
@@ -197,7 +193,7 @@ class Answerer:
 
         return judge
 
-    def _pieces(self, prompt: Prompt, *, decided: bool) -> Iterator[str]:
+    def _pieces(self, prompt: Prompt, *, decided: bool) -> Generator[str, None, None]:
         """The model's words as they come. Its every step runs in a context of its own in which tracing is off.
 
         Where it is `decided` that there is an answer, the model may not begin to refuse.
@@ -238,7 +234,7 @@ class Answerer:
         retrieval: Retrieval,
         prompt: Prompt,
         confidence: float,
-        clock: "_Clock",
+        clock: "Clock",
     ) -> Answer:
         with span("citations", evidence=len(prompt.evidence)) as work:
             cited: Cited = cite(
@@ -264,7 +260,7 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _over_files(self, question: str, filter: Filter, clock: "_Clock") -> Generator[Event, None, bool]:
+    def _over_files(self, question: str, filter: Filter, clock: "Clock") -> Generator[Event, None, bool]:
         """The answer that is computed over the files; False where there is none."""
         assert self._overview is not None
         found = yield from self._overview.events(question, filter)
@@ -289,7 +285,7 @@ class Answerer:
         retrieval: Retrieval,
         question: str,
         sentence: Phrase,
-        clock: "_Clock",
+        clock: "Clock",
         *,
         prompt: Prompt | None = None,
         confidence: float | None = None,
@@ -335,7 +331,9 @@ def _name(chat: BaseChatModel) -> str:
     return str(getattr(engine, "name", "") or getattr(chat, "model_name", "") or chat._llm_type)
 
 
-class _Clock:
+class Clock:
+    """When the search and the first word of an answer came; starts at once."""
+
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._marks: dict[str, float] = {}
@@ -344,12 +342,15 @@ class _Clock:
         self._marks.setdefault(name, (time.perf_counter() - self._start) * 1000)
 
     def retrieved(self) -> None:
+        """The search is done."""
         self._mark("retrieve")
 
     def spoke(self) -> None:
+        """There are words; the first time counts."""
         self._mark("first_token")
 
     @property
     def milliseconds(self) -> dict[str, float]:
+        """Since the start, up to now."""
         total = (time.perf_counter() - self._start) * 1000
         return {"retrieve": 0.0, "first_token": total, **self._marks, "total": total}

@@ -1,8 +1,7 @@
 """When a reply should end: at the end of its line (small models), in a loop, or when it starts to play the user."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Any
 
 _PLAYS_ON = ("\nquestion:", "\nuser:", "\nhuman:", "\nevidence:", "\nanswer:")  # the marks of prompts and of chats
 _LOOP_LENGTHS = range(4, 121)  # letters of what is said over and over
@@ -18,11 +17,11 @@ class Stopper:
         self.text = ""  # the whole reply, cut where it was stopped; may be shorter than what was shown of a loop
         self.notes: tuple[str, ...] = ()
 
-    def until_stop(self, pieces: Iterator[str]) -> Iterator[str]:
+    def until_stop(self, pieces: Generator[str, None, None]) -> Iterator[str]:
         """The words up to the stop; then the model is closed. Leading blank space is left out."""
         text, shown = "", 0
-        with closing(_Closable(pieces)) as source:
-            for piece in source:
+        with closing(pieces):
+            for piece in pieces:
                 text = (text + piece).lstrip() if not text.strip() else text + piece
                 end = self._end(text)
                 if end is not None:
@@ -68,18 +67,3 @@ def _loop_length(text: str) -> int:
         ):
             return length
     return 0
-
-
-class _Closable:
-    """An iterator with a `close` that does nothing where there is nothing to close."""
-
-    def __init__(self, source: Iterator[str]) -> None:
-        self._source = source
-
-    def __iter__(self) -> Iterator[str]:
-        return self._source
-
-    def close(self) -> None:
-        close: Any = getattr(self._source, "close", None)
-        if close is not None:
-            close()

@@ -6,7 +6,6 @@ what is nearly the same text goes to the same side.
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -18,6 +17,7 @@ _ALIKE = 0.8
 _SHINGLE_WORDS = 3
 _SKETCH = 64
 _FEW_WORDS = 8
+_MOST_OF_A_NAME = 40
 
 
 def items_from(chunks: Iterable[Chunk], *, held_out: float = 0.2, seed: int = 0) -> list[Item]:
@@ -59,7 +59,8 @@ def _items_of(chunks: Sequence[Chunk], *, held_out: bool) -> Iterator[Item]:
         picture = next((chunk for chunk in own if chunk.kind in ("image", "page") and chunk.image), None)
         if picture is None:
             continue
-        title = re.sub(r"[^\w.-]+", "-", PurePath(picture.path).stem).strip("-")[:40]
+        plain = (sign if sign.isalnum() or sign in "_.-" else " " for sign in PurePath(picture.path).stem)
+        title = "-".join("".join(plain).split()).strip("-")[:_MOST_OF_A_NAME]
         number = f"-p{page}" if page is not None else ""
         yield Item(
             id=f"{title}-{picture.content_hash[:8]}{number}",
@@ -122,9 +123,8 @@ def _alike(documents: Mapping[str, Sequence[Chunk]]) -> list[set[str]]:
 
 def _runs(chunks: Sequence[Chunk]) -> set[int]:
     """Digests of a document's runs of three words, smallest first a fair sample; a few words are no document."""
-    words = re.findall(
-        r"\w+", " ".join(chunk.text for chunk in chunks if chunk.kind not in ("page", "image")).casefold()
-    )
+    text = " ".join(chunk.text for chunk in chunks if chunk.kind not in ("page", "image")).casefold()
+    words = "".join(sign if sign.isalnum() or sign == "_" else " " for sign in text).split()
     if len(words) < _FEW_WORDS:
         return set()
     runs = (" ".join(words[at : at + _SHINGLE_WORDS]) for at in range(len(words) - _SHINGLE_WORDS + 1))

@@ -136,7 +136,7 @@ def _small(label: str) -> str:
 
 def _called(chunk: Chunk) -> str:
     """How a person would name the file."""
-    return " ".join(re.split(r"[-_\s]+", PurePath(chunk.path).stem)).strip()
+    return " ".join(PurePath(chunk.path).stem.replace("-", " ").replace("_", " ").split())
 
 
 def _record(sample: Sample, asked: Sequence[QuestionAnswer], prefix: str) -> dict[str, Any]:

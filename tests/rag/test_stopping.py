@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from rag.stopping import Stopper
 VERSE = "".join(map(chr, range(0x4E00, 0x4E00 + 121)))  # 121 letters, each another one
 
 
-def pieces(text: str, size: int = 3) -> Iterator[str]:
+def pieces(text: str, size: int = 3) -> Generator[str, None, None]:
     return (text[i : i + size] for i in range(0, len(text), size))
 
 
@@ -49,7 +49,7 @@ def test_a_ruler_of_dots_is_no_loop() -> None:
 def test_the_model_is_closed_when_it_is_stopped() -> None:
     closed = []
 
-    def talk() -> Iterator[str]:
+    def talk() -> Generator[str, None, None]:
         try:
             while True:
                 yield "again and again "
@@ -99,7 +99,7 @@ def test_a_line_is_held_back_while_it_may_become_a_mark_of_the_prompt() -> None:
     line, shown = VERSE[:24], list[int]()
     stopper = Stopper(one_line=False)
 
-    def talk() -> Iterator[str]:
+    def talk() -> Generator[str, None, None]:
         for sign in "One.\n" + line:
             yield sign
             shown.append(len(heard))
