@@ -10,7 +10,7 @@ _MOST_TOKENS = 160  # of a claim or a passage; what is longer is no sentence
 # Marks that tell the verifier how a word stands to the other text.
 NO_WORD, FOLLOWS, SKIPS, SKIPS_COMMA, SKIPS_STOP, ELSEWHERE, INFLECTED, ABSENT = range(8)  # words of the claim
 USED, PASSED_OVER, OUTSIDE, USED_ELSEWHERE = range(8, 12)  # words of the passage
-MARKS = 12
+MARKS = USED_ELSEWHERE + 1
 FEATURES = 25
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from claims.tokens import unaccented
 from indexing.records import Box, Chunk, Line
 
 
@@ -208,5 +209,4 @@ def _ends_sentence(text: str) -> bool:
 
 def fold(text: str) -> str:
     """Lower case, without accents and width variants: "Café ＡＢＣ" → "cafe abc"."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    return unicodedata.normalize("NFC", unaccented(text))

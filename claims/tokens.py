@@ -67,7 +67,7 @@ def read(text: str) -> tuple[TextToken, ...]:
             found.append(TextToken(word, match.start(), last, before, is_value=True))
         elif found and gap in ("-\n", "\u00ad", "\u00ad\n") and word[0].islower() and not found[-1].is_value:
             cut = found.pop()
-            found.append(TextToken(cut.text + _fold(word), cut.start, last, cut.before, is_name=cut.is_name))
+            found.append(TextToken(cut.text + unaccented(word), cut.start, last, cut.before, is_name=cut.is_name))
         else:
             found += _words(word, match.start(), before)
     return tuple(found)
@@ -83,16 +83,18 @@ def _parts(sign: str) -> bool:
     return unicodedata.category(sign)[0] == "P" and sign not in "-'’\"“”„«»*_`"
 
 
-def _fold(word: str) -> str:
+def unaccented(word: str) -> str:
+    """Lower case, without accents and width variants; signs that are made of others are taken apart."""
     return "".join(sign for sign in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(sign))
 
 
 def _words(word: str, start: int, before: int) -> list[TextToken]:
     """One token; scripts without blanks give one for each sign."""
     if not any(0x0E00 <= ord(sign) < 0x0F00 or 0x2E80 <= ord(sign) < 0xA000 for sign in word):
-        return [TextToken(_fold(word), start, start + len(word), before, is_name=word[0].isupper())]
+        return [TextToken(unaccented(word), start, start + len(word), before, is_name=word[0].isupper())]
     return [
-        TextToken(_fold(sign), start + i, start + i + 1, before if i == 0 else NOTHING) for i, sign in enumerate(word)
+        TextToken(unaccented(sign), start + i, start + i + 1, before if i == 0 else NOTHING)
+        for i, sign in enumerate(word)
     ]
 
 

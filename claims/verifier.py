@@ -155,9 +155,9 @@ class CrossVerifier:
             chosen = order[start : start + _BATCH]
             batch = encode([pairs[i] for i in chosen], self._tokenizer, self._max_tokens)
             with torch.inference_mode():
-                logits = self._network(*batch).tolist()
-            for place, logit in zip(chosen, logits, strict=True):
-                found[place] = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit / self._temperature))))
+                probabilities = (self._network(*batch).double() / self._temperature).sigmoid().tolist()
+            for place, probability in zip(chosen, probabilities, strict=True):
+                found[place] = probability
         return found
 
 
@@ -168,26 +168,29 @@ def has_bfloat16() -> bool:
 
 def encode(pairs: Sequence[tuple[str, str]], tokenizer: Any, max_tokens: int) -> tuple[torch.Tensor, ...]:
     """(ids_BT, marks_BT, in_claim_BT, mask_BT, features_BF) of pairs."""
+    claims = [claim for claim, _ in pairs]
+    longest = max(map(len, tokenizer(claims, add_special_tokens=False).input_ids), default=0)
+    fits = longest + tokenizer.num_special_tokens_to_add(pair=True) < max_tokens
     coded = tokenizer(
-        [claim for claim, _ in pairs],
+        claims,
         [passage for _, passage in pairs],
-        truncation="only_second" if all(len(claim) < 3 * max_tokens for claim, _ in pairs) else "longest_first",
+        truncation="only_second" if fits else "longest_first",
         max_length=max_tokens,
         padding=True,
         return_offsets_mapping=True,
         return_tensors="pt",
     )
-    marks, claims, features = [], [], []
+    marks, in_claim, features = [], [], []
     for row, pair in enumerate(pairs):
         aligned = align(*pair)
         of_part = coded.sequence_ids(row)
         marks.append(_marks(aligned, of_part, coded["offset_mapping"][row].tolist()))
-        claims.append([part == 0 for part in of_part])
+        in_claim.append([part == 0 for part in of_part])
         features.append(aligned.features)
     return (
         coded["input_ids"],
         torch.tensor(marks),
-        torch.tensor(claims),
+        torch.tensor(in_claim),
         coded["attention_mask"],
         torch.tensor(features),
     )

@@ -52,28 +52,6 @@ def ticked(result: Cited) -> bool:
     return any(each.verified for each in result.citations)
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("It holds 1.8 litres [1].", [1]),
-        ("a [1][2] b", [1, 2]),
-        ("a [1, 2]", [1, 2]),
-        ("a [1-3]", [1, 2, 3]),
-        ("a［1］", [1]),
-        ("a【2】", [2]),
-        ("a [Evidence 2]", [2]),
-        ("a [evidence 1; 2]", [1, 2]),
-        ("cut short [1", [1]),
-        ("at [18:25] for [5,300] or [1.8] of it", []),
-        ("an [open bracket] and [sic]", []),
-    ],
-)
-def test_markers_are_read_in_every_writing(text: str, named: list[int]) -> None:
-    plain, numbers_named = take_markers(text)
-    assert numbers_named == named
-    assert take_markers(plain)[1] == []
-
-
 @pytest.mark.parametrize("text", ["Helen Marsh (2)", "Helen Marsh (2).", "Helen Marsh [2]."])
 def test_a_round_bracket_at_the_end_is_a_marker_where_evidence_has_its_number(text: str) -> None:
     result = cited(text)
@@ -282,3 +260,31 @@ def test_a_thing_in_a_picture_is_recognised_where_it_stands() -> None:
     whole = replace(photo, text="person, lighthouse")
     (rest,) = cited("lighthouse [1]", "What stands there?", whole).citations
     assert rest.boxes == ((0.0, 0.0, 1.0, 1.0),)
+
+
+@pytest.mark.parametrize(("lines", "expected"), [(3, ["quoted"]), (4, ["unchecked"])])
+def test_a_sentence_runs_over_three_lines_at_most(lines: int, expected: list[str]) -> None:
+    parts = ("The tank of the", "machine in the hall", "holds water for", "two weeks of watering")
+    assert states(cited(f"{' '.join(parts[:lines])} [1].", "", chunk("\n".join(parts), boxed=True))) == expected
+
+
+def test_a_verifier_reads_two_words_and_not_one() -> None:
+    verifier = Believing()
+    cited("Leaking [1].", "", chunk("The tank holds water."), verifier=verifier)
+    assert verifier.asked == []
+    cited("Tank leaks [1].", "", chunk("The tank holds water."), verifier=verifier)
+    assert [claim.strip() for claim, _ in verifier.asked] == ["Tank leaks."]
+
+
+@pytest.mark.parametrize(
+    ("claim", "has_to_do"),
+    [
+        ("Dort steht ein alter tank", True),  # a word of four letters
+        ("Er sah its Auto dort", False),  # one of three may be any language's
+        ("its gas is off", True),  # short words, but most of them
+        ("its gas war leider abgestellt", False),
+    ],
+)
+def test_what_is_not_borne_out_is_shown_with_evidence_that_has_to_do_with_it(claim: str, has_to_do: bool) -> None:
+    result = cited(f"{claim} [1].", "", chunk("Its gas is on. Its tank is red."))
+    assert result.supported is has_to_do and not ticked(result)

@@ -116,3 +116,30 @@ def test_a_row_whose_cell_goes_on_in_a_second_line_is_marked_there_and_not_in_an
     table = Chunk(content_hash="a", path="a.pdf", kind="table", ordinal=0, text=text, lines=lines)
     marked = [[line.text for line in row.lines] for row in passages(table)]
     assert marked == [list(written[1:3]), list(written[3:4]), list(written[4:6])]
+
+
+@pytest.mark.parametrize(("top", "rows"), [(0.512, ["TOTAL 9.00"]), (0.518, ["TOTAL", "9.00"])])
+def test_side_by_side_are_lines_that_share_half_of_their_height(top: float, rows: list[str]) -> None:
+    lines = (Line(text="TOTAL", box=(0.1, 0.5, 0.3, 0.53)), Line(text="9.00", box=(0.7, top, 0.8, top + 0.03)))
+    found = passages(Chunk(content_hash="h", path="/r.jpg", kind="text", ordinal=0, lines=lines, text="TOTAL\n9.00"))
+    assert [each.text for each in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("written", "marked"), [("Pump 12 weeks", 1), ("Pump seven weeks", 0)], ids=["most of its words", "a third of them"]
+)
+def test_a_row_is_marked_where_a_line_has_most_of_its_words_in_it(written: str, marked: int) -> None:
+    text = "| Part | Every |\n| --- | --- |\n| Pump | 12 months |"
+    lines = (Line(text=written, box=(0.1, 0.1, 0.9, 0.15)),)
+    (row,) = passages(Chunk(content_hash="h", path="a.pdf", kind="table", ordinal=0, text=text, lines=lines))
+    assert len(row.lines) == marked
+
+
+@pytest.mark.parametrize(("top", "marked"), [(0.112, ["Pump", "12"]), (0.118, ["12"])])
+def test_cells_of_a_row_that_ocr_read_one_by_one_are_a_line_where_they_share_half_of_their_height(
+    top: float, marked: list[str]
+) -> None:
+    text = "| Part | Every |\n| --- | --- |\n| Valve | 12 |"
+    lines = (Line(text="Pump", box=(0.1, 0.1, 0.3, 0.13)), Line(text="12", box=(0.7, top, 0.8, top + 0.03)))
+    (row,) = passages(Chunk(content_hash="h", path="a.pdf", kind="table", ordinal=0, text=text, lines=lines))
+    assert [line.text for line in row.lines] in (marked, [])

@@ -2,31 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.alignment import ABSENT, ELSEWHERE, FEATURES, FOLLOWS, SKIPS_STOP, align
 from claims.support import coverage, is_quoted, is_shortened, keeps_values
 from claims.tokens import read
-
-
-def tokens(text: str) -> list[str]:
-    return [token.text for token in read(text)]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("12 500 € and 1,234.50", ["12500", "€", "and", "1234.50"]),
-        ("1.234.567 or 1'234'567", ["1234567", "or", "1234567"]),
-        ("from 900-950", ["from", "900", "950"]),
-        ("at -5 °C", ["at", "-5", "°", "c"]),
-        ("version 2.10.340, 192.168.0.1, 18:25", ["version", "2.10.340", "192.168.0.1", "18:25"]),
-        ("restora-\ntion of the e-mail", ["restoration", "of", "the", "e", "mail"]),
-        ("今日は 3,5%", ["今", "日", "は", "3.5", "%"]),
-        ("٣٥ كيلو", ["35", "كيلو"]),
-        ("Café STRASSE straße", ["cafe", "strasse", "strasse"]),
-    ],
-)
-def test_a_text_is_read_as_words_and_values(text: str, expected: list[str]) -> None:
-    assert tokens(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,6 +38,18 @@ def test_values_and_units_are_kept_only_where_they_can_be_read_in_one_way(claim:
         ("It was open", "She came. It was open. He left.", True),
         ("1.8 litres", "The tank holds 1.8 litres.", True),
         ("Imogen Marsh", "Signed: Imogen Marsh, director", True),
+        ("Monday to Friday, 9:00 to 17:00", "Open Monday to Friday, 9:00 to 17:00 without a break", True),
+        (
+            "from Monday to Friday, 9:00 to 17:00",
+            "Open from Monday to Friday, 9:00 to 17:00, all year",
+            False,
+        ),  # 7 words
+        ("two months of petrol", "It ran for two months of petrol and oil.", False),
+        (
+            "Donaudampfschifffahrtsgesellschaft Hohenlohe-Waldenburg",
+            "at Donaudampfschifffahrtsgesellschaft Hohenlohe-Waldenburg in May",
+            False,
+        ),  # 55 letters
         ("8 litres", "The tank holds 1.8 litres.", False),
         ("install the package now", "Do not install the package now.", False),
         ("Anna owes Ben 50 euros", "Ben owes Anna 50 euros", False),
@@ -88,13 +77,6 @@ def test_only_clauses_may_be_left_out_without_a_verifier(claim: str, passage: st
     assert is_shortened(claim, passage) is shortened
 
 
-def test_words_are_found_in_one_order_and_the_rest_elsewhere() -> None:
-    marks = [mark for _, mark in align("Ben owes Anna 50 euros", "Anna owes Ben 50 euros").claim]
-    assert ELSEWHERE in marks and marks[-1] == FOLLOWS
-    marks = [mark for _, mark in align("The tank weighs 62 kg", "The tank holds milk. The mug weighs 62 kg").claim]
-    assert SKIPS_STOP in marks and ABSENT not in marks
-
-
 WORDS = "the tank holds 1.8 litres, weighs 62 kg. Anna 04/05/2024 水 -5 %"
 words = st.lists(st.sampled_from(WORDS.split()), max_size=12)
 
@@ -105,15 +87,7 @@ def test_every_text_is_its_own_quotation_or_short_of_words(text: str) -> None:
     assert is_quoted(text, text) == bool(read(text)) and coverage(text, text) in (0.0, 1.0)
 
 
-@given(words.map(" ".join), words.map(" ".join))
-def test_what_is_counted_lies_between_0_and_1(claim: str, passage: str) -> None:
-    aligned = align(claim, passage)
-    assert len(aligned.features) == FEATURES and all(0 <= number <= 1 for number in aligned.features)
-    assert len(aligned.claim) == len(read(claim)) and len(aligned.passage) == len(read(passage))
-
-
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_text_stops_the_reading(claim: str, passage: str) -> None:
-    aligned = align(claim, passage)
-    assert all(claim[token.start : token.end] for token, _ in aligned.claim)
+    assert all(claim[token.start : token.end] for token in read(claim))
     keeps_values(claim, passage), is_quoted(claim, passage), is_shortened(claim, passage)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -12,6 +13,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from claims.alignment import ABSENT, FOLLOWS, NO_WORD
 from claims.errors import VerifierWeightsError
 from claims.verifier import CrossVerifier, Network, encode, load_verifier
+from llava_model.kits import shipped_weights
 
 TEXT = "[PAD] [CLS] [SEP] [UNK] the tank holds weighs 1 . 8 litres 62 kg Anna owes Ben 50 euros"
 WORDS = TEXT.split()
@@ -104,3 +106,27 @@ def test_weights_of_another_embedder_are_named(embedder: Path, tmp_path: Path) -
     file.write_bytes(b"no weights at all")
     with pytest.raises(VerifierWeightsError, match=r"other\.safetensors"):
         load_verifier(embedder, file)
+
+
+def test_pairs_go_through_sixteen_at_a_time(embedder: Path, weights: Path) -> None:
+    verifier, sizes = load_verifier(embedder, weights), list[int]()
+    verifier._network.register_forward_hook(lambda module, given, out: sizes.append(len(out)))
+    verifier.probabilities([("Anna owes Ben", "Ben owes Anna")] * 40)
+    assert sizes == [16, 16, 8]
+
+
+@pytest.mark.parametrize("words", [40, 20])
+def test_a_claim_that_is_longer_than_the_window_is_cut(embedder: Path, weights: Path, words: int) -> None:
+    """With a window of 32 tokens: a letter each is the most tokens that a text of its length can have."""
+    (probability,) = load_verifier(embedder, weights).probabilities([("1 . " * words, "the tank " * 40)])
+    assert 0 < probability < 1
+
+
+def test_the_network_is_the_one_whose_weights_ship() -> None:
+    shipped = shipped_weights("small").verifier
+    assert shipped is not None
+    with safe_open(str(shipped), framework="pt") as file:
+        shapes = [file.get_slice(name).get_shape() for name in ("word.weight", "word_marks.weight", "head.0.weight")]
+    width = BertConfig(hidden_size=384, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=8)
+    made = Network(BertModel(width), layers=1, rank=2)
+    assert shapes == [list(each.shape) for each in (made.word.weight, made.word_marks.weight, made.head[0].weight)]
