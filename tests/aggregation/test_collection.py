@@ -12,7 +12,7 @@ from extraction.cells import Cell, ExtractedRow
 from extraction.fields import Field
 from indexing.ledger import FileEntry
 from indexing.records import Chunk
-from indexing.store.protocol import EVERYTHING, Filter
+from indexing.store.protocol import EVERYTHING, Filter, Found
 from rag.events import ComputedAnswer, Looking
 from rag.retrieve import Retriever
 from rag.settings import RagSettings
@@ -158,6 +158,20 @@ def test_of_many_documents_the_likeliest_are_shown_to_the_model_and_the_answer_s
     result = result_of("count | documents: bills for bread", a_collection(reader=reader, most_documents=1))
     assert reader.judged == ["two.txt"] and names(result) == ["two.txt"]
     assert "Looked at 1 of 4 files" in told(result, "How many of them are bills for bread?", 9)
+
+
+def test_ten_thousand_rows_are_looked_for_so_that_a_count_is_exact() -> None:
+    asked: list[int] = []
+
+    class Counting(MemoryStore):
+        def search_words(self, query: str, *, limit: int, filter: Filter = EVERYTHING) -> Found:
+            asked.append(limit)
+            return super().search_words(query, limit=limit, filter=filter)
+
+    collection = a_collection()
+    collection._retriever.store = Counting(rows(*BILLS))
+    result_of("count | files: all | words: bread", collection)
+    assert asked == [10_000]
 
 
 def test_words_in_too_many_passages_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ def test_the_question_cannot_add_lines_of_its_own() -> None:
     asked: list[str] = []
 
     def write(turns: Sequence[Turn], most: int, stop: object) -> str:
+        assert (most, stop) == (72, ("\n",))  # a line with two conditions has some 40 tokens
         asked.append(turns[-1].text)
         return "count | files: all"
 
