@@ -6,6 +6,7 @@ A score that is 0 or 1 gets Wilson's interval, any other a seeded bootstrap.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import cast
 
 from evaluation.questions import Task
 from evaluation.records import Record
@@ -66,7 +67,7 @@ def scores_of(task: Task, records: Sequence[Record]) -> dict[str, list[float]]:
 
 
 def _share(name: str, part: int, whole: int) -> Measured:
-    low, high = wilson(part, whole) or (0.0, 100.0)
+    low, high = cast(tuple[float, float], wilson(part, whole))  # None is for a whole of nothing
     return Measured(name=name, value=part / whole, low=low / 100, high=high / 100, n=whole)
 
 

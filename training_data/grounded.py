@@ -225,7 +225,7 @@ def samples_from(
         name = f"own-{number:05}"
         if right is not None:
             yield from made(name, *_answered(each, right, rivals, draw))
-            if draw.random() < refused_share / max(1e-9, 1 - refused_share):
+            if draw.random() * (1 - refused_share) < refused_share:
                 yield from made(f"{name}-gone", *_taken_away(each, right, rivals, draw))
         elif each.answer:
             tally.outcomes["not shown"] += 1
@@ -258,9 +258,7 @@ def _taken_away(
 
 def as_hits(chunks: Sequence[Chunk]) -> tuple[Hit, ...]:
     """Chunks as a search would bring them, in their order; those without words and picture are left out."""
-    return tuple(
-        Hit(chunk=chunk, score=1.0 - number / 10, channels={}) for number, chunk in enumerate(chunks) if chunk.text
-    )
+    return tuple(Hit(chunk=chunk, score=1.0, channels={}) for chunk in chunks if chunk.text)
 
 
 def without_value(chunk: Chunk, value: str) -> Chunk:

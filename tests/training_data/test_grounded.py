@@ -282,3 +282,42 @@ def test_whatever_is_taught_names_evidence_that_holds_its_values(seed: int) -> N
     for start, end in sentences(reply):
         plain, markers = take_markers(reply[start:end])
         assert markers and all(keeps_values(plain, shown[marker]) for marker in markers)
+
+
+def test_a_prompt_of_training_is_as_long_as_the_pocket_kits_window() -> None:
+    assert CONTEXT_TOKENS == 2048
+
+
+def test_every_fourth_sample_of_a_users_questions_is_to_be_refused_and_half_of_these_beside_the_right_chunk() -> None:
+    """A model that was never refused anything answers everything; beside the right chunk it learns to read."""
+    made = list(samples_from(LIBRARY, ASKED[:1] * 300, count_tokens=count_tokens, settings=spread(), seed=1))
+    refused = [sample for sample in made if text_of(sample, -1) == REFUSAL]
+    assert 0.2 < len(refused) / len(made) < 0.3
+    beside = sum("Lowe Books" in text_of(sample, -2).split("Question:")[0] for sample in refused)
+    assert 0.4 < beside / len(refused) < 0.6
+
+
+def test_all_may_be_refused_or_none() -> None:
+    every = list(samples_from(LIBRARY, ASKED[:1] * 9, count_tokens=count_tokens, settings=BARE, refused_share=1.0))
+    assert len(every) == 18
+
+
+def test_a_long_answer_is_no_it_is() -> None:
+    library = (chunk("The ferry runs every day but the first Monday of May.", file="ferry.txt"),)
+    replies = {}
+    for answer in ("every day but the", "every day but the first"):
+        asked = QuestionAnswer(question="When does the ferry run?", answer=answer)
+        (sample,) = samples_from(library, [asked], count_tokens=count_tokens, settings=BARE, refused_share=0.0)
+        replies[answer] = text_of(sample, -1)
+    assert replies["every day but the"].startswith("It is every") and replies["every day but the first"].startswith(
+        "Every"
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "outcome"),
+    [("Lowe Books of Penzance", "answered"), ("Lowe Books of Penzance Harbour Cornwall", "not recognisable")],
+)
+def test_half_of_the_words_that_name_a_document_can_be_read_beside_the_value(about: str, outcome: str) -> None:
+    found = ground("a", known(about=about), as_hits([LOWE, DAHL]), count_tokens=count_tokens, settings=spread())
+    assert found.outcome == outcome

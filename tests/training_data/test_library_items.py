@@ -1,6 +1,7 @@
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rag_doubles import chunk
@@ -100,3 +101,35 @@ def test_things_in_a_picture_are_its_regions() -> None:
     picture = replace(chunk("red car", kind="image", file="street.jpg", image="thumbs/s.jpg"), regions=seen)
     (item,) = items_from([picture])
     assert item.regions == (Region(label="red car", box=(0.5, 0.5, 0.9, 0.8)),)
+
+
+def test_two_documents_are_alike_where_four_fifths_of_their_runs_of_three_words_are() -> None:
+    """Of 62 words 60 runs; each word that is changed in the middle takes three of them."""
+    words = [f"word{number}" for number in range(62)]
+
+    def side_by_side(changed: int) -> bool:
+        other = [f"{word}x" if place in range(9, 9 + 9 * changed, 9) else word for place, word in enumerate(words)]
+        documents = {name: [text(" ".join(said), name)] for name, said in (("a", words), ("b", other))}
+        documents |= {f"c{n}": [text(" ".join(f"{n}y{m}" for m in range(20)), f"c{n}")] for n in range(8)}
+        drawn = [held_out_documents(documents, share=0.5, seed=seed) for seed in range(40)]
+        return all(("a" in apart) == ("b" in apart) for apart in drawn)
+
+    assert side_by_side(2)  # 54 of 66 runs are in both: 0.82
+    assert not side_by_side(3)  # 51 of 69: 0.74
+
+
+@pytest.mark.parametrize(("words", "together"), [(8, True), (7, False)])
+def test_a_few_words_are_no_document_that_another_could_be_a_copy_of(words: int, together: bool) -> None:
+    said = " ".join(f"word{number}" for number in range(words))
+    documents = {name: [text(said, name)] for name in ("a", "b")}
+    documents |= {f"c{n}": [text(f"other {n}", f"c{n}")] for n in range(8)}
+    drawn = [held_out_documents(documents, share=0.5, seed=seed) for seed in range(40)]
+    assert all(("a" in apart) == ("b" in apart) for apart in drawn) is together
+
+
+def test_a_fifth_of_the_documents_is_held_out_and_names_are_short() -> None:
+    names = [f"{number}{'x' * 60}.pdf" for number in range(10)]
+    chunks = [each for name in names for each in (page(name), text(f"number {name}", name))]
+    items = items_from(chunks)
+    assert sum(item.held_out for item in items) == 2
+    assert {len(item.id.split("-")[0]) for item in items} == {40}

@@ -1,5 +1,6 @@
 """Labelled values and tables of a library become questions whose answers stand there; halves share no document."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rag_doubles import chunk
 from llava_model.data.samples import parse_sample
 from llava_model.serving.engine import Turn
 from rag.prompt import REFUSAL
-from training_data.synthetic_questions import questions_from, synthetic_samples
+from training_data.synthetic_questions import PROMPT, questions_from, synthetic_samples
 
 LOWE = chunk("Lowe Books Ltd\nDate: 5/3/2018\nTotal: RM 31.00", file="lowe-receipt.jpg")
 DAHL = chunk("Dahl Motors\nDate: 7/9/2019\nTotal: RM 88.50\nClerk: Amina", file="dahl.jpg")
@@ -87,3 +88,32 @@ def test_the_evidence_of_one_side_never_shows_a_document_of_the_other() -> None:
     for record in made.train:
         shown = record["messages"][-2]["content"].split("Question:")[0]
         assert not any(names[source] in shown for source in held)
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("One two three four: 31.00", 1),
+        ("One two three four five: 31.00", 0),  # a sentence, not a label
+        ("Note: " + "word " * 8, 1),
+        ("Note: " + "word " * 9, 0),
+    ],
+)
+def test_a_label_has_four_words_and_a_value_eight_at_most(line: str, count: int) -> None:
+    assert len(asked(chunk(line.strip(), file="a.txt"))) == count
+
+
+def test_a_long_table_does_not_drown_the_rest() -> None:
+    rows = "\n".join(f"| Part{'abcdefghijklmnopqrstuvwxyzABCDEF'[n]} | {n} kg |" for n in range(30))
+    table = chunk(f"| Part | Weight |\n| --- | --- |\n{rows}", file="parts.md", kind="table")
+    found = asked(table)
+    assert len(found) == 24
+    ways = sum(question.startswith("What is the weight of") for question in found)
+    assert 6 <= ways <= 18  # asked in two ways, by the hash of column and row
+
+
+def test_samples_are_made_with_the_prompt_that_the_ground_stage_is_trained_with() -> None:
+    assert dataclasses.asdict(PROMPT) | {"beside": 0} == {
+        "instructions": "tiny", "example": False, "evidence_tokens": 220, "max_evidence": 6, "max_passages": 6,
+        "beside": 0, "max_pictures": 0, "history_tokens": 0,
+    }  # fmt: skip
