@@ -50,7 +50,7 @@ def doubled(source: str, number: ast.Constant) -> str:
     """The source with this number doubled."""
     lines = source.encode().splitlines(keepends=True)
     line = lines[number.lineno - 1]
-    twice = repr(number.value * 2).encode()  # type: ignore[operator]  # an int or a float, see numbers_of
+    twice = repr(number.value * 2).encode()
     lines[number.lineno - 1] = line[: number.col_offset] + twice + line[number.end_col_offset :]
     return b"".join(lines).decode()
 
