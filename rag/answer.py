@@ -9,6 +9,7 @@ import contextvars
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -32,6 +33,44 @@ from rag.wording import Phrase, phrase
 
 _MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again
 _PICTURE_ALONE = "What does the picture show?"
+
+
+class Clock:
+    """When the search and the first word of an answer came, in milliseconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._marks: dict[str, float] = {}
+
+    def _now(self) -> float:
+        return (time.perf_counter() - self._start) * 1000
+
+    def retrieved(self) -> None:
+        """The search is done."""
+        self._marks.setdefault("retrieve", self._now())
+
+    def spoke(self) -> None:
+        """There are words; the first time counts."""
+        self._marks.setdefault("first_token", self._now())
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Up to now."""
+        total = self._now()
+        return {"retrieve": 0.0, "first_token": total, **self._marks, "total": total}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, with what came with it and what was found for it."""
+
+    question: str
+    retrieval: Retrieval
+    clock: Clock
+    earlier: str = ""
+    """The question before, if any."""
+    images: Sequence[Image.Image] = ()
+    history: Sequence[Turn] = ()
 
 
 class Answerer:
@@ -91,51 +130,48 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
+        asked = Asked(
+            question=question, retrieval=retrieval, clock=clock, earlier=earlier, images=images, history=history
+        )
         scope = self._overview.likelihood(question) if self._overview is not None and not images else 0.0
         choice = self._settings.answer
-        if scope >= choice.least_whole_collection and (yield from self._over_files(question, filter, clock)):
+        if scope >= choice.least_whole_collection and (yield from self._over_files(asked, filter)):
             return
         may_be_about_all = choice.least_when_refused <= scope < choice.least_whole_collection
-        with closing(self._from_passages(question, earlier, retrieval, images, history, clock)) as events:
+        with closing(self._from_passages(asked)) as events:
             for event in events:
                 refused = isinstance(event, Answer) and event.refused
-                if refused and may_be_about_all and (yield from self._over_files(question, filter, clock)):
+                if refused and may_be_about_all and (yield from self._over_files(asked, filter)):
                     return
                 yield event
 
-    def _from_passages(
-        self,
-        question: str,
-        earlier: str,
-        retrieval: Retrieval,
-        images: Sequence[Image.Image],
-        history: Sequence[Turn],
-        clock: "Clock",
-    ) -> Generator[Event, None, None]:
+    def _from_passages(self, asked: Asked) -> Generator[Event, None, None]:
         """What the model says of the passages that were found, or that they do not answer."""
+        retrieval, images = asked.retrieval, asked.images
         own = recognised(images[0], self.retriever.embedder, self._things) if images else None
         sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
-            yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
+            yield self._refusal(asked, "nothing_found" if retrieval.hits else "empty_library")
             return
-        evidence = [*([own] if own else []), *self._evidence(retrieval, question)]
-        prompt = self._prompt(question, earlier if retrieval.follows else "", evidence, images, history)
+        evidence = [*([own] if own else []), *self._evidence(retrieval, asked.question)]
+        earlier = asked.earlier if retrieval.follows else ""
+        prompt = self._prompt(asked.question, earlier, evidence, images, asked.history)
         if not prompt.evidence and not prompt.turns[-1].images:
-            yield self._refusal(retrieval, question, "nothing_to_read", clock)
+            yield self._refusal(asked, "nothing_to_read")
             return
         confidence = self._confidence(prompt, retrieval)
         if confidence < self._settings.answer.least_confidence and not sees_own:
-            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt, confidence=confidence)
             return
         stopper = Stopper(one_line=self._settings.prompt.max_passages > 0)
         decided = self._next_words is not None and confidence >= self._settings.answer.least_confidence
         for piece in stopper.until_stop(self._pieces(prompt, decided=decided)):
-            clock.spoke()
+            asked.clock.spoke()
             yield Token(text=piece)
         if refuses(stopper.text):
-            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt, confidence=confidence)
             return
-        yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
+        yield self._answer(asked, stopper, prompt, confidence)
 
     def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
         """What may answer, likeliest first; behind the first what stands beside it on its page."""
@@ -227,20 +263,12 @@ class Answerer:
             if close is not None:
                 context.run(close)
 
-    def _answer(
-        self,
-        stopper: Stopper,
-        question: str,
-        retrieval: Retrieval,
-        prompt: Prompt,
-        confidence: float,
-        clock: "Clock",
-    ) -> Answer:
+    def _answer(self, asked: Asked, stopper: Stopper, prompt: Prompt, confidence: float) -> Answer:
         with span("citations", evidence=len(prompt.evidence)) as work:
             cited: Cited = cite(
                 stopper.text,
                 {each.marker: each.hit.chunk for each in prompt.evidence},
-                question=question,
+                question=asked.question,
                 verifier=self._verifier,
                 judge=self._judge(confidence),
                 settings=self._settings.citations,
@@ -250,9 +278,9 @@ class Answerer:
             text=cited.text,
             refused=False,
             citations=cited.citations,
-            hits=_evidence_first(prompt.evidence, retrieval.hits),
+            hits=_evidence_first(prompt.evidence, asked.retrieval.hits),
             model=self._model,
-            milliseconds=clock.milliseconds,
+            milliseconds=asked.clock.milliseconds,
             confidence=confidence,
             prompt=prompt.turns,
             prompt_tokens=prompt.tokens,
@@ -260,21 +288,21 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _over_files(self, question: str, filter: Filter, clock: "Clock") -> Generator[Event, None, bool]:
+    def _over_files(self, asked: Asked, filter: Filter) -> Generator[Event, None, bool]:
         """The answer that is computed over the files; False where there is none."""
         assert self._overview is not None
-        found = yield from self._overview.events(question, filter)
+        found = yield from self._overview.events(asked.question, filter)
         if found is None:
             return False
         yield Token(text=found.text)
-        clock.spoke()
+        asked.clock.spoke()
         yield Answer(
             text=found.text,
             refused=False,
             citations=found.citations,
             hits=found.hits,
             model=self._model,
-            milliseconds=clock.milliseconds,
+            milliseconds=asked.clock.milliseconds,
             confidence=1.0,
             table=found.table,
         )
@@ -282,23 +310,21 @@ class Answerer:
 
     def _refusal(
         self,
-        retrieval: Retrieval,
-        question: str,
+        asked: Asked,
         sentence: Phrase,
-        clock: "Clock",
         *,
         prompt: Prompt | None = None,
         confidence: float | None = None,
     ) -> Answer:
         """With `prompt`, the model has read it; without, it was not asked."""
         return Answer(
-            text=phrase(sentence, question),
+            text=phrase(sentence, asked.question),
             refused=True,
             citations=(),
-            hits=_evidence_first(prompt.evidence if prompt else (), retrieval.hits),
+            hits=_evidence_first(prompt.evidence if prompt else (), asked.retrieval.hits),
             model=self._model if prompt else "",
-            milliseconds=clock.milliseconds,
-            confidence=retrieval.verdict.best if confidence is None else confidence,
+            milliseconds=asked.clock.milliseconds,
+            confidence=asked.retrieval.verdict.best if confidence is None else confidence,
             prompt=prompt.turns if prompt else (),
             prompt_tokens=prompt.tokens if prompt else 0,
             supported=False,
@@ -329,28 +355,3 @@ def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[
 def _name(chat: BaseChatModel) -> str:
     engine = getattr(chat, "engine", None)
     return str(getattr(engine, "name", "") or getattr(chat, "model_name", "") or chat._llm_type)
-
-
-class Clock:
-    """When the search and the first word of an answer came; starts at once."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._marks: dict[str, float] = {}
-
-    def _mark(self, name: str) -> None:
-        self._marks.setdefault(name, (time.perf_counter() - self._start) * 1000)
-
-    def retrieved(self) -> None:
-        """The search is done."""
-        self._mark("retrieve")
-
-    def spoke(self) -> None:
-        """There are words; the first time counts."""
-        self._mark("first_token")
-
-    @property
-    def milliseconds(self) -> dict[str, float]:
-        """Since the start, up to now."""
-        total = (time.perf_counter() - self._start) * 1000
-        return {"retrieve": 0.0, "first_token": total, **self._marks, "total": total}

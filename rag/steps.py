@@ -18,7 +18,7 @@ from claims.passages import passages
 from indexing.records import Hit
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answerer, Clock, refuses
+from rag.answer import Answerer, Asked, Clock, refuses
 from rag.errors import GeneratorReplyError
 from rag.events import Event, Retrieved, Token
 from rag.langchain import messages_of, trace_nothing
@@ -90,18 +90,19 @@ class StepwiseAnswerer(Answerer):
         retrieval = self.retriever.search(SearchRequest(text=question, k=k, filter=filter))
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
+        asked = Asked(question=question, retrieval=retrieval, clock=clock)
         seen = _Seen()
-        asked = f"{seen.add(retrieval.hits[:_FOUND_AT_ONCE])}\n\nQuestion: {question.strip()}"
-        turns = (*history, Turn(role="user", text=asked))
+        text = f"{seen.add(retrieval.hits[:_FOUND_AT_ONCE])}\n\nQuestion: {question.strip()}"
+        turns = (*history, Turn(role="user", text=text))
         stopper = Stopper(one_line=False)
         for piece in stopper.until_stop(self._steps(turns, self._tools(question, seen, filter), steps)):
             clock.spoke()
             yield Token(text=piece)
         prompt = Prompt(turns=turns, evidence=seen.evidence, tokens=self.count_tokens(turns))
         if refuses(stopper.text):
-            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt)
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt)
         else:
-            yield self._answer(stopper, question, retrieval, prompt, retrieval.verdict.best, clock)
+            yield self._answer(asked, stopper, prompt, retrieval.verdict.best)
 
     def _tools(self, question: str, seen: _Seen, within: Filter) -> list[Any]:
         @tool
