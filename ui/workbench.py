@@ -4,7 +4,6 @@ Parts that cost memory or seconds (embedder, language model) are made when first
 threads of the process; closing the workbench lets go of the library.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
     from rag.answer import Answerer
     from rag.events import Answer, Event
     from rag.relevance import Reranker
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
