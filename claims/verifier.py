@@ -169,7 +169,7 @@ def has_bfloat16() -> bool:
 def encode(pairs: Sequence[tuple[str, str]], tokenizer: Any, max_tokens: int) -> tuple[torch.Tensor, ...]:
     """(ids_BT, marks_BT, in_claim_BT, mask_BT, features_BF) of pairs."""
     claims = [claim for claim, _ in pairs]
-    longest = max(map(len, tokenizer(claims, add_special_tokens=False).input_ids), default=0)
+    longest = max(map(len, tokenizer(claims, add_special_tokens=False, verbose=False).input_ids), default=0)
     fits = longest + tokenizer.num_special_tokens_to_add(pair=True) < max_tokens
     coded = tokenizer(
         claims,
