@@ -73,17 +73,23 @@ class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._source, str(self._file), "exec"), module.__dict__)
 
 
-def is_noticed(file: Path, source: str, tests: Sequence[Sequence[str]]) -> bool:
+def is_noticed(file: Path, source: str, tests: Sequence[Sequence[str]], packages: Sequence[str]) -> bool:
     """Whether a test of these groups fails, in a process of its own, when the module has this source."""
     child = os.fork()
     if not child:
+        for name in [each for each in sys.modules if each.partition(".")[0] in packages]:
+            del sys.modules[name]
         signal.alarm(_LONGEST_SECONDS)
         name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
         sys.meta_path.insert(0, _Instead(name, file, source))
         code = 1
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                runs = (pytest.main(["-x", "-q", "-p", "no:cacheprovider", *group]) for group in tests if group)
+                runs = (
+                    pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *group])
+                    for group in tests
+                    if group
+                )
                 code = int(next((run for run in runs if run), pytest.ExitCode.OK))
         finally:
             os._exit(code)
@@ -118,12 +124,12 @@ def main() -> None:
     unnoticed = 0
     for file in (each.absolute() for each in given.files):
         source, tests = file.read_text(encoding="utf-8"), tests_of(file)
+        if is_noticed(file, source, tests, packages):
+            parser.error(f"the tests of {file.relative_to(ROOT)} fail as it is")
         for number in numbers_of(source):
             if not given.lines[0] <= number.lineno <= given.lines[1]:
                 continue
-            for name in [each for each in sys.modules if each.partition(".")[0] in packages]:
-                del sys.modules[name]
-            if not is_noticed(file, doubled(source, number), tests):
+            if not is_noticed(file, doubled(source, number), tests, packages):
                 unnoticed += 1
                 line = source.splitlines()[number.lineno - 1].strip()
                 _tell(f"{file.relative_to(ROOT)}:{number.lineno}: {number.value}   {line}")
