@@ -19,8 +19,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from rag.settings import CitationSettings
-from rag.verifier import CrossVerifier, load_verifier
+from claims.settings import CitationSettings
+from claims.verifier import CrossVerifier, load_verifier
 from recipes.small.pairs import Pair, make
 from recipes.small.prose import paragraphs
 from recipes.small.score import scores

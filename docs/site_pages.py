@@ -7,6 +7,7 @@ network   the build fails where a page would make a browser ask another server
 """
 
 import re
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-PACKAGES = ("indexing", "rag", "llava_model", "ui")
+ROOT = Path(__file__).parents[1]
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["root_packages"]
 LOG = "LOG.md"
 _ENTRY = re.compile(r"^\*\*(.+?)\*\*", re.MULTILINE)
 _ELSEWHERE = re.compile(

@@ -7,7 +7,7 @@ refused before a model is asked; the rest is the reader's own decision.
 
 import contextvars
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -15,60 +15,62 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from PIL import Image
 
+from claims.citations import Cited, Judge, cite
+from claims.markers import take_markers
+from claims.support import Verifier
 from indexing.records import Chunk, Hit
 from indexing.spans import begin, span, steps_of
 from indexing.store.protocol import EVERYTHING, Filter
 from llava_model.serving.engine import Turn
 from rag.attached import See, recognised
-from rag.citations import Citation, Cited, Judge, cite, take_markers
-from rag.collection import Looking
-from rag.generate import Stopper
+from rag.events import Answer, CollectionAnswerer, Event, Retrieved, Token
 from rag.langchain import LlaveroChatModel, messages_of, trace_nothing
-from rag.overview import AnswerTable, Overview
 from rag.prompt import REFUSAL, Chances, CountTokens, Evidence, NextWords, Prompt, as_data, build_prompt, instructions
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
-from rag.support import Verifier
+from rag.stopping import Stopper
 from rag.wording import Phrase, phrase
 
 _MOST_WORDS_AGAIN = 12  # of a sentence, that the model is to say again
 _PICTURE_ALONE = "What does the picture show?"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retrieved:
-    """The search is done; the model has not been asked yet."""
+class Clock:
+    """When the search and the first word of an answer came, in milliseconds since it was made."""
 
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._marks: dict[str, float] = {}
+
+    def _now(self) -> float:
+        return (time.perf_counter() - self._start) * 1000
+
+    def retrieved(self) -> None:
+        """The search is done."""
+        self._marks.setdefault("retrieve", self._now())
+
+    def spoke(self) -> None:
+        """There are words; the first time counts."""
+        self._marks.setdefault("first_token", self._now())
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Up to now."""
+        total = self._now()
+        return {"retrieve": 0.0, "first_token": total, **self._marks, "total": total}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, with what came with it and what was found for it."""
+
+    question: str
     retrieval: Retrieval
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """The next piece of the answer's text."""
-
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The whole answer. Marker [n] means `hits[n - 1]`."""
-
-    text: str
-    refused: bool
-    citations: tuple[Citation, ...]
-    hits: tuple[Hit, ...]  # the evidence in the order of its markers, then what else was found
-    model: str  # "" when no model was asked
-    milliseconds: Mapping[str, float]  # retrieve, first_token, total
-    confidence: float = 0.0  # 0..1: how likely the library answers this, by search and model together
-    prompt: tuple[Turn, ...] = ()
-    prompt_tokens: int = 0
-    supported: bool = True  # False: the model's claims stand in no evidence, or there are none
-    notes: tuple[str, ...] = ()
-    table: AnswerTable | None = None
-    """Of a question about all files: those that fit, and what was read in each."""
-
-
-Event = Retrieved | Looking | Token | Answer
+    clock: Clock
+    earlier: str = ""
+    """The question before, if any."""
+    images: Sequence[Image.Image] = ()
+    history: Sequence[Turn] = ()
 
 
 class Answerer:
@@ -89,7 +91,7 @@ class Answerer:
         chances: Chances | None = None,
         verifier: Verifier | None = None,
         things: See = lambda picture: (),
-        overview: Overview | None = None,
+        overview: CollectionAnswerer | None = None,
     ) -> None:
         """`things` says what is in a picture that comes with a question; `next_words` and `chances` ask the model for
         its own judgement, where it runs in this process; `verifier` checks claims that are not quotations; `overview`
@@ -107,7 +109,7 @@ class Answerer:
         *,
         images: Sequence[Image.Image] = (),
         history: Sequence[Turn] = (),
-        k: int = 8,
+        k: int = SearchRequest.k,
         filter: Filter = EVERYTHING,
     ) -> Iterator[Event]:
         """Search with the question (and its first picture), then answer.
@@ -120,7 +122,7 @@ class Answerer:
     def _ask(
         self, question: str, *, images: Sequence[Image.Image], history: Sequence[Turn], k: int, filter: Filter
     ) -> Iterator[Event]:
-        clock = self._clock()
+        clock = Clock()
         earlier = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), "")
         image = images[0] if images else None
         retrieval = self.retriever.search(
@@ -128,55 +130,48 @@ class Answerer:
         )
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
+        asked = Asked(
+            question=question, retrieval=retrieval, clock=clock, earlier=earlier, images=images, history=history
+        )
         scope = self._overview.likelihood(question) if self._overview is not None and not images else 0.0
         choice = self._settings.answer
-        if scope >= choice.least_whole_collection and (yield from self._over_files(question, filter, clock)):
+        if scope >= choice.least_whole_collection and (yield from self._over_files(asked, filter)):
             return
         may_be_about_all = choice.least_when_refused <= scope < choice.least_whole_collection
-        with closing(self._from_passages(question, earlier, retrieval, images, history, clock)) as events:
+        with closing(self._from_passages(asked)) as events:
             for event in events:
                 refused = isinstance(event, Answer) and event.refused
-                if refused and may_be_about_all and (yield from self._over_files(question, filter, clock)):
+                if refused and may_be_about_all and (yield from self._over_files(asked, filter)):
                     return
                 yield event
 
-    def _from_passages(
-        self,
-        question: str,
-        earlier: str,
-        retrieval: Retrieval,
-        images: Sequence[Image.Image],
-        history: Sequence[Turn],
-        clock: "_Clock",
-    ) -> Generator[Event, None, None]:
+    def _from_passages(self, asked: Asked) -> Generator[Event, None, None]:
         """What the model says of the passages that were found, or that they do not answer."""
+        retrieval, images = asked.retrieval, asked.images
         own = recognised(images[0], self.retriever.embedder, self._things) if images else None
         sees_own = own is not None or (bool(images) and self._sees_images)
         if not retrieval.answers and not sees_own:
-            yield self._refusal(retrieval, question, "nothing_found" if retrieval.hits else "empty_library", clock)
+            yield self._refusal(asked, "nothing_found" if retrieval.hits else "empty_library")
             return
-        evidence = [*([own] if own else []), *self._evidence(retrieval, question)]
-        prompt = self._prompt(question, earlier if retrieval.follows else "", evidence, images, history)
+        evidence = [*([own] if own else []), *self._evidence(retrieval, asked.question)]
+        earlier = asked.earlier if retrieval.follows else ""
+        prompt = self._prompt(asked.question, earlier, evidence, images, asked.history)
         if not prompt.evidence and not prompt.turns[-1].images:
-            yield self._refusal(retrieval, question, "nothing_to_read", clock)
+            yield self._refusal(asked, "nothing_to_read")
             return
         confidence = self._confidence(prompt, retrieval)
         if confidence < self._settings.answer.least_confidence and not sees_own:
-            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt, confidence=confidence)
             return
         stopper = Stopper(one_line=self._settings.prompt.max_passages > 0)
         decided = self._next_words is not None and confidence >= self._settings.answer.least_confidence
         for piece in stopper.until_stop(self._pieces(prompt, decided=decided)):
-            clock.spoke()
+            asked.clock.spoke()
             yield Token(text=piece)
         if refuses(stopper.text):
-            yield self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt, confidence=confidence)
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt, confidence=confidence)
             return
-        yield self._answer(stopper, question, retrieval, prompt, confidence, clock)
-
-    def _clock(self) -> "_Clock":
-        """Starts now."""
-        return _Clock()
+        yield self._answer(asked, stopper, prompt, confidence)
 
     def _evidence(self, retrieval: Retrieval, question: str) -> list[Hit]:
         """What may answer, likeliest first; behind the first what stands beside it on its page."""
@@ -234,7 +229,7 @@ class Answerer:
 
         return judge
 
-    def _pieces(self, prompt: Prompt, *, decided: bool) -> Iterator[str]:
+    def _pieces(self, prompt: Prompt, *, decided: bool) -> Generator[str, None, None]:
         """The model's words as they come. Its every step runs in a context of its own in which tracing is off.
 
         Where it is `decided` that there is an answer, the model may not begin to refuse.
@@ -268,20 +263,12 @@ class Answerer:
             if close is not None:
                 context.run(close)
 
-    def _answer(
-        self,
-        stopper: Stopper,
-        question: str,
-        retrieval: Retrieval,
-        prompt: Prompt,
-        confidence: float,
-        clock: "_Clock",
-    ) -> Answer:
+    def _answer(self, asked: Asked, stopper: Stopper, prompt: Prompt, confidence: float) -> Answer:
         with span("citations", evidence=len(prompt.evidence)) as work:
             cited: Cited = cite(
                 stopper.text,
-                prompt.evidence,
-                question=question,
+                {each.marker: each.hit.chunk for each in prompt.evidence},
+                question=asked.question,
                 verifier=self._verifier,
                 judge=self._judge(confidence),
                 settings=self._settings.citations,
@@ -291,9 +278,9 @@ class Answerer:
             text=cited.text,
             refused=False,
             citations=cited.citations,
-            hits=_evidence_first(prompt.evidence, retrieval.hits),
+            hits=_evidence_first(prompt.evidence, asked.retrieval.hits),
             model=self._model,
-            milliseconds=clock.milliseconds,
+            milliseconds=asked.clock.milliseconds,
             confidence=confidence,
             prompt=prompt.turns,
             prompt_tokens=prompt.tokens,
@@ -301,21 +288,21 @@ class Answerer:
             notes=(*prompt.notes, *stopper.notes, *cited.notes),
         )
 
-    def _over_files(self, question: str, filter: Filter, clock: "_Clock") -> Generator[Event, None, bool]:
+    def _over_files(self, asked: Asked, filter: Filter) -> Generator[Event, None, bool]:
         """The answer that is computed over the files; False where there is none."""
         assert self._overview is not None
-        found = yield from self._overview.events(question, filter)
+        found = yield from self._overview.events(asked.question, filter)
         if found is None:
             return False
         yield Token(text=found.text)
-        clock.spoke()
+        asked.clock.spoke()
         yield Answer(
             text=found.text,
             refused=False,
             citations=found.citations,
             hits=found.hits,
             model=self._model,
-            milliseconds=clock.milliseconds,
+            milliseconds=asked.clock.milliseconds,
             confidence=1.0,
             table=found.table,
         )
@@ -323,23 +310,21 @@ class Answerer:
 
     def _refusal(
         self,
-        retrieval: Retrieval,
-        question: str,
+        asked: Asked,
         sentence: Phrase,
-        clock: "_Clock",
         *,
         prompt: Prompt | None = None,
         confidence: float | None = None,
     ) -> Answer:
         """With `prompt`, the model has read it; without, it was not asked."""
         return Answer(
-            text=phrase(sentence, question),
+            text=phrase(sentence, asked.question),
             refused=True,
             citations=(),
-            hits=_evidence_first(prompt.evidence if prompt else (), retrieval.hits),
+            hits=_evidence_first(prompt.evidence if prompt else (), asked.retrieval.hits),
             model=self._model if prompt else "",
-            milliseconds=clock.milliseconds,
-            confidence=retrieval.verdict.best if confidence is None else confidence,
+            milliseconds=asked.clock.milliseconds,
+            confidence=asked.retrieval.verdict.best if confidence is None else confidence,
             prompt=prompt.turns if prompt else (),
             prompt_tokens=prompt.tokens if prompt else 0,
             supported=False,
@@ -350,7 +335,8 @@ class Answerer:
 def yes(ask: NextWords, turns: Sequence[Turn]) -> float:
     """How likely the model says yes rather than no."""
     small, large, *other = ask(turns, ["yes", "Yes", "no", "No"])
-    return (small + large) / max(1e-9, small + large + sum(other))
+    said = small + large + sum(other)
+    return (small + large) / said if said else 0.0
 
 
 def refuses(text: str) -> bool:
@@ -369,23 +355,3 @@ def _evidence_first(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> tuple[
 def _name(chat: BaseChatModel) -> str:
     engine = getattr(chat, "engine", None)
     return str(getattr(engine, "name", "") or getattr(chat, "model_name", "") or chat._llm_type)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._marks: dict[str, float] = {}
-
-    def _mark(self, name: str) -> None:
-        self._marks.setdefault(name, (time.perf_counter() - self._start) * 1000)
-
-    def retrieved(self) -> None:
-        self._mark("retrieve")
-
-    def spoke(self) -> None:
-        self._mark("first_token")
-
-    @property
-    def milliseconds(self) -> dict[str, float]:
-        total = (time.perf_counter() - self._start) * 1000
-        return {"retrieve": 0.0, "first_token": total, **self._marks, "total": total}

@@ -1,17 +1,14 @@
-"""The model's words: an OpenAI-compatible server as the answering model, and when a reply should end.
+"""An OpenAI-compatible server as the answering model.
 
 `chat_model(settings)` is any of vLLM, SGLang, Ollama, llama.cpp's server or our own. The prompt goes to that address
 and nowhere else: redirects are not followed, tracing is off while we ask (see `rag.answer`), and tokens are estimated
 here, because the usual counter would fetch its tables from the network.
-
-`Stopper` ends a reply at the end of its line (small models), in a loop, or when it starts to play the user.
 """
 
 import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
@@ -185,84 +182,3 @@ def _status(error: Any) -> str:
         where = error.response.headers.get("location", "nowhere")
         return f"redirects to {where}, which is not followed; put the final address into llavero.toml"
     return f"answered with status {error.status_code}: {str(error.message)[:300]}"
-
-
-_PLAYS_ON = ("\nquestion:", "\nuser:", "\nhuman:", "\nevidence:", "\nanswer:")  # the marks of prompts and of chats
-_LOOP_LENGTHS = range(4, 121)  # letters of what is said over and over
-_LOOP_ROUNDS = 3
-_HELD_BACK = 24  # the longest beginning of a stop that is not shown until it is known to be none
-
-
-class Stopper:
-    """Passes a model's words on until it should stop; `notes` says why it was stopped, if it was."""
-
-    def __init__(self, *, one_line: bool) -> None:
-        self._one_line = one_line
-        self.text = ""  # the whole reply, cut where it was stopped; may be shorter than what was shown of a loop
-        self.notes: tuple[str, ...] = ()
-
-    def until_stop(self, pieces: Iterator[str]) -> Iterator[str]:
-        """The words up to the stop; then the model is closed. Leading blank space is left out."""
-        text, shown = "", 0
-        with closing(_Closable(pieces)) as source:
-            for piece in source:
-                text = (text + piece).lstrip() if not text.strip() else text + piece
-                end = self._end(text)
-                if end is not None:
-                    self.text = text[:end].strip()
-                    if text[shown:end]:
-                        yield text[shown:end]
-                    return
-                self.text = text.strip()
-                safe = self._safe(text)
-                if safe > shown:
-                    yield text[shown:safe]
-                    shown = safe
-        if text[shown:].rstrip():
-            yield text[shown:].rstrip()
-
-    def _end(self, text: str) -> int | None:
-        """Where the text must end, if it must."""
-        if self._one_line and "\n" in text:
-            return len(text[: text.index("\n")].rstrip())
-        plays = [start for mark in _PLAYS_ON if (start := text.casefold().find(mark)) >= 0]
-        if plays:
-            return min(plays)
-        period = _loop_length(text)
-        if period:
-            self.notes = ("The model repeated itself and was stopped.",)
-            return len(text) - (_LOOP_ROUNDS - 1) * period
-        return None
-
-    def _safe(self, text: str) -> int:
-        """How much may be shown: not a last line that may yet turn out to be a stop."""
-        line = text.rfind("\n")
-        return line if line >= 0 and len(text) - line <= _HELD_BACK else len(text)
-
-
-def _loop_length(text: str) -> int:
-    """How long the stretch is that the text ends with three times over; 0 if it does not."""
-    for length in _LOOP_LENGTHS:
-        round_ = text[-length:]
-        if (
-            len(text) >= _LOOP_ROUNDS * length
-            and text.endswith(round_ * _LOOP_ROUNDS)
-            and any(map(str.isalnum, round_))
-        ):
-            return length
-    return 0
-
-
-class _Closable:
-    """An iterator with a `close` that does nothing where there is nothing to close."""
-
-    def __init__(self, source: Iterator[str]) -> None:
-        self._source = source
-
-    def __iter__(self) -> Iterator[str]:
-        return self._source
-
-    def close(self) -> None:
-        close: Any = getattr(self._source, "close", None)
-        if close is not None:
-            close()

@@ -11,7 +11,7 @@ import base64
 import binascii
 import contextvars
 import io
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -42,6 +42,7 @@ from llava_model.errors import PictureTooLargeError, UnreadablePictureError
 from llava_model.images import open_picture
 from llava_model.serving.engine import Turn
 from rag.errors import PictureAddressError, PictureDataError
+from rag.prompt import Write
 from rag.retrieve import Retriever, SearchRequest
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -165,7 +166,7 @@ class LlaveroRetriever(BaseRetriever):
     """Llavero's search behind LangChain's interface: relevant chunks as Documents, best first."""
 
     retriever: Retriever
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=SearchRequest.k, ge=1)
     filter: Filter = Field(default_factory=Filter)
     relevant_only: bool = True
     """Leave out what was found but does not answer; an empty list then means: nothing relevant here."""
@@ -191,8 +192,8 @@ class LlaveroRetriever(BaseRetriever):
         ]
 
 
-def write_with(chat: BaseChatModel) -> Callable[[Sequence[Turn], int, Sequence[str]], str]:
-    """(turns, most new tokens, where to stop) → the whole reply of this model. Nothing is traced."""
+def write_with(chat: BaseChatModel) -> Write:
+    """The whole reply of this model, from turns. Nothing is traced."""
 
     def write(turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str]) -> str:
         context = contextvars.copy_context()

@@ -11,6 +11,7 @@ The same code makes the samples on which the GROUND stage trains, so that traini
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,11 +19,11 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
+from claims.passages import Passage, passages
 from indexing.records import Chunk, Hit
 from indexing.store.bm25 import Rarity, document_vector, query_vector
 from llava_model.serving.engine import Turn
 from rag.errors import InstructionsError, PromptTooLongError
-from rag.passages import Passage, passages
 from rag.settings import PromptSettings
 
 REFUSAL = "Not in the evidence."
@@ -43,6 +44,8 @@ Chances = Callable[[Sequence[Turn], str], list[float]]
 """(turns, reply) → the probability 0..1 of each token of the reply, as `Engine.chances` tells."""
 NextWords = Callable[[Sequence[Turn], Sequence[str]], list[float]]
 """(turns, words) → for each word the probability that the reply begins with it, as `Engine.next_words` tells."""
+Write = Callable[[Sequence[Turn], int, Sequence[str]], str]
+"""(turns, most new tokens, where to stop) → the model's whole reply, as `rag.langchain.write_with` gives it."""
 LoadImage = Callable[[Chunk], Image.Image | None]
 
 
@@ -112,7 +115,7 @@ def build_prompt(
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache
 def instructions(name: str) -> tuple[str, str]:
     """The text of that name, or of the user's own file: what stands before everything, and what behind the question.
 
@@ -169,13 +172,15 @@ def _fill(
     while pictures and not fits(_evidence(hits, (), pictures)):
         pictures = dict(list(pictures.items())[:-1])
     wanted = _wanted(draft, hits)
-    low, high = 0, len(wanted)
-    while low < high:  # the most passages that fit: adding one never makes a prompt shorter
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(_evidence(hits, wanted[:middle], pictures)) else (low, middle - 1)
-    if low == 0 and wanted:
+    most = _most(len(wanted), lambda count: fits(_evidence(hits, wanted[:count], pictures)))
+    if most == 0 and wanted:
         return _with_a_cut(hits, wanted[0], pictures, fits)
-    return _evidence(hits, wanted[:low], pictures)
+    return _evidence(hits, wanted[:most], pictures)
+
+
+def _most(there: int, fits: Callable[[int], bool]) -> int:
+    """How many of those that are there fit: adding one never makes a prompt shorter."""
+    return bisect_left(range(1, there + 1), True, key=lambda count: not fits(count))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,11 +250,8 @@ def _with_a_cut(
         shown = replace(first.passage, text=" ".join(words[:count]) + " …")
         return _evidence(hits, [replace(first, passage=shown)], pictures)
 
-    low, high = 0, len(words)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(cut(middle)) else (low, middle - 1)
-    return cut(low) if low else _evidence(hits, (), pictures)
+    most = _most(len(words), lambda count: fits(cut(count)))
+    return cut(most) if most else _evidence(hits, (), pictures)
 
 
 def _evidence(hits: Sequence[Hit], chosen: Sequence[_Place], pictures: dict[str, Image.Image]) -> tuple[Evidence, ...]:

@@ -148,7 +148,8 @@ class Retriever:
             return ()
         vector = self._vector("text", question)
         found = self.store.search_vector("text", vector, limit=most + 1, filter=within)
-        ranked = fuse([Ranking(channel="text", weight=1.0, found=found)], constant=60.0)
+        ranking = Ranking(channel="text", weight=1.0, found=found)
+        ranked = fuse([ranking], constant=self.settings.retrieval.rank_constant)
         return tuple(each for each in ranked if each.chunk.id != chunk.id)[:most]
 
     def _judged(self, request: SearchRequest, hits: list[Hit]) -> tuple[list[RatedHit], bool]:

@@ -1,26 +1,17 @@
 """Every choice of this package, where it is made once, with its bounds and where its value comes from.
 
-RagSettings = RetrievalSettings + RelevanceSettings + PromptSettings + AnswerSettings + CitationSettings +
-    CollectionSettings (+ GeneratorSettings)
+RagSettings = RetrievalSettings + RelevanceSettings + PromptSettings + AnswerSettings + CitationSettings
+    (+ GeneratorSettings)
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from claims.settings import MOST_WEIGHT, CitationSettings, log_odds, within
 from indexing.records import CHANNELS, Channel
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, it must lie between {low} and {high}")
-
-
-def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, 1e-6), 1 - 1e-6)
-    return log(bounded / (1 - bounded))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +46,12 @@ class RetrievalSettings:
         if unknown:
             raise ValueError(f"unknown channels {sorted(unknown)} in weights; there are {', '.join(CHANNELS)}")
         for channel, weight in self.weights.items():
-            _within(f"weight of {channel}", weight, 0.0, 100.0)
-        _within("picture_weight", self.picture_weight, 0.0, 100.0)
-        _within("rank_constant", self.rank_constant, 0.0, 10_000.0)
-        _within("depth", self.depth, 1, 1000)
-        _within("rerank", self.rerank, 0, 100)
-        _within("per_file", self.per_file, 1, 1000)
+            within(f"weight of {channel}", weight, 0.0)
+        within("picture_weight", self.picture_weight, 0.0)
+        within("rank_constant", self.rank_constant, 0.0)
+        within("depth", self.depth, 1, 1000)
+        within("rerank", self.rerank, 0)
+        within("per_file", self.per_file, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,10 +76,10 @@ class RelevanceSettings:
     """Probability under which a hit surely does not answer."""
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold, 0.0, 1.0)
+        within("threshold", self.threshold, 0.0, 1.0)
         for name in ("seen", "read", "looks"):
             for value in getattr(self, name):
-                _within(name, value, -1000.0, 1000.0)
+                within(name, value, -MOST_WEIGHT, MOST_WEIGHT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,12 +114,12 @@ class PromptSettings:
     """Most tokens of earlier turns; the oldest are left out first."""
 
     def __post_init__(self) -> None:
-        _within("evidence_tokens", self.evidence_tokens, 16, 1_000_000)
-        _within("max_evidence", self.max_evidence, 1, 100)
-        _within("max_passages", self.max_passages, 0, 1000)
-        _within("beside", self.beside, 0, 100)
-        _within("max_pictures", self.max_pictures, 0, 100)
-        _within("history_tokens", self.history_tokens, 0, 1_000_000)
+        within("evidence_tokens", self.evidence_tokens, 16)
+        within("max_evidence", self.max_evidence, 1)
+        within("max_passages", self.max_passages, 0)
+        within("beside", self.beside, 0)
+        within("max_pictures", self.max_pictures, 0)
+        within("history_tokens", self.history_tokens, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +144,7 @@ class AnswerSettings:
     """Confidence under which the answer is refused before it is written."""
 
     least_whole_collection: float = 0.55
-    """The probability (`rag.scope`) from which a question is about the whole collection; chosen on development
+    """The probability (`aggregation.scope`) from which a question is about the whole collection; chosen on development
     questions for at most 0.5 % of those that one passage answers."""
 
     least_when_refused: float = 0.1
@@ -161,75 +152,18 @@ class AnswerSettings:
     refused. 1.1 % of the development questions that one passage answers are as likely."""
 
     def __post_init__(self) -> None:
-        _within("max_new_tokens", self.max_new_tokens, 1, 100_000)
-        _within("steps", self.steps, 0, 50)
-        _within("least_confidence", self.least_confidence, 0.0, 1.0)
-        _within("least_whole_collection", self.least_whole_collection, 0.0, 1.0)
-        _within("least_when_refused", self.least_when_refused, 0.0, 1.0)
+        within("max_new_tokens", self.max_new_tokens, 1)
+        within("steps", self.steps, 0)
+        within("least_confidence", self.least_confidence, 0.0, 1.0)
+        within("least_whole_collection", self.least_whole_collection, 0.0, 1.0)
+        within("least_when_refused", self.least_when_refused, 0.0, 1.0)
         for weight in self.weights:
-            _within("weights", weight, -100.0, 100.0)
+            within("weights", weight, -MOST_WEIGHT, MOST_WEIGHT)
 
     def confidence(self, found: float, replies: float) -> float:
         """0..1: how likely the evidence answers, where search says `found` and the model replies with `replies`."""
         constant, search, model = self.weights
-        return 1 / (1 + exp(-(constant + search * _log_odds(found) + model * _log_odds(replies))))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CitationSettings:
-    """When a sentence gets its tick."""
-
-    least_support: float = 0.9
-    """The verifier's probability from which a passage supports a sentence; chosen on the development set of
-    recipes/small for at most 1 % false ticks."""
-
-    least_answer: float = 0.5
-    """The judge's probability from which a sentence counts as an answer to the question."""
-
-    answer_weights: tuple[float, float, float, float] = (-2.0, 1.0, 2.0, 0.5)
-    """Of `answers`: constant, log-odds of the model's yes, logarithm of the least likely word's probability when the
-    model says the sentence again from the quote alone, log-odds that there is an answer. Chosen on XQuAD's first 24
-    articles for at most a tenth of wrong answers under ticks."""
-
-    most_pairs: int = 6
-    """Passages that the verifier reads for one sentence, those that hold most of it; each takes about 15 ms."""
-
-    def __post_init__(self) -> None:
-        _within("least_support", self.least_support, 0.0, 1.0)
-        _within("least_answer", self.least_answer, 0.0, 1.0)
-        _within("most_pairs", self.most_pairs, 1, 1000)
-        for weight in self.answer_weights:
-            _within("answer_weights", weight, -100.0, 100.0)
-
-    def answers(self, says_yes: float, again: float, confidence: float) -> float:
-        """0..1: how likely a sentence answers the question as its source says."""
-        constant, by_yes, by_again, by_confidence = self.answer_weights
-        odds = constant + by_yes * _log_odds(says_yes) + by_again * log(max(again, 1e-6))
-        return 1 / (1 + exp(-(odds + by_confidence * _log_odds(confidence))))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CollectionSettings:
-    """How far questions about the whole collection go ("how many", "which has the highest")."""
-
-    most_documents: int = 40
-    """Most documents that the model is shown for one question; the answer says how many there are. Each takes it one
-    to ten seconds on two cores."""
-
-    most_shown: int = 50
-    """Most rows of the table below an answer, and most of its sources."""
-
-    least_likely: float = 0.5
-    """Probability from which a picture counts as one that shows what is meant."""
-
-    most_remembered: int = 10_000
-    """Values and kinds of documents that are kept for the next question, in memory."""
-
-    def __post_init__(self) -> None:
-        _within("most_documents", self.most_documents, 0, 100_000)
-        _within("most_shown", self.most_shown, 1, 10_000)
-        _within("least_likely", self.least_likely, 0.0, 1.0)
-        _within("most_remembered", self.most_remembered, 0, 10_000_000)
+        return 1 / (1 + exp(-(constant + search * log_odds(found) + model * log_odds(replies))))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,10 +202,10 @@ class GeneratorSettings:
             raise ValueError("the generator url carries a password; name a variable with api_key_env instead")
         if not self.model:
             raise ValueError(f"no model is named for the generator at {self.url}")
-        _within("timeout_seconds", self.timeout_seconds, 0.01, 86_400.0)
-        _within("context_tokens", self.context_tokens, 256, 100_000_000)
-        _within("image_tokens", self.image_tokens, 0, 1_000_000)
-        _within("temperature", self.temperature, 0.0, 2.0)
+        within("timeout_seconds", self.timeout_seconds, 0.01)
+        within("context_tokens", self.context_tokens, 256)
+        within("image_tokens", self.image_tokens, 0)
+        within("temperature", self.temperature, 0.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,9 +226,6 @@ class RagSettings:
 
     citations: CitationSettings = field(default_factory=CitationSettings)
     """When a sentence gets its tick."""
-
-    collection: CollectionSettings = field(default_factory=CollectionSettings)
-    """How far questions about all files go."""
 
     generator: GeneratorSettings | None = None
     """None: the model in process."""

@@ -5,7 +5,7 @@ question, so that its markers are checked like those of any other answer.
 """
 
 import contextvars
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -14,16 +14,17 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.tools import tool
 from PIL import Image
 
+from claims.passages import passages
 from indexing.records import Hit
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answer, Answerer, Event, Retrieved, Token, refuses
+from rag.answer import Answerer, Asked, Clock, refuses
 from rag.errors import GeneratorReplyError
-from rag.generate import Stopper
+from rag.events import Event, Retrieved, Token
 from rag.langchain import messages_of, trace_nothing
-from rag.passages import passages
 from rag.prompt import Evidence, Prompt, as_data, fenced, instructions
-from rag.retrieve import Retrieval, SearchRequest
+from rag.retrieve import SearchRequest
+from rag.stopping import Stopper
 
 _MOST_EVIDENCE = 60
 _FOUND_AT_ONCE = 6
@@ -85,28 +86,23 @@ class StepwiseAnswerer(Answerer):
         if not steps or images:
             yield from super()._ask(question, images=images, history=history, k=k, filter=filter)
             return
-        clock = self._clock()
+        clock = Clock()
         retrieval = self.retriever.search(SearchRequest(text=question, k=k, filter=filter))
         clock.retrieved()
         yield Retrieved(retrieval=retrieval)
+        asked = Asked(question=question, retrieval=retrieval, clock=clock)
         seen = _Seen()
-        asked = f"{seen.add(retrieval.hits[:_FOUND_AT_ONCE])}\n\nQuestion: {question.strip()}"
-        turns = (*history, Turn(role="user", text=asked))
-        text = ""
-        for piece in self._steps(turns, self._tools(question, seen, filter), steps):
+        text = f"{seen.add(retrieval.hits[:_FOUND_AT_ONCE])}\n\nQuestion: {question.strip()}"
+        turns = (*history, Turn(role="user", text=text))
+        stopper = Stopper(one_line=False)
+        for piece in stopper.until_stop(self._steps(turns, self._tools(question, seen, filter), steps)):
             clock.spoke()
-            text += piece
             yield Token(text=piece)
         prompt = Prompt(turns=turns, evidence=seen.evidence, tokens=self.count_tokens(turns))
-        yield self._end(text, question, retrieval, prompt, clock)
-
-    def _end(self, text: str, question: str, retrieval: Retrieval, prompt: Prompt, clock: Any) -> Answer:
-        if refuses(text):
-            return self._refusal(retrieval, question, "not_in_evidence", clock, prompt=prompt)
-        stopper = Stopper(one_line=False)
-        for _ in stopper.until_stop(iter([text])):
-            pass
-        return self._answer(stopper, question, retrieval, prompt, retrieval.verdict.best, clock)
+        if refuses(stopper.text):
+            yield self._refusal(asked, "not_in_evidence", prompt=prompt)
+        else:
+            yield self._answer(asked, stopper, prompt, retrieval.verdict.best)
 
     def _tools(self, question: str, seen: _Seen, within: Filter) -> list[Any]:
         @tool
@@ -145,7 +141,7 @@ class StepwiseAnswerer(Answerer):
 
         return [search, open_page, list_files, extract]
 
-    def _steps(self, turns: Sequence[Turn], tools: list[Any], steps: int) -> Iterator[str]:
+    def _steps(self, turns: Sequence[Turn], tools: list[Any], steps: int) -> Generator[str, None, None]:
         """The words of the model's last message; what it says before a tool is called is not part of the answer."""
         from langchain.agents import create_agent
         from langgraph.errors import GraphRecursionError

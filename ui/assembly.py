@@ -12,16 +12,17 @@ from rag.retrieve import SearchRequest
 if TYPE_CHECKING:
     from PIL import Image
 
+    from aggregation.overview import Overview
+    from extraction.extractor import Extractor
     from indexing.objects.kinds import Thing
     from indexing.pipeline import FileEntry
     from llava_model.kits import Kit
     from llava_model.serving.engine import Engine
     from rag.answer import Answerer
-    from rag.extract import Extractor
-    from rag.overview import Overview
-    from rag.plan import Write
+    from rag.prompt import Write
     from rag.retrieve import Retrieval, Retriever
     from rag.settings import RagSettings
+    from ui.settings import Settings
 
 _MOST_CHUNKS = 30  # of one long document, in which a field is looked for
 
@@ -30,6 +31,7 @@ class Parts(Protocol):
     """What a workbench has that answers are made of; the models are loaded when they are asked for."""
 
     kit: "Kit"
+    settings: "Settings"
 
     @property
     def rag(self) -> "RagSettings":
@@ -95,7 +97,7 @@ def build_answerer(bench: Parts) -> "Answerer":
             return [entry.path for entry in bench.files() if entry.chunks]
 
         def extract(path: str, names: Sequence[str]) -> dict[str, str]:
-            from rag.fields import parse_fields
+            from extraction.fields import parse_fields
 
             extractor = bench.extractor
             (row, *_) = extractor.rows(path, bench.chunks(path), extractor.typed(parse_fields(", ".join(names))))
@@ -119,7 +121,7 @@ def build_answerer(bench: Parts) -> "Answerer":
 
     engine, verifier = bench.engine, shipped_weights(kit.name).verifier
     if verifier is not None:
-        from rag.verifier import load_verifier
+        from claims.verifier import load_verifier
     chat = LlaveroChatModel(engine=engine)
     return Answerer(
         bench.retriever,
@@ -144,13 +146,13 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
     weights = shipped_weights(bench.kit.name).whole_collection
     if weights is None:
         return None
-    from rag.collection import Collection
-    from rag.overview import Overview
-    from rag.plan import plan_of
-    from rag.scope import QuestionScope
+    from aggregation.collection import Collection
+    from aggregation.overview import Overview
+    from aggregation.plan import plan_of
+    from aggregation.scope import QuestionScope
 
     scope = QuestionScope(weights)
-    settings = bench.rag.collection
+    settings = bench.settings.collection
 
     def likelihood(question: str) -> float:
         (vector_D,) = bench.retriever.embedder.embed_questions([question])
@@ -172,7 +174,8 @@ def build_overview(bench: Parts, write: "Write") -> "Overview | None":
 
 def build_extractor(bench: Parts) -> "Extractor":
     """The same model as a reader of fields."""
-    from rag.extract import Extractor, ExtractSettings, FieldReader
+    from extraction.extractor import Extractor, FieldReader
+    from extraction.settings import ExtractSettings
     from rag.langchain import LlaveroChatModel, write_with
 
     answerer, generator = bench.answerer, bench.rag.generator

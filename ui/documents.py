@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from indexing.confidence import doubtful, mean_confidence
 
 if TYPE_CHECKING:
+    from claims.citations import Citation
     from indexing.pipeline import FileEntry, IndexReport, Progress, RemoveReport
     from indexing.records import Chunk, Hit, Line, Note
     from indexing.sources.remote import Download
     from llava_model.kits import Kit
-    from rag.answer import Answer, Event
-    from rag.citations import Citation
-    from rag.overview import AnswerTable
+    from rag.events import Answer, AnswerTable, Event
     from rag.retrieve import Retrieval
     from ui.workbench import Stats, VerifyReport
 
@@ -144,8 +143,7 @@ def prompt_document(answer: "Answer") -> list[Document]:
 def event_document(event: "Event") -> Document:
     """What happens while a question is answered: `found`, then a `token` for each piece of text, then the `answer`.
     A question about all files tells how many it has `looked` into before its text."""
-    from rag.answer import Answer, Retrieved
-    from rag.collection import Looking
+    from rag.events import Answer, Looking, Retrieved
 
     if isinstance(event, Retrieved):
         return {"event": "found", **retrieval_document(event.retrieval)}

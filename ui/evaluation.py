@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ui.documents import Document
 
 if TYPE_CHECKING:
+    from evaluation.questions import KnownQuestion, Task
+    from evaluation.records import Record
     from indexing.store.protocol import Filter
     from llava_model.serving.engine import Turn
-    from rag.answer import Event
-    from rag.evaluation import KnownQuestion, Record, Task
+    from rag.events import Event
     from ui.workbench import Workbench
 
 
 def searching(bench: "Workbench", k: int) -> "Callable[[KnownQuestion], Record]":
     """Asks the search alone."""
-    from rag.evaluation import search_record
+    from evaluation.records import search_record
     from rag.retrieve import SearchRequest
 
     def ask(question: "KnownQuestion") -> "Record":
@@ -30,7 +31,7 @@ def searching(bench: "Workbench", k: int) -> "Callable[[KnownQuestion], Record]"
 
 def asking(bench: "Workbench", k: int, *, attacks: bool = False) -> "Callable[[KnownQuestion], Record]":
     """Asks the model, after the earlier questions of the same conversation."""
-    from rag.evaluation import answer_record, attack_record
+    from evaluation.records import answer_record, attack_record
 
     def events(question: "KnownQuestion") -> "Iterator[Event]":
         chosen = all_but(bench, question.hidden)
@@ -47,8 +48,8 @@ def asking(bench: "Workbench", k: int, *, attacks: bool = False) -> "Callable[[K
 def all_but(bench: "Workbench", hidden: Sequence[str]) -> "Filter":
     """A filter that lets every file pass but the hidden ones. Filters can only name what they want, so this one names
     all the others: search, answer and whatever else is asked of the store see a library without these files."""
+    from evaluation.scores import same_file
     from indexing.store.protocol import EVERYTHING, Filter
-    from rag.evaluation import same_file
 
     if not hidden:
         return EVERYTHING
@@ -67,7 +68,8 @@ def evaluation_document(
     before: "Sequence[Record] | None" = None,
 ) -> Document:
     """Figures with their intervals, what differs from the records of another run, and every record."""
-    from rag.evaluation import compared, figures, risk_coverage
+    from evaluation.comparison import compared
+    from evaluation.figures import figures, risk_coverage
 
     return {
         "task": task,
@@ -89,9 +91,9 @@ def evaluate_for_client(
 ) -> Document:
     """A client's run: `task`, `questions`, `k` and `search_only` → what `evaluation_document` makes of it. Records are
     kept in `log`; a run that was killed is called again with the same one."""
+    from evaluation.question_files import question_of
+    from evaluation.records import ask_all
     from llava_model.benchmarks.records import AnswerLog
-    from rag.evaluation import ask_all
-    from ui.known_questions import question_of
 
     task, k = asked["task"], asked["k"]
     questions = [question_of(each) for each in asked["questions"]]

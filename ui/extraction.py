@@ -14,9 +14,9 @@ from ui.places import is_at_or_below
 from ui.service import Service
 
 if TYPE_CHECKING:
+    from extraction.cells import ExtractedRow
+    from extraction.fields import Field
     from llava_model.jsonl_log import JsonlLog
-    from rag.extract import ExtractedRow
-    from rag.fields import Field
 
 OnCount = Callable[[int, int], None]
 """(done, total)."""
@@ -65,11 +65,11 @@ class ExtractionRun:
             self._log.note.unlink(missing_ok=True)
 
     def _of(self, file: Document) -> "list[ExtractedRow]":
+        from extraction.cells import ExtractedRow
+        from extraction.fields import fields_of
         from indexing.errors import IndexingError
         from llava_model.errors import LlavaError
         from rag.errors import GeneratorReplyError, GeneratorTimeoutError
-        from rag.extract import ExtractedRow
-        from rag.fields import fields_of
 
         path, content = file["path"], file["content"]
         if file["state"] != "indexed":
@@ -92,7 +92,7 @@ class ExtractionRun:
         return found
 
     def _remember(self, record: Mapping[str, Any], place: int) -> None:
-        from rag.fields import fields_of
+        from extraction.fields import fields_of
 
         if "fields" in record:  # the types that they were given; earlier versions did not keep them
             self.fields = fields_of(record["fields"])
@@ -101,7 +101,7 @@ class ExtractionRun:
 
 def row_of(row: Document) -> "ExtractedRow":
     """A row that travelled as JSON."""
-    from rag.extract import Cell, ExtractedRow
+    from extraction.cells import Cell, ExtractedRow
 
     cells = {
         name: Cell(**{**cell, "boxes": tuple(tuple(box) for box in cell["boxes"]), "readings": tuple(cell["readings"])})
@@ -113,8 +113,8 @@ def row_of(row: Document) -> "ExtractedRow":
 def extract_for_client(service: Service, asked: Document, log: Path, on_count: OnCount) -> Document:
     """A client's run: `paths` (all files without any), `fields` and `rows` → the fields and rows as JSON. Rows are
     kept in `log`; a run that was killed is called again with the same one."""
+    from extraction.fields import fields_of
     from llava_model.jsonl_log import JsonlLog
-    from rag.fields import fields_of
 
     wanted = asked["paths"]
     files = [each for each in service.files() if not wanted or is_at_or_below(each["path"], wanted)]

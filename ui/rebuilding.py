@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from indexing import library as recovery
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from llava_model.kits import find
+from ui.opening import check_device, embedder_of, store_opener
 from ui.settings import Settings
-from ui.workbench import check_device, embedder_of, store_opener
 
 if TYPE_CHECKING:
     from indexing.rebuild import RebuildReport

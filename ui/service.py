@@ -199,8 +199,8 @@ class LibraryService:
         """See `Service`. Raises NotInLibraryError, FieldsError."""
         from dataclasses import asdict
 
+        from extraction.fields import fields_of
         from indexing.pipeline import NotInLibraryError
-        from rag.fields import fields_of
 
         chunks = self.bench.chunks(path)
         if not chunks:

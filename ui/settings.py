@@ -1,7 +1,7 @@
 """Everything a user can set, read once: defaults < the kit's < llavero.toml of the library < environment < arguments.
 
-The parts own their settings (`indexing.settings`, `rag.settings`); this module only collects them. What is unknown or
-out of bounds is a SettingsError.
+The parts own their settings (`indexing.settings`, `rag.settings`, `aggregation.settings`); this module only collects
+them. What is unknown or out of bounds is a SettingsError.
 """
 
 import os
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from aggregation.settings import CollectionSettings
+from claims.settings import CitationSettings
 from indexing.addresses import AddressError, canonical
 from indexing.settings import IndexingSettings
 from indexing.sources.access import SourceAccess
 from rag.settings import (
     AnswerSettings,
-    CitationSettings,
-    CollectionSettings,
     GeneratorSettings,
     PromptSettings,
     RagSettings,
@@ -63,6 +63,8 @@ class Settings:
     """Who signs in to the page, and where; section [sign_in]. None: nobody has to."""
     rag: RagSettings = field(default_factory=RagSettings)
     """How questions are answered; sections [retrieval] [relevance] [prompt] [answer] [citations] [generator]."""
+    collection: CollectionSettings = field(default_factory=CollectionSettings)
+    """How far questions about all files go; section [collection]."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """What of it the user set, section by section."""
 
@@ -85,18 +87,19 @@ class Settings:
         chosen = {name: table.pop(name) for name in _SECTIONS if name in table}
         if generator:
             chosen["generator"] = generator
-        rag = _rag({}, chosen, where)
-        indexing = _section(IndexingSettings, table.pop("indexing", {}), where, "indexing")
-        sources = _sources(table.pop("sources", {}), where)
-        sign_in = _sign_in(table.pop("sign_in", {}), environ, where)
-        known = {f.name for f in fields(cls)} - {"library", "indexing", "rag", "chosen", "sources", "sign_in"}
+        sections: dict[str, Any] = {
+            "rag": _rag({}, chosen, where),
+            "indexing": _section(IndexingSettings, table.pop("indexing", {}), where, "indexing"),
+            "collection": _section(CollectionSettings, table.pop("collection", {}), where, "collection"),
+            "sources": _sources(table.pop("sources", {}), where),
+            "sign_in": _sign_in(table.pop("sign_in", {}), environ, where),
+        }
+        known = {f.name for f in fields(cls)} - {"library", "chosen", *sections}
         _refuse_unknown(set(table) - known, known, where)
         for name, value in table.items():
             if not isinstance(value, str):
                 raise SettingsError(f"{where}: '{name}' must be a text in quotes")
-        return cls(
-            library=library, indexing=indexing, sources=sources, sign_in=sign_in, rag=rag, chosen=chosen, **table
-        )
+        return cls(library=library, chosen=chosen, **sections, **table)
 
     def rag_for(self, defaults: Mapping[str, Mapping[str, Any]]) -> RagSettings:
         """The same with a kit's own defaults under what the user set. Raises SettingsError naming the key."""
@@ -111,7 +114,6 @@ _SECTIONS: Mapping[str, Any] = {
     "prompt": PromptSettings,
     "answer": AnswerSettings,
     "citations": CitationSettings,
-    "collection": CollectionSettings,
 }
 _CAPABLE_PROMPT = {"instructions": "capable", "evidence_tokens": 2000, "max_evidence": 8, "history_tokens": 800}
 """What a model of several billion parameters, by address, can read."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ui.wording import json_text, visible
 
 if TYPE_CHECKING:
-    from rag.extract import Cell, ExtractedRow
-    from rag.fields import Field
+    from extraction.cells import Cell, ExtractedRow
+    from extraction.fields import Field
 
 _FORMULA_STARTS = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins so for a formula
 _NUMERIC = ("number", "money")

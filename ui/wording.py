@@ -110,13 +110,14 @@ _logger = logging.getLogger(__name__)
 
 def expected_faults() -> tuple[type[BaseException], ...]:
     """The roots of every package's error tree, and what the operating system says (full disk, no permission)."""
+    from claims.errors import ClaimsError
     from indexing.errors import IndexingError
     from llava_model.errors import LlavaError
     from llava_model.kits.errors import KitError
     from rag.errors import RagError
     from ui.settings import SettingsError
 
-    return IndexingError, LlavaError, KitError, RagError, SettingsError, OwnerError, OSError
+    return ClaimsError, IndexingError, LlavaError, KitError, RagError, SettingsError, OwnerError, OSError
 
 
 def is_expected(fault: BaseException) -> bool:

@@ -4,7 +4,6 @@ Parts that cost memory or seconds (embedder, language model) are made when first
 threads of the process; closing the workbench lets go of the library.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,35 +13,32 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from indexing import library as recovery
 from indexing import pipeline
-from indexing.embedding.registry import KitParts, load_embedder, name_before_loading
 from indexing.library import Library, LibraryNotFoundError, LibraryRecord
 from indexing.places import PlacedStore, check_keys, files_where
 from indexing.rebuild import finish_switch
 from indexing.records import Channel, Chunk, Kind
-from indexing.settings import available_memory
 from indexing.sources.access import Accesses
-from indexing.store import InMemorySearch, MilvusStore, Store
+from indexing.store import Store
 from indexing.store.protocol import EVERYTHING, Filter
-from llava_model.kits import Kit, find, shipped_weights
+from llava_model.kits import Kit, find
 from llava_model.serving.engine import Turn
 from rag.retrieve import Retrieval, Retriever, SearchRequest
 from rag.settings import RagSettings
 from ui.assembly import build_answerer, build_extractor
-from ui.settings import DEFAULT_KIT, Settings, SettingsError
+from ui.opening import check_device, embedder_name, embedder_of, in_memory, store_opener, without_loading_bars
+from ui.settings import DEFAULT_KIT, Settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from extraction.extractor import Extractor
     from indexing.embedding.protocol import Embedder
     from indexing.objects.detect import Detector
     from indexing.objects.kinds import Thing
     from llava_model.serving.engine import Engine
-    from rag.answer import Answer, Answerer, Event
-    from rag.extract import Extractor
+    from rag.answer import Answerer
+    from rag.events import Answer, Event
     from rag.relevance import Reranker
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +161,7 @@ class Workbench:
         if not self._library.record.clip_dimensions:
             self._library.settle(self.embedder)
         milvus = store_opener(self.settings, self._library)(self._library.record)
-        store = _in_memory(milvus) if self._serves and not self.settings.milvus_uri else milvus
+        store = in_memory(milvus) if self._serves and not self.settings.milvus_uri else milvus
         self._closers.append(store.close)
         return store
 
@@ -238,7 +234,7 @@ class Workbench:
         if not any_address:
             self.sources.check_listed(map(str, paths))
         with self._writing:
-            name = _embedder_name(self.kit)
+            name = embedder_name(self.kit)
             if name is not None:  # else the kit's name decides, which was checked when the library was opened
                 self._library.expect(name)
             return pipeline.index(
@@ -372,71 +368,3 @@ class Workbench:
         from llava_model.images import open_picture
 
         return open_picture(path)
-
-
-def _in_memory(store: MilvusStore) -> Store:
-    """Searches over arrays where they take less than half of the memory that is free."""
-    needed, free = InMemorySearch.bytes_for(store.count(), store.dimensions), available_memory()
-    if needed * 2 < free:
-        return InMemorySearch(store)
-    logger.warning(
-        "searching in memory would take %d MB of the %d MB that are free; searches take longer without",
-        needed // 1_000_000,
-        free // 1_000_000,
-    )
-    return store
-
-
-def check_device(device: str) -> None:
-    """Raise an error for a device that was named and is missing, instead of taking the CPU without a word."""
-    if device in ("auto", "cpu"):
-        return
-    import torch
-
-    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if device not in there and not (device == "cuda" and len(there) > 1):
-        fault = SettingsError(f"the device '{device}' is not there; this machine has {', '.join(there)}")
-        fault.add_note("Check the driver (nvidia-smi), or use --device auto.")
-        raise fault
-
-
-def without_loading_bars() -> None:
-    """Loading a model takes a second or two; transformers' own bars would stand between our lines."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-
-def store_opener(settings: Settings, library: Library) -> Callable[[LibraryRecord], MilvusStore]:
-    """Opens the collection that a record names, where the settings say that rows lie."""
-
-    def open_store(record: LibraryRecord) -> MilvusStore:
-        return MilvusStore.open(
-            settings.milvus_uri or library.milvus,
-            token=settings.milvus_token or None,
-            collection=record.collection,
-            clip_dimensions=record.clip_dimensions,
-            text_dimensions=record.text_dimensions,
-        )
-
-    return open_store
-
-
-def _embedder_name(kit: Kit) -> str | None:
-    """None where only the loaded embedder knows its name."""
-    return name_before_loading(kit.component("vision").format, _embedder_parts(kit))
-
-
-def embedder_of(kit: Kit, device: str) -> "Embedder":
-    """A kit's embedder, loaded."""
-    without_loading_bars()
-    return load_embedder(kit.component("vision").format, _embedder_parts(kit), device=device)
-
-
-def _embedder_parts(kit: Kit) -> KitParts:
-    return KitParts(
-        vision=kit.path("vision"),
-        text=kit.path("text"),
-        options=kit.component("vision").options,
-        joint_space=shipped_weights(kit.name).joint_space,
-    )

@@ -214,7 +214,7 @@ def answering() -> str:
         "rerank": Box(x=425, y=150, title="rerank", lines=("rag/fuse.py",), width=135),
         "relevance": Box(x=590, y=150, title="is it here at all?", lines=("rag/relevance.py",), width=155),
         "refused": Box(x=800, y=150, title="refusal", lines=("says why; no model asked",), width=180, kind="store"),
-        "passages": Box(x=590, y=290, title="passages", lines=("rag/passages.py",), width=155),
+        "passages": Box(x=590, y=290, title="passages", lines=("claims/passages.py",), width=155),
         "prompt": Box(x=405, y=290, title="prompt", lines=("numbered evidence",), width=160),
         "model": Box(
             x=150,
@@ -224,7 +224,7 @@ def answering() -> str:
             width=215,
             height=70,
         ),
-        "citations": Box(x=150, y=390, title="check every marker", lines=("rag/citations.py",), width=215),
+        "citations": Box(x=150, y=390, title="check every marker", lines=("claims/citations.py",), width=215),
         "answer": Box(
             x=450,
             y=390,

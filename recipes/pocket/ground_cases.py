@@ -11,10 +11,10 @@ from typing import Any
 
 from indexing.records import Chunk, Hit
 from rag.retrieve import SearchRequest
-from rag.training_data import as_hits
 from recipes.pocket.documents.questions import plan, question
 from recipes.pocket.same_answer import holds
 from recipes.pocket.terms import content_terms, is_date, terms
+from training_data.grounded import as_hits
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "examples" / "sample"

@@ -17,14 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
+from claims.markers import take_markers
 from llava_model.data.samples import Sample, to_record
 from llava_model.text.templates import Message
-from rag.citations import take_markers
 from rag.prompt import CountTokens
 from rag.settings import PromptSettings
-from rag.synthetic_questions import PROMPT
-from rag.training_data import SampleTally, as_hits, ground
 from recipes.pocket.documents.questions import plan, question
+from training_data.grounded import SampleTally, as_hits, ground
+from training_data.synthetic_questions import PROMPT
 
 _TRIES = 40
 

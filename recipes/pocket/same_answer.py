@@ -9,7 +9,7 @@ number or date.
 import re
 import unicodedata
 
-from rag.citations import take_markers
+from claims.markers import take_markers
 
 _CURRENCY = r"(?:rm|myr|eur|usd|gbp|chf|euros?|dollars?|[€$£¥])"
 

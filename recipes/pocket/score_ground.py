@@ -29,14 +29,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script from anywhere
 
+from claims.citations import cite
+from claims.markers import take_markers
+from claims.settings import CitationSettings
 from llava_model.benchmarks.figures import wilson
 from llava_model.serving.engine import Engine
 from rag.answer import refuses
-from rag.citations import cite, take_markers
-from rag.generate import Stopper
 from rag.prompt import Prompt, build_prompt
-from rag.settings import AnswerSettings, CitationSettings, PromptSettings
-from rag.synthetic_questions import PROMPT
+from rag.settings import AnswerSettings, PromptSettings
+from rag.stopping import Stopper
 from recipes.pocket.ground_cases import (
     ROOT,
     SAMPLE,
@@ -49,6 +50,7 @@ from recipes.pocket.ground_cases import (
     synthetic,
 )
 from recipes.pocket.same_answer import holds
+from training_data.synthetic_questions import PROMPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +96,7 @@ def score(case: Case, engine: Engine, settings: PromptSettings, *, load_image: A
         if refused
         else cite(
             answer,
-            prompt.evidence,
+            {each.marker: each.hit.chunk for each in prompt.evidence},
             question=case.question,
             verifier=None,
             judge=None,

@@ -8,7 +8,7 @@ whatever their writing. Both sides of every comparison go through here, so that 
 import re
 from datetime import date
 
-from rag.passages import fold
+from claims.passages import fold
 
 # The words that carry no evidence by themselves: English function words and the words questions are made of.
 _STOP_WORDS = """

@@ -14,7 +14,7 @@ def _amount(draw: Draw) -> str:
 
 
 def _row(draw: Draw) -> tuple[str, list[tuple[str, str]], str]:
-    """A thing, its labels and values, and its row with the header spelled out as `rag.passages` does."""
+    """A thing, its labels and values, and its row with the header spelled out as `claims.passages` does."""
     thing = draw.random.choice(draw.names["things"])
     cells: list[tuple[str, str]] = []
     for label in draw.some([*draw.words["labels"], *draw.words["texts"]], draw.random.randrange(2, 5)):

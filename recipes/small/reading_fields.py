@@ -1,4 +1,4 @@
-"""Made-up documents (`reading_sheets`) → samples of reading fields out of them, in the very prompts of `rag.extract`.
+"""Made-up documents (`reading_sheets`) → samples of reading fields out of them, in the prompts of `extraction.asking`.
 
 for sample in extraction(seed=1, count=500): …
 """
@@ -8,12 +8,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from extraction.asking import described, request, turns_about
+from extraction.document import Document
+from extraction.fields import Field
 from indexing.records import Chunk
 from llava_model.serving.engine import Turn
 from llava_model.text.templates import Role
-from rag.document import Document
-from rag.extract import _described, _turns, _wording
-from rag.fields import Field
 from rag.prompt import as_data
 from recipes.small.draw import wording
 from recipes.small.reading_asker import Asker, without_article, written_in
@@ -36,7 +36,7 @@ class Dialogue:
 
 
 def extraction(seed: int, count: int) -> Iterator[Dialogue]:
-    """That many samples in the prompts of `rag.extract`, languages in turn; the same for the same seed."""
+    """That many samples in the prompts of `extraction.asking`, languages in turn; the same for the same seed."""
     chance = random.Random(f"extraction {seed}")
     for at in range(count):
         made: tuple[Sequence[Turn], str] | None = None
@@ -106,10 +106,10 @@ _Sample = tuple[Sequence[Turn], str] | None
 def _fill(reader: _Reader) -> _Sample:
     sheet, document = reader.sheet()
     chosen = reader.some(sheet, document, reader.random.randrange(1, 7))
-    keys = [_described(Field(name=name)) for name, _ in chosen]
+    keys = [described(Field(name=name)) for name, _ in chosen]
     blanks = ", ".join(f"{json.dumps(key, ensure_ascii=False)}: …" for key in keys)
     values = {key: fact.value or None for key, (_, fact) in zip(keys, chosen, strict=True)}
-    return _turns(document, _wording("fill").format(blanks=blanks)), json.dumps(values, ensure_ascii=False)
+    return turns_about(document, request("fill").format(blanks=blanks)), json.dumps(values, ensure_ascii=False)
 
 
 def _wanted(reader: _Reader) -> _Sample:
@@ -118,7 +118,7 @@ def _wanted(reader: _Reader) -> _Sample:
     if not chosen:
         return None
     name, fact = chosen[0]
-    return _turns(document, _wording("wanted").format(field=_described(Field(name=name)))), fact.value or "absent"
+    return turns_about(document, request("wanted").format(field=described(Field(name=name)))), fact.value or "absent"
 
 
 def _choose(reader: _Reader) -> _Sample:
@@ -140,9 +140,9 @@ def _choose(reader: _Reader) -> _Sample:
     if not options:
         return None
     letters = "ABCDEFG"[: len(options) + 1]
-    shown = "\n".join(f"{letter}) {text}" for letter, text in zip(letters, [*options, _wording("none")], strict=True))
-    asked = _wording("choose").format(field=_described(Field(name=name)), options=shown)
-    return _turns(document, asked), letters[options.index(right)] if right in options else letters[-1]
+    shown = "\n".join(f"{letter}) {text}" for letter, text in zip(letters, [*options, request("none")], strict=True))
+    asked = request("choose").format(field=described(Field(name=name)), options=shown)
+    return turns_about(document, asked), letters[options.index(right)] if right in options else letters[-1]
 
 
 def _judged(reader: _Reader) -> tuple[Sheet, Document, str, Fact | None] | None:
@@ -167,8 +167,8 @@ def _yes_no_absent(reader: _Reader) -> _Sample:
     if judged is None:
         return None
     _, document, name, fact = judged
-    asked = _wording("yes_or_no").format(field=_described(Field(name=name)))
-    return _turns(document, asked), fact.polarity if fact else "absent"
+    asked = request("yes_or_no").format(field=described(Field(name=name)))
+    return turns_about(document, asked), fact.polarity if fact else "absent"
 
 
 def _where(reader: _Reader) -> _Sample:
@@ -176,16 +176,16 @@ def _where(reader: _Reader) -> _Sample:
     if judged is None:
         return None
     _, document, name, fact = judged
-    asked = _wording("where").format(field=_described(Field(name=name)))
-    return _turns(document, asked), fact.value if fact else "absent"
+    asked = request("where").format(field=described(Field(name=name)))
+    return turns_about(document, asked), fact.value if fact else "absent"
 
 
 def _every(reader: _Reader) -> _Sample:
     """The items of a receipt or the rows of a table, one a line; absent in a document without entries."""
     sheet, document = reader.sheet(("receipt", "receipt", "table", "letter"))
     named = sheet.rows or tuple(fact.slots["t"] for fact in sheet.facts if fact.key.startswith("item_"))
-    asked = _wording("every").format(field=reader.random.choice(reader.asker.words["item"]))
-    return _turns(document, asked), "\n".join(dict.fromkeys(named)) or "absent"
+    asked = request("every").format(field=reader.random.choice(reader.asker.words["item"]))
+    return turns_about(document, asked), "\n".join(dict.fromkeys(named)) or "absent"
 
 
 def _date(reader: _Reader) -> _Sample:
@@ -196,7 +196,7 @@ def _date(reader: _Reader) -> _Sample:
     name = wording()[spoken]["months"][month - 1]
     written = chance.choice((wording()[spoken]["date"], "{day} {month} {year}", "{month} {day}, {year}"))
     said = written.format(day=day, month=name, year=year)
-    return _turns(document, _wording("date").format(words=as_data(said))), f"{year}-{month:02}-{day:02}"
+    return turns_about(document, request("date").format(words=as_data(said))), f"{year}-{month:02}-{day:02}"
 
 
 _MAKERS: Mapping[str, Callable[[_Reader], _Sample]] = {

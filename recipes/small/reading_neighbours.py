@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
+from claims.passages import fold, sentences
 from indexing.records import Chunk
-from rag.passages import fold, sentences
 
 _RARE = 0.02  # a word that more of the passages hold says nothing of what they are about
 _TRIES = 40  # draws for each neighbour: a small collection may hold no other that fits

@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from claims.markers import take_markers
+from claims.passages import sentences
 from llava_model.data.samples import Sample
 from llava_model.text.templates import Message
-from rag.citations import take_markers
-from rag.passages import sentences
 from rag.prompt import CountTokens, as_data, instructions
 from rag.settings import PromptSettings
-from rag.training_data import KnownAnswers, as_hits, ground, without_value
 from recipes.small.reading_neighbours import Neighbours, chunk_of, holds, prose_chunk
 from recipes.small.reading_tasks import Case
+from training_data.grounded import KnownAnswers, as_hits, ground, without_value
 
 _REFUSED = 0.27
 _MARKER = re.compile(r"\[(\d+)\]")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag.passages import sentences
+from claims.passages import sentences
 from rag.prompt import REFUSAL
 from recipes.small.reading_asker import Asker, for_frames, written_in
 from recipes.small.reading_pen import LANGUAGES

@@ -1,6 +1,6 @@
 """How many false claims get a tick, and how many true ones do not, by kind and by language.
 
-Each pair goes the product's way: its passage is the text of a chunk, its claim an answer, and `rag.citations` cites it.
+Each pair goes the product's way: its passage is the text of a chunk, its claim an answer that `claims.citations` cites.
 """
 
 import math
@@ -8,12 +8,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from indexing.records import Chunk, Hit
-from rag.citations import Cited, cite
-from rag.passages import passages
-from rag.prompt import Evidence
-from rag.settings import CitationSettings
-from rag.support import Verifier
+from claims.citations import Cited, cite
+from claims.settings import CitationSettings
+from claims.support import Verifier
+from indexing.records import Chunk
 from recipes.small.pairs import Pair
 
 ANYTHING = CitationSettings(least_support=0.0)
@@ -23,8 +21,7 @@ ANYTHING = CitationSettings(least_support=0.0)
 def cited(pair: Pair, verifier: Verifier | None, settings: CitationSettings = ANYTHING) -> Cited:
     """The claim as an answer from the passage alone."""
     chunk = Chunk(content_hash="c", path="/passage.txt", kind="text", ordinal=0, text=pair.passage)
-    evidence = Evidence(marker=1, hit=Hit(chunk=chunk, score=1.0, channels={}), shown=passages(chunk), left_out=0)
-    return cite(f"{pair.claim} [1]", [evidence], question="", verifier=verifier, judge=None, settings=settings)
+    return cite(f"{pair.claim} [1]", {1: chunk}, question="", verifier=verifier, judge=None, settings=settings)
 
 
 def probability(pair: Pair, verifier: Verifier | None) -> float:

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from rag.support import is_quoted, is_shortened, keeps_values
-from rag.verifier import CrossVerifier, Network, encode, has_bfloat16
+from claims.support import is_quoted, is_shortened, keeps_values
+from claims.verifier import CrossVerifier, Network, encode, has_bfloat16
 from recipes.small.pairs import Pair, make
 from recipes.small.prose import paragraphs
 from recipes.small.score import scores

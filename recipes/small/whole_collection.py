@@ -62,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Layers:
-    """What `rag.scope` reads: constant + weights · max(0, hidden constant + hidden · vector) are log-odds."""
+    """What `aggregation.scope` reads: constant + weights · max(0, hidden constant + hidden · vector) are log-odds."""
 
     hidden_HD: Array
     hidden_constant_H: Array

@@ -83,7 +83,7 @@ def test_indexing_with_another_embedder_is_refused_even_where_there_is_nothing_t
     indexed: tuple[Workbench, IndexReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench, _ = indexed
-    monkeypatch.setattr("ui.workbench._embedder_name", lambda kit: "pocket-1+joint_space-00000000")
+    monkeypatch.setattr("ui.workbench.embedder_name", lambda kit: "pocket-1+joint_space-00000000")
     with pytest.raises(LibraryMismatchError, match="not with 'pocket-1\\+joint_space-00000000'"):
         bench.index([COLLECTION])
 

@@ -115,7 +115,7 @@ class _Steps:
 def _replace_what_is_slow(answers: Callable[[str], None]) -> None:
     for module in (ui.workbench, ui.rebuilding):
         _put(module, find=_kit, embedder_of=_embedder, check_device=lambda device: None)
-    _put(ui.workbench, _embedder_name=lambda kit: _embedder(kit).name)
+    _put(ui.workbench, embedder_name=lambda kit: _embedder(kit).name)
     if os.environ["READERS"] == "plain":
         _put(pipeline, ReaderPool=_plain)
     _put(pipeline, _PROGRESS_SECONDS=0.0)

@@ -1,6 +1,7 @@
 """What only some modules may do, read from the source: open a picture, start a program."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from indexing.readers import decoding
 from llava_model import images
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("indexing", "llava_model", "rag", "ui")
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["root_packages"]
 PICTURE_OPENERS = {"indexing/readers/decoding.py", "llava_model/images.py"}
 """One for each of the two packages that may not import each other."""
 PROGRAM_STARTERS = {

@@ -1,4 +1,4 @@
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,12 +10,11 @@ from indexing.records import Chunk
 from indexing.store import Row
 from indexing.store.protocol import Filter
 from llava_model.serving.engine import Turn
-from rag.answer import Answer, Answerer, Event, Retrieved, Token
-from rag.collection import Looking
+from rag.answer import Answerer, yes
 from rag.errors import GeneratorUnreachableError
+from rag.events import Answer, AnswerTable, ComputedAnswer, Event, Looking, Retrieved, Token
 from rag.generate import chat_model, token_counter
 from rag.langchain import LlaveroChatModel
-from rag.overview import AnswerTable, Overviewed
 from rag.prompt import REFUSAL, Chances
 from rag.relevance import LateInteraction
 from rag.retrieve import Retriever
@@ -291,11 +290,11 @@ class Overviewing:
     def likelihood(self, question: str) -> float:
         return self.likely
 
-    def events(self, question: str, filter: Filter) -> Generator[Looking, None, Overviewed | None]:
+    def events(self, question: str, filter: Filter) -> Generator[Looking, None, ComputedAnswer | None]:
         self.tried += 1
         yield Looking(done=0, of=1)
         table = AnswerTable(columns=("",), rows=(("a.txt",),), markers=(1,))
-        return Overviewed(text="3 of them.", citations=(), hits=(), table=table) if self.found else None
+        return ComputedAnswer(text="3 of them.", citations=(), hits=(), table=table) if self.found else None
 
 
 @pytest.mark.parametrize(
@@ -318,3 +317,34 @@ def test_a_question_about_all_files_is_answered_over_them_and_one_that_may_be_be
     *_, answer = answering.ask(QUESTION)
     assert isinstance(answer, Answer) and answer.text == text and overview.tried == tried
     assert (answer.table is not None) == (text == "3 of them.")
+
+
+def test_times_are_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking, now = answerer(ScriptedEngine("22 euros [1].")), [0.0]
+
+    def a_second_each() -> Iterator[Event]:
+        for event in asking.ask(QUESTION):
+            yield event
+            now[0] += 1.0
+
+    monkeypatch.setattr("rag.answer.time.perf_counter", lambda: now[0])
+    *_, answer = a_second_each()
+    assert isinstance(answer, Answer) and answer.milliseconds["first_token"] == 1000.0
+    assert answer.milliseconds["total"] % 1000 == 0 and answer.milliseconds["total"] < 10_000
+
+
+def test_a_long_sentence_is_said_again_up_to_its_twelfth_word() -> None:
+    asked: list[str] = []
+
+    def again(turns: Sequence[Turn], reply: str) -> list[float]:
+        asked.append(reply)
+        return [0.9]
+
+    judged(ScriptedEngine("As the board at the entrance says, the family ticket costs 22 euros [1]."), 0.1, again)
+    judged(ScriptedEngine("The family ticket costs 22 euros [1]."), 0.1, again)
+    assert {len(reply.split()) for reply in asked} <= {6, 12}
+
+
+def test_a_model_that_says_neither_yes_nor_no_says_no() -> None:
+    assert yes(lambda turns, words: [0.0] * 4, []) == 0.0
+    assert yes(lambda turns, words: [0.2, 0.1, 0.05, 0.05], []) == pytest.approx(0.75)

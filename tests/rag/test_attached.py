@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -6,8 +7,10 @@ from rag_doubles import RELEVANCE, MemoryStore, ScriptedEngine, WordEmbedder, ch
 
 from indexing.embedding.protocol import ImageEmbedding, Label, Pixels
 from indexing.objects.kinds import Thing
-from rag.answer import Answer, Answerer
+from indexing.records import Line
+from rag.answer import Answerer
 from rag.attached import NAME, recognised
+from rag.events import Answer
 from rag.langchain import LlaveroChatModel
 from rag.retrieve import Retriever
 from rag.settings import PromptSettings, RagSettings
@@ -67,3 +70,21 @@ def test_things_in_an_attached_picture_are_counted_and_keep_their_places() -> No
     hit = recognised(Image.new("RGB", (20, 10), "red"), LabellingEmbedder(), lambda picture: people)
     assert hit is not None and hit.chunk.text == "2 people\ncake, candle"
     assert [region.box for region in hit.chunk.regions] == [thing.box for thing in people]
+
+
+def test_of_many_labels_the_five_surest_are_told_and_of_a_long_page_forty_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Sure(WordEmbedder):
+        def embed_images(self, pixels_BHWC: Pixels) -> ImageEmbedding:
+            labels = tuple(
+                Label(text=f"thing{i}", probability=p) for i, p in enumerate((0.3, 0.3, 0.2, 0.15, 0.09, 0.3))
+            )
+            return ImageEmbedding(vectors_BD=super().embed_images(pixels_BHWC).vectors_BD, labels=(labels,))
+
+    read = SimpleNamespace(lines=[Line(text=f"line {number}") for number in range(50)])
+    monkeypatch.setattr("indexing.readers.image.words_in", lambda picture: (picture, read))
+    hit = recognised(Image.new("RGB", (20, 10), "red"), Sure())
+    assert hit is not None
+    told, *lines = hit.chunk.text.splitlines()
+    assert told == "thing0, thing1, thing2, thing3" and lines == [f"line {number}" for number in range(40)]

@@ -174,3 +174,15 @@ def test_tokens_are_counted_without_the_network() -> None:
 def test_the_estimate_is_rather_too_high(text: str) -> None:
     least = {"T": 180, "1": 100, "灯": 60}[text[0]]
     assert estimated_tokens(text) >= least
+
+
+def test_three_letters_or_one_other_sign_are_a_token_and_a_turn_has_eight_for_its_marks() -> None:
+    assert (estimated_tokens("abcdef"), estimated_tokens("12"), estimated_tokens("灯台")) == (2, 2, 2)
+    count = token_counter(GeneratorSettings(url="http://a", model="m", image_tokens=800))
+    assert count([Turn(role="user", text="abcdef"), Turn(role="assistant", text="12")]) == 2 + 8 + 2 + 8
+
+
+def test_who_says_nothing_of_length_gets_an_answer_of_a_page() -> None:
+    with serving(ChatServer()) as server:
+        asking(server).invoke("How big?")
+    assert server.requests[0]["max_tokens"] == 512

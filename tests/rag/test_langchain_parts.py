@@ -166,3 +166,23 @@ def test_the_retriever_gives_nothing_where_nothing_answers() -> None:
     retriever = Retriever(store, WordEmbedder())
     assert LlaveroRetriever(retriever=retriever).invoke("Who conducts the trombone orchestra?") == []
     assert LlaveroRetriever(retriever=retriever, relevant_only=False).invoke("trombone orchestra") != []
+
+
+def test_who_says_nothing_of_length_gets_a_paragraph() -> None:
+    chat = LlaveroChatModel(engine=ScriptedEngine("x"))
+    chat.invoke("x")
+    assert chat.engine.options["max_new_tokens"] == 256
+
+
+def test_a_picture_in_a_message_has_at_most_50_million_pixels() -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (8000, 6300)).save(buffer, "PNG")  # a few kilobytes that would become 150 MB
+    part = {"type": "image", "base64": base64.b64encode(buffer.getvalue()).decode(), "mime_type": "image/png"}
+    with pytest.raises(PictureDataError):
+        turns_of([HumanMessage(content=[part])])
+
+
+def test_pictures_for_servers_are_jpegs_in_which_nothing_can_be_seen_to_be_lost() -> None:
+    noisy, buffer = Image.effect_noise((64, 48), 90).convert("RGB"), io.BytesIO()
+    noisy.save(buffer, "JPEG", quality=90)
+    assert base64.b64decode(data_url(noisy).partition(",")[2]) == buffer.getvalue()

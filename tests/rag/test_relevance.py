@@ -132,3 +132,32 @@ def test_a_cross_encoder_gives_its_own_probabilities(tmp_path) -> None:
     BertForSequenceClassification(config).save_pretrained(tmp_path)
     scores = CrossEncoder(tmp_path, device="cpu").scores("ticket", [chunk("ticket"), chunk("boat boat boat", file="b")])
     assert len(scores) == 2 and scores[0] != scores[1] and all(0 < each < 1 for each in scores)
+
+
+def test_the_first_rows_of_a_long_table_are_read_and_the_last_512_chunks_remembered() -> None:
+    class Counting(WordEmbedder):
+        made: ClassVar[list[str]] = []
+
+        def embed_passage_tokens(self, texts):
+            Counting.made += texts
+            return super().embed_passage_tokens(texts)
+
+    reranker = LateInteraction(Counting())
+    first = chunk("word " * 2000, file="long")
+    reranker.scores("word", [first])
+    assert [len(text) for text in Counting.made] == [4000]
+    for number in range(512):
+        reranker.scores("word", [chunk(f"{number}", file=f"{number}")])
+    reranker.scores("word", [chunk("0", file="0")])
+    assert len(Counting.made) == 513
+    reranker.scores("word", [first])
+    assert len(Counting.made) == 514
+
+
+def test_what_is_beyond_all_doubt_is_no_error() -> None:
+    settings = replace(RELEVANCE, seen=(-1000.0, 0.0, 0.0))
+    (rated,) = judge("word", [found("word", 0.5)], reranker=None, most_read=0, settings=settings)
+    assert rated.probability == 0.0
+    settings = replace(RELEVANCE, seen=(-650.0, 0.0, 0.0))
+    (rated,) = judge("word", [found("word", 0.5)], reranker=None, most_read=0, settings=settings)
+    assert 0.0 < rated.probability < 1e-250

@@ -1,5 +1,7 @@
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,3 +178,16 @@ def test_an_empty_question_is_refused(text: str) -> None:
 def test_k_below_one_is_refused_with_its_value() -> None:
     with pytest.raises(ValueError, match="k is 0"):
         SearchRequest(text="x", k=0)
+
+
+def test_eight_hits_come_back_where_nobody_says_how_many() -> None:
+    store = MemoryStore(rows(*(chunk(f"ticket {number}", file=f"{number}.txt") for number in range(12))))
+    assert len(searching(store).search(SearchRequest(text="ticket")).hits) == 8
+
+
+def test_times_are_milliseconds_to_the_thousandth(retriever: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count(0.0, 1 / 3)
+    monkeypatch.setattr("rag.retrieve.time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    spent = retriever.search(SearchRequest(text="ticket")).milliseconds
+    assert spent["fuse"] == spent["relevance"] == 333.333
+    assert str(spent["total"]).partition(".")[2] in ("333", "667", "0") and spent["total"] < 10_000

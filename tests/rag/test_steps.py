@@ -1,14 +1,15 @@
 """An answer in several steps, with a scripted server that calls tools."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from chat_server import ChatServer, serving
 from rag_doubles import MemoryStore, WordEmbedder, chunk, rows
 
-from rag.answer import Answer
+from indexing.records import Chunk
 from rag.errors import GeneratorReplyError
+from rag.events import Answer
 from rag.generate import chat_model, token_counter
 from rag.retrieve import Retriever
 from rag.settings import AnswerSettings, GeneratorSettings, PromptSettings, RagSettings
@@ -27,13 +28,15 @@ def server() -> Iterator[ChatServer]:
         yield server
 
 
-def answerer(server: ChatServer, steps: int = 6) -> StepwiseAnswerer:
+def answerer(
+    server: ChatServer, steps: int = 6, *, chunks: Sequence[Chunk] = CHUNKS, paths: Sequence[str] = ()
+) -> StepwiseAnswerer:
     generator = GeneratorSettings(url=server.url, model="llava", timeout_seconds=5.0)
     settings = RagSettings(
         generator=generator, answer=AnswerSettings(steps=steps), prompt=PromptSettings(instructions="capable")
     )
     return StepwiseAnswerer(
-        Retriever(MemoryStore(rows(*CHUNKS)), WordEmbedder()),
+        Retriever(MemoryStore(rows(*chunks)), WordEmbedder()),
         chat_model(generator),
         count_tokens=token_counter(generator),
         context_tokens=8000,
@@ -41,7 +44,7 @@ def answerer(server: ChatServer, steps: int = 6) -> StepwiseAnswerer:
         load_image=lambda chunk: None,
         settings=settings,
         files=Files(
-            paths=lambda: [each.path for each in CHUNKS],
+            paths=lambda: paths or [each.path for each in chunks],
             extract=lambda path, fields: dict.fromkeys(fields, f"of {path}"),
         ),
     )
@@ -112,3 +115,33 @@ def test_a_model_that_never_answers_is_stopped(server: ChatServer) -> None:
     with pytest.raises(GeneratorReplyError, match="after 3 steps"):
         asked(server, "tank", steps=3)
     assert len(server.requests) <= 5
+
+
+def test_a_search_brings_six_a_page_four_and_a_list_two_hundred(server: ChatServer) -> None:
+    page = [chunk(f"tank number {number}", file="duo.pdf", page=1, ordinal=number) for number in range(10)]
+    server.calls = [("open_page", {"number": 1}), ("list_files", {})]
+    asking = answerer(server, chunks=page, paths=[f"/library/{number}.pdf" for number in range(250)])
+    list(asking.ask("tank number"))
+    opened, listed = told(server)
+    assert server.requests[0]["messages"][-1]["content"].count("<evidence number=") == 6
+    assert opened.count("<evidence number=") == 4
+    assert listed.count(".pdf") == 200 and "250 files" in listed and "(and 50 more)" in listed
+
+
+def test_a_question_has_sixty_pieces_of_evidence_at_most(server: ChatServer) -> None:
+    many = [chunk(f"topic{number // 6} item{number}", file=f"{number}.pdf") for number in range(72)]
+    server.calls = [("search", {"query": f"topic{number}"}) for number in range(1, 12)]
+    list(answerer(server, 12, chunks=many).ask("topic0"))
+    found = told(server)
+    assert [each.count("<evidence number=") for each in found] == [6] * 9 + [0, 0]
+    assert all("the limit of evidence" in each for each in found[9:])
+
+
+def test_after_so_many_steps_the_model_is_asked_once_more_for_its_answer(server: ChatServer) -> None:
+    server.calls = [("search", {"query": "tank"})] * 3
+    assert asked(server, "tank", steps=3).text
+    assert len(server.requests) == 4
+    server.calls = [("search", {"query": "tank"})] * 4
+    with pytest.raises(GeneratorReplyError, match="after 3 steps"):
+        asked(server, "tank", steps=3)
+    assert len(server.requests) == 8

@@ -1,14 +1,16 @@
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answer import refuses
-from rag.generate import Stopper
+from rag.stopping import Stopper
+
+VERSE = "".join(map(chr, range(0x4E00, 0x4E00 + 121)))  # 121 letters, each another one
 
 
-def pieces(text: str, size: int = 3) -> Iterator[str]:
+def pieces(text: str, size: int = 3) -> Generator[str, None, None]:
     return (text[i : i + size] for i in range(0, len(text), size))
 
 
@@ -47,7 +49,7 @@ def test_a_ruler_of_dots_is_no_loop() -> None:
 def test_the_model_is_closed_when_it_is_stopped() -> None:
     closed = []
 
-    def talk() -> Iterator[str]:
+    def talk() -> Generator[str, None, None]:
         try:
             while True:
                 yield "again and again "
@@ -79,3 +81,30 @@ def test_a_refusal_is_known_by_its_form(text: str) -> None:
 )
 def test_a_sentence_that_denies_something_is_an_answer(text: str) -> None:
     assert not refuses(text)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "rounds", "stopped"),
+    [("ha, ", 3, True), ("ha ", 3, False), ("ha, ", 2, False), (VERSE[:120], 3, True), (VERSE, 3, False)],
+    ids=["four letters", "three are how people laugh", "said twice", "120 letters", "a longer one is a refrain"],
+)
+def test_a_loop_is_a_stretch_of_4_to_120_letters_that_is_said_three_times(
+    stretch: str, rounds: int, stopped: bool
+) -> None:
+    _, stopper = said("Ducks eat fish: " + stretch * rounds, size=1)
+    assert bool(stopper.notes) is stopped
+
+
+def test_a_line_is_held_back_while_it_may_become_a_mark_of_the_prompt() -> None:
+    line, shown = VERSE[:24], list[int]()
+    stopper = Stopper(one_line=False)
+
+    def talk() -> Generator[str, None, None]:
+        for sign in "One.\n" + line:
+            yield sign
+            shown.append(len(heard))
+
+    heard: list[str] = []
+    for piece in stopper.until_stop(talk()):
+        heard += piece
+    assert shown[-2:] == [len("One."), len("One.\n" + line)]

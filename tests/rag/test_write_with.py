@@ -5,9 +5,9 @@ import json
 from chat_server import ChatServer, serving
 from rag_doubles import chunk
 
+from extraction.extractor import Extractor, FieldReader
+from extraction.fields import parse_fields
 from llava_model.serving.engine import Turn
-from rag.extract import Extractor, FieldReader
-from rag.fields import parse_fields
 from rag.generate import chat_model, token_counter
 from rag.langchain import write_with
 from rag.settings import GeneratorSettings

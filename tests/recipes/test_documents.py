@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.passages import fold, passages
+from claims.passages import fold, passages
 from recipes.pocket.documents import KINDS, make, make_clean
 from recipes.pocket.documents.document import Document, Part, Table, line
 from recipes.pocket.documents.drawing import draw

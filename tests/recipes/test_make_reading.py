@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from claims.markers import take_markers
 from llava_model.data.samples import Sample
 from llava_model.serving.engine import Turn
-from rag.citations import take_markers
 from rag.prompt import REFUSAL
 from recipes.small.make_reading import Part, Passage, is_held_out, judgements, parted
 from recipes.small.reading_fields import extraction

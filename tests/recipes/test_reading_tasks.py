@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rag.citations import take_markers
+from claims.markers import take_markers
 from rag.prompt import REFUSAL
 from recipes.small.reading_fields import Dialogue, extraction
 from recipes.small.reading_pen import LANGUAGES

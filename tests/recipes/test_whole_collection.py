@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from rag.scope import QuestionScope
+from aggregation.scope import QuestionScope
 from recipes.small.whole_collection import (
     LANGUAGES,
     RARE,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_tags import Tags
 
-from rag.citations import Citation
+from claims.citations import Citation
 from ui import wording
 from ui.cli import terminal
 from ui.documents import citation_document

@@ -83,7 +83,7 @@ def test_a_process_that_serves_searches_in_memory_and_finds_what_is_indexed_late
 def test_one_question_alone_or_little_memory_leave_the_search_to_milvus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, serves: bool
 ) -> None:
-    monkeypatch.setattr("ui.workbench.available_memory", lambda: 0)
+    monkeypatch.setattr("ui.opening.available_memory", lambda: 0)
     bench = Workbench.open(Settings.load(tmp_path / "library", environ={}), create=True, serves=serves)
     assert isinstance(bench.store, MilvusStore)
     assert ("take longer" in caplog.text) == serves

@@ -24,7 +24,7 @@ _MOST_OF_A_LIST = 20
 
 
 def _short_field(field: dict[str, Any]) -> dict[str, Any]:
-    """What a field means is checked by `rag.fields`; here only that it is not endless."""
+    """What a field means is checked by `extraction.fields`; here only that it is not endless."""
     for key, most in _MOST_OF_A_FIELD.items():
         if len(str(field.get(key, ""))) > most:
             raise ValueError(f"'{key}' has more than {most:,} characters")
@@ -32,7 +32,7 @@ def _short_field(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short_question(question: dict[str, Any]) -> dict[str, Any]:
-    """The same of a question, which `ui.known_questions` checks."""
+    """The same of a question, which `evaluation.question_files` checks."""
     for key in ("hidden", "previous"):
         listed = question.get(key)
         if isinstance(listed, list) and len(listed) > _MOST_OF_A_LIST:
@@ -45,7 +45,7 @@ def _short_question(question: dict[str, Any]) -> dict[str, Any]:
 
 
 Fields = Annotated[list[Annotated[dict[str, Any], AfterValidator(_short_field)]], Field(min_length=1, max_length=50)]
-"""As `rag.fields.Field`."""
+"""As `extraction.fields.Field`."""
 Questions = Annotated[
     list[Annotated[dict[str, Any], AfterValidator(_short_question)]], Field(min_length=1, max_length=10_000)
 ]
@@ -105,7 +105,7 @@ class BackupBody(Body):
 
 
 class ExtractBody(Body):
-    """Fields (as `rag.fields.Field`) of one document of the library."""
+    """Fields (as `extraction.fields.Field`) of one document of the library."""
 
     path: Name
     fields: Fields
@@ -113,7 +113,7 @@ class ExtractBody(Body):
 
 
 class ExtractionBody(Body):
-    """Fields (as `rag.fields.Field`) of every file at or below the paths; of the whole library without any."""
+    """Fields (as `extraction.fields.Field`) of every file at or below the paths; of the whole library without any."""
 
     paths: Annotated[list[Name], Field(max_length=1000)] = []
     fields: Fields

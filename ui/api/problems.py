@@ -89,6 +89,7 @@ def status_of(error: BaseException) -> int:
 
 
 def _status_of_ours(error: BaseException) -> int:
+    from claims.errors import ClaimsError
     from indexing.addresses import AddressError
     from indexing.errors import IndexingError, StoreError, UnknownFieldError
     from indexing.facts import FactsError
@@ -111,6 +112,7 @@ def _status_of_ours(error: BaseException) -> int:
         (GeneratorError, 503),
         (FileNotFoundError, 404),
         (RagError, 422),
+        (ClaimsError, 422),
         (LlavaError, 422),
         (IndexingError, 409),
     ):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
+from evaluation.question_files import question_of
 from ui import tables
 from ui.api import streams
 from ui.api.bodies import EvaluationBody, ExtractionBody
@@ -15,7 +16,6 @@ from ui.api.library_routes import Chosen, read, write
 from ui.api.problems import ProblemError
 from ui.documents import Document
 from ui.extraction import row_of
-from ui.known_questions import question_of
 from ui.runs import RunView
 from ui.wording import json_text
 
@@ -39,7 +39,7 @@ _RESULT: dict[int | str, dict[str, Any]] = {
 @router.post("/extractions", dependencies=write, status_code=202, response_model=RunNumber)
 def add_extraction(library: Chosen, body: ExtractionBody) -> Document:
     """Read fields out of many files into a table. It goes on when its client leaves, and after a restart."""
-    from rag.fields import fields_of
+    from extraction.fields import fields_of
 
     fields_of(body.fields)
     return {"run": library.runs.submit("extraction", body.model_dump())}
@@ -117,7 +117,7 @@ def _run(library: OpenLibrary, number: int) -> RunView:
 
 def _written(view: RunView, result: Document, format: Format) -> bytes:
     if view.kind == "extraction":
-        from rag.fields import fields_of
+        from extraction.fields import fields_of
 
         return tables.TABLE_WRITERS[f".{format}"](fields_of(result["fields"]), list(map(row_of, result["rows"])))
     if format != "json":

@@ -29,7 +29,8 @@ from ui.documents import progress_document
 from ui.evaluation import asking, evaluation_document, searching
 
 if TYPE_CHECKING:
-    from rag.evaluation import KnownQuestion, Record, Task
+    from evaluation.questions import KnownQuestion, Task
+    from evaluation.records import Record
     from ui.workbench import Workbench
 
 app = typer.Typer(
@@ -237,7 +238,7 @@ def prepare_xquad(
     """Write all paragraphs as a text file each (OUT_FOLDER/documents), and OUT_FOLDER/questions.jsonl."""
     import random
 
-    from ui.known_questions import asked_in, read_paragraphs
+    from evaluation.question_files import asked_in, read_paragraphs
 
     found = read_paragraphs(file)
     chosen = [question for article in found.articles[_slice(articles)] for question in article]
@@ -278,7 +279,7 @@ def prepare_attacks(
 
 
 def _questions(files: Sequence[Path], format: str) -> "list[KnownQuestion]":
-    from ui.known_questions import FORMATS, read_questions
+    from evaluation.question_files import FORMATS, read_questions
 
     return read_questions(files, next((one for one in FORMATS if one == format), None))
 
@@ -356,8 +357,8 @@ def _run(
     settings: dict[str, Any],
     more: dict[str, Any] | None = None,
 ) -> None:
+    from evaluation.records import ask_all
     from llava_model.benchmarks.records import AnswerLog
-    from rag.evaluation import ask_all
     from ui.cli.evaluate_report import page, read_baseline, say_result
 
     before = read_baseline(output.baseline, task) if output.baseline else None

@@ -20,7 +20,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
-from rag.evaluation import KnownQuestion
+from evaluation.questions import KnownQuestion
 
 NOWHERE = "http://127.0.0.1:9"
 """Where the fetching attacks point if nobody listens."""

@@ -35,9 +35,9 @@ from ui.service import Service
 from ui.tables import TABLE_WRITERS, read_as, table_document, write_table
 
 if TYPE_CHECKING:
+    from extraction.cells import Cell
+    from extraction.fields import Field
     from llava_model.jsonl_log import JsonlLog
-    from rag.extract import Cell
-    from rag.fields import Field
 
 _SHOWN_SIGNS = 40
 
@@ -117,7 +117,7 @@ def extract(
 
 
 def _fields(written: str, schema: Path | None) -> "list[Field]":
-    from rag.fields import FieldsError, fields_of_schema, parse_fields
+    from extraction.fields import FieldsError, fields_of_schema, parse_fields
 
     if schema is None:
         return parse_fields(written)

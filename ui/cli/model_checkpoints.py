@@ -119,7 +119,7 @@ def base_folders(kit: str, language: Path | None, vision: Path | None) -> tuple[
 def open_model(source: Path, language: Path | None, vision: Path | None) -> "TrainedModel":
     """Read a checkpoint, saying how long it takes."""
     from llava_model.checkpoints.parts import open_trained
-    from ui.workbench import without_loading_bars
+    from ui.opening import without_loading_bars
 
     without_loading_bars()
     with working(f"reading {source}"):

@@ -134,7 +134,7 @@ def _from_file(
 
 def _from_library(library: Path, held_out: float, seed: int, language: str) -> "PictureSource":
     from llava_model.synthesis.sources import check_items
-    from rag.generation_source import items_from
+    from training_data.library_items import items_from
 
     _, chunks = _chunks(library)
     return check_items(items_from(chunks, held_out=held_out, seed=seed), library, language=language)
@@ -159,7 +159,7 @@ def _ground(library: Path, out: Path, held_out: float, seed: int, *, json: bool)
 
     from llava_model.errors import GenerationError
     from llava_model.synthesis.generate import write_whole
-    from rag.synthetic_questions import synthetic_samples
+    from training_data.synthetic_questions import synthetic_samples
 
     kit, chunks = _chunks(library)
     made = synthetic_samples(chunks, held_out=held_out, seed=seed, count_tokens=_token_counter(kit))

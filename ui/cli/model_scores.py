@@ -135,7 +135,7 @@ def _data_of(benchmark: "Benchmark", data: Path | None, *, reasoning: bool) -> P
 def _answered(asked: "Task", weights: "Weights", device: str, answers: Path) -> "Score":
     from llava_model.benchmarks.asking import answer_all
     from llava_model.errors import ImagesNotSupportedError
-    from ui.workbench import without_loading_bars
+    from ui.opening import without_loading_bars
 
     without_loading_bars()
     terminal.tell(f"loading {weights.name}; answers go to {answers}")

@@ -53,7 +53,7 @@ def serve(
         from llava_model.serving.opening import open_engine
 
         terminal.tell(f"loading {checkpoint or kit}")
-        from ui.workbench import without_loading_bars
+        from ui.opening import without_loading_bars
 
         without_loading_bars()
         engine = open_engine(kit=kit, checkpoint=checkpoint, trained=not untrained, device=device, max_running=at_once)

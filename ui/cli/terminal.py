@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag.passages import as_plain_rows
+from claims.passages import as_plain_rows
 from ui import wording
 from ui.documents import Document
 from ui.wording import sentences
@@ -19,7 +19,7 @@ from ui.wording import sentences
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rag.citations import Citation
+    from claims.citations import Citation
 
 DONE, NOT_MET, WITH_PROBLEMS = 0, 1, 3
 """Exit codes: done; could not be done; done, but something in it has problems, each listed. Wrong usage is 2."""

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from ui.wording import attempt, explained
 
 if TYPE_CHECKING:
-    from rag.answer import Answer, Event
-    from rag.collection import Looking
+    from rag.events import Answer, Event, Looking
     from rag.retrieve import Retrieval
 
 ABANDONED_AFTER_SECONDS = 120.0  # browsers wake the timers of hidden tabs once a minute
@@ -131,8 +130,7 @@ class RunningAnswer:
                 close()
 
     def _take(self, event: "Event") -> None:
-        from rag.answer import Answer, Retrieved, Token
-        from rag.collection import Looking
+        from rag.events import Answer, Looking, Retrieved, Token
 
         with self._lock:
             if isinstance(event, Retrieved):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from indexing.ledger import FileEntry
     from indexing.store.protocol import Filter
-    from rag.answer import Answer
+    from rag.events import Answer
     from ui.workbench import Workbench
 
 REDRAW_SECONDS = 0.15

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag.answer import Answer
+    from rag.events import Answer
 
 FOLDER = "conversations"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -88,9 +88,9 @@ def _answer(value: Any) -> "Answer":
     """Raises ValueError, KeyError or TypeError where it is none."""
     from pydantic import TypeAdapter
 
+    from claims.citations import Citation
     from indexing.records import Hit
-    from rag.answer import Answer
-    from rag.citations import Citation
+    from rag.events import Answer
 
     citations = TypeAdapter(tuple[Citation, ...]).validate_python(value["citations"])
     hits = TypeAdapter(tuple[Hit, ...]).validate_python(value["hits"])

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-from rag.passages import is_row, is_rule
+from claims.passages import is_row, is_rule
 from ui import wording
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from claims.passages import as_plain_rows
 from indexing.addresses import is_address
 from indexing.confidence import doubtful
 from indexing.records import Box, Channel, Chunk, Hit, Line
-from rag.passages import as_plain_rows
 from ui import wording
 from ui.cli.terminal import STATE_WORDS, shorten, weakest
 from ui.page import draw, safe_html
@@ -26,8 +26,8 @@ from ui.wording import expected_faults
 if TYPE_CHECKING:
     from PIL import Image
 
-    from rag.answer import Answer
-    from rag.citations import Citation
+    from claims.citations import Citation
+    from rag.events import Answer
     from ui.cli.terminal import CitationState
     from ui.workbench import Workbench
 

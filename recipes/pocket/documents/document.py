@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from claims.passages import fold
 from indexing.chunking import ChunkSettings, chunks, with_labels
 from indexing.embedding.protocol import Label
 from indexing.records import Block, Box, Chunk, Line, Page, Reading, SourceFile
-from rag.passages import fold
 
 _LOOKS = (("menu",), ("web site", "menu"), ("menu", "crossword puzzle"), ("envelope",), ("book jacket", "menu"))
 """What the pocket kit's classifier takes scanned paper for."""

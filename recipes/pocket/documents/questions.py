@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from claims.passages import fold
 from indexing.records import Chunk
-from rag.passages import fold
-from rag.training_data import KnownAnswers
 from recipes.pocket.documents import KINDS, make
 from recipes.pocket.documents.document import Ask, Document, Part, Table
 from recipes.pocket.documents.languages import language
 from recipes.pocket.terms import content_terms
+from training_data.grounded import KnownAnswers
 
 SHARES = {
     "receipt": 26, "invoice": 7, "letter": 9, "table": 13, "manual": 12, "minutes": 8, "handbook": 10, "schedule": 7,

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from command_line import Run
 
-from rag.evaluation import KnownQuestion
+from evaluation.question_files import QuestionFileError, question_of, read_paragraphs, read_questions
+from evaluation.questions import KnownQuestion
 from ui.cli import evaluate
 from ui.cli.evaluate_attacks import write_suite
-from ui.known_questions import QuestionFileError, question_of, read_paragraphs, read_questions
 
 COMMAND = ("eval",)
 EVIL = "<script>alert('x')</script><img src=http://evil.example/a.png>"

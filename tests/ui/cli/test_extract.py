@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from command_line import Run
 
+from extraction.cells import Cell, ExtractedRow
+from extraction.fields import Field
 from rag.errors import GeneratorUnreachableError
-from rag.extract import Cell, ExtractedRow
-from rag.fields import Field
 from ui.cli import extract as extract_module
 
 COMMAND = ("extract",)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Answer, Token
+from rag.events import Answer, Token
 from ui.cli import terminal
 from ui.documents import Document, event_document
 

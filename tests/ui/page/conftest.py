@@ -98,8 +98,8 @@ class MemoryWorkbench:
         k: int = 8,
         filter: Filter = EVERYTHING,
     ) -> Iterator[Any]:
-        from rag.answer import Answer, Retrieved, Token
-        from rag.citations import Citation
+        from claims.citations import Citation
+        from rag.events import Answer, Retrieved, Token
         from rag.retrieve import SearchRequest
 
         self.asked.append(SimpleNamespace(question=question, images=images, history=history, filter=filter))

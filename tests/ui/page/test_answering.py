@@ -2,8 +2,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from rag.answer import Answer, Token
 from rag.errors import GeneratorTimeoutError
+from rag.events import Answer, Token
 from ui.page.answering import RunningAnswer
 
 
