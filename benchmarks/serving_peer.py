@@ -3,9 +3,9 @@
     python benchmarks/serving_peer.py [--kit pocket] [--requests 8] [--rounds 5] [--new-tokens 64]
 
 Both serve the kit's language model as it came, in the same number format, on two threads each, and only one of them
-works at a time. The requests of a round share evidence and differ in their question; each round has evidence of its own,
-so that nothing of the round before helps. Counted are the tokens that were written, reading included. The peer runs twice:
-as it starts by itself, and with its `--continuous-batching` where that works on this machine.
+works at a time. The requests of a round share evidence and differ in their question; each round has evidence of its
+own, so that nothing of the round before helps. Counted are the tokens that were written, reading included. The peer
+runs twice: as it starts by itself, and with its `--continuous-batching` where that works on this machine.
 
 Expected with eight requests: at least three times the peer's tokens a second, because what they share is read once.
 """
@@ -80,7 +80,9 @@ def evidence(round_number: int, sentences: int) -> str:
 
 def reply_tokens(server: Server, text: str, number: int, new_tokens: int) -> int:
     """One request → how many tokens were written."""
-    question = f"Write a long story about town number {number}: its factory, its schools, its people. Do not stop early."
+    question = (
+        f"Write a long story about town number {number}: its factory, its schools, its people. Do not stop early."
+    )
     messages = [
         {"role": "system", "content": f"Answer from the evidence. {text}"},
         {"role": "user", "content": question},
@@ -107,7 +109,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sentences", type=int, default=25, help="of evidence; one is about 28 tokens")
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--dtype", default="float32", help="of the peer; Llavero's choice is printed by `llavero doctor`")
+    parser.add_argument(
+        "--dtype", default="float32", help="of the peer; Llavero's choice is printed by `llavero doctor`"
+    )
     options = parser.parse_args()
     weights = find(options.kit).path("language")
     program = Path(sys.executable).with_name("transformers")
